@@ -1,0 +1,55 @@
+"""Bars of one symbol, and the market: all symbols of one source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+PRICES = ("open", "high", "low", "close")
+COLUMNS = (*PRICES, "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """One symbol, oldest bar first.
+
+    Float64 arrays of one length; `time` is datetime64[ns] in UTC and strictly increasing. `extra` holds bid, ask and
+    any other numeric column of the source, with NaN where the source has none.
+    """
+
+    symbol: str
+    time: np.ndarray
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, rows: slice | np.ndarray) -> Bars:
+        """The bars at `rows` (a slice or an index array), as new Bars."""
+        columns = {name: getattr(self, name)[rows] for name in ("time", *COLUMNS)}
+        return replace(self, **columns, extra={name: values[rows] for name, values in self.extra.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """All symbols of one source, ordered by symbol.
+
+    `periods_per_year` is None where the times should tell. `facts` are plain values that reports show:
+    `name`, `note` (for example on survivorship), `dropped_rows`, `adjusted`, and the like.
+    """
+
+    bars: tuple[Bars, ...]
+    periods_per_year: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(b.symbol for b in self.bars)

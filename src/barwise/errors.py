@@ -1,0 +1,31 @@
+"""Errors that a user can act on: one line naming the value given, what is allowed and what to do."""
+
+
+class BarwiseError(Exception):
+    """A user's mistake; the command line prints its message alone and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ConfigError(BarwiseError, ValueError):
+    """A setting that is out of range, unknown or does not go with another."""
+
+
+class DataError(BarwiseError, ValueError):
+    """Bars that cannot be read or trusted; the message names file, symbol, row and value."""
+
+
+class DeviceError(BarwiseError, RuntimeError):
+    """A device that is not there while `device.strict` asks for it."""
+
+
+class LeakError(BarwiseError):
+    """The audit found the future in the past; the run is refused."""
+
+    exit_code = 3
+
+
+def require(ok: bool, message: str) -> None:
+    """Raise `ConfigError(message)` unless `ok`; for checks of one setting each."""
+    if not ok:
+        raise ConfigError(message)

@@ -1,0 +1,112 @@
+"""The panel (every row of the market, one float32 matrix) and samples (a selection of its rows)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a trade decided at each bar of one symbol would earn; arrays as long as the bars.
+
+    `ret`: return over the horizon from the execution price, NaN where the last price is not there yet. `y`: what the
+    strategy learns. `end`: datetime64[ns] of that last price, NaT without a label. `weight`: sample weight, 1 by default.
+    """
+
+    y: np.ndarray
+    ret: np.ndarray
+    end: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Every bar of every symbol, ordered by symbol, then time.
+
+    `X`: (row, feature) float32, never copied as a whole. `symbol`: index into `symbols` per row. `finite`: all
+    features of the row are finite. `warm`: the row lies after its symbol's warm-up. `start`: the first row of the stretch of finite
+    rows of one symbol that the row lies in (its own index where it is not finite); a window ending at row t with
+    lookback L exists if t - start[t] >= L - 1.
+    """
+
+    X: np.ndarray
+    features: tuple[str, ...]
+    symbols: tuple[str, ...]
+    symbol: np.ndarray
+    time: np.ndarray
+    y: np.ndarray
+    ret: np.ndarray
+    end: np.ndarray
+    weight: np.ndarray
+    finite: np.ndarray
+    warm: np.ndarray
+    start: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standard score per feature: (x - mean) / std, fit on training rows; a constant feature becomes 0."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, X: np.ndarray) -> Scaler:
+        """Mean and standard deviation (ddof 0) per column of `X` (row, feature), in float64, NaN left out."""
+        wide = X.astype(np.float64)
+        mean, std = np.nanmean(wide, axis=0), np.nanstd(wide, axis=0)
+        constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+        return cls(mean.astype(np.float32), np.where(constant, np.inf, std).astype(np.float32))
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A selection of the panel's rows, sorted; arrays are gathered and scaled as they are read, never kept.
+
+    Where `scaler` is None, X is the raw rows of the matrix.
+    """
+
+    panel: Panel
+    rows: np.ndarray
+    scaler: Scaler | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.panel.features
+
+    @property
+    def X(self) -> np.ndarray:
+        """(row, feature) float32, scaled if there is a scaler."""
+        X = self.panel.X[self.rows]
+        return X if self.scaler is None else self.scaler(X)
+
+    @property
+    def y(self) -> np.ndarray:
+        return self.panel.y[self.rows]
+
+    @property
+    def ret(self) -> np.ndarray:
+        return self.panel.ret[self.rows]
+
+    @property
+    def weight(self) -> np.ndarray:
+        return self.panel.weight[self.rows]
+
+    @property
+    def time(self) -> np.ndarray:
+        return self.panel.time[self.rows]
+
+    def select(self, mask: np.ndarray) -> Samples:
+        """The samples where `mask` (bool or index, over these rows) holds."""
+        return replace(self, rows=self.rows[mask])

@@ -1,0 +1,58 @@
+"""What every strategy is, and what a run lends to a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from barwise.samples import Samples
+
+
+def log_nowhere(name: str, value: float, step: int) -> None:
+    """The default of `FitContext.log`: scalars go nowhere."""
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a run lends to one fit.
+
+    `device`: cpu, cuda or mps, resolved once by the run. `seed`: of this fold. `threads`: for libraries that take a
+    number. `folder`: this fold's, for checkpoints. `log(name, value, step)`: a scalar per epoch or boosting round.
+    `report(value, step)`: the validation metric so far; raises to prune the trial. `progress(text)`: one short line.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    threads: int = 1
+    folder: Path | None = None
+    log: Callable[[str, float, int], None] = log_nowhere
+    report: Callable[[float, int], None] | None = None
+    progress: Callable[[str], None] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)   # what the fit wants run.json to say, e.g. best_iteration
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Learns scores from samples. Class attributes `scale` (wants standardised features) and `takes_nan` default to
+    False; the core then hands over only rows whose features are all finite."""
+
+    lookback: int
+    scale: bool
+    takes_nan: bool
+
+    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
+        """Learn from labelled `train` rows; `valid` rows are later in time, purged, and may be empty."""
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """A score in [-1, 1] per row; NaN where there is no opinion."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights and settings below `folder` in formats that cannot run code."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote, ready to predict."""
