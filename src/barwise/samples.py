@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class Scaler:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         return (X - self.mean) / self.std
+
+    def save(self, path: Path) -> None:
+        """Write mean and std as safetensors."""
+        save_file({"mean": self.mean, "std": self.std}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Scaler:
+        """What `save` wrote."""
+        arrays = load_file(path)
+        return cls(arrays["mean"], arrays["std"])
 
 
 @dataclass(frozen=True)

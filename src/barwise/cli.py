@@ -1,0 +1,80 @@
+"""The command line: compose the configuration, instantiate the parts, run; mistakes end in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+# Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
+os.environ["HYDRA_FULL_ERROR"] = "1"
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once, when it is imported
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from barwise.errors import BarwiseError
+from barwise.messages import one_line
+
+log = logging.getLogger("barwise")
+
+
+def conf_dir() -> str:
+    """The folder of the configuration: the checkout's `conf`."""
+    return str(Path(__file__).resolve().parents[2] / "conf")
+
+
+def main() -> None:
+    """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 1 for our fault."""
+    try:
+        hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(task)()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        code, line = one_line(error)
+        print(f"barwise: {line}", file=sys.stderr)
+        if code == 1:
+            print("barwise: the traceback is in train.log of the run's directory", file=sys.stderr)
+            if os.environ.get("BARWISE_DEBUG"):
+                traceback.print_exc()
+        sys.exit(code)
+
+
+def task(cfg: DictConfig) -> float | None:
+    """One job of Hydra's: returns the objective, so that sweepers can compare trials."""
+    from barwise.experiment import run
+    from barwise.recipe import parts_of
+    from barwise.report.progress import Progress
+    from barwise.report.terminal import summary
+    from barwise.runs import RunDirectory
+
+    hydra_cfg = HydraConfig.get()
+    out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
+    try:
+        out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+        metrics = run(parts_of(cfg), out, Progress(cfg.quiet))
+    except BaseException as error:
+        fail(out, error)
+        raise
+    summary(out, metrics, cfg.quiet)
+    return objective(metrics, cfg.objective)
+
+
+def fail(out: Any, error: BaseException) -> None:
+    """Say in run.json how the run ended, and keep the traceback in train.log unless it was the user's mistake."""
+    code, line = one_line(error)
+    if code != 2:
+        log.error("%s", "".join(traceback.format_exception(error)))
+    out.finish("refused" if code == 3 else "failed", line)
+
+
+def objective(metrics: dict[str, Any], name: str) -> float | None:
+    """The metric a sweep compares; None where it is undefined."""
+    if name not in metrics:
+        allowed = sorted(k for k, v in metrics.items() if not isinstance(v, (dict, list)))
+        raise BarwiseError(f"objective={name}: must be one of {', '.join(allowed)}")
+    return metrics[name]

@@ -1,0 +1,205 @@
+"""One experiment, from bars to a filed result: `run()` is the program in one page."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.backtest.ledger import Backtest, Grid
+from barwise.data.bars import Market
+from barwise.data.calendar import periods_per_year
+from barwise.data.checks import check_market
+from barwise.data.hash import data_hash
+from barwise.devices.choose import DeviceChoice, resolve
+from barwise.features.matrix import FeatureSet, build
+from barwise.panel import Labeler, build_panel
+from barwise.report.progress import Progress
+from barwise.report.record import record
+from barwise.report.tensorboard import Board
+from barwise.results import Table, evaluate
+from barwise.runs import RunDirectory
+from barwise.samples import Panel, Samples, Scaler
+from barwise.signals import SignalRule
+from barwise.strategies.base import FitContext, Strategy
+from barwise.validation.folds import Fold, Validation
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an experiment is made of, one field per config group."""
+
+    data: Callable[[], Market]
+    features: Mapping[str, FeatureSet]
+    labels: Labeler
+    validation: Validation
+    strategy: Strategy
+    signals: SignalRule
+    backtest: Backtest
+    baseline: Strategy | None = None
+    device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
+    seed: int = 0
+    threads: int | None = None
+
+
+def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
+    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
+    with out.stage("data"):
+        market = check_market(parts.data())
+        per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
+        note_data(out, market, per_year)
+    device = choose_device(parts, out)
+    threads = parts.threads or default_threads(parts.strategy)
+    out.update(threads=threads, seed=parts.seed)
+    with out.stage("features"):
+        matrix = build(market.bars, parts.features, threads)
+    with out.stage("labels"):
+        panel = build_panel(matrix, parts.labels)
+        note_features(out, panel, matrix.left_out)
+        folds = parts.validation.folds(panel)
+    board = Board(out.path / "tensorboard")
+    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress)
+    with out.stage("fit"):
+        table = walk(panel, folds, parts.strategy, parts.signals, lend)
+    out.update(folds=lend.facts)
+    with out.stage("baselines"):
+        linear = parts.baseline and walk(panel, folds, parts.baseline, parts.signals, lend.silent())
+    with out.stage("backtest"):
+        grid = Grid.build(matrix.bars)
+        result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
+    with out.stage("report"):
+        record(out, result, board)
+    return result.metrics
+
+
+def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, lend: Lend) -> Table:
+    """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
+    parts = []
+    for fold in lend.progress.over(folds, "folds"):
+        model, scaler = fit_fold(panel, fold, copy.deepcopy(strategy), lend)
+        fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
+        score = scores_of(model, panel, fold.test, scaler)
+        signal = fitted(score, panel.time[fold.test])
+        lend.keep(fold, model, scaler, fitted)
+        parts.append(Table.of(panel, fold, score, signal))
+    return Table.join(parts)
+
+
+def fit_fold(panel: Panel, fold: Fold, model: Strategy, lend: Lend) -> tuple[Strategy, Scaler | None]:
+    """Fit `model` on the fold's usable training rows; the scaler sees no other row."""
+    train, valid = (rows[usable(model, panel, rows)] for rows in (fold.train, fold.valid))
+    scaler = Scaler.fit(panel.X[train]) if model.scale else None
+    model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), lend.context(fold))
+    return model, scaler
+
+
+def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | None) -> np.ndarray:
+    """Scores of `rows`; NaN where the features that the strategy needs are not defined."""
+    score = np.full(len(rows), np.nan)
+    known = usable(model, panel, rows)
+    if known.any():
+        score[known] = model.predict(Samples(panel, rows[known], scaler))
+    return score
+
+
+def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    """Which of `rows` the strategy can read: warm ones if it takes NaN, else those whose whole window is finite."""
+    if model.takes_nan and model.lookback == 1:
+        return panel.warm[rows]
+    return panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+
+
+@dataclass
+class Lend:
+    """What the run lends to each fit, and what it hears back."""
+
+    folder: Path | None
+    device: str
+    threads: int
+    seed: int
+    board: Board | None
+    progress: Progress
+    facts: list[dict[str, Any]] = field(default_factory=list)
+
+    def silent(self) -> Lend:
+        """The same for a baseline: nothing is saved or logged; linear models need no device."""
+        return Lend(None, "cpu", self.threads, self.seed, None, Progress(quiet=True))
+
+    def context(self, fold: Fold) -> FitContext:
+        self.facts.append({"fold": fold.number})
+        folder = self.folder / f"fold-{fold.number}" if self.folder else None
+        log = self.board.fold_logger(fold.number) if self.board else None
+        return FitContext(
+            device=self.device,
+            seed=self.seed * 1000 + fold.number,
+            threads=self.threads,
+            folder=folder,
+            progress=self.progress.note,
+            facts=self.facts[-1],
+            **({"log": log} if log else {}),
+        )
+
+    def keep(self, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:
+        """Save what predicting again needs: weights, scaler and thresholds."""
+        if self.folder is None:
+            return
+        folder = self.folder / f"fold-{fold.number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        model.save(folder)
+        if scaler is not None:
+            scaler.save(folder / "scaler.safetensors")
+        self.facts[-1].update(
+            signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
+        )
+
+
+def default_threads(strategy: Strategy) -> int:
+    """One for nets (two on busy cores were seen ten times slower for small batches), all cores for trees."""
+    return 1 if getattr(strategy, "needs_torch", False) else os.cpu_count() or 1
+
+
+def choose_device(parts: Parts, out: RunDirectory) -> DeviceChoice:
+    """Resolve the device once; a fallback warns."""
+    choice = resolve(**parts.device, needs_torch=getattr(parts.strategy, "needs_torch", False))
+    out.update(device={"requested": choice.requested, "used": choice.used, "reason": choice.reason})
+    if choice.warning:
+        out.warn(choice.warning)
+    return choice
+
+
+def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
+    """What run.json says of the bars."""
+    for warning in market.facts.get("warnings", ()):
+        out.warn(warning)
+    facts = {k: v for k, v in market.facts.items() if k != "warnings"}
+    out.update(
+        data={
+            **facts,
+            "symbols": list(market.symbols),
+            "bars": sum(map(len, market.bars)),
+            "first": str(min(b.time[0] for b in market.bars)),
+            "last": str(max(b.time[-1] for b in market.bars)),
+            "periods_per_year": per_year,
+        },
+        data_hash=data_hash(market),
+    )
+
+
+def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...]) -> None:
+    """What run.json says of the features, warm-up and labels."""
+    for symbol, reason in left_out:
+        out.warn(f"{symbol} is left out: {reason}")
+    out.update(
+        rows={
+            "all": len(panel),
+            "warm_up": int((~panel.warm).sum()),
+            "undefined_after_warm_up": int((panel.warm & ~panel.finite).sum()),
+            "labelled": int(np.isfinite(panel.ret).sum()),
+        },
+        features=list(panel.features),
+    )

@@ -1,0 +1,55 @@
+"""Any exception as one line that a user can act on."""
+
+from __future__ import annotations
+
+import re
+
+from barwise.errors import BarwiseError
+
+MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
+
+
+def one_line(error: BaseException) -> tuple[int, str]:
+    """Exit code and message: the first barwise error in the chain, else Hydra's own words, else class and text."""
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, BarwiseError):
+            return link.exit_code, _flat(str(link))
+    for link in chain:
+        name = type(link).__module__.split(".")[0]
+        if name in ("hydra", "omegaconf"):
+            return 2, _hydra(chain)
+    return 1, f"{type(error).__name__}: {_flat(str(error))}"
+
+
+def _chain(error: BaseException | None):
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _hydra(chain: list[BaseException]) -> str:
+    """Hydra's or OmegaConf's message without its help on syntax, with what to do."""
+    text = str(chain[0])
+    if "Ambiguous value for argument" in text:
+        given = text.split("'")[1]
+        return f"{given}: several values make a sweep; add -m, or quote the value to pass it as one"
+    if "Could not override" in text or "is not in struct" in text:
+        key = re.search(r"Could not override '?([\w.@/]+)'?|Key '([\w.]+)'", text)
+        name = next(g for g in key.groups() if g) if key else "?"
+        return f"{name}: there is no such key; `python train.py {name.split('.')[0]}=… --cfg job` lists what there is"
+    if "Available options" in text:
+        group = re.search(r"Could not find '([^']+)'", text)
+        names = re.findall(r"^\t(\S+)", text, re.MULTILINE)
+        return f"{group.group(1) if group else '?'}: not found; available: {', '.join(names)}"
+    if "Error in call to target" in text or "Error locating target" in text or "Error instantiating" in text:
+        target = re.search(r"target '([^']+)'", text)
+        cause = _flat(str(chain[-1])) if len(chain) > 1 else _flat(text)
+        return f"{target.group(1) if target else '?'}: {cause}"
+    return _flat(MODULE.sub("", text))
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

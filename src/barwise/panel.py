@@ -1,0 +1,63 @@
+"""Features and labels of every symbol, joined into one panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from barwise.data.bars import Bars
+from barwise.errors import ConfigError
+from barwise.features.matrix import FeatureMatrix
+from barwise.samples import Labels, Panel
+
+Labeler = Callable[[Bars], Labels]
+
+
+def build_panel(matrix: FeatureMatrix, labeler: Labeler) -> Panel:
+    """Label each symbol's bars and lay the arrays beside the feature matrix, which is not copied."""
+    bars, offsets = matrix.bars, matrix.offsets
+    labels = [_checked(labeler(b), b) for b in bars]
+    lengths = [len(b) for b in bars]
+    age = np.concatenate([np.arange(n) for n in lengths])
+    warm = age >= np.repeat(matrix.warmup, lengths)
+    finite = warm & finite_rows(matrix.X)
+    return Panel(
+        X=matrix.X,
+        features=matrix.names,
+        symbols=tuple(b.symbol for b in bars),
+        symbol=np.repeat(np.arange(len(bars), dtype=np.int32), lengths),
+        time=np.concatenate([b.time for b in bars]),
+        y=np.concatenate([x.y for x in labels]).astype(np.float64),
+        ret=np.concatenate([x.ret for x in labels]).astype(np.float64),
+        end=np.concatenate([x.end for x in labels]),
+        weight=np.concatenate([x.weight for x in labels]).astype(np.float64),
+        finite=finite,
+        warm=warm,
+        start=stretch_starts(finite, offsets),
+    )
+
+
+def finite_rows(X: np.ndarray, block: int = 65_536) -> np.ndarray:
+    """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
+    blocks = (np.isfinite(X[i : i + block]).all(axis=1) for i in range(0, len(X), block))
+    return np.concatenate(list(blocks)) if len(X) else np.zeros(0, bool)
+
+
+def stretch_starts(finite: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """For each row the first row of its stretch of finite rows within one symbol; its own index where not finite."""
+    index = np.arange(len(finite))
+    begins = ~finite
+    begins[1:] |= ~finite[:-1]
+    begins[offsets[:-1]] = True
+    return np.maximum.accumulate(np.where(begins, index, 0))
+
+
+def _checked(labels: Labels, bars: Bars) -> Labels:
+    for name in ("y", "ret", "end", "weight"):
+        length = len(getattr(labels, name))
+        if length != len(bars):
+            raise ConfigError(
+                f"labels: {name} of {bars.symbol} has {length} values for {len(bars)} bars; a labeler returns one a bar"
+            )
+    return labels

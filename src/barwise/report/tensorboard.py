@@ -1,0 +1,40 @@
+"""TensorBoard events, written by tensorboardX so that a tree run needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+
+class Board:
+    """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` once at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer = SummaryWriter(str(folder), flush_secs=30)
+
+    def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
+        """A `log(name, value, step)` for one fold."""
+        return lambda name, value, step: self._writer.add_scalar(f"fold-{fold}/{name}", float(value), int(step))
+
+    def metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Final metrics, per fold and overall."""
+        for name, value in metrics.items():
+            if isinstance(value, (int, float)):
+                self._writer.add_scalar(f"metrics/{name}", float(value), 0)
+        for fold in metrics["folds"]:
+            for name in ("sharpe", "rank_ic", "accuracy"):
+                if fold.get(name) is not None:
+                    self._writer.add_scalar(f"folds/{name}", float(fold[name]), fold["fold"])
+
+    def equity(self, equity: Any) -> None:
+        """The equity curve, one point a bar, at most 500 of them."""
+        step = max(1, len(equity) // 500)
+        for i in range(0, len(equity), step):
+            self._writer.add_scalar("backtest/equity", float(equity[i]), i)
+
+    def close(self) -> None:
+        self._writer.close()
