@@ -14,11 +14,18 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
         self._writer = SummaryWriter(str(folder), flush_secs=30)
 
     def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
         """A `log(name, value, step)` for one fold."""
-        return lambda name, value, step: self._writer.add_scalar(f"fold-{fold}/{name}", float(value), int(step))
+        curves = self.curves.setdefault(f"fold-{fold}", {})
+
+        def log(name: str, value: float, step: int) -> None:
+            self._writer.add_scalar(f"fold-{fold}/{name}", float(value), int(step))
+            curves.setdefault(name, []).append([int(step), float(value)])
+
+        return log
 
     def metrics(self, metrics: Mapping[str, Any]) -> None:
         """Final metrics, per fold and overall."""

@@ -1,0 +1,130 @@
+"""Labels: what a trade decided at bar t would earn, and what a strategy learns of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barwise.data.bars import Bars
+from barwise.errors import require
+from barwise.samples import Labels
+
+NAT = np.datetime64("NaT", "ns")
+PRICE_OF = {"next_open": "open", "next_close": "close"}
+
+
+def next_return_sign(bars: Bars, execution: str = "next_open") -> Labels:
+    """Sign (-1, 0, +1) of the return from the execution price over one bar.
+
+    For next_open: open(t+1) → open(t+2); for next_close: close(t+1) → close(t+2).
+    """
+    ret, end = held(bars, 1, execution)
+    return Labels(np.sign(ret), ret, end, np.ones(len(bars)))
+
+
+def forward_return(
+    bars: Bars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform"
+) -> Labels:
+    """The return from the execution price over `horizon` bars, to be learned as it is."""
+    require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 5")
+    ret, end = held(bars, horizon, execution)
+    return Labels(ret.copy(), ret, end, weights(bars, end, weighting))
+
+
+def triple_barrier(
+    bars: Bars,
+    horizon: int = 10,
+    up: float = 2.0,
+    down: float = 2.0,
+    volatility_window: int = 20,
+    execution: str = "next_open",
+    weighting: str = "uniform",
+) -> Labels:
+    """Which of three barriers a trade touches first: +1 the upper, -1 the lower, 0 the last bar.
+
+    The barriers lie `up` and `down` times the past volatility (standard deviation of close returns over
+    `volatility_window` bars, times √horizon) from the execution price; `ret` is earned at the barrier's price, or at
+    the vertical's execution price. A bar that touches both counts as the lower: the path inside a bar is unknown.
+    Source: López de Prado, Advances in Financial Machine Learning (2018), chapter 3.
+    """
+    require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 10")
+    require(min(up, down) > 0, f"labels.up={up}, labels.down={down}: must be above 0; the shipped default is 2")
+    require(volatility_window >= 2, f"labels.volatility_window={volatility_window}: must be 2 or more bars")
+    ret, end = held(bars, horizon, execution)
+    entry = _ahead(getattr(bars, PRICE_OF[execution]), 1)
+    width = past_volatility(bars.close, volatility_window) * np.sqrt(horizon)
+    y = np.where(np.isfinite(ret), 0.0, np.nan)
+    first = 1 if execution == "next_open" else 2  # a position bought at a bar's open lives through that bar
+    open_ = np.isfinite(entry) & np.isfinite(width)
+    for step in range(first, horizon + 1 + (execution == "next_close")):
+        low, high = _ahead(bars.low, step), _ahead(bars.high, step)
+        when = _ahead_time(bars.time, step)
+        for side, touched, reach in (
+            (-1.0, low <= entry * (1 - down * width), -down * width),
+            (1.0, high >= entry * (1 + up * width), up * width),
+        ):
+            hit = open_ & touched
+            opened = _ahead(bars.open, step)
+            jump = opened / entry - 1  # a gap through the barrier fills at the open, not at the barrier
+            through = np.where(step > first, (jump - reach) * side > 0, False)
+            y[hit], end[hit] = side, when[hit]
+            ret[hit] = np.where(through, jump, reach)[hit]
+            open_ = open_ & ~hit
+    undefined = ~np.isfinite(width)
+    y[undefined], ret[undefined], end[undefined] = np.nan, np.nan, NAT
+    return Labels(y, ret, end, weights(bars, end, weighting))
+
+
+def held(bars: Bars, horizon: int, execution: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return and end time of a trade decided at t and held for `horizon` bars; NaN and NaT where it has no end yet."""
+    require(execution in PRICE_OF, f"labels.execution={execution}: must be one of {', '.join(PRICE_OF)}")
+    price = getattr(bars, PRICE_OF[execution])
+    ret = _ahead(price, 1 + horizon) / _ahead(price, 1) - 1.0
+    return ret, _ahead_time(bars.time, 1 + horizon)
+
+
+def past_volatility(close: np.ndarray, window: int) -> np.ndarray:
+    """Standard deviation (ddof 1) of the last `window` close returns, known at t."""
+    returns = np.full(len(close), np.nan)
+    returns[1:] = close[1:] / close[:-1] - 1.0
+    out = np.full(len(close), np.nan)
+    if len(close) > window:
+        views = np.lib.stride_tricks.sliding_window_view(returns[1:], window)
+        out[window:] = views.std(axis=1, ddof=1)
+    return out
+
+
+def weights(bars: Bars, end: np.ndarray, weighting: str) -> np.ndarray:
+    """Sample weights: uniform, or the average uniqueness of overlapping labels.
+
+    Uniqueness of t: the mean over the bars of (t, end] of one over the number of labels alive at that bar.
+    Source: López de Prado (2018), chapter 4.
+    """
+    allowed = ("uniform", "uniqueness")
+    require(weighting in allowed, f"labels.weighting={weighting}: must be one of {', '.join(allowed)}")
+    if weighting == "uniform":
+        return np.ones(len(bars))
+    known = ~np.isnat(end)
+    first = np.arange(len(bars)) + 1
+    last = np.searchsorted(bars.time, np.where(known, end, bars.time[0]), side="right")  # one past the last bar
+    change = np.zeros(len(bars) + 1)
+    np.add.at(change, first[known], 1)
+    np.add.at(change, last[known], -1)
+    alive = np.cumsum(change)[:-1]
+    share = np.concatenate([[0.0], np.cumsum(np.where(alive > 0, 1.0 / np.maximum(alive, 1), 0.0))])
+    out = np.ones(len(bars))
+    out[known] = (share[last[known]] - share[first[known]]) / np.maximum(last[known] - first[known], 1)
+    return out
+
+
+def _ahead(values: np.ndarray, steps: int) -> np.ndarray:
+    out = np.full(len(values), np.nan)
+    if steps < len(values):
+        out[: len(values) - steps] = values[steps:]
+    return out
+
+
+def _ahead_time(time: np.ndarray, steps: int) -> np.ndarray:
+    out = np.full(len(time), NAT, dtype="datetime64[ns]")
+    if steps < len(time):
+        out[: len(time) - steps] = time[steps:]
+    return out

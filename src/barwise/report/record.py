@@ -1,0 +1,22 @@
+"""A result into its run directory: metrics, predictions, ledger, curves."""
+
+from __future__ import annotations
+
+from barwise.report.tensorboard import Board
+from barwise.results import Result, contribution
+from barwise.runs import RunDirectory, write_json, write_parquet
+
+
+def record(out: RunDirectory, result: Result, board: Board) -> None:
+    """Write what the run found, each file whole or not at all."""
+    ledger = result.ledger
+    write_parquet(out.path / "predictions.parquet", result.table.columns())
+    names = ("time", "gross", "cost", "net", "turnover", "equity")
+    columns = {name: getattr(ledger, name) for name in names}
+    write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
+    write_json(out.path / "curves.json", board.curves)
+    out.update(reasons=result.reasons, contribution=contribution(ledger, result.table.symbols))
+    board.metrics(result.metrics)
+    board.equity(ledger.equity)
+    board.close()
+    write_json(out.path / "metrics.json", result.metrics)

@@ -1,0 +1,77 @@
+"""The summary a run ends with on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from barwise.runs import RunDirectory
+
+OVERALL = (  # name in metrics.json, what the reader sees, format
+    ("sharpe", "Sharpe, net", "{:.2f}"),
+    ("sharpe_gross", "Sharpe, gross", "{:.2f}"),
+    ("sharpe_delayed", "Sharpe, net, one bar later", "{:.2f}"),
+    ("annual_return", "return a year, net", "{:.1%}"),
+    ("annual_volatility", "volatility a year", "{:.1%}"),
+    ("max_drawdown", "worst drawdown", "{:.1%}"),
+    ("t_stat", "t of alpha on buy-and-hold", "{:.2f}"),
+    ("turnover", "turnover a year", "{:.0f}x"),
+    ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp"),
+    ("rank_ic", "rank correlation", "{:.4f}"),
+    ("accuracy", "accuracy", "{:.1%}"),
+    ("n_trades", "trades", "{:,.0f}"),
+)
+
+
+def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str, Any], quiet: bool) -> None:
+    """Print per fold and overall, beside the baselines, and where everything is; one line when quiet."""
+    console = Console(highlight=False)
+    if quiet:
+        console.print(f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {verdict['sentence']}", soft_wrap=True)
+        return
+    console.print(fold_table(metrics))
+    console.print(overall_table(metrics))
+    for warning in out.manifest["warnings"]:
+        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    note = out.manifest.get("data", {}).get("note")
+    if note:
+        console.print(f"[dim]data: {note}[/dim]", soft_wrap=True)
+    device = out.manifest["device"]
+    console.print(f"[dim]device: {device['used']} ({device['reason']})[/dim]", soft_wrap=True)
+    console.print(f"[bold]{verdict['sentence']}[/bold]", soft_wrap=True)
+    console.print(f"report:      {out.path}/report.html", soft_wrap=True)
+    console.print("dashboard:   tensorboard --logdir outputs", soft_wrap=True)
+
+
+def fold_table(metrics: Mapping[str, Any]) -> Table:
+    """One line a fold: test period, net and gross Sharpe, rank correlation, accuracy."""
+    table = Table(title="out of sample, by fold", box=None, title_justify="left", title_style="bold")
+    for name in ("fold", "from", "to", "Sharpe net", "gross", "rank corr.", "accuracy"):
+        table.add_column(name, justify="left" if name in ("from", "to") else "right")
+    for fold in metrics["folds"]:
+        table.add_row(
+            str(fold["fold"]), fold["first"][:10], fold["last"][:10],
+            shown(fold["sharpe"], "{:.2f}"), shown(fold["sharpe_gross"], "{:.2f}"),
+            shown(fold["rank_ic"], "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
+        )  # fmt: skip
+    return table
+
+
+def overall_table(metrics: Mapping[str, Any]) -> Table:
+    """The whole out-of-sample stretch, net and gross, and the baselines' net Sharpe beside it."""
+    table = Table(title="overall", box=None, title_justify="left", title_style="bold", show_header=False)
+    for _ in range(4):
+        table.add_column()
+    left = [(label, shown(metrics.get(name), form)) for name, label, form in OVERALL]
+    right = [(f"{name.replace('_', ' ')}, Sharpe net", shown(s, "{:.2f}")) for name, s in metrics["baselines"].items()]
+    for i, (label, value) in enumerate(left):
+        table.add_row(label, value, *(right[i] if i < len(right) else ("", "")))
+    return table
+
+
+def shown(value: Any, form: str) -> str:
+    """`value` in `form`; a dash where it is undefined (run.json has the reason)."""
+    return "-" if value is None else form.format(value)
