@@ -1,0 +1,22 @@
+"""A hash that tells whether two runs saw the same bars."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from barwise.data.bars import COLUMNS, Market
+
+
+def data_hash(market: Market) -> str:
+    """SHA-256 over symbols, times, prices, volumes and extra columns, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for bars in market.bars:
+        digest.update(bars.symbol.encode())
+        digest.update(np.ascontiguousarray(bars.time.astype("datetime64[ns]").view(np.int64)).data)
+        columns = {name: getattr(bars, name) for name in COLUMNS} | dict(sorted(bars.extra.items()))
+        for name, values in columns.items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
