@@ -1,0 +1,60 @@
+"""What anybody could have done on the same bars at the same costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barwise.backtest.ledger import Backtest, Grid, Ledger, Signals
+
+DRAWS = 10  # random strategies; their mean is reported
+
+
+def baselines(
+    grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float, seed: int
+) -> dict[str, list[Ledger]]:
+    """Buy-and-hold, persistence, and random signals of the same turnover; a list of ledgers each, most of one.
+
+    buy_and_hold: equal weights, bought once, a new symbol when it comes. persistence: the sign of the last close
+    return. random: the strategy's own signals, each symbol's turned round in time by a random shift.
+    """
+    span = (grid.time >= signals.time.min()) & (grid.time <= signals.time.max())
+    rows, columns = np.nonzero(grid.has & span[:, None])
+
+    def as_signals(dense: np.ndarray) -> Signals:
+        return Signals(columns, grid.time[rows], dense[rows, columns])
+
+    with np.errstate(invalid="ignore"):
+        last_return = np.nan_to_num(np.sign(grid.close / grid.before - 1.0))
+    dense = signals.on(grid)
+    random = np.random.default_rng(seed)
+    drawn = [as_signals(shifted(dense, grid.has & span[:, None], random)) for _ in range(DRAWS)]
+    return {
+        "buy_and_hold": [buy_and_hold(grid, backtest, signals, periods_per_year)],
+        "persistence": [backtest.run(grid, as_signals(last_return), periods_per_year)],
+        "random": [backtest.run(grid, s, periods_per_year) for s in drawn],
+    }
+
+
+def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning."""
+    out = np.zeros(dense.shape)
+    for s in range(dense.shape[1]):
+        rows = np.flatnonzero(has[:, s])
+        if len(rows):
+            out[rows, s] = np.roll(dense[rows, s], random.integers(len(rows)))
+    return out
+
+
+def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
+    """Equal weights at the first execution price and whenever the set of symbols grows; left alone in between."""
+    first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
+    target = np.full(grid.has.shape, np.nan)
+    held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
+    bought = False
+    for t in range(first + 1, last + 1):
+        arrived = grid.has[t] & ~held
+        if (arrived.any() or not bought) and grid.has[t].any():
+            held = held | arrived
+            target[t, grid.has[t]] = 1.0 / max(1, int((held & grid.has[t:].any(axis=0)).sum()))
+            bought = True
+    return backtest.trade(grid, target, slice(first, last + 1), periods_per_year, int(held.sum()))

@@ -1,0 +1,114 @@
+"""Metrics of a ledger and of the scores behind it; what is undefined is None, with the reason."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from barwise.backtest.ledger import Ledger
+from barwise.validation.deflated import probabilistic_sharpe
+
+CROSS_SECTION = 20  # symbols a bar from which a rank correlation per bar means something
+
+
+def compute(
+    ledger: Ledger, market: Ledger, score: np.ndarray, ret: np.ndarray, time: np.ndarray, per_year: float
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """All metrics of metrics.json but the baselines and folds, and why those that are None are undefined."""
+    import empyrical
+
+    net = ledger.net
+    moved = bool(np.any(net != 0.0)) and len(net) > 2
+    options = {"annualization": per_year}
+    values: dict[str, Any] = {
+        "sharpe": sharpe_ratio(net, per_year),
+        "sharpe_gross": sharpe_ratio(ledger.gross, per_year),
+        "annual_return": number(empyrical.annual_return(net, **options)),
+        "annual_volatility": number(empyrical.annual_volatility(net, **options)),
+        "max_drawdown": number(empyrical.max_drawdown(net)),
+        "sortino": number(empyrical.sortino_ratio(net, **options)) if moved else None,
+        "calmar": number(empyrical.calmar_ratio(net, **options)) if moved else None,
+        **regression(net, market.net, per_year),
+        "turnover": number(ledger.turnover.mean() * per_year),
+        "hit_rate": number((net[net != 0.0] > 0).mean()) if moved else None,
+        **correlations(score, ret, time),
+        "n_trades": ledger.n_trades,
+        "n_bars": len(net),
+        "breakeven_cost_bps": breakeven(ledger),
+        "psr": number(probabilistic_sharpe(net)) if moved else None,
+    }
+    if ledger.ruined:
+        reasons = {name: "the account was ruined" for name, value in values.items() if value is None}
+    elif ledger.n_trades == 0:
+        reasons = {name: "no trades" for name, value in values.items() if value is None}
+    else:
+        reasons = {name: "no variance, or too few bars" for name, value in values.items() if value is None}
+    if values["rank_ic_cross"] is None:
+        reasons["rank_ic_cross"] = f"fewer than {CROSS_SECTION} symbols a bar"
+    return values, reasons
+
+
+def sharpe_ratio(returns: np.ndarray, per_year: float) -> float | None:
+    """Mean over standard deviation (ddof 1) times √periods per year; None without variance."""
+    if len(returns) < 2:
+        return None
+    deviation = float(np.std(returns, ddof=1))
+    return number(float(np.mean(returns)) / deviation * math.sqrt(per_year)) if deviation > 1e-15 else None
+
+
+def regression(net: np.ndarray, market: np.ndarray, per_year: float) -> dict[str, float | None]:
+    """`alpha` (a year), `beta`, and `t_stat` of alpha, of net returns on the market's by least squares."""
+    from scipy.stats import linregress
+
+    if len(net) < 3 or np.ptp(market) == 0 or np.ptp(net) == 0:
+        return {"alpha": None, "beta": None, "t_stat": None}
+    fit = linregress(market, net)
+    t = fit.intercept / fit.intercept_stderr if fit.intercept_stderr > 0 else math.nan
+    return {"alpha": number(fit.intercept * per_year), "beta": number(fit.slope), "t_stat": number(t)}
+
+
+def correlations(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> dict[str, float | None]:
+    """`ic`, `rank_ic` pooled, `rank_ic_cross` (mean per bar), `accuracy` of the sign, over rows with both."""
+    known = np.isfinite(score) & np.isfinite(ret)
+    score, ret, time = score[known], ret[known], time[known]
+    signs = (np.sign(score) != 0) & (np.sign(ret) != 0)
+    accuracy = (np.sign(score) == np.sign(ret))[signs].mean() if signs.any() else math.nan
+    varied = len(score) > 2 and np.ptp(score) > 0 and np.ptp(ret) > 0
+    return {
+        "ic": number(np.corrcoef(score, ret)[0, 1]) if varied else None,
+        "rank_ic": number(np.corrcoef(ranks(score), ranks(ret))[0, 1]) if varied else None,
+        "rank_ic_cross": cross_section(score, ret, time) if varied else None,
+        "accuracy": number(accuracy),
+    }
+
+
+def cross_section(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> float | None:
+    """Mean over bars of the rank correlation across symbols, over bars with 20 symbols or more."""
+    order = np.argsort(time, kind="stable")
+    _, begins, counts = np.unique(time[order], return_index=True, return_counts=True)
+    found = []
+    for begin, count in zip(begins, counts, strict=True):
+        rows = order[begin : begin + count]
+        if count >= CROSS_SECTION and np.ptp(score[rows]) > 0 and np.ptp(ret[rows]) > 0:
+            found.append(np.corrcoef(ranks(score[rows]), ranks(ret[rows]))[0, 1])
+    return number(np.mean(found)) if found else None
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, ties by average."""
+    from scipy.stats import rankdata
+
+    return rankdata(values)
+
+
+def breakeven(ledger: Ledger) -> float | None:
+    """Cost per side, in basis points, at which the net mean is zero: mean gross return over mean turnover."""
+    traded = float(ledger.turnover.mean())
+    return number(float(ledger.gross.mean()) / traded * 1e4) if traded > 0 else None
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float; None where it is not finite."""
+    return float(value) if math.isfinite(value) else None
