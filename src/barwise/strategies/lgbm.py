@@ -1,0 +1,120 @@
+"""LightGBM behind the strategy interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from barwise.errors import ConfigError, require
+from barwise.samples import Samples
+from barwise.strategies import scores
+from barwise.strategies.base import FitContext
+
+
+class LightGBMStrategy:
+    """Gradient-boosted trees, grown leaf by leaf; classes or a regression, early stopping on later rows."""
+
+    lookback = 1
+    scale = False
+    takes_nan = True
+
+    def __init__(
+        self,
+        n_estimators: int = 300,
+        num_leaves: int = 8,
+        learning_rate: float = 0.05,
+        early_stopping_rounds: int | None = 30,
+        task: str = "auto",
+        **parameters: Any,
+    ) -> None:
+        require(n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300")
+        require(num_leaves >= 2, f"strategy.num_leaves={num_leaves}: must be 2 or more; the shipped default is 8")
+        require(0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default")
+        require(
+            early_stopping_rounds is None or early_stopping_rounds >= 1,
+            f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
+        )
+        self.n_estimators = n_estimators
+        self.num_leaves = num_leaves
+        self.learning_rate = learning_rate
+        self.early_stopping_rounds = early_stopping_rounds
+        self.task = task
+        self.parameters = parameters
+
+    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
+        import lightgbm
+
+        self.classes_ = scores.classify(self.task, train)
+        self.sigma_ = float(np.std(train.y))
+        options = {
+            "num_leaves": self.num_leaves, "learning_rate": self.learning_rate, "seed": context.seed,
+            "num_threads": context.threads, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+            **self.parameters,
+            **({"objective": "multiclass", "num_class": 3} if self.classes_ else {"objective": "regression"}),
+        }  # fmt: skip
+        data = self._data(train)
+        watched = {"train": data} | ({"valid": self._data(valid, data)} if len(valid) else {})
+        losses: dict[str, Any] = {}
+        hooks = [lightgbm.record_evaluation(losses), _listener(context, losses)]
+        if self.early_stopping_rounds and len(valid):
+            hooks.append(lightgbm.early_stopping(self.early_stopping_rounds, verbose=False))
+        try:
+            self.booster_ = lightgbm.train(
+                options, data, self.n_estimators, list(watched.values()), list(watched), callbacks=hooks
+            )
+        except lightgbm.basic.LightGBMError as error:
+            raise ConfigError(f"strategy=lightgbm: {error}") from error
+        self.rounds_ = self.booster_.best_iteration or self.booster_.num_trees()
+        context.facts["rounds"] = self.rounds_
+        return self
+
+    def _data(self, samples: Samples, like: Any = None) -> Any:
+        import lightgbm
+
+        y = samples.y + 1 if self.classes_ else samples.y
+        return lightgbm.Dataset(
+            samples.X, y, weight=samples.weight, reference=like, feature_name=list(samples.features), free_raw_data=True
+        )
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        predicted = self.booster_.predict(samples.X, num_iteration=self.rounds_)
+        if self.classes_:
+            return scores.direction(predicted, scores.CLASSES)
+        return scores.standardized(predicted, self.sigma_)
+
+    def importance(self) -> dict[str, float]:
+        """Total gain per feature, as shares of one."""
+        gain = self.booster_.feature_importance("gain")
+        return dict(zip(self.booster_.feature_name(), (gain / (gain.sum() or 1.0)).tolist(), strict=True))
+
+    def save(self, folder: Path) -> None:
+        settings = {"classes": self.classes_, "sigma": self.sigma_, "rounds": self.rounds_}
+        scores.save_settings(folder, "lightgbm", settings)
+        self.booster_.save_model(folder / "model.txt", num_iteration=self.rounds_)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        import lightgbm
+
+        settings = scores.load_settings(folder, "lightgbm")
+        model = cls()
+        model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
+        model.rounds_ = int(settings["rounds"])
+        model.booster_ = lightgbm.Booster(model_file=folder / "model.txt")
+        return model
+
+
+def _listener(context: FitContext, losses: dict[str, Any]) -> Any:
+    """A callback that logs train and validation loss per round and offers the latter for pruning."""
+
+    def listen(env: Any) -> None:
+        for name, values in losses.items():
+            value = next(iter(values.values()))[-1]
+            context.log(f"{name}_loss", value, env.iteration)
+            if name == "valid" and context.report:
+                context.report(value, env.iteration)
+
+    listen.order = 25  # type: ignore[attr-defined]  # after record_evaluation (20), before early_stopping (30)
+    return listen

@@ -1,0 +1,124 @@
+"""Any scikit-learn estimator behind the strategy interface, from YAML alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from barwise.errors import ConfigError
+from barwise.samples import Samples
+from barwise.strategies import scores
+from barwise.strategies.base import FitContext
+
+TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all of it plain numbers and trees
+
+
+class SklearnStrategy:
+    """A classifier scores P(up) - P(down), a regressor its prediction over the training deviation of y.
+
+    `scale`: standardise features on training rows. `takes_nan`: the estimator reads NaN itself.
+    """
+
+    lookback = 1
+
+    def __init__(self, estimator: Any, scale: bool = False, takes_nan: bool = False) -> None:
+        for method in ("fit", "predict", "get_params"):
+            if not hasattr(estimator, method):
+                raise ConfigError(f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}")
+        self.estimator = estimator
+        self.scale = scale
+        self.takes_nan = takes_nan
+
+    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
+        from sklearn.base import clone, is_classifier
+        from sklearn.utils.validation import has_fit_parameter
+
+        model = clone(self.estimator)
+        known = model.get_params()
+        given = {"random_state": context.seed, "n_jobs": context.threads}
+        model.set_params(**{name: value for name, value in given.items() if name in known and known[name] is None})
+        self.classifier_ = bool(is_classifier(model))
+        y = train.y
+        if self.classifier_ and not scores.is_classes(y):
+            raise ConfigError(
+                f"strategy.estimator={type(model).__name__}: a classifier needs labels of -1, 0 and 1;"
+                " use labels=next_return_sign or a regressor"
+            )
+        self.sigma_ = float(np.std(y))
+        weights = {"sample_weight": train.weight} if has_fit_parameter(model, "sample_weight") else {}
+        self.model_ = None
+        if not self.classifier_ or len(np.unique(y)) > 1:
+            self.model_ = _fitted(model, train.X, y.astype(int) if self.classifier_ else y, weights)
+            self._loss(train, valid, context)
+            if "n_jobs" in known:
+                self.model_.set_params(n_jobs=1)  # forests sum their trees in another order on two threads
+        return self
+
+    def _loss(self, train: Samples, valid: Samples, context: FitContext) -> None:
+        """Log the mean squared distance of score and sign, one point a fit, and offer it for pruning."""
+        for name, samples in (("train", train), ("valid", valid)):
+            if len(samples):
+                loss = float(np.mean((self.predict(samples) - np.sign(samples.ret)) ** 2))
+                context.log(f"{name}_loss", loss, 0)
+                if name == "valid" and context.report:
+                    context.report(loss, 0)
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        if self.model_ is None:
+            return np.zeros(len(samples))  # one class only: no opinion on direction
+        if not self.classifier_:
+            return scores.standardized(self.model_.predict(samples.X), self.sigma_)
+        if hasattr(self.model_, "predict_proba"):
+            return scores.direction(self.model_.predict_proba(samples.X), self.model_.classes_)
+        return np.sign(self.model_.predict(samples.X)).astype(np.float64)
+
+    def importance(self) -> dict[str, float] | None:
+        """The estimator's own importances or absolute coefficients, by position, as shares of one; None without."""
+        values = getattr(self.model_, "feature_importances_", None)
+        if values is None and hasattr(self.model_, "coef_"):
+            values = np.abs(np.atleast_2d(self.model_.coef_)).sum(axis=0)
+        if values is None:
+            return None
+        return {str(i): float(v) for i, v in enumerate(values / (values.sum() or 1.0))}
+
+    def save(self, folder: Path) -> None:
+        settings = {
+            "classifier": self.classifier_, "sigma": self.sigma_, "scale": self.scale, "takes_nan": self.takes_nan,
+            "constant": self.model_ is None,
+        }  # fmt: skip
+        scores.save_settings(folder, "sklearn", settings)
+        if self.model_ is not None:
+            import skops.io
+
+            skops.io.dump(self.model_, folder / "model.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        settings = scores.load_settings(folder, "sklearn")
+        model = cls.__new__(cls)
+        model.scale, model.takes_nan = bool(settings["scale"]), bool(settings["takes_nan"])
+        model.classifier_, model.sigma_ = bool(settings["classifier"]), float(settings["sigma"])
+        model.estimator = model.model_ = None if settings["constant"] else _read(folder / "model.skops")
+        return model
+
+
+def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -> Any:
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    try:
+        return model.fit(X, y, **weights)
+    except InvalidParameterError as error:
+        raise ConfigError(f"strategy.estimator: {error}") from error
+
+
+def _read(path: Path) -> Any:
+    """The estimator in `path`; only types of scikit-learn and numpy are ever built."""
+    import skops.io
+
+    unknown = skops.io.get_untrusted_types(file=path)
+    strange = [name for name in unknown if not name.startswith(TRUSTED)]
+    if strange:
+        raise ConfigError(f"{path}: holds {strange[0]}, which is not a scikit-learn or numpy type; it is not loaded")
+    return skops.io.load(path, trusted=unknown)

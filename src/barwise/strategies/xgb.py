@@ -1,0 +1,131 @@
+"""XGBoost behind the strategy interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from barwise.errors import require
+from barwise.samples import Samples
+from barwise.strategies import scores
+from barwise.strategies.base import FitContext
+
+
+class XGBoostStrategy:
+    """Gradient-boosted trees by xgboost.train, which accepts a fold without one of the classes.
+
+    Classes (-1, 0, +1) or a regression, by `task`; stops early on validation rows, which are later in time.
+    """
+
+    lookback = 1
+    scale = False
+    takes_nan = True
+
+    def __init__(
+        self,
+        n_estimators: int = 300,
+        max_depth: int = 3,
+        learning_rate: float = 0.05,
+        early_stopping_rounds: int | None = 30,
+        task: str = "auto",
+        **parameters: Any,
+    ) -> None:
+        require(n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300")
+        require(1 <= max_depth <= 30, f"strategy.max_depth={max_depth}: must lie between 1 and 30; the default is 3")
+        require(0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default")
+        require(
+            early_stopping_rounds is None or early_stopping_rounds >= 1,
+            f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
+        )
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.early_stopping_rounds = early_stopping_rounds
+        self.task = task
+        self.parameters = parameters
+
+    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
+        import xgboost
+
+        self.classes_ = scores.classify(self.task, train)
+        self.sigma_ = float(np.std(train.y))
+        options: dict[str, Any] = {
+            "max_depth": self.max_depth,
+            "learning_rate": self.learning_rate,
+            "tree_method": "hist",
+            "seed": context.seed,
+            "nthread": context.threads,
+            "device": "cuda" if context.device == "cuda" else "cpu",
+            **self.parameters,
+            **(
+                {"objective": "multi:softprob", "num_class": 3, "eval_metric": "mlogloss"}
+                if self.classes_
+                else {"objective": "reg:squarederror", "eval_metric": "rmse"}
+            ),
+        }
+        data = self._matrix(train)
+        watched = [(data, "train")] + ([(self._matrix(valid, data), "valid")] if len(valid) else [])
+        stop = self.early_stopping_rounds if len(valid) else None
+        try:
+            self.booster_ = xgboost.train(
+                options, data, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
+                callbacks=[_listener(context, options["eval_metric"])],
+            )  # fmt: skip
+        except xgboost.core.XGBoostError as error:
+            text = str(error).strip().splitlines()
+            require(False, f"strategy=xgboost: {next((x for x in reversed(text) if 'nvalid' in x or 'xpect' in x), text[0])}")
+        if stop:
+            self.booster_ = self.booster_[: self.booster_.best_iteration + 1]
+        context.facts["rounds"] = self.booster_.num_boosted_rounds()
+        return self
+
+    def _matrix(self, samples: Samples, like: Any = None) -> Any:
+        import xgboost
+
+        y = samples.y + 1 if self.classes_ else samples.y
+        return xgboost.QuantileDMatrix(
+            samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)
+        )
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        predicted = self.booster_.inplace_predict(samples.X, validate_features=False)
+        if self.classes_:
+            return scores.direction(predicted.reshape(len(samples), 3), scores.CLASSES)
+        return scores.standardized(predicted, self.sigma_)
+
+    def importance(self) -> dict[str, float]:
+        """Total gain per feature, as shares of one."""
+        gain = self.booster_.get_score(importance_type="total_gain")
+        total = sum(gain.values()) or 1.0
+        return {name: value / total for name, value in gain.items()}
+
+    def save(self, folder: Path) -> None:
+        scores.save_settings(folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_})
+        self.booster_.save_model(folder / "model.ubj")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        import xgboost
+
+        settings = scores.load_settings(folder, "xgboost")
+        model = cls()
+        model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
+        model.booster_ = xgboost.Booster(model_file=folder / "model.ubj")
+        return model
+
+
+def _listener(context: FitContext, metric: str) -> Any:
+    """A callback that logs train and validation loss per round and offers the latter for pruning."""
+    import xgboost
+
+    class Listener(xgboost.callback.TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            for name, losses in evals_log.items():
+                context.log(f"{name}_loss", losses[metric][-1], epoch)
+            if context.report and "valid" in evals_log:
+                context.report(evals_log["valid"][metric][-1], epoch)
+            return False
+
+    return Listener()
