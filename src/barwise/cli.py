@@ -15,7 +15,7 @@ os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from barwise.errors import BarwiseError
 from barwise.messages import one_line
@@ -57,11 +57,33 @@ def task(cfg: DictConfig) -> float | None:
     try:
         out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
         metrics = run(parts_of(cfg), out, Progress(cfg.quiet))
+        judged = judge(cfg, out, metrics)
     except BaseException as error:
         fail(out, error)
         raise
-    summary(out, metrics, cfg.quiet)
+    out.finish("done")
+    summary(out, metrics, judged, cfg.quiet)
     return objective(metrics, cfg.objective)
+
+
+def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Count this trial, and say what the evidence supports after all trials on the same problem."""
+    import pyarrow.parquet as pq
+
+    from barwise.runs import write_json
+    from barwise.validation import deflated, trials
+    from barwise.validation.verdict import verdict
+
+    config = OmegaConf.to_container(cfg, resolve=True)
+    data = out.manifest["data"]
+    problem = trials.problem_of(data["symbols"], data["periods_per_year"], config["labels"])
+    net = pq.read_table(out.path / "ledger.parquet", columns=["net"])["net"].to_numpy()
+    entry = {"problem": problem, "trial": trials.trial_of(config), "run": str(out.path), "status": "done"}
+    trials.enter(Path(cfg.output_dir), {**entry, "sharpe": deflated.sharpe(net), "bars": len(net)})
+    judged = verdict(net, trials.read(Path(cfg.output_dir), problem))
+    write_json(out.path / "verdict.json", judged)
+    out.update(problem=problem, trial=entry["trial"])
+    return judged
 
 
 def fail(out: Any, error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,59 +10,67 @@ import numpy as np
 from barwise.data.bars import COLUMNS, PRICES, Bars, Market
 from barwise.errors import DataError
 
-SHOWN = 3  # findings that a message lists; it counts the rest
+SHOWN = 3  # faults that a message lists; it counts the rest
 SLACK = 1e-9  # relative: adjusting prices rounds them
+REMEDY = "mend the rows, or data.on_bad=drop leaves them out"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of fault in one symbol: which rows, and the value of each."""
+    """One kind of fault: the rows that have it (indices from 0) and the value of each."""
 
     what: str
     rows: np.ndarray
     values: np.ndarray
 
+    def at(self, rows: np.ndarray) -> Finding:
+        """The same, with each row looked up in `rows`: from rows of a part to rows of the whole."""
+        return Finding(self.what, rows[self.rows], self.values)
 
-def findings(time: np.ndarray, columns: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """Faults in one symbol's arrays, `columns` being open, high, low, close and volume."""
-    step = np.diff(time.astype("datetime64[ns]").view(np.int64))
-    for what, bad in (("duplicate time", step == 0), ("time runs backwards", step < 0)):
-        rows = np.flatnonzero(bad) + 1
-        yield Finding(what, rows, time[rows])
+
+def value_findings(columns: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Faults that a row has by itself; `columns` are one symbol's open, high, low, close and volume, float64."""
+    found = []
+
+    def note(what: str, bad: np.ndarray, values: np.ndarray) -> None:
+        if bad.any():
+            rows = np.flatnonzero(bad)
+            found.append(Finding(what, rows, values[rows]))
+
+    for name in COLUMNS:
+        note(f"{name} is not a finite number", ~np.isfinite(columns[name]), columns[name])
     for name in PRICES:
-        values = columns[name]
-        with np.errstate(invalid="ignore"):
-            for what, bad in (
-                (f"{name} is not a finite number", ~np.isfinite(values)),
-                (f"{name} is not above 0", np.isfinite(values) & (values <= 0)),
-            ):
-                rows = np.flatnonzero(bad)
-                yield Finding(what, rows, values[rows])
-    volume = columns["volume"]
-    rows = np.flatnonzero(~np.isfinite(volume))
-    yield Finding("volume is not a finite number", rows, volume[rows])
-    rows = np.flatnonzero(volume < 0)
-    yield Finding("volume is negative", rows, volume[rows])
-    high, low = columns["high"] * (1 + SLACK), columns["low"] * (1 - SLACK)
-    rows = np.flatnonzero(high < low)
-    yield Finding("high lies below low", rows, columns["high"][rows])
-    inside = ~(high < low)
+        note(f"{name} is not above 0", np.isfinite(columns[name]) & (columns[name] <= 0), columns[name])
+    note("volume is below 0", columns["volume"] < 0, columns["volume"])
+    high, low = columns["high"], columns["low"]
+    top, bottom = high * (1 + SLACK), low * (1 - SLACK)
+    note("high lies below low", top < bottom, high)
     for name in ("open", "close"):
-        rows = np.flatnonzero(inside & (high < columns[name]))
-        yield Finding(f"high lies below {name}", rows, columns["high"][rows])
-        rows = np.flatnonzero(inside & (low > columns[name]))
-        yield Finding(f"low lies above {name}", rows, columns["low"][rows])
+        note(f"high lies below {name}", (top < columns[name]) & (top >= bottom), high)
+        note(f"low lies above {name}", (bottom > columns[name]) & (top >= bottom), low)
+    return found
 
 
-def complain(where: str, found: list[Finding], number: np.ndarray | None = None) -> str:
-    """One line that names the first few faults and counts them; `number` maps rows to those of the file."""
-    told, count = [], 0
-    for finding in found:
-        count += len(finding.rows)
-        for row, value in zip(finding.rows[:SHOWN], finding.values[:SHOWN], strict=True):
-            told.append(f"row {int(number[row]) if number is not None else int(row)}: {finding.what} ({_text(value)})")
-    more = f" and {count - SHOWN} more" if count > SHOWN else ""
-    return f"{where}: {'; '.join(told[:SHOWN])}{more}; mend the rows, or data.on_bad=drop leaves them out"
+def time_findings(time: np.ndarray) -> list[Finding]:
+    """Times (datetime64, no NaT) that repeat the one before or run backwards."""
+    step = np.diff(time.astype("datetime64[ns]").view(np.int64))
+    cases = (("time comes twice", step == 0), ("time runs backwards", step < 0))
+    return [Finding(what, np.flatnonzero(bad) + 1, time[1:][bad]) for what, bad in cases if bad.any()]
+
+
+def complain(where: str, found: Sequence[Finding], symbols: str | np.ndarray, remedy: str = REMEDY) -> str:
+    """One line: the count, and the first few faults with symbol, row (from 1, below the header) and value."""
+    told = sorted(
+        ((int(row), f.what, value) for f in found for row, value in zip(f.rows[:SHOWN], f.values[:SHOWN], strict=True)),
+        key=lambda fault: fault[0],
+    )
+    count = sum(len(f.rows) for f in found)
+    parts = [
+        f"{symbols if isinstance(symbols, str) else symbols[row]} row {row + 1}: {what} ({_text(value)})"
+        for row, what, value in told[:SHOWN]
+    ]
+    more = f"; and {count - len(parts)} more" if count > len(parts) else ""
+    return f"{where}: {count} {'fault' if count == 1 else 'faults'}: {'; '.join(parts)}{more}; {remedy}"
 
 
 def check_market(market: Market) -> Market:
@@ -72,9 +80,9 @@ def check_market(market: Market) -> Market:
     for bars in market.bars:
         check_bars(bars)
     names = market.symbols
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"data: symbol {twice[0]} comes twice; each symbol has one series of bars")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"data: symbol {twice} comes twice; each symbol has one series of bars")
     return market
 
 
@@ -85,11 +93,19 @@ def check_bars(bars: Bars) -> None:
         if len(values) != len(bars):
             raise DataError(f"data: {bars.symbol}: {name} has {len(values)} values for {len(bars)} times")
     if not len(bars):
-        raise DataError(f"data: {bars.symbol} has no bars")
-    found = [f for f in findings(bars.time, columns) if len(f.rows)]
+        raise DataError(f"data: {bars.symbol} has no bars; leave the symbol out, or widen the range of dates")
+    lost = np.isnat(bars.time)
+    if lost.any():
+        raise DataError(f"data: {bars.symbol} row {int(np.argmax(lost)) + 1}: time is missing ({int(lost.sum())} rows)")
+    found = time_findings(bars.time) + value_findings(columns)
     if found:
-        raise DataError(complain(f"data: {bars.symbol}", found))
+        raise DataError(complain("data", found, bars.symbol, "mend the source of these bars"))
 
 
 def _text(value: object) -> str:
-    return str(value).replace(".000000000", "") if isinstance(value, np.datetime64) else f"{value:g}"
+    if isinstance(value, np.datetime64):
+        return str(value.astype("datetime64[s]")).replace("T00:00:00", "")
+    if isinstance(value, float | np.floating):
+        return f"{value:g}"
+    shown = " ".join(str(value).split())  # a message is one line, whatever a cell holds
+    return repr(shown if len(shown) <= 40 else shown[:40] + "…")

@@ -8,24 +8,28 @@ import numpy as np
 import talib
 
 from barwise.data.bars import Bars
-from barwise.errors import require
 from barwise.features import rolling
+from barwise.features.technical import contiguous, relative_strength
+
+WINDOWS = (5, 10, 20)
 
 
-def lagged(bars: Bars, feature_lookback: int = 20, windows: Sequence[int] = (5, 10, 20)) -> dict[str, np.ndarray]:
-    """`return_lag_i` (the return over i bars, i to feature_lookback), rolling moments of returns, RSI, MACD, volume."""
-    require(
-        feature_lookback >= 1,
-        f"features.lagged.feature_lookback={feature_lookback}: must be 1 or more bars; the shipped default is 20",
-    )
-    close = np.ascontiguousarray(bars.close)
+def lagged(bars: Bars, feature_lookback: int = 20, windows: Sequence[int] = WINDOWS) -> dict[str, np.ndarray]:
+    """`return_lag_i` (over i bars, i = 1 to feature_lookback), moments of returns, `rsi`, `macd`, `volume_ratio`.
+
+    The moments are `mean_return_n`, `std_return_n` and `skew_return_n`; the skewness is NaN where nothing varies.
+    RSI over 14 bars, MACD 12/26, volume over its mean of 20 bars. ConfigError for a window below 3.
+    """
+    rolling.require_bars("lagged.feature_lookback", feature_lookback, 20)
+    rolling.require_bars("lagged.windows", windows, WINDOWS, least=3)
+    close = contiguous(bars.close)
     out = {f"return_lag_{i}": rolling.change(close, i) for i in range(1, feature_lookback + 1)}
     returns = rolling.change(close)
     for n in windows:
         out[f"mean_return_{n}"] = rolling.mean(returns, n)
         out[f"std_return_{n}"] = rolling.std(returns, n)
         out[f"skew_return_{n}"] = rolling.skew(returns, n)
-    out["rsi"] = talib.RSI(close, timeperiod=14)
+    out["rsi"] = relative_strength(close)
     out["macd"] = talib.MACD(close)[0]
     out["volume_ratio"] = rolling.ratio(bars.volume, rolling.mean(bars.volume, 20))
     return out

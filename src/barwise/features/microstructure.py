@@ -11,10 +11,12 @@ from barwise.features import rolling
 def microstructure(bars: Bars, window: int = 20) -> dict[str, np.ndarray]:
     """`hl_range`, `hl_range_pct`, `close_position`; with bid and ask also `spread`, `spread_pct` of mid, `spread_ma`.
 
-    The close position is 0.5 in a bar whose high is its low. Without both bid and ask the spread features are absent.
+    The close position is 0.5 in a bar whose high is its low. Without both bid and ask the spread features are absent;
+    where a quote is missing they are NaN. ConfigError for a window of no bars.
     """
+    rolling.require_bars("microstructure.window", window, 20)
     out: dict[str, np.ndarray] = {}
-    if "bid" in bars.extra and "ask" in bars.extra:
+    if has_quotes(bars):
         bid, ask = bars.extra["bid"], bars.extra["ask"]
         out["spread"] = ask - bid
         out["spread_pct"] = rolling.ratio(ask - bid, (ask + bid) / 2)
@@ -23,3 +25,8 @@ def microstructure(bars: Bars, window: int = 20) -> dict[str, np.ndarray]:
     out["hl_range_pct"] = rolling.ratio(bars.high - bars.low, bars.close)
     out["close_position"] = rolling.share(bars.close, bars.low, bars.high)
     return out
+
+
+def has_quotes(bars: Bars) -> bool:
+    """Whether the source has both bid and ask."""
+    return "bid" in bars.extra and "ask" in bars.extra

@@ -9,30 +9,36 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.features import rolling
 
+RETURNS, AVERAGES, VOLATILITIES, POSITIONS = (1, 5, 10, 20), (10, 20, 50, 200), (10, 20, 50), (20, 50)
+
 
 def price(
     bars: Bars,
-    returns: Sequence[int] = (1, 5, 10, 20),
-    averages: Sequence[int] = (10, 20, 50, 200),
-    volatilities: Sequence[int] = (10, 20, 50),
-    positions: Sequence[int] = (20, 50),
+    returns: Sequence[int] = RETURNS,
+    averages: Sequence[int] = AVERAGES,
+    volatilities: Sequence[int] = VOLATILITIES,
+    positions: Sequence[int] = POSITIONS,
 ) -> dict[str, np.ndarray]:
     """`returns_n`, `log_returns_n`, `ma_n`, `ma_ratio_n` (close over it), `volatility_n`, `price_position_n`.
 
-    The price position is 0.5 where high and low of the window are one price.
+    The price position is 0.5 where high and low of the window are one price. ConfigError for a window of no bars.
     """
+    rolling.require_bars("price.returns", returns, RETURNS)
+    rolling.require_bars("price.averages", averages, AVERAGES)
+    rolling.require_bars("price.volatilities", volatilities, VOLATILITIES, least=2)
+    rolling.require_bars("price.positions", positions, POSITIONS)
+    close = bars.close
     out: dict[str, np.ndarray] = {}
     for n in returns:
-        out[f"returns_{n}"] = rolling.change(bars.close, n)
-        out[f"log_returns_{n}"] = np.log1p(out[f"returns_{n}"])
+        growth = rolling.quotient(close, n)
+        out[f"returns_{n}"] = growth - 1.0
+        out[f"log_returns_{n}"] = np.log(growth)
     for n in averages:
-        out[f"ma_{n}"] = rolling.mean(bars.close, n)
-        out[f"ma_ratio_{n}"] = rolling.ratio(bars.close, out[f"ma_{n}"])
-    daily = rolling.change(bars.close)
+        out[f"ma_{n}"] = rolling.mean(close, n)
+        out[f"ma_ratio_{n}"] = rolling.ratio(close, out[f"ma_{n}"])
+    daily = rolling.change(close)
     for n in volatilities:
         out[f"volatility_{n}"] = rolling.std(daily, n)
     for n in positions:
-        out[f"price_position_{n}"] = rolling.share(
-            bars.close, rolling.lowest(bars.low, n), rolling.highest(bars.high, n)
-        )
+        out[f"price_position_{n}"] = rolling.share(close, rolling.lowest(bars.low, n), rolling.highest(bars.high, n))
     return out

@@ -1,16 +1,36 @@
-"""Rolling windows over one symbol's arrays; row t sees bars up to t, NaN until the window is full."""
+"""Rolling windows over one symbol's arrays; row t sees bars up to t, NaN until the window is full.
+
+Sums and moments are merged from blocks of 1, 2, 4, … bars: O(bars · log window), and nothing but the window enters,
+so that neither a NaN nor the rounding of large values outlives it, as they do in a running sum.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import bottleneck as bn
 import numpy as np
 
+from barwise.errors import ConfigError
+
+Statistics = tuple[np.ndarray, ...]
+Merge = Callable[[Statistics, int, Statistics, int], Statistics]
+
 
 def change(values: np.ndarray, period: int = 1) -> np.ndarray:
     """values[t] / values[t - period] - 1; NaN where the earlier value is 0 or missing."""
+    return quotient(values, period) - 1.0
+
+
+def quotient(values: np.ndarray, period: int = 1) -> np.ndarray:
+    """values[t] / values[t - period]; NaN where the earlier value is 0 or missing."""
+    return ratio(values, before(values, period))
+
+
+def before(values: np.ndarray, period: int = 1) -> np.ndarray:
+    """values[t - period]; NaN in the first `period` rows."""
     out = np.full(len(values), np.nan)
-    if period < len(values):
-        out[period:] = ratio(values[period:], values[:-period]) - 1.0
+    out[period:] = values[:-period] if period < len(values) else 0.0
     return out
 
 
@@ -18,68 +38,108 @@ def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
     """above / below; NaN where below is 0 or the quotient is not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = np.divide(above, below)
-    return np.where(np.isfinite(out), out, np.nan)
+    out[~np.isfinite(out)] = np.nan
+    return out
 
 
 def share(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Where `value` lies between `low` (0) and `high` (1); the middle, 0.5, where the two are one."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out = (value - low) / (high - low)
-    return np.where(high == low, 0.5, out)
+    return np.where(high == low, 0.5, ratio(value - low, high - low))
 
 
 def mean(values: np.ndarray, window: int) -> np.ndarray:
     """Rolling mean; a NaN makes only the windows that hold it undefined."""
-    return _full(bn.move_mean, values, window)
+    (total,) = _windows((values,), lambda a, _, b, __: (a[0] + b[0],), window)
+    return total / window
 
 
-def std(values: np.ndarray, window: int) -> np.ndarray:
-    """Rolling standard deviation, ddof 1."""
-    return _full(bn.move_std, values, window, ddof=1)
-
-
-def highest(values: np.ndarray, window: int) -> np.ndarray:
-    """Rolling maximum."""
-    return _full(bn.move_max, values, window)
-
-
-def lowest(values: np.ndarray, window: int) -> np.ndarray:
-    """Rolling minimum."""
-    return _full(bn.move_min, values, window)
-
-
-def windows(values: np.ndarray, window: int) -> np.ndarray:
-    """All full windows as a view, (bar - window + 1, window)."""
-    return np.lib.stride_tricks.sliding_window_view(values, window)
+def std(values: np.ndarray, window: int, ddof: int = 1) -> np.ndarray:
+    """Rolling standard deviation; exactly 0 in a window of one value."""
+    _, squares = _windows((values, np.zeros_like(values)), _merge_squares, window)
+    return np.sqrt(ratio(squares, float(window - ddof)))
 
 
 def skew(values: np.ndarray, window: int) -> np.ndarray:
     """Rolling sample skewness, the adjusted Fisher–Pearson one that pandas gives; NaN where nothing varies."""
-    out = np.full(len(values), np.nan)
-    if window < 3 or len(values) < window:
-        return out
-    seen = windows(values, window)
-    centred = seen - seen.mean(axis=1, keepdims=True)
-    second, third = (centred**2).mean(axis=1), (centred**3).mean(axis=1)
-    adjust = np.sqrt(window * (window - 1.0)) / (window - 2.0)
-    flat = second <= 1e-28 * np.maximum((seen**2).mean(axis=1), 1e-300)
-    out[window - 1 :] = np.where(flat, np.nan, adjust * ratio(third, second**1.5))
-    return out
+    zero = np.zeros_like(values)
+    _, squares, cubes = _windows((values, zero, zero), _merge_cubes, window)
+    second, third = squares / window, cubes / window
+    return np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second**1.5)
 
 
-def correlation(a: np.ndarray, b: np.ndarray, window: int) -> np.ndarray:
+def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling Pearson correlation; NaN where either does not vary in the window."""
-    out = np.full(len(a), np.nan)
-    if len(a) < window:
-        return out
-    x, y = windows(a, window), windows(b, window)
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    power = np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y)
-    out[window - 1 :] = ratio(np.einsum("ij,ij->i", x, y), np.sqrt(power))
-    return np.clip(out, -1.0, 1.0)
+    zero = np.zeros_like(x)
+    _, _, xx, yy, xy = _windows((x, y, zero, zero, zero), _merge_products, window)
+    return np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
 
 
-def _full(move, values: np.ndarray, window: int, **more: int) -> np.ndarray:  # type: ignore[no-untyped-def]
-    if len(values) < window:
-        return np.full(len(values), np.nan)
-    return move(values, window, **more)
+def highest(values: np.ndarray, window: int) -> np.ndarray:
+    """Rolling maximum."""
+    return bn.move_max(values, window) if window <= len(values) else np.full(len(values), np.nan)
+
+
+def lowest(values: np.ndarray, window: int) -> np.ndarray:
+    """Rolling minimum."""
+    return bn.move_min(values, window) if window <= len(values) else np.full(len(values), np.nan)
+
+
+def require_bars(setting: str, given: object, default: object, least: int = 1) -> None:
+    """Raise ConfigError unless `given`, the value of `features.{setting}`, is a whole number >= `least`, or several."""
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    wanted = f"whole numbers of {least} or more" if several else f"a whole number of {least} or more"
+    for n in given if several else [given]:  # type: ignore[attr-defined]
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < least:
+            shown = list(default) if isinstance(default, tuple) else default
+            raise ConfigError(f"features.{setting}={given}: must be {wanted} (bars); the shipped default is {shown}")
+
+
+def _windows(bars: Statistics, merge: Merge, window: int) -> Statistics:
+    """Statistics of the full window that ends at each row, from those of single bars; NaN before."""
+    rows = len(bars[0]) - window + 1
+    if rows < 1:
+        return tuple(np.full(len(x), np.nan) for x in bars)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _merged(bars, merge, window, rows)
+    return tuple(np.concatenate([np.full(window - 1, np.nan), x]) for x in found)
+
+
+def _merged(block: Statistics, merge: Merge, window: int, rows: int) -> Statistics:
+    """`block[s]` starts as bar s alone and doubles; the window takes the blocks that its binary digits name."""
+    total, counted, size = None, 0, 1
+    while True:
+        if window & size:
+            part = tuple(x[counted : counted + rows] for x in block)
+            total = part if total is None else merge(total, counted, part, size)
+            counted += size
+        if counted == window:
+            return total  # type: ignore[return-value]
+        block = merge(tuple(x[:-size] for x in block), size, tuple(x[size:] for x in block), size)
+        size *= 2
+
+
+def _merge_squares(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+    """Mean and sum of squared deviations (Chan, Golub and LeVeque 1979)."""
+    gap, n = b[0] - a[0], na + nb
+    return a[0] + gap * (nb / n), a[1] + b[1] + gap * gap * (na * nb / n)
+
+
+def _merge_cubes(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+    """Mean, and sums of squared and cubed deviations (Pébay 2008)."""
+    gap, n = b[0] - a[0], na + nb
+    mean, squares = _merge_squares(a, na, b, nb)
+    cubes = a[2] + b[2] + gap**3 * (na * nb * (na - nb) / n**2) + gap * (na * b[1] - nb * a[1]) * (3.0 / n)
+    return mean, squares, cubes
+
+
+def _merge_products(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+    """Both means, both sums of squared deviations, and the sum of their products."""
+    gap_x, gap_y, n = b[0] - a[0], b[1] - a[1], na + nb
+    weight = na * nb / n
+    return (
+        a[0] + gap_x * (nb / n),
+        a[1] + gap_y * (nb / n),
+        a[2] + b[2] + gap_x * gap_x * weight,
+        a[3] + b[3] + gap_y * gap_y * weight,
+        a[4] + b[4] + gap_x * gap_y * weight,
+    )

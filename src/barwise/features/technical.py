@@ -1,4 +1,4 @@
-"""Technical indicators by TA-Lib (SEED.md's columns)."""
+"""Technical indicators, by TA-Lib where the formula is recursive (SEED.md's columns)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import talib
 
 from barwise.data.bars import Bars
+from barwise.errors import require
 from barwise.features import rolling
 
 
@@ -19,12 +20,21 @@ def technical(
     width: float = 2.0,
     atr: int = 14,
 ) -> dict[str, np.ndarray]:
-    """RSI, MACD, Bollinger bands and ATR; the band position is 0.5 where the bands are one price."""
-    high, low, close = (np.ascontiguousarray(x) for x in (bars.high, bars.low, bars.close))
+    """RSI, MACD, Bollinger bands and ATR; the band position is 0.5 where the bands are one price.
+
+    RSI, MACD and ATR are recursive: they depend on where the bars start, ever less. ConfigError for a period too short.
+    """
+    for name, given, default in (("rsi", rsi, 14), ("fast", fast, 12), ("slow", slow, 26), ("bands", bands, 20)):
+        rolling.require_bars(f"technical.{name}", given, default, least=2)
+    rolling.require_bars("technical.signal", signal, 9)
+    rolling.require_bars("technical.atr", atr, 14)
+    require(fast < slow, f"features.technical.fast={fast}: must be below slow={slow}; the shipped default is 12")
+    require(width > 0, f"features.technical.width={width}: must be above 0; the shipped default is 2.0")
+    close = contiguous(bars.close)
     macd, macd_signal, macd_hist = talib.MACD(close, fastperiod=fast, slowperiod=slow, signalperiod=signal)
-    upper, middle, lower = talib.BBANDS(close, timeperiod=bands, nbdevup=width, nbdevdn=width)
+    upper, middle, lower = bollinger(close, bands, width)
     return {
-        f"rsi_{rsi}": talib.RSI(close, timeperiod=rsi),
+        f"rsi_{rsi}": relative_strength(close, rsi),
         "macd": macd,
         "macd_signal": macd_signal,
         "macd_hist": macd_hist,
@@ -33,5 +43,24 @@ def technical(
         "bb_lower": lower,
         "bb_width": rolling.ratio(upper - lower, middle),
         "bb_position": rolling.share(close, lower, upper),
-        f"atr_{atr}": talib.ATR(high, low, close, timeperiod=atr),
+        f"atr_{atr}": talib.ATR(contiguous(bars.high), contiguous(bars.low), close, timeperiod=atr),
     }
+
+
+def relative_strength(close: np.ndarray, period: int = 14) -> np.ndarray:
+    """Wilder's RSI by TA-Lib, 0 to 100; 50, the middle, where it gives 0 because no close moved for `period` bars."""
+    out = talib.RSI(close, timeperiod=period)
+    still = rolling.highest(close, period + 1) == rolling.lowest(close, period + 1)
+    out[(out == 0.0) & still] = 50.0
+    return out
+
+
+def bollinger(close: np.ndarray, period: int = 20, width: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Upper, middle and lower band as TA-Lib's BBANDS (ddof 0), without the rounding of its running sums."""
+    middle, spread = rolling.mean(close, period), width * rolling.std(close, period, ddof=0)
+    return middle + spread, middle, middle - spread
+
+
+def contiguous(values: np.ndarray) -> np.ndarray:
+    """What TA-Lib takes: contiguous float64."""
+    return np.ascontiguousarray(values, dtype=np.float64)

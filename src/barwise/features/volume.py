@@ -9,17 +9,18 @@ from barwise.features import rolling
 
 
 def volume(bars: Bars, window: int = 20) -> dict[str, np.ndarray]:
-    """Mean volume and volume over it, dollar volume and its mean, and the correlation of price and volume changes.
+    """`volume_ma_<window>`, `volume_ratio` to it, `dollar_volume`, its mean, and the correlation of relative changes.
 
-    `volume_ratio` is NaN where the mean is 0; the correlation where volume was 0 or nothing varied.
+    `volume_ratio` is NaN where the mean is 0; `volume_price_corr` where a volume in the window (or the one before it)
+    is 0, or nothing varies. ConfigError for a window below 2.
     """
+    rolling.require_bars("volume.window", window, 20, least=2)
     average = rolling.mean(bars.volume, window)
     dollars = bars.close * bars.volume
-    together = rolling.correlation(rolling.change(bars.close), rolling.change(bars.volume), window)
     return {
         f"volume_ma_{window}": average,
         "volume_ratio": rolling.ratio(bars.volume, average),
         "dollar_volume": dollars,
         "dollar_volume_ma": rolling.mean(dollars, window),
-        "volume_price_corr": together,
+        "volume_price_corr": rolling.correlation(rolling.change(bars.close), rolling.change(bars.volume), window),
     }

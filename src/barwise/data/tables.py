@@ -1,0 +1,119 @@
+"""One CSV or Parquet file to a table whose columns have our names; whatever is not one ends in one line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from barwise.data.bars import COLUMNS
+from barwise.data.checks import Finding
+from barwise.data.columns import resolve
+from barwise.errors import DataError
+
+CSV, PARQUET = (".csv", ".csv.gz", ".csv.zip"), (".parquet", ".pq")
+KNOWN = (*CSV, *PARQUET)
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "-"]
+BROKEN = (ValueError, UnicodeError, OSError, EOFError, zipfile.BadZipFile, csv.Error, pa.ArrowException)
+
+
+@dataclass(frozen=True)
+class Table:
+    """`time` and `symbol` (None without such a column) raw; `numbers` float64 by name; `unread`: cells that are no number.
+
+    `ignored` names the columns that hold no numbers.
+    """
+
+    time: pd.Series
+    symbol: pd.Series | None
+    numbers: Mapping[str, np.ndarray]
+    unread: list[Finding]
+    ignored: tuple[str, ...]
+
+
+def suffix(path: Path) -> str:
+    """The ending that tells the format, or the empty string."""
+    return next((end for end in KNOWN if path.name.lower().endswith(end)), "")
+
+
+def read(path: Path, columns: Mapping[str, str], where: str) -> Table:
+    """The table in `path`; DataError if it is empty, lacks a column, or is neither CSV nor Parquet."""
+    kind = "Parquet" if suffix(path) in PARQUET else "CSV"
+    if not suffix(path):
+        raise DataError(f"{where}: not CSV or Parquet by its name; must end in one of {', '.join(KNOWN)}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{where}: the file is empty")
+    try:
+        frame, names = _parquet(path, columns, where) if kind == "Parquet" else _csv(path, columns, where)
+    except DataError:
+        raise
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{where}: the file is empty") from None
+    except BROKEN as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{where}: cannot be read as {kind}: {reason}") from None
+    if frame.empty:
+        raise DataError(f"{where}: the file has a header and no rows")
+    return _table(frame.reset_index(drop=True), names)
+
+
+def _csv(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    if path.name.lower().endswith(".zip"):
+        sep = ","
+    else:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            first = file.readline(65_536)
+        if "\0" in first:
+            raise ValueError("it holds binary data")
+        sep = max(",;\t|", key=first.count)
+    header = pd.read_csv(path, sep=sep, nrows=0, encoding="utf-8-sig", index_col=False).columns
+    names = resolve([str(c) for c in header], columns, where)
+    texts = [names[name] for name in ("time", "symbol") if name in names]
+    frame = pd.read_csv(
+        path,
+        sep=sep,
+        encoding="utf-8-sig",
+        index_col=False,
+        dtype=dict.fromkeys(texts, str),  # so that the ticker NA, or 000001, stays what it is
+        keep_default_na=False,
+        na_values={c: [""] if c in texts else MISSING for c in header},
+        low_memory=False,
+    )
+    return frame, names
+
+
+def _parquet(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    frame = pd.read_parquet(path)
+    if not isinstance(frame.index, pd.RangeIndex):  # a time or a (symbol, time) index is data too
+        unnamed = isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None
+        frame = frame.reset_index(names="time") if unnamed else frame.reset_index()
+    frame.columns = frame.columns.map(str)
+    return frame, resolve(list(frame.columns), columns, where)
+
+
+def _table(frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
+    numbers: dict[str, np.ndarray] = {}
+    unread, ignored = [], []
+    for name, column in names.items():
+        if name in ("time", "symbol"):
+            continue
+        raw = frame[column]
+        if pd.api.types.is_numeric_dtype(raw.dtype) and not pd.api.types.is_bool_dtype(raw.dtype):
+            numbers[name] = raw.to_numpy(np.float64, na_value=np.nan)
+        elif raw.isna().all() or name in (*COLUMNS, "adj_close", "bid", "ask"):
+            numbers[name] = pd.to_numeric(raw, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+            rows = np.flatnonzero(np.isnan(numbers[name]) & raw.notna().to_numpy())
+            if len(rows):
+                unread.append(Finding(f"{name} is not a number", rows, raw.to_numpy(object)[rows]))
+        else:
+            ignored.append(column)
+    symbol = frame[names["symbol"]] if "symbol" in names else None
+    return Table(frame[names["time"]], symbol, numbers, unread, tuple(ignored))
