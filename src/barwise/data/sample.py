@@ -5,39 +5,52 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 
 import numpy as np
+import pandas as pd
 
-from barwise.data.bars import Bars, Market
-from barwise.errors import DataError
+from barwise.data.adjust import adjust
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.errors import ConfigError, DataError
 
 NOTE = "the sample's five symbols are survivors, known today to have done well; survivorship is not controlled"
 
 
 def load(symbols: list[str] | None = None, start: str | None = None, end: str | None = None) -> Market:
-    """AAPL, FB, GOOG, IBM and MSFT, open to close times adj_close/close, volume over it.
+    """AAPL, FB, GOOG, IBM and MSFT: open to close times adj_close/close, volume over it.
 
-    `start` and `end`, as dates, bound the bars, both included. Source and terms: data/sample/PROVENANCE.md.
+    `start` and `end`, as dates, bound the bars, both included. ConfigError for a symbol or date that is none,
+    DataError where no bar is left. Source and terms: data/sample/PROVENANCE.md.
     """
-    import pandas as pd
-
-    with as_file(files("barwise.data") / "sample" / "stocks.parquet") as path:
-        table = pd.read_parquet(path)
-    table["symbol"] = table["symbol"].astype(str)
+    table = raw()
     known = sorted(table["symbol"].unique())
-    for symbol in symbols or ():
+    chosen = [symbols] if isinstance(symbols, str) else list(symbols or known)
+    for symbol in chosen:
         if symbol not in known:
-            raise DataError(f"data.symbols: {symbol} is not in the sample; it has {', '.join(known)}")
-    kept = table[table["symbol"].isin(symbols or known)]
+            raise ConfigError(f"data.symbols={symbol}: is not in the sample; it has {', '.join(known)}")
+    kept = table[table["symbol"].isin(chosen)]
     if start is not None:
-        kept = kept[kept["date"] >= pd.Timestamp(start)]
+        kept = kept[kept["date"] >= _date("start", start)]
     if end is not None:
-        kept = kept[kept["date"] <= pd.Timestamp(end)]
-    bars = tuple(adjusted(str(symbol), part) for symbol, part in kept.groupby("symbol", sort=True))
+        kept = kept[kept["date"] <= _date("end", end)]
+    if kept.empty:
+        raise DataError(f"data: no bars from {start} to {end}; the sample runs from 2000-03-01 to 2013-03-01")
+    bars = tuple(adjust(_bars(str(symbol), part)) for symbol, part in kept.groupby("symbol", sort=True))
     return Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True})
 
 
-def adjusted(symbol: str, part) -> Bars:  # type: ignore[no-untyped-def]
-    """Bars of one symbol, brought to the level of its last price."""
-    factor = (part["adj_close"] / part["close"]).to_numpy(np.float64)
-    prices = {name: part[name].to_numpy(np.float64) * factor for name in ("open", "high", "low", "close")}
-    volume = part["volume"].to_numpy(np.float64) / factor
-    return Bars(symbol, part["date"].to_numpy("datetime64[ns]"), **prices, volume=volume)
+def raw() -> pd.DataFrame:
+    """The file as it came: symbol, date, open, high, low, close, volume (unadjusted) and adj_close."""
+    with as_file(files("barwise.data") / "sample" / "stocks.parquet") as path:
+        return pd.read_parquet(path).astype({"symbol": str})
+
+
+def _bars(symbol: str, part: pd.DataFrame) -> Bars:
+    columns = {name: part[name].to_numpy(np.float64) for name in (*COLUMNS, "adj_close")}
+    extra = {"adj_close": columns.pop("adj_close")}
+    return Bars(symbol, part["date"].to_numpy("datetime64[ns]"), **columns, extra=extra)
+
+
+def _date(name: str, value: object) -> pd.Timestamp:
+    try:
+        return pd.Timestamp(str(value)).tz_localize(None)
+    except (ValueError, TypeError):
+        raise ConfigError(f"data.{name}={value}: must be a date such as 2005-01-31, or null") from None

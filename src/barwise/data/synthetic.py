@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from barwise.data.bars import Bars, Market
 from barwise.errors import require
 
 PATTERNS = ("linear", "nonlinear")
-MEMORY = 5  # bars of the planted pattern
-VOLUME_WINDOW = 20
-BURN = 40  # bars made and thrown away, so that the first kept bar has a past
+EXECUTIONS = ("next_open", "next_close")
+MEMORY = 5  # bars of return that the pattern sees
+VOLUME_WINDOW = 20  # bars of volume that it sees, the last included
+BURN = 60  # bars made and thrown away, so that the first kept bar has a past
+OVERNIGHT = 0.3  # the share of a day's variance that falls between close and open
+PILOT = (400, 150)  # bars and symbols of the trial market that measures the spread of the pattern
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one market is drawn from; `spread` is the standard deviation of the raw pattern."""
+
+    ic: float
+    pattern: str
+    execution: str
+    volatility: float
+    spread: float = field(default=1.0)
 
 
 def load(
@@ -20,22 +36,24 @@ def load(
     ic: float = 0.0,
     pattern: str = "linear",
     execution: str = "next_open",
+    volatility: float = 0.02,
 ) -> Market:
-    """Daily bars in which the tradable return has correlation `ic` with a pattern in bars known before it.
+    """Daily bars whose tradable return has the correlation `ic` with a pattern in the bars known before it.
 
-    The tradable return of t is the one the label sees: open(t+1) → open(t+2), or close to close. `linear`: minus the
-    standardised return of the last 5 bars. `nonlinear`: the same sign, but turned round while volume lies above its
-    20-bar mean, so that no linear model of return and volume can see it. ic=0 is a random walk. Volatility is 1 % a bar.
+    The tradable return of t is the one the label sees: open(t+1) → open(t+2), or close to close with `next_close`.
+    Pattern: `linear`, minus the return of the last 5 bars; `nonlinear`, the sign of that return, turned round while
+    volume lies below its 20-bar mean, which no linear model of return and volume can see. ic=0 is a random walk without
+    drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
     """
     require(n_symbols >= 1, f"data.n_symbols={n_symbols}: must be 1 or more; the shipped default is 10")
     require(n_bars >= 10, f"data.n_bars={n_bars}: must be 10 or more; the shipped default is 2500")
-    require(0 <= ic < 1, f"data.ic={ic}: must lie in [0, 1); 0 is a random walk, 0.1 a strong daily signal")
+    require(seed >= 0, f"data.seed={seed}: must be a whole number of 0 or more; the shipped default is 0")
+    require(0 <= ic <= 0.5, f"data.ic={ic}: must lie in [0, 0.5]; 0 is a random walk, 0.1 a strong daily signal")
     require(pattern in PATTERNS, f"data.pattern={pattern}: must be one of {', '.join(PATTERNS)}")
-    require(
-        execution in ("next_open", "next_close"),
-        f"data.execution={execution}: must be next_open or next_close, as backtest.execution",
-    )
-    columns = simulate(n_symbols, n_bars + BURN, np.random.default_rng(seed), ic, pattern, execution)
+    require(execution in EXECUTIONS, f"data.execution={execution}: must be one of {', '.join(EXECUTIONS)}")
+    require(0 < volatility <= 0.2, f"data.volatility={volatility}: must lie in (0, 0.2]; the shipped default is 0.02")
+    recipe = calibrated(Recipe(ic, pattern, execution, volatility))
+    columns = simulate(recipe, n_bars + BURN, n_symbols, np.random.default_rng(seed))
     days = np.arange(n_bars)
     time = (np.datetime64("2000-01-03") + days // 5 * 7 + days % 5).astype("datetime64[ns]")  # Mondays to Fridays
     bars = tuple(
@@ -43,43 +61,69 @@ def load(
         for i in range(n_symbols)
     )
     note = f"a synthetic market, ic={ic:g}, {pattern if ic else 'random walk'}"
-    return Market(bars, None, {"name": "synthetic", "note": note, "adjusted": True})
+    facts = {"name": "synthetic", "note": note, "adjusted": True, "ic": float(ic), "pattern": pattern if ic else None}
+    return Market(bars, None, facts)
 
 
-def simulate(
-    n_symbols: int, n: int, random: np.random.Generator, ic: float, pattern: str, execution: str
-) -> dict[str, np.ndarray]:
+def simulate(recipe: Recipe, n: int, n_symbols: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Open, high, low, close and volume, each (bar, symbol).
 
-    `mark` is the log of the execution price. mark(t+2) - mark(t+1) is drawn once the bars up to t are known; the other
-    price of each bar lies between two marks, with noise, and so tells nothing of later moves.
+    Log prices move in two steps a bar, close → open and open → close. Each step's expected move is that of the stretch
+    it lies in, set by the pattern when the stretch was still to come: two bars before for the night, and for the day
+    one bar before (`next_open`, whose stretch begins with it) or two (`next_close`).
     """
-    sigma = 0.01
-    shock = random.standard_normal((n + 2, n_symbols))
-    wobble = 0.2 * sigma * random.standard_normal((n + 2, n_symbols))
-    volume = 1e6 * (1.0 + 0.5 * random.uniform(-1, 1, (n, n_symbols)))
-    mark = np.full((n + 2, n_symbols), np.log(100.0))
-    other = mark.copy()
-    at_open = execution == "next_open"
-    for t in range(n):
-        # other[t]: the close of t lies between open(t) and open(t+1); the open of t between close(t-1) and close(t)
-        before, after = (mark[t], mark[t + 1]) if at_open else (mark[max(t - 1, 0)], mark[t])
-        other[t] = 0.5 * (before + after) + wobble[t]
-        close = other if at_open else mark
-        z = planted(close[: t + 1], volume[: t + 1], sigma, pattern) if ic else 0.0
-        mark[t + 2] = mark[t + 1] + sigma * (ic * z + np.sqrt(1 - ic**2) * shock[t]) if t + 2 < n + 2 else mark[t + 1]
-    open_, close = (mark[:n], other[:n]) if at_open else (other[:n], mark[:n])
-    reach = 0.3 * sigma * np.abs(random.standard_normal((2, n, n_symbols)))
+    night, day = np.sqrt(OVERNIGHT), np.sqrt(1 - OVERNIGHT)
+    day_lag = 1 if recipe.execution == "next_open" else 2
+    rest = recipe.volatility * np.sqrt(1 - recipe.ic**2)
+    drift = recipe.volatility * recipe.ic
+    steps = random.standard_normal((2, n, n_symbols))
+    volume = 1e6 * random.uniform(0.4, 1.6, (n, n_symbols))  # symmetric, so that half the bars lie above the mean
+    open_, close, planted = np.zeros((3, n, n_symbols))
+    fair = -0.5 * recipe.volatility**2  # the growth of a log price without drift
+    for t in range(1, n):
+        gap = OVERNIGHT * (drift * planted[t - 2] + fair) + night * rest * steps[0, t]
+        move = (1 - OVERNIGHT) * (drift * planted[t - day_lag] + fair) + day * rest * steps[1, t]
+        open_[t] = close[t - 1] + gap
+        close[t] = open_[t] + move
+        if recipe.ic and t >= VOLUME_WINDOW:
+            recent = volume[t - VOLUME_WINDOW + 1 : t + 1]
+            planted[t] = raw_pattern(close[t] - close[t - MEMORY], recent, recipe) / recipe.spread
+    reach = 0.4 * recipe.volatility * np.abs(random.standard_normal((2, n, n_symbols)))
     high, low = np.maximum(open_, close) + reach[0], np.minimum(open_, close) - reach[1]
     prices = {"open": open_, "high": high, "low": low, "close": close}
-    return {**{name: np.exp(x) for name, x in prices.items()}, "volume": volume}
+    return {**{name: 100.0 * np.exp(x) for name, x in prices.items()}, "volume": volume}
 
 
-def planted(close: np.ndarray, volume: np.ndarray, sigma: float, pattern: str) -> np.ndarray | float:
-    """The pattern per symbol at the last bar of (bar, symbol) log closes and volumes; near unit variance."""
-    if len(close) <= VOLUME_WINDOW:
-        return 0.0
-    momentum = (close[-1] - close[-1 - MEMORY]) / (sigma * np.sqrt(MEMORY - 0.5))
-    if pattern == "linear":
-        return -np.clip(momentum, -3, 3)
-    return np.sign(momentum) * np.sign(volume[-1] - volume[-VOLUME_WINDOW:].mean(axis=0))
+def raw_pattern(log_return: np.ndarray, recent_volume: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """The pattern at one bar, per symbol; `log_return` over MEMORY bars, `recent_volume` (bar, symbol)."""
+    if recipe.pattern == "linear":
+        limit = 4.0 * recipe.volatility * np.sqrt(MEMORY)
+        return -np.clip(log_return, -limit, limit) / recipe.volatility
+    return np.sign(log_return) * np.sign(recent_volume[-1] - recent_volume.mean(axis=0))
+
+
+def pattern_of(bars: Bars, pattern: str) -> np.ndarray:
+    """The pattern at each bar, as bars <= t show it, up to its scale; NaN in the first 19 bars. An oracle for tests."""
+    n = len(bars)
+    found = np.full(n, np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(bars.volume, VOLUME_WINDOW).T  # (bar of the window, row)
+    rows = np.arange(VOLUME_WINDOW - 1, n)
+    moves = np.log(bars.close[rows] / bars.close[rows - MEMORY])
+    found[rows] = raw_pattern(moves, windows, Recipe(0.0, pattern, "next_open", 1.0))
+    return found
+
+
+def calibrated(recipe: Recipe) -> Recipe:
+    """`recipe` with the spread its pattern has in a trial market, so that the correlation is `ic` and no less.
+
+    The pattern feeds back on the prices it is made of: the spread is found by turns.
+    """
+    if not recipe.ic or recipe.pattern == "nonlinear":  # signs have spread 1
+        return recipe
+    bars, symbols = PILOT
+    spread = np.sqrt(MEMORY)
+    for _ in range(4):
+        trial = Recipe(recipe.ic, recipe.pattern, recipe.execution, recipe.volatility, spread)
+        close = np.log(simulate(trial, bars, symbols, np.random.default_rng(0))["close"])[BURN:]
+        spread = float((close[MEMORY:] - close[:-MEMORY]).std() / recipe.volatility)
+    return Recipe(recipe.ic, recipe.pattern, recipe.execution, recipe.volatility, spread)

@@ -26,9 +26,9 @@ BROKEN = (ValueError, UnicodeError, OSError, EOFError, zipfile.BadZipFile, csv.E
 
 @dataclass(frozen=True)
 class Table:
-    """`time` and `symbol` (None without such a column) raw; `numbers` float64 by name; `unread`: cells that are no number.
+    """`time` and `symbol` (None without such a column) are raw; `numbers` are float64 by name.
 
-    `ignored` names the columns that hold no numbers.
+    `unread`: cells that should be a number and are none. `ignored`: the columns that hold no numbers.
     """
 
     time: pd.Series

@@ -18,7 +18,7 @@ FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 
 @dataclass(frozen=True)
 class Times:
-    """`utc`: datetime64[ns], NaT where a time cannot be read; `naive`: no time named its zone; `intraday`: of the day."""
+    """`utc`: datetime64[ns], NaT where unreadable; `naive`: no time named its zone; `intraday`: not all at midnight."""
 
     utc: np.ndarray
     naive: bool

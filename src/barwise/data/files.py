@@ -1,0 +1,227 @@
+"""The user's own bars: one CSV or Parquet file, long or of one symbol, or a folder or glob with a file per symbol."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from barwise.data.adjust import adjust, splits
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.checks import Finding, complain, time_findings, value_findings
+from barwise.data.tables import KNOWN, Table, read, suffix
+from barwise.data.times import check_zone, parse
+from barwise.errors import ConfigError, DataError, require
+
+ON_BAD = ("error", "drop")
+SPLITS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one file holds, and what there is to say of it."""
+
+    where: str
+    bars: tuple[Bars, ...]
+    naive: bool
+    intraday: bool
+    dropped: int
+    ignored: tuple[str, ...]
+
+
+def load(
+    path: str | None,
+    columns: Mapping[str, str] | None = None,
+    adjusted: bool = False,
+    timezone: str | None = None,
+    periods_per_year: float | None = None,
+    on_bad: str = "error",
+) -> Market:
+    """The bars in `path`: a file, a folder or a glob; ordered by symbol, checked, in UTC.
+
+    `columns`: {our name: the file's}, for names that are not common. `adjusted`: bring prices to the level of the
+    adjusted close, volume inversely. `timezone`: what naive times mean (UTC, with a warning, if null and intraday).
+    `on_bad`: `error`, or `drop` to leave bad rows out and count them. Facts: `files`, `dropped_rows`, `adjusted`,
+    `ignored_columns`, `warnings`. ConfigError for a setting, DataError for what is in the files.
+    """
+    require(
+        path is not None, "data.path=null: must name a CSV or Parquet file, a folder or a glob; data.path=my_bars.csv"
+    )
+    require(on_bad in ON_BAD, f"data.on_bad={on_bad}: must be error or drop; the shipped default is error")
+    require(
+        periods_per_year is None or periods_per_year > 0,
+        f"data.periods_per_year={periods_per_year}: must be above 0, or null to tell it from the times",
+    )
+    check_zone(timezone)
+    paths, passed_over = find(str(path))
+    contents = [content(file, columns or {}, timezone, adjusted, on_bad == "drop") for file in paths]
+    warnings = [f"{path}: {', '.join(passed_over[:3])} passed over: not CSV or Parquet"] if passed_over else []
+    warnings += zone_warnings(contents, timezone)
+    bars, left_out = common_extras(joined(contents))
+    warnings += [f"{path}: column {name} is left out: not every symbol has it" for name in left_out]
+    if not adjusted:
+        warnings += split_warnings(bars)
+    facts = {
+        "name": "files",
+        "files": len(paths),
+        "dropped_rows": sum(c.dropped for c in contents),
+        "adjusted": bool(adjusted),
+        "ignored_columns": sorted({name for c in contents for name in c.ignored}),
+        "warnings": warnings,
+    }
+    if facts["dropped_rows"]:
+        warnings.append(f"{path}: {facts['dropped_rows']} bad rows left out, as data.on_bad=drop asks")
+    return Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
+
+
+def find(path: str) -> tuple[list[Path], list[str]]:
+    """The files that `path` means, in order, and the names passed over in a folder. DataError if there are none."""
+    start = Path(path).expanduser()
+    if start.is_dir():
+        inside = sorted(p for p in start.iterdir() if p.is_file() and not p.name.startswith("."))
+        kept = [p for p in inside if suffix(p)]
+        if not kept:
+            raise DataError(f"data.path={path}: the folder holds no file ending in {', '.join(KNOWN)}")
+        return kept, [p.name for p in inside if not suffix(p)]
+    if start.exists():
+        return [start], []
+    matched = sorted(Path(p) for p in glob.glob(str(start), recursive=True) if Path(p).is_file())
+    if not matched:
+        kind = "matches no file" if glob.has_magic(path) else "is not there"
+        raise DataError(f"data.path={path}: {kind}; paths count from the folder you run in ({Path.cwd().name}/)")
+    return matched, []
+
+
+def content(path: Path, columns: Mapping[str, str], timezone: str | None, adjusted: bool, drop: bool) -> Content:
+    """Read, check and adjust one file."""
+    where = str(path)
+    table = read(path, columns, where)
+    if adjusted and "adj_close" not in table.numbers:
+        raise ConfigError(
+            f"data.adjusted=true: {where} has no adjusted close; name it: data.columns.adj_close=<a column>"
+        )
+    times = parse(table.time, timezone, where)
+    symbol = names_of(table, path)
+    found = list(table.unread)
+    lost = np.flatnonzero(np.isnat(times.utc))
+    if len(lost):
+        found.append(Finding("time cannot be read", lost, table.time.to_numpy(object)[lost]))
+    nameless = np.flatnonzero(symbol == "")
+    if len(nameless):
+        found.append(Finding("symbol is missing", nameless, symbol[nameless]))
+    whole = np.ones(len(symbol), bool)
+    for finding in found:
+        whole[finding.rows] = False
+    codes, order = pd.factorize(symbol)
+    by_symbol = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    bars = []
+    for name, rows in sorted(zip(order, by_symbol, strict=True), key=lambda pair: pair[0]):
+        rows = rows[whole[rows]]
+        found += [f.at(rows) for f in row_findings(table, times.utc, rows, adjusted)]
+        if drop:
+            rows = kept_rows(rows, found, times.utc)
+        bars.append(bars_of(str(name), table, times.utc, rows))
+    if found and not drop:
+        newest_first(where, bars)
+        raise DataError(complain(where, found, symbol))
+    dropped = len(symbol) - sum(map(len, bars))
+    if dropped * 2 > len(symbol):
+        left = f"data.on_bad=drop would leave out {dropped} of {len(symbol)} rows"
+        newest_first(where, bars)
+        raise DataError(complain(where, found, symbol, f"{left}, more than half: mend the file"))
+    some = tuple(adjust(b) if adjusted else b for b in bars if len(b))
+    return Content(where, some, times.naive, times.intraday, dropped, table.ignored)
+
+
+def names_of(table: Table, path: Path) -> np.ndarray:
+    """The symbol of each row, as text; a file without such a column is named for its symbol."""
+    if table.symbol is None:
+        return np.full(len(table.time), path.name[: -len(suffix(path))], dtype=object)
+    return table.symbol.astype("string").str.strip().fillna("").to_numpy(object)
+
+
+def row_findings(table: Table, utc: np.ndarray, rows: np.ndarray, adjusted: bool) -> list[Finding]:
+    """Faults among `rows` of one symbol, as positions within `rows`."""
+    found = time_findings(utc[rows]) + value_findings({name: table.numbers[name][rows] for name in COLUMNS})
+    if adjusted:
+        close = table.numbers["adj_close"][rows]
+        bad = np.flatnonzero(~(np.isfinite(close) & (close > 0)))
+        found += [Finding("adj_close is not a number above 0", bad, close[bad])] if len(bad) else []
+    for name in table.numbers.keys() - set(COLUMNS) - {"adj_close"}:
+        bad = np.flatnonzero(np.isinf(table.numbers[name][rows]))
+        found += [Finding(f"{name} is infinite", bad, table.numbers[name][rows][bad])] if len(bad) else []
+    return found
+
+
+def kept_rows(rows: np.ndarray, found: list[Finding], utc: np.ndarray) -> np.ndarray:
+    """`rows` less those with a fault of their own, then less those that are not later than all before them."""
+    faulty = [f.rows for f in found if f.what not in ("time comes twice", "time runs backwards")]
+    rows = np.setdiff1d(rows, np.concatenate(faulty)) if faulty else rows
+    stamps = utc[rows].view(np.int64)
+    later = np.ones(len(rows), bool)
+    later[1:] = stamps[1:] > np.maximum.accumulate(stamps)[:-1]
+    return rows[later]
+
+
+def bars_of(symbol: str, table: Table, utc: np.ndarray, rows: np.ndarray) -> Bars:
+    """Bars of one symbol from `rows` of the table."""
+    values = {name: np.ascontiguousarray(column[rows]) for name, column in table.numbers.items()}
+    prices = {name: values.pop(name) for name in COLUMNS}
+    return Bars(symbol, utc[rows], **prices, extra=values)
+
+
+def newest_first(where: str, bars: list[Bars]) -> None:
+    """DataError with a plainer word where a symbol's times all run backwards."""
+    for b in bars:
+        if len(b) > 2 and bool((np.diff(b.time) < np.timedelta64(0)).all()):
+            first, last = (str(t.astype("datetime64[s]")) for t in (b.time[0], b.time[-1]))
+            raise DataError(f"{where}: {b.symbol} row 1 ({first}) is the newest, the last ({last}) the oldest; sort it")
+
+
+def joined(contents: list[Content]) -> tuple[Bars, ...]:
+    """All bars by symbol. DataError where two files have the same symbol."""
+    place: dict[str, tuple[str, Bars]] = {}
+    for c in contents:
+        for b in c.bars:
+            if b.symbol in place:
+                raise DataError(f"data: symbol {b.symbol} is in {place[b.symbol][0]} and in {c.where}; leave one out")
+            place[b.symbol] = (c.where, b)
+    return tuple(place[name][1] for name in sorted(place))
+
+
+def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
+    """`bars` with the extra columns that every symbol has, and the names of the others."""
+    have = [{name for name, values in b.extra.items() if not np.isnan(values).all()} for b in bars]
+    every, some = set.intersection(*have), set.union(*have)
+    kept = tuple(replace(b, extra={name: b.extra[name] for name in sorted(every)}) for b in bars)
+    return kept, sorted(some - every)
+
+
+def zone_warnings(contents: list[Content], timezone: str | None) -> list[str]:
+    """Naive intraday times are taken as UTC with a warning; files that differ in having a zone are refused."""
+    naive = [c.where for c in contents if c.naive]
+    aware = [c.where for c in contents if not c.naive]
+    if timezone is not None or not naive:
+        return []
+    if aware:
+        raise DataError(
+            f"data: mixed time zones: {aware[0]} has one, {naive[0]} has none; set data.timezone for the latter"
+        )
+    day = next((c.where for c in contents if c.intraday), None)
+    return [f"{day}: intraday times without a zone are taken as UTC; data.timezone says what they mean"] if day else []
+
+
+def split_warnings(bars: tuple[Bars, ...]) -> list[str]:
+    """One warning that names the first splits which unadjusted closes show as moves."""
+    seen = [(b.symbol, day, ratio) for b in bars if "adj_close" in b.extra for day, ratio in splits(b)]
+    if not seen:
+        return []
+    told = ", ".join(f"{symbol} {str(day)[:10]} ({ratio:.3g} for 1)" for symbol, day, ratio in seen[:SPLITS_SHOWN])
+    more = f" and {len(seen) - SPLITS_SHOWN} more" if len(seen) > SPLITS_SHOWN else ""
+    return [
+        f"unadjusted closes have splits: {told}{more}; data.adjusted=true mends prices and volume by the adjusted close"
+    ]

@@ -1,0 +1,60 @@
+"""Bars from Yahoo Finance, adjusted, by the yfinance package (an extra; its terms of use are the user's to keep)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.errors import ConfigError, DataError, require
+
+INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
+NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
+
+
+def load(
+    tickers: list[str], start: str | None = None, end: str | None = None, interval: str = "1d", timeout: float = 30
+) -> Market:
+    """Adjusted bars of `tickers` from `start` (included) to `end` (not included), both dates or null.
+
+    ConfigError without the package or for a setting, DataError for a ticker without bars or a download that failed.
+    """
+    chosen = [tickers] if isinstance(tickers, str) else list(tickers or ())
+    require(bool(chosen), "data.tickers=[]: must name at least one; data.tickers=[SPY,QQQ]")
+    require(interval in INTERVALS, f"data.interval={interval}: must be one of {', '.join(INTERVALS)}")
+    try:
+        import yfinance
+    except ImportError:
+        raise ConfigError("data=yfinance: needs the yfinance package; pip install 'barwise[yfinance]'") from None
+    try:
+        table = yfinance.download(
+            chosen,
+            start=start,
+            end=end,
+            interval=interval,
+            auto_adjust=True,
+            actions=False,
+            group_by="ticker",
+            multi_level_index=True,
+            progress=False,
+            threads=False,  # one after the other: Yahoo answers bursts with errors
+            timeout=timeout,
+        )
+    except Exception as error:  # the network and Yahoo's answers raise whatever they like
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"data.tickers={','.join(chosen)}: the download failed: {reason}; try again later") from None
+    bars = tuple(_bars(ticker, table, start, end) for ticker in sorted(set(chosen)))
+    return Market(bars, None, {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval})
+
+
+def _bars(ticker: str, table: Any, start: str | None, end: str | None) -> Bars:
+    has_any = table is not None and len(table) and ticker in table.columns.get_level_values(0)
+    part = table[ticker].dropna(how="all", subset=["Open", "High", "Low", "Close"]) if has_any else pd.DataFrame()
+    if part.empty:
+        raise DataError(f"data.tickers={ticker}: Yahoo has no bars from {start} to {end}; mend the name or the dates")
+    index = pd.DatetimeIndex(part.index)
+    utc = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    columns = {name: part[name.capitalize()].to_numpy(np.float64, na_value=np.nan) for name in COLUMNS}
+    return Bars(ticker, utc.to_numpy().astype("datetime64[ns]"), **columns)
