@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -15,9 +15,10 @@ os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.errors import BarwiseError
+from barwise.errors import ConfigError
 from barwise.messages import one_line
 
 log = logging.getLogger("barwise")
@@ -31,11 +32,13 @@ def conf_dir() -> str:
 def main() -> None:
     """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 1 for our fault."""
     try:
-        hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(task)()
+        hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
+        if failed:
+            raise failed[0]
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        code, line = one_line(error)
+        code, line = one_line(error, started=bool(started))
         print(f"barwise: {line}", file=sys.stderr)
         if code == 1:
             print("barwise: the traceback is in train.log of the run's directory", file=sys.stderr)
@@ -44,8 +47,25 @@ def main() -> None:
         sys.exit(code)
 
 
+started: list[bool] = []  # whether composing went well
+failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
+
+
+def job(cfg: DictConfig) -> float | None:
+    """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
+    started.append(True)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return task(cfg)
+    try:
+        return task(cfg)
+    except Exception as error:
+        failed.append(error)
+        return None
+
+
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: returns the objective, so that sweepers can compare trials."""
+    from barwise.backtest.metrics import OBJECTIVES
     from barwise.experiment import run
     from barwise.recipe import parts_of
     from barwise.report.progress import Progress
@@ -55,6 +75,8 @@ def task(cfg: DictConfig) -> float | None:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     try:
+        if cfg.objective not in OBJECTIVES:
+            raise ConfigError(f"objective={cfg.objective}: must be one of {', '.join(OBJECTIVES)}")
         out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
         metrics = run(parts_of(cfg), out, Progress(cfg.quiet))
         judged = judge(cfg, out, metrics)
@@ -63,7 +85,7 @@ def task(cfg: DictConfig) -> float | None:
         raise
     out.finish("done")
     summary(out, metrics, judged, cfg.quiet)
-    return objective(metrics, cfg.objective)
+    return metrics[cfg.objective]
 
 
 def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +96,7 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     from barwise.validation import deflated, trials
     from barwise.validation.verdict import verdict
 
-    config = OmegaConf.to_container(cfg, resolve=True)
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     data = out.manifest["data"]
     problem = trials.problem_of(data["symbols"], data["periods_per_year"], config["labels"])
     net = pq.read_table(out.path / "ledger.parquet", columns=["net"])["net"].to_numpy()
@@ -92,11 +114,3 @@ def fail(out: Any, error: BaseException) -> None:
     if code != 2:
         log.error("%s", "".join(traceback.format_exception(error)))
     out.finish("refused" if code == 3 else "failed", line)
-
-
-def objective(metrics: dict[str, Any], name: str) -> float | None:
-    """The metric a sweep compares; None where it is undefined."""
-    if name not in metrics:
-        allowed = sorted(k for k, v in metrics.items() if not isinstance(v, (dict, list)))
-        raise BarwiseError(f"objective={name}: must be one of {', '.join(allowed)}")
-    return metrics[name]

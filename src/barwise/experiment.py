@@ -26,7 +26,7 @@ from barwise.results import Table, evaluate
 from barwise.runs import RunDirectory
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
-from barwise.strategies.base import FitContext, Strategy
+from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.validation.folds import Fold, Validation
 
 
@@ -68,7 +68,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
     out.update(folds=lend.facts)
     with out.stage("baselines"):
-        linear = parts.baseline and walk(panel, folds, parts.baseline, parts.signals, lend.silent())
+        linear = walk(panel, folds, parts.baseline, parts.signals, lend.silent()) if parts.baseline else None
     with out.stage("backtest"):
         grid = Grid.build(matrix.bars)
         result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
@@ -133,7 +133,7 @@ class Lend:
     def context(self, fold: Fold) -> FitContext:
         self.facts.append({"fold": fold.number})
         folder = self.folder / f"fold-{fold.number}" if self.folder else None
-        log = self.board.fold_logger(fold.number) if self.board else None
+        log = self.board.fold_logger(fold.number) if self.board else log_nowhere
         return FitContext(
             device=self.device,
             seed=self.seed * 1000 + fold.number,
@@ -141,7 +141,7 @@ class Lend:
             folder=folder,
             progress=self.progress.note,
             facts=self.facts[-1],
-            **({"log": log} if log else {}),
+            log=log,
         )
 
     def keep(self, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:

@@ -21,9 +21,7 @@ def next_return_sign(bars: Bars, execution: str = "next_open") -> Labels:
     return Labels(np.sign(ret), ret, end, np.ones(len(bars)))
 
 
-def forward_return(
-    bars: Bars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform"
-) -> Labels:
+def forward_return(bars: Bars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform") -> Labels:
     """The return from the execution price over `horizon` bars, to be learned as it is."""
     require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 5")
     ret, end = held(bars, horizon, execution)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from barwise.errors import BarwiseError
 
 MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
 
 
-def one_line(error: BaseException) -> tuple[int, str]:
-    """Exit code and message: the first barwise error in the chain, else Hydra's own words, else class and text."""
+def one_line(error: BaseException, started: bool = True) -> tuple[int, str]:
+    """Exit code and message: the first barwise error in the chain, else Hydra's own words, else class and text.
+
+    What goes wrong before a job has `started` is a mistake in the overrides, whatever its class.
+    """
     chain = list(_chain(error))
     for link in chain:
         if isinstance(link, BarwiseError):
@@ -19,10 +23,12 @@ def one_line(error: BaseException) -> tuple[int, str]:
         name = type(link).__module__.split(".")[0]
         if name in ("hydra", "omegaconf"):
             return 2, _hydra(chain)
+    if not started:
+        return 2, f"{_flat(str(error))}; write overrides as key=value"
     return 1, f"{type(error).__name__}: {_flat(str(error))}"
 
 
-def _chain(error: BaseException | None):
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -42,8 +48,11 @@ def _hydra(chain: list[BaseException]) -> str:
         return f"{name}: there is no such key; `python train.py {name.split('.')[0]}=… --cfg job` lists what there is"
     if "Available options" in text:
         group = re.search(r"Could not find '([^']+)'", text)
-        names = re.findall(r"^\t(\S+)", text, re.MULTILINE)
+        names = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
         return f"{group.group(1) if group else '?'}: not found; available: {', '.join(names)}"
+    if "Could not load" in text:
+        folder, _, name = text.split("Could not load '")[1].split("'")[0].rpartition("/")
+        return f"{folder}/{name}: not found; `ls conf/{folder}` shows what there is"
     if "Error in call to target" in text or "Error locating target" in text or "Error instantiating" in text:
         target = re.search(r"target '([^']+)'", text)
         cause = _flat(str(chain[-1])) if len(chain) > 1 else _flat(text)

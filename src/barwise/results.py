@@ -68,9 +68,7 @@ class Result:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def evaluate(
-    table: Table, linear: Table | None, grid: Grid, backtest: Backtest, per_year: float, seed: int
-) -> Result:
+def evaluate(table: Table, linear: Table | None, grid: Grid, backtest: Backtest, per_year: float, seed: int) -> Result:
     """Trade the table's signals, measure them, and the baselines on the same bars with the same costs."""
     ledger = backtest.run(grid, table.signals(), per_year)
     others = baselines(grid, backtest, table.signals(), per_year, seed)

@@ -14,7 +14,7 @@ class Labels:
     """What a trade decided at each bar of one symbol would earn; arrays as long as the bars.
 
     `ret`: return over the horizon from the execution price, NaN where the last price is not there yet. `y`: what the
-    strategy learns. `end`: datetime64[ns] of that last price, NaT without a label. `weight`: sample weight, 1 by default.
+    strategy learns. `end`: datetime64[ns] of that last price, NaT without a label. `weight`: 1 by default.
     """
 
     y: np.ndarray
@@ -28,9 +28,9 @@ class Panel:
     """Every bar of every symbol, ordered by symbol, then time.
 
     `X`: (row, feature) float32, never copied as a whole. `symbol`: index into `symbols` per row. `finite`: all
-    features of the row are finite. `warm`: the row lies after its symbol's warm-up. `start`: the first row of the stretch of finite
-    rows of one symbol that the row lies in (its own index where it is not finite); a window ending at row t with
-    lookback L exists if t - start[t] >= L - 1.
+    features of the row are finite. `warm`: the row lies after its symbol's warm-up. `start`: the first
+    row of the stretch of finite rows of one symbol that the row lies in (its own index where it is not finite); a
+    window of L rows that ends at row t exists if t - start[t] >= L - 1.
     """
 
     X: np.ndarray

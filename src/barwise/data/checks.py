@@ -44,10 +44,12 @@ def value_findings(columns: Mapping[str, np.ndarray]) -> list[Finding]:
     note("volume is below 0", columns["volume"] < 0, columns["volume"])
     high, low = columns["high"], columns["low"]
     top, bottom = high * (1 + SLACK), low * (1 - SLACK)
-    note("high lies below low", top < bottom, high)
+    sound = np.logical_and.reduce([np.isfinite(columns[name]) & (columns[name] > 0) for name in PRICES])
+    note("high lies below low", sound & (top < bottom), high)
+    sound &= top >= bottom  # one fault is told once
     for name in ("open", "close"):
-        note(f"high lies below {name}", (top < columns[name]) & (top >= bottom), high)
-        note(f"low lies above {name}", (bottom > columns[name]) & (top >= bottom), low)
+        note(f"high lies below {name}", sound & (top < columns[name]), high)
+        note(f"low lies above {name}", sound & (bottom > columns[name]), low)
     return found
 
 

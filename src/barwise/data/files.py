@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from barwise.data.adjust import adjust, splits
-from barwise.data.bars import COLUMNS, Bars, Market
-from barwise.data.checks import Finding, complain, time_findings, value_findings
-from barwise.data.tables import KNOWN, Table, read, suffix
-from barwise.data.times import check_zone, parse
-from barwise.errors import ConfigError, DataError, require
+from barwise.data.adjust import splits
+from barwise.data.bars import Bars, Market
+from barwise.data.content import Content, content
+from barwise.data.tables import KNOWN, suffix
+from barwise.data.times import check_zone
+from barwise.errors import DataError, require
 
 ON_BAD = ("error", "drop")
 SPLITS_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Content:
-    """What one file holds, and what there is to say of it."""
-
-    where: str
-    bars: tuple[Bars, ...]
-    naive: bool
-    intraday: bool
-    dropped: int
-    ignored: tuple[str, ...]
 
 
 def load(
@@ -94,92 +81,6 @@ def find(path: str) -> tuple[list[Path], list[str]]:
         kind = "matches no file" if glob.has_magic(path) else "is not there"
         raise DataError(f"data.path={path}: {kind}; paths count from the folder you run in ({Path.cwd().name}/)")
     return matched, []
-
-
-def content(path: Path, columns: Mapping[str, str], timezone: str | None, adjusted: bool, drop: bool) -> Content:
-    """Read, check and adjust one file."""
-    where = str(path)
-    table = read(path, columns, where)
-    if adjusted and "adj_close" not in table.numbers:
-        raise ConfigError(
-            f"data.adjusted=true: {where} has no adjusted close; name it: data.columns.adj_close=<a column>"
-        )
-    times = parse(table.time, timezone, where)
-    symbol = names_of(table, path)
-    found = list(table.unread)
-    lost = np.flatnonzero(np.isnat(times.utc))
-    if len(lost):
-        found.append(Finding("time cannot be read", lost, table.time.to_numpy(object)[lost]))
-    nameless = np.flatnonzero(symbol == "")
-    if len(nameless):
-        found.append(Finding("symbol is missing", nameless, symbol[nameless]))
-    whole = np.ones(len(symbol), bool)
-    for finding in found:
-        whole[finding.rows] = False
-    codes, order = pd.factorize(symbol)
-    by_symbol = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    bars = []
-    for name, rows in sorted(zip(order, by_symbol, strict=True), key=lambda pair: pair[0]):
-        rows = rows[whole[rows]]
-        found += [f.at(rows) for f in row_findings(table, times.utc, rows, adjusted)]
-        if drop:
-            rows = kept_rows(rows, found, times.utc)
-        bars.append(bars_of(str(name), table, times.utc, rows))
-    if found and not drop:
-        newest_first(where, bars)
-        raise DataError(complain(where, found, symbol))
-    dropped = len(symbol) - sum(map(len, bars))
-    if dropped * 2 > len(symbol):
-        left = f"data.on_bad=drop would leave out {dropped} of {len(symbol)} rows"
-        newest_first(where, bars)
-        raise DataError(complain(where, found, symbol, f"{left}, more than half: mend the file"))
-    some = tuple(adjust(b) if adjusted else b for b in bars if len(b))
-    return Content(where, some, times.naive, times.intraday, dropped, table.ignored)
-
-
-def names_of(table: Table, path: Path) -> np.ndarray:
-    """The symbol of each row, as text; a file without such a column is named for its symbol."""
-    if table.symbol is None:
-        return np.full(len(table.time), path.name[: -len(suffix(path))], dtype=object)
-    return table.symbol.astype("string").str.strip().fillna("").to_numpy(object)
-
-
-def row_findings(table: Table, utc: np.ndarray, rows: np.ndarray, adjusted: bool) -> list[Finding]:
-    """Faults among `rows` of one symbol, as positions within `rows`."""
-    found = time_findings(utc[rows]) + value_findings({name: table.numbers[name][rows] for name in COLUMNS})
-    if adjusted:
-        close = table.numbers["adj_close"][rows]
-        bad = np.flatnonzero(~(np.isfinite(close) & (close > 0)))
-        found += [Finding("adj_close is not a number above 0", bad, close[bad])] if len(bad) else []
-    for name in table.numbers.keys() - set(COLUMNS) - {"adj_close"}:
-        bad = np.flatnonzero(np.isinf(table.numbers[name][rows]))
-        found += [Finding(f"{name} is infinite", bad, table.numbers[name][rows][bad])] if len(bad) else []
-    return found
-
-
-def kept_rows(rows: np.ndarray, found: list[Finding], utc: np.ndarray) -> np.ndarray:
-    """`rows` less those with a fault of their own, then less those that are not later than all before them."""
-    faulty = [f.rows for f in found if f.what not in ("time comes twice", "time runs backwards")]
-    rows = np.setdiff1d(rows, np.concatenate(faulty)) if faulty else rows
-    stamps = utc[rows].view(np.int64)
-    later = np.ones(len(rows), bool)
-    later[1:] = stamps[1:] > np.maximum.accumulate(stamps)[:-1]
-    return rows[later]
-
-
-def bars_of(symbol: str, table: Table, utc: np.ndarray, rows: np.ndarray) -> Bars:
-    """Bars of one symbol from `rows` of the table."""
-    values = {name: np.ascontiguousarray(column[rows]) for name, column in table.numbers.items()}
-    prices = {name: values.pop(name) for name in COLUMNS}
-    return Bars(symbol, utc[rows], **prices, extra=values)
-
-
-def newest_first(where: str, bars: list[Bars]) -> None:
-    """DataError with a plainer word where a symbol's times all run backwards."""
-    for b in bars:
-        if len(b) > 2 and bool((np.diff(b.time) < np.timedelta64(0)).all()):
-            first, last = (str(t.astype("datetime64[s]")) for t in (b.time[0], b.time[-1]))
-            raise DataError(f"{where}: {b.symbol} row 1 ({first}) is the newest, the last ({last}) the oldest; sort it")
 
 
 def joined(contents: list[Content]) -> tuple[Bars, ...]:

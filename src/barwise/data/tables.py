@@ -16,7 +16,7 @@ import pyarrow as pa
 from barwise.data.bars import COLUMNS
 from barwise.data.checks import Finding
 from barwise.data.columns import resolve
-from barwise.errors import DataError
+from barwise.errors import BarwiseError, DataError
 
 CSV, PARQUET = (".csv", ".csv.gz", ".csv.zip"), (".parquet", ".pq")
 KNOWN = (*CSV, *PARQUET)
@@ -52,7 +52,7 @@ def read(path: Path, columns: Mapping[str, str], where: str) -> Table:
         raise DataError(f"{where}: the file is empty")
     try:
         frame, names = _parquet(path, columns, where) if kind == "Parquet" else _csv(path, columns, where)
-    except DataError:
+    except BarwiseError:
         raise
     except pd.errors.EmptyDataError:
         raise DataError(f"{where}: the file is empty") from None
@@ -103,7 +103,7 @@ def _table(frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
     numbers: dict[str, np.ndarray] = {}
     unread, ignored = [], []
     for name, column in names.items():
-        if name in ("time", "symbol"):
+        if name in ("time", "symbol") or column.startswith("Unnamed:"):  # a saved row number, a comma at the line's end
             continue
         raw = frame[column]
         if pd.api.types.is_numeric_dtype(raw.dtype) and not pd.api.types.is_bool_dtype(raw.dtype):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from barwise.data.bars import Bars
+from barwise.data.bars import COLUMNS, Bars
 from barwise.errors import ConfigError, DataError
+from barwise.features import FeatureSet
 
-FeatureSet = Callable[[Bars], dict[str, np.ndarray]]
+__all__ = ["FeatureMatrix", "FeatureSet", "build"]
+
+AMPLE = 4_096  # bars on which any sensible feature is defined; tells a broken one from one that needs more bars
 
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """`X` (row, feature) float32, symbols one after the other as in `bars`.
+    """`X` (row, feature) float32, symbols one after the other as in `bars`; finite or NaN.
 
     `offsets`: first row of each kept symbol, and the number of rows at the end. `warmup`: rows of each kept symbol
     before all its features have been defined once. `left_out`: (symbol, reason).
@@ -33,89 +36,139 @@ class FeatureMatrix:
 def build(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], threads: int = 1) -> FeatureMatrix:
     """Compute `sets` on each symbol; a symbol on which a feature is never defined is left out, with the reason.
 
-    Raises ConfigError for sets that give the same column or no column of the bars' length, DataError if no symbol
-    remains.
+    Raises ConfigError for sets that give the same column, what is no column of the bars' length, or a column that is
+    NaN throughout; DataError if no symbol is longer than the warm-up.
     """
-    names = column_names(bars, sets)
-    offsets = np.concatenate([[0], np.cumsum([len(b) for b in bars])])
+    if not bars:
+        raise DataError("data: there are no bars to compute features on; name at least one symbol")
+    names, known = _columns(bars, sets)
+    offsets = np.concatenate([[0], np.cumsum([len(b) for b in bars])]).astype(np.int64)
     X = np.full((offsets[-1], len(names)), np.nan, dtype=np.float32)
 
     def fill(i: int) -> np.ndarray:
-        return _fill(X[offsets[i] : offsets[i + 1]], bars[i], sets, names)
+        columns = known.pop(i, None) or compute(bars[i], sets)
+        return _fill(X[offsets[i] : offsets[i + 1]], bars[i], columns, names)
 
     if threads > 1 and len(bars) > 1:
         with ThreadPoolExecutor(threads) as pool:
             first = list(pool.map(fill, range(len(bars))))
     else:
         first = [fill(i) for i in range(len(bars))]
-    return _kept(X, names, tuple(bars), offsets, np.array(first))
+    defined = np.array(first) < np.diff(offsets)[:, None]
+    if not defined.all(axis=1).any():
+        raise _none_left(bars, sets, names, defined)
+    return _kept(X, names, bars, offsets, np.array(first), defined)
 
 
-def column_names(bars: Sequence[Bars], sets: Mapping[str, FeatureSet]) -> tuple[str, ...]:
-    """Columns of all sets, in order, from the symbol whose source has the most columns."""
-    if not bars:
-        raise DataError("data: there are no bars to compute features on")
-    richest = max(bars, key=lambda b: len(b.extra))
+def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]:
+    """All columns of `sets` on one symbol, in order, as they come; ConfigError as for `build`."""
+    columns: dict[str, np.ndarray] = {}
     owner: dict[str, str] = {}
     for name, feature_set in sets.items():
-        for column in _checked(name, feature_set(richest), len(richest)):
+        try:
+            given = feature_set(bars)
+        except Exception as error:
+            error.add_note(f"in features.{name} on {bars.symbol}")
+            raise
+        if not isinstance(given, dict) or not given:
+            what = "an empty dict" if isinstance(given, dict) else type(given).__name__
+            raise ConfigError(f"features.{name}: gave {what}; a feature set returns {{column: array}}")
+        for column, values in given.items():
             if column in owner:
                 raise ConfigError(f"features: {owner[column]} and {name} both give the column {column}; leave one out")
             owner[column] = name
-    return tuple(owner)
-
-
-def _fill(block: np.ndarray, bars: Bars, sets: Mapping[str, FeatureSet], names: tuple[str, ...]) -> np.ndarray:
-    """Write one symbol's rows and return, per column, the first row at which it is defined (its length if never)."""
-    place = {name: i for i, name in enumerate(names)}
-    first = np.full(len(names), len(bars))
-    for name, feature_set in sets.items():
-        for column, values in _checked(name, feature_set(bars), len(bars)).items():
-            if column not in place:
-                raise ConfigError(f"features.{name}: {bars.symbol} has the column {column}, which others lack")
-            with np.errstate(over="ignore"):
-                narrow = np.asarray(values, dtype=np.float32)
-            known = np.isfinite(narrow)
-            narrow = np.where(known, narrow, np.float32(np.nan))
-            block[:, place[column]] = narrow
-            first[place[column]] = int(known.argmax()) if known.any() else len(bars)
-    return first
-
-
-def _checked(name: str, columns: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
-    if not isinstance(columns, dict) or not columns:
-        raise ConfigError(f"features.{name}: gave {type(columns).__name__}; a feature set returns {{column: array}}")
-    for column, values in columns.items():
-        if np.shape(values) != (length,):
-            raise ConfigError(f"features.{name}: {column} has shape {np.shape(values)} for {length} bars")
+            columns[column] = _checked(name, column, values, bars)
     return columns
 
 
-def _kept(
-    X: np.ndarray, names: tuple[str, ...], bars: tuple[Bars, ...], offsets: np.ndarray, first: np.ndarray
-) -> FeatureMatrix:
-    lengths = np.diff(offsets)
-    defined = first < lengths[:, None]
-    never = ~defined.any(axis=0)
-    longest = lengths.max()
-    warmup = first.max(axis=1)
-    keep = defined.all(axis=1)
-    if never.any() and longest > 400:
+def _checked(name: str, column: str, values: object, bars: Bars) -> np.ndarray:
+    array = np.asarray(values)
+    if array.shape != (len(bars),) or array.dtype.kind not in "fiub":
         raise ConfigError(
-            f"features: {names[int(never.argmax())]} is undefined on every bar of every symbol; leave it out or mend it"
+            f"features.{name}: {column} of {bars.symbol} has shape {array.shape} and type {array.dtype};"
+            f" it must be {len(bars)} numbers, one a bar"
         )
-    left_out = tuple(
-        (b.symbol, f"{len(b)} bars, and {names[int((~d).argmax())]} is defined on none of them")
-        for b, d, k in zip(bars, defined, keep, strict=True)
-        if not k
-    )
-    if not keep.any():
-        raise DataError(
-            f"data: no symbol is longer than the warm-up; the longest has {longest} bars, and"
-            f" {names[int((~defined).any(axis=0).argmax())]} needs more; use more bars or shorter windows"
-        )
-    if not keep.all():
-        X = X[np.repeat(keep, lengths)]
+    return array
+
+
+def _columns(
+    bars: Sequence[Bars], sets: Mapping[str, FeatureSet]
+) -> tuple[tuple[str, ...], dict[int, dict[str, np.ndarray]]]:
+    """Names of all columns, from one symbol for each choice of extra columns, and what was computed on the way."""
+    sources: dict[frozenset[str], int] = {}
+    for i, b in enumerate(bars):
+        sources.setdefault(frozenset(b.extra), i)
+    known = {i: compute(bars[i], sets) for i in sources.values()}
+    richest_first = sorted(known.values(), key=len, reverse=True)
+    return tuple(dict.fromkeys(name for columns in richest_first for name in columns)), known
+
+
+def _fill(block: np.ndarray, bars: Bars, columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """Write one symbol's rows and return, per name, the first row at which it is defined (the length if never)."""
+    unknown = columns.keys() - set(names)
+    if unknown:
+        raise ConfigError(f"features: {min(unknown)} of {bars.symbol} is a column that other symbols lack")
+    first = np.full(len(names), len(bars), dtype=np.int64)
+    for place, name in enumerate(names):
+        if name in columns:
+            with np.errstate(over="ignore"):
+                values = columns[name].astype(np.float32)
+            known = np.isfinite(values)
+            values[~known] = np.nan
+            block[:, place] = values
+            first[place] = known.argmax() if known.any() else len(bars)
+    return first
+
+
+def _kept(
+    X: np.ndarray,
+    names: tuple[str, ...],
+    bars: Sequence[Bars],
+    offsets: np.ndarray,
+    first: np.ndarray,
+    defined: np.ndarray,
+) -> FeatureMatrix:
+    """The matrix of the symbols whose columns are all defined somewhere, moved up in place."""
+    keep: np.ndarray = np.all(defined, axis=1)
+    warmup = first.max(axis=1)[keep]
+    needs = f"the warm-up of the other symbols is {warmup.max()} bars"
+    left_out, end, ends = [], 0, [0]
+    for i, b in enumerate(bars):
+        if not keep[i]:
+            lacking = names[int((~defined[i]).argmax())]
+            left_out.append((b.symbol, f"{len(b)} bars, and {lacking} is defined on none of them; {needs}"))
+            continue
+        if end != offsets[i]:
+            X[end : end + len(b)] = X[offsets[i] : offsets[i + 1]]
+        end += len(b)
+        ends.append(end)
     kept = tuple(b for b, k in zip(bars, keep, strict=True) if k)
-    ends = np.concatenate([[0], np.cumsum(lengths[keep])])
-    return FeatureMatrix(X, names, kept, ends, warmup[keep], left_out)
+    return FeatureMatrix(X[:end], names, kept, np.array(ends, dtype=np.int64), warmup, tuple(left_out))
+
+
+def _none_left(
+    bars: Sequence[Bars], sets: Mapping[str, FeatureSet], names: tuple[str, ...], defined: np.ndarray
+) -> ConfigError | DataError:
+    """Why no symbol remains: a column that is NaN however many bars there are, or too few bars."""
+    longest = max(range(len(bars)), key=lambda i: len(bars[i]))
+    ample = compute(_repeated(bars[longest], AMPLE), sets) if len(bars[longest]) else {}
+    firsts = {name: np.flatnonzero(np.isfinite(values)) for name, values in ample.items()}
+    for name, anywhere in zip(names, defined.any(axis=0), strict=True):
+        if not anywhere and name in firsts and not len(firsts[name]):
+            return ConfigError(
+                f"features: {name} is NaN on every bar of every symbol; leave its set out or mend what it reads"
+            )
+    last = max((name for name in firsts if len(firsts[name])), key=lambda name: firsts[name][0], default=None)
+    need = f"{last} needs {firsts[last][0] + 1}" if last else f"{names[int((~defined[longest]).argmax())]} needs more"
+    return DataError(
+        f"data: no symbol is longer than the warm-up; the longest, {bars[longest].symbol}, has {len(bars[longest])}"
+        f" bars, and {need}; use more bars or a feature set of shorter windows"
+    )
+
+
+def _repeated(bars: Bars, least: int) -> Bars:
+    """The bars over and over, `least` or more of them, at rising times."""
+    times = -(-least // len(bars))
+    arrays = {name: np.tile(getattr(bars, name), times) for name in COLUMNS}
+    time = bars.time[0] + np.arange(times * len(bars)) * np.timedelta64(1, "D")
+    return replace(bars, time=time, **arrays, extra={name: np.tile(x, times) for name, x in bars.extra.items()})

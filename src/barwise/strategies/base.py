@@ -32,7 +32,7 @@ class FitContext:
     log: Callable[[str, float, int], None] = log_nowhere
     report: Callable[[float, int], None] | None = None
     progress: Callable[[str], None] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)   # what the fit wants run.json to say, e.g. best_iteration
+    facts: dict[str, Any] = field(default_factory=dict)  # what the fit wants run.json to say, e.g. best_iteration
 
 
 @runtime_checkable

@@ -28,9 +28,7 @@ class Windows:
     The matrix's span that the rows need is scaled once and lies on the device; windows are indexed from it.
     """
 
-    def __init__(
-        self, samples: Samples, lookback: int, batch_size: int, device: str, seed: int | None = None
-    ) -> None:
+    def __init__(self, samples: Samples, lookback: int, batch_size: int, device: str, seed: int | None = None) -> None:
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.X, rows = _matrix(samples, lookback, device)
         self.rows = torch.as_tensor(rows, device=device)

@@ -29,9 +29,13 @@ class LightGBMStrategy:
         task: str = "auto",
         **parameters: Any,
     ) -> None:
-        require(n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300")
+        require(
+            n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300"
+        )
         require(num_leaves >= 2, f"strategy.num_leaves={num_leaves}: must be 2 or more; the shipped default is 8")
-        require(0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default")
+        require(
+            0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default"
+        )
         require(
             early_stopping_rounds is None or early_stopping_rounds >= 1,
             f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
@@ -79,7 +83,7 @@ class LightGBMStrategy:
         )
 
     def predict(self, samples: Samples) -> np.ndarray:
-        predicted = self.booster_.predict(samples.X, num_iteration=self.rounds_)
+        predicted = np.asarray(self.booster_.predict(samples.X, num_iteration=self.rounds_))
         if self.classes_:
             return scores.direction(predicted, scores.CLASSES)
         return scores.standardized(predicted, self.sigma_)

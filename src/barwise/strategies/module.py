@@ -58,9 +58,10 @@ class Watch(pl.Callback):
 
     def __init__(self, context: FitContext, epochs: int, patience: int) -> None:
         self.context, self.epochs, self.patience = context, epochs, patience
-        self.best, self.best_epoch, self.weights = float("inf"), -1, None
+        self.best, self.best_epoch = float("inf"), -1
+        self.weights: dict[str, Any] | None = None
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch
         losses = {stage: pl_module.mean_loss(stage) for stage in ("train", "valid")}
         for stage, loss in losses.items():

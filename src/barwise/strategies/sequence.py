@@ -46,11 +46,15 @@ class LSTMStrategy:
             ("batch_size", batch_size, 256), ("epochs", epochs, 8), ("patience", patience, 2),
         ):  # fmt: skip
             good = isinstance(value, int) and value >= 1
-            require(good, f"strategy.{name}={value}: must be a whole number of 1 or more; the shipped default is {default}")
+            require(
+                good, f"strategy.{name}={value}: must be a whole number of 1 or more; the shipped default is {default}"
+            )
         require(0 <= dropout < 1, f"strategy.dropout={dropout}: must lie in [0, 1); the shipped default is 0.2")
         require(learning_rate > 0, f"strategy.learning_rate={learning_rate}: must be above 0; the default is 0.001")
         require(weight_decay >= 0, f"strategy.weight_decay={weight_decay}: must be 0 or more; the default is 0.01")
-        require(gradient_clip >= 0, f"strategy.gradient_clip={gradient_clip}: must be 0 (off) or more; the default is 1")
+        require(
+            gradient_clip >= 0, f"strategy.gradient_clip={gradient_clip}: must be 0 (off) or more; the default is 1"
+        )
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -76,7 +80,8 @@ class LSTMStrategy:
             watched = Windows(valid, self.lookback, 4 * self.batch_size, context.device)
             watched.y = target(watched.y)
         settings = {
-            name: getattr(self, name) for name in ("epochs", "patience", "learning_rate", "weight_decay", "gradient_clip")
+            name: getattr(self, name)
+            for name in ("epochs", "patience", "learning_rate", "weight_decay", "gradient_clip")
         }
         self.net_ = train_net(self._net(), batches, watched, context, settings)
         return self

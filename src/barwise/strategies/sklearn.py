@@ -26,7 +26,9 @@ class SklearnStrategy:
     def __init__(self, estimator: Any, scale: bool = False, takes_nan: bool = False) -> None:
         for method in ("fit", "predict", "get_params"):
             if not hasattr(estimator, method):
-                raise ConfigError(f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}")
+                raise ConfigError(
+                    f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}"
+                )
         self.estimator = estimator
         self.scale = scale
         self.takes_nan = takes_nan
@@ -77,7 +79,7 @@ class SklearnStrategy:
     def importance(self) -> dict[str, float] | None:
         """The estimator's own importances or absolute coefficients, by position, as shares of one; None without."""
         values = getattr(self.model_, "feature_importances_", None)
-        if values is None and hasattr(self.model_, "coef_"):
+        if values is None and self.model_ is not None and hasattr(self.model_, "coef_"):
             values = np.abs(np.atleast_2d(self.model_.coef_)).sum(axis=0)
         if values is None:
             return None

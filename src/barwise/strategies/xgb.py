@@ -32,9 +32,13 @@ class XGBoostStrategy:
         task: str = "auto",
         **parameters: Any,
     ) -> None:
-        require(n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300")
+        require(
+            n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300"
+        )
         require(1 <= max_depth <= 30, f"strategy.max_depth={max_depth}: must lie between 1 and 30; the default is 3")
-        require(0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default")
+        require(
+            0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default"
+        )
         require(
             early_stopping_rounds is None or early_stopping_rounds >= 1,
             f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
@@ -75,7 +79,10 @@ class XGBoostStrategy:
             )  # fmt: skip
         except xgboost.core.XGBoostError as error:
             text = str(error).strip().splitlines()
-            require(False, f"strategy=xgboost: {next((x for x in reversed(text) if 'nvalid' in x or 'xpect' in x), text[0])}")
+            require(
+                False,
+                f"strategy=xgboost: {next((x for x in reversed(text) if 'nvalid' in x or 'xpect' in x), text[0])}",
+            )
         if stop:
             self.booster_ = self.booster_[: self.booster_.best_iteration + 1]
         context.facts["rounds"] = self.booster_.num_boosted_rounds()
@@ -97,7 +104,7 @@ class XGBoostStrategy:
 
     def importance(self) -> dict[str, float]:
         """Total gain per feature, as shares of one."""
-        gain = self.booster_.get_score(importance_type="total_gain")
+        gain: dict[str, Any] = dict(self.booster_.get_score(importance_type="total_gain"))
         total = sum(gain.values()) or 1.0
         return {name: value / total for name, value in gain.items()}
 

@@ -48,7 +48,9 @@ class WalkForward:
     window: int | None = None
 
     def __post_init__(self) -> None:
-        require(self.n_splits >= 1, f"validation.splitter.n_splits={self.n_splits}: must be 1 or more; 5 is the default")
+        require(
+            self.n_splits >= 1, f"validation.splitter.n_splits={self.n_splits}: must be 1 or more; 5 is the default"
+        )
         require(
             0 < self.first_train < 1,
             f"validation.splitter.first_train={self.first_train}: must lie between 0 and 1; 0.4 is the default",
@@ -80,7 +82,9 @@ class PurgedKFold:
     n_splits: int = 5
 
     def __post_init__(self) -> None:
-        require(self.n_splits >= 2, f"validation.splitter.n_splits={self.n_splits}: must be 2 or more; 5 is the default")
+        require(
+            self.n_splits >= 2, f"validation.splitter.n_splits={self.n_splits}: must be 2 or more; 5 is the default"
+        )
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         return self.n_splits

@@ -41,7 +41,8 @@ def enter(folder: Path, entry: Mapping[str, Any]) -> None:
 
 def read(folder: Path, problem: str) -> dict[str, dict[str, Any]]:
     """The latest entry of each trial on `problem`, by trial; an entry with a Sharpe is kept over one without."""
-    path, found = folder / NAME, {}
+    path = folder / NAME
+    found: dict[str, dict[str, Any]] = {}
     if not path.exists():
         return {}
     for line in path.read_text(encoding="utf-8").splitlines():

@@ -1,0 +1,36 @@
+"""What tests share: a small experiment, run once a session through the real command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train(*overrides: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run train.py as a user does; returns the finished process."""
+    command = [sys.executable, *python, str(ROOT / "train.py"), *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment, check=False)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A small finished run of the given overrides; the same overrides are run once a session."""
+    done: dict[tuple[str, ...], Path] = {}
+
+    def run(*overrides: str) -> Path:
+        if overrides not in done:
+            folder = tmp_path_factory.mktemp("outputs")
+            finished = train("+experiment=smoke", f"output_dir={folder}", f"hydra.run.dir={folder}/run", *overrides)
+            assert finished.returncode == 0, finished.stdout + finished.stderr
+            done[overrides] = folder / "run"
+        return done[overrides]
+
+    return run

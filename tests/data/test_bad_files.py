@@ -1,0 +1,181 @@
+"""Each bad input ends in one line that names file, symbol, row and value."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from barwise.data.files import load
+from barwise.errors import BarwiseError, ConfigError, DataError
+
+BAD_ROWS = {
+    "NaN price": ("2024-01-04,10,12,9,,102", "close is not a finite number (nan)"),
+    "infinite price": ("2024-01-04,10,inf,9,11,102", "high is not a finite number (inf)"),
+    "zero price": ("2024-01-04,10,12,0,11,102", "low is not above 0 (0)"),
+    "negative price": ("2024-01-04,-10,12,9,11,102", "open is not above 0 (-10)"),
+    "price in words": ("2024-01-04,10,12,9,eleven,102", "close is not a number ('eleven')"),
+    "negative volume": ("2024-01-04,10,12,9,11,-1", "volume is below 0 (-1)"),
+    "missing volume": ("2024-01-04,10,12,9,11,", "volume is not a finite number (nan)"),
+    "high below low": ("2024-01-04,10,8,9,10,102", "high lies below low (8)"),
+    "high below open": ("2024-01-04,13,12,9,11,102", "high lies below open (12)"),
+    "high below close": ("2024-01-04,10,12,9,12.5,102", "high lies below close (12)"),
+    "low above open": ("2024-01-04,8.5,12,9,11,102", "low lies above open (9)"),
+    "low above close": ("2024-01-04,10,12,9,8.5,102", "low lies above close (9)"),
+    "unparsable time": ("the 4th,10,12,9,11,102", "time cannot be read ('the 4th')"),
+    "missing time": (",10,12,9,11,102", "time cannot be read (nan)"),
+    "duplicate time": ("2024-01-03,10,12,9,11,102", "time comes twice (2024-01-03)"),
+    "unsorted time": ("2023-12-29,10,12,9,11,102", "time runs backwards (2023-12-29)"),
+}
+
+
+def refusal(path: object, **settings: object) -> str:
+    """The message of the error that loading ends in, which is one line."""
+    with pytest.raises(BarwiseError) as caught:
+        load(str(path), **settings)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 400
+    return message
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_a_bad_row_is_named(write, case):
+    line, fault = BAD_ROWS[case]
+    path = write({3: line})
+    assert refusal(path) == f"{path}: 1 fault: MY row 3: {fault}; mend the rows, or data.on_bad=drop leaves them out"
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_drop_leaves_the_bad_row_out_and_counts_it(write, case):
+    market = load(write({3: BAD_ROWS[case][0]}), on_bad="drop")
+    assert market.facts["dropped_rows"] == 1
+    assert any("1 bad row" in warning for warning in market.facts["warnings"])
+    assert market.bars[0].volume.tolist() == [100, 101, 103, 104, 105]
+
+
+def test_many_faults_are_counted_and_the_first_listed(write):
+    path = write({i: f"2024-01-{i + 1:02},10,12,9,-1,1" for i in range(2, 7)})
+    assert re.search(r"MY.csv: 10 faults: MY row 2: .*; MY row \d: .*; MY row \d: .*; and 7 more; mend", refusal(path))
+
+
+def test_dropping_most_of_a_file_is_refused(write):
+    path = write({i: f"2024-01-{i + 1:02},10,12,9,-1,1" for i in range(2, 7)})
+    assert "would leave out 5 of 6 rows, more than half" in refusal(path, on_bad="drop")
+
+
+def test_a_file_that_runs_newest_first_is_said_to(write):
+    days = ["2024-01-09", "2024-01-08", "2024-01-05", "2024-01-04", "2024-01-03", "2024-01-02"]
+    path = write({i + 1: f"{day},10,12,9,11,1" for i, day in enumerate(days)})
+    for on_bad in ("error", "drop"):
+        message = refusal(path, on_bad=on_bad)
+        assert "MY row 1 (2024-01-09" in message and "sort it" in message
+
+
+@pytest.mark.parametrize("on_bad", ["error", "drop"])
+def test_a_missing_column_is_named(write, on_bad):
+    message = refusal(write(header="Date,Open,High,Low,Close,Stuff"), on_bad=on_bad)
+    assert "no column for volume" in message and "Stuff" in message and "data.columns.volume=" in message
+
+
+def test_a_mapped_column_that_is_not_there_is_named(write):
+    assert "no column Last, which data.columns.close names" in refusal(write(), columns={"close": "Last"})
+
+
+def test_two_columns_for_one_thing_are_refused(write):
+    message = refusal(write(header="Date,Timestamp,High,Low,Close,Volume"))
+    assert "columns Date and Timestamp could both be time" in message and "data.columns.time=Date" in message
+
+
+def test_an_empty_file_is_said_to_be(tmp_path: Path):
+    (tmp_path / "MY.csv").write_text("")
+    assert "MY.csv: the file is empty" in refusal(tmp_path / "MY.csv")
+
+
+def test_a_header_without_rows_is_said_to_be(tmp_path: Path):
+    (tmp_path / "MY.csv").write_text("Date,Open,High,Low,Close,Volume\n")
+    assert "a header and no rows" in refusal(tmp_path / "MY.csv")
+
+
+def test_mixed_time_zones_are_refused(write):
+    winter, summer = "2024-01-02 00:00-05:00,10,12,9,11,1", "2024-07-02 00:00-04:00,10,12,9,11,1"
+    rest = {i: f"2024-07-0{i} 00:00-04:00,10,12,9,11,1" for i in range(3, 7)}
+    path = write({1: winter, 2: summer, **rest})
+    message = refusal(path)
+    assert "mixed time zones: row 1 has -05:00, row 2 has -04:00" in message and "data.timezone=" in message
+    assert load(path, timezone="America/New_York").bars[0].time[1] == np.datetime64("2024-07-02T04:00")
+    assert "row 1 has -05:00, which is not Europe/Berlin's" in refusal(path, timezone="Europe/Berlin")
+
+
+def test_times_with_and_without_a_zone_are_refused(write):
+    assert "mixed time zones: row 1 has none, row 4 has Z" in refusal(write({4: "2024-01-05T00:00:00Z,10,12,9,11,1"}))
+
+
+def test_files_with_and_without_a_zone_are_refused(write, tmp_path: Path):
+    write(name="A.csv")
+    write({i: f"2024-01-0{i} 00:00Z,10,12,9,11,1" for i in range(1, 7)}, name="B.csv")
+    message = refusal(tmp_path)
+    assert "B.csv has one" in message and "A.csv has none" in message
+    assert load(str(tmp_path), timezone="UTC").symbols == ("A", "B")
+
+
+@pytest.mark.parametrize("name", ["bars.xlsx", "bars.csv", "bars.parquet", "bars.csv.gz", "bars.csv.zip"])
+def test_a_file_that_is_not_csv_or_parquet_is_refused(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"PK\x03\x04\x00\x00\xff\xfe" * 40)
+    message = refusal(tmp_path / name)
+    assert name in message and ("not CSV or Parquet" in message or "cannot be read as" in message)
+
+
+def test_a_row_with_too_many_fields_is_refused(write):
+    assert "cannot be read as CSV" in refusal(write({3: "2024-01-04,10,12,9,11,1,234"}))
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path):
+    assert "nowhere.csv: is not there" in refusal(tmp_path / "nowhere.csv")
+    assert "matches no file" in refusal(tmp_path / "*.csv")
+    assert "the folder holds no file ending in .csv" in refusal(tmp_path)
+
+
+def test_one_symbol_in_two_files_is_refused(write, tmp_path: Path):
+    write()
+    (tmp_path / "MY.parquet").write_bytes(b"")
+    pd.read_csv(tmp_path / "MY.csv").to_parquet(tmp_path / "MY.parquet")
+    assert re.search(r"symbol MY is in .*MY.csv and in .*MY.parquet", refusal(tmp_path))
+
+
+def test_a_missing_symbol_is_a_bad_row(write):
+    path = write(
+        {i: f"2024-01-0{i},10,12,9,11,1,{'' if i == 3 else 'A'}" for i in range(1, 7)},
+        header="Date,Open,High,Low,Close,Volume,Ticker",
+    )
+    assert "row 3: symbol is missing" in refusal(path)
+    assert load(path, on_bad="drop").symbols == ("A",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"on_bad": "ignore"}, "data.on_bad=ignore: must be error or drop"),
+        ({"periods_per_year": 0}, "data.periods_per_year=0: must be above 0"),
+        ({"timezone": "Mars/Olympus"}, "data.timezone=Mars/Olympus: must be a zone's name"),
+        ({"adjusted": True}, "has no adjusted close"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(write, settings, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load(write(), **settings)
+
+
+def test_a_path_is_needed():
+    with pytest.raises(ConfigError, match="data.path=null: must name"):
+        load(None)
+
+
+def test_a_long_file_names_the_symbol_and_the_row_of_the_file(frame, tmp_path: Path):
+    both = pd.concat([frame.assign(ticker="A"), frame.assign(ticker="B")]).sort_values("time", kind="stable")
+    both.iloc[7, both.columns.get_loc("close")] = np.nan  # the fourth bar of B
+    both.to_csv(tmp_path / "long.csv", index=False)
+    with pytest.raises(DataError, match=re.escape("long.csv: 1 fault: B row 8: close is not a finite number (nan)")):
+        load(str(tmp_path / "long.csv"))

@@ -1,0 +1,119 @@
+"""The command line: what a run leaves behind, and what a mistake prints."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import ROOT, train
+
+FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
+METRICS = (
+    "sharpe sharpe_gross annual_return annual_volatility max_drawdown sortino calmar alpha beta t_stat turnover hit_rate"
+    " ic rank_ic accuracy n_trades breakeven_cost_bps sharpe_delayed psr baselines folds"
+).split()
+
+
+def test_a_run_is_complete(smoke):
+    run = smoke()
+    for name in FILES:
+        assert (run / name).exists(), name
+    assert (run / ".hydra" / "config.yaml").exists()
+    assert list((run / "tensorboard").glob("events.*"))
+    manifest = json.loads((run / "run.json").read_text())
+    assert manifest["status"] == "done"
+    assert manifest["device"] == {"requested": "auto", "used": "cpu", "reason": manifest["device"]["reason"]}
+    assert re.fullmatch(r"[0-9a-f]{64}", manifest["data_hash"])
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(METRICS) <= set(metrics)
+    assert set(metrics["baselines"]) == {"buy_and_hold", "persistence", "random", "linear"}
+    for fold in metrics["folds"]:
+        assert (run / "model" / f"fold-{fold['fold']}" / "strategy.json").exists()
+    assert pq.read_table(run / "predictions.parquet").column_names[:3] == ["time", "symbol", "fold"]
+
+
+def test_ledger_compounds_to_its_equity(smoke):
+    ledger = pq.read_table(smoke() / "ledger.parquet").to_pandas()
+    assert ((1 + ledger["net"]).cumprod() - ledger["equity"]).abs().max() < 1e-12
+    assert (ledger["gross"] - ledger["cost"] - ledger["net"]).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("strategy", ["xgboost", "lstm"])
+def test_the_same_command_gives_the_same_metrics(smoke, strategy):
+    more = ("strategy.epochs=1", "strategy.hidden_size=8") if strategy == "lstm" else ()
+    first = smoke(f"strategy={strategy}", "device=cpu", *more)
+    again = smoke(f"strategy={strategy}", "device=cpu", *more, "quiet=true")
+    assert (first / "metrics.json").read_bytes() == (again / "metrics.json").read_bytes()
+
+
+def test_missing_accelerator_is_one_warning_and_the_reason(smoke):
+    run = smoke("strategy=lstm", "device=mps", "strategy.epochs=1", "strategy.hidden_size=8")
+    manifest = json.loads((run / "run.json").read_text())
+    assert manifest["device"]["requested"] == "mps"
+    if manifest["device"]["used"] == "cpu":
+        assert [w for w in manifest["warnings"] if w.startswith("device=mps was asked for, cpu is used")]
+
+
+MISTAKES = {
+    "strategy=lstmm": "strategy/lstmm: not found; available: extra_trees, ",
+    "strategy.max_dept=3": "strategy.max_dept: there is no such key",
+    "seed=1,2": "seed=1,2: several values make a sweep; add -m",
+    "strategy.max_depth=-4": "strategy.max_depth=-4: must lie between 1 and 30",
+    "seed=-1": "seed=-1: must be a whole number of 0 or more",
+    "features=[price,nonsense]": "features/nonsense: not found",
+    "objective=luck": "objective=luck: must be one of sharpe",
+    "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be 0 or more",
+    "=3": "write overrides as key=value",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_one_line(override, tmp_path: Path):
+    finished = train(override, f"output_dir={tmp_path}", f"hydra.run.dir={tmp_path}/run")
+    assert finished.returncode == 2, finished.stderr
+    assert finished.stdout == ""
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == 1 and MISTAKES[override] in lines[0], lines
+    manifest = tmp_path / "run" / "run.json"
+    assert not manifest.exists() or json.loads(manifest.read_text())["status"] == "failed"
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_strict_device_is_an_error_where_it_is_missing(tmp_path: Path):
+    finished = train("device=mps", "device.strict=true", f"hydra.run.dir={tmp_path}/run", "strategy=xgboost")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("barwise: device=mps: ")
+
+
+def test_help_imports_nothing_heavy():
+    finished = train("--help", python=("-X", "importtime"))
+    assert finished.returncode == 0
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
+    assert not imported & {"torch", "lightning", "xgboost", "sklearn", "pandas", "numpy"}
+
+
+def test_a_tree_run_never_imports_torch(tmp_path: Path):
+    finished = train("+experiment=smoke", f"output_dir={tmp_path}", python=("-X", "importtime"))
+    assert finished.returncode == 0
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
+    assert "xgboost" in imported
+    assert not imported & {"torch", "lightning"}
+
+
+def test_a_sweep_gives_each_trial_its_own_directory(tmp_path: Path):
+    finished = train(
+        "-m", "+experiment=smoke", "strategy=ridge,logistic", "seed=1,2", f"output_dir={tmp_path}", "sweep.name=t"
+    )
+    assert finished.returncode == 0, finished.stderr
+    for n in range(4):
+        assert json.loads((tmp_path / "sweeps" / "t" / str(n) / "run.json").read_text())["status"] == "done"
+    last = json.loads((tmp_path / "sweeps" / "t" / "3" / "verdict.json").read_text())
+    assert last["n_trials"] == 4
+
+
+def test_train_is_a_shim():
+    assert len((ROOT / "train.py").read_text().splitlines()) < 10
