@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars
+from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
 
@@ -153,8 +153,8 @@ def _none_left(
     longest = max(range(len(bars)), key=lambda i: len(bars[i]))
     ample = compute(_repeated(bars[longest], AMPLE), sets) if len(bars[longest]) else {}
     firsts = {name: np.flatnonzero(np.isfinite(values)) for name, values in ample.items()}
-    for name, anywhere in zip(names, defined.any(axis=0), strict=True):
-        if not anywhere and name in firsts and not len(firsts[name]):
+    for place, name in enumerate(names):
+        if not defined[:, place].any() and name in firsts and not len(firsts[name]):
             return ConfigError(
                 f"features: {name} is NaN on every bar of every symbol; leave its set out or mend what it reads"
             )
@@ -169,6 +169,5 @@ def _none_left(
 def _repeated(bars: Bars, least: int) -> Bars:
     """The bars over and over, `least` or more of them, at rising times."""
     times = -(-least // len(bars))
-    arrays = {name: np.tile(getattr(bars, name), times) for name in COLUMNS}
-    time = bars.time[0] + np.arange(times * len(bars)) * np.timedelta64(1, "D")
-    return replace(bars, time=time, **arrays, extra={name: np.tile(x, times) for name, x in bars.extra.items()})
+    many = bars.take(np.tile(np.arange(len(bars)), times))
+    return replace(many, time=bars.time[0] + np.arange(len(many)) * np.timedelta64(1, "D"))
