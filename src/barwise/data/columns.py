@@ -9,7 +9,7 @@ from barwise.data.bars import COLUMNS
 from barwise.errors import ConfigError, DataError
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "time": ("time", "date", "datetime", "timestamp", "ts", "dt", "opentime", "tradedate", "tradingdate", "day"),
+    "time": ("time", "date", "datetime", "timestamp", "ts", "dt", "opentime", "tradedate", "tradingdate"),
     "symbol": ("symbol", "ticker", "sym", "instrument", "asset", "code", "tic"),
     "open": ("open", "o", "openprice", "opening"),
     "high": ("high", "h", "highprice"),
@@ -25,9 +25,9 @@ NEEDED = ("time", *COLUMNS)
 
 
 def resolve(found: Sequence[str], mapping: Mapping[str, str], where: str) -> dict[str, str]:
-    """{name here: column of the file} for every column of `found`; those unknown keep their own name.
+    """{name here: column of the file} for the columns of `found`; those unknown keep their own name.
 
-    `mapping` ({name here: column of the file}) goes before the common names. DataError for a column that is missing,
+    `mapping` ({name here: column of the file}) goes before the common names, and leaves out what it passes over. DataError for a column that is missing,
     ConfigError where two columns could be the same thing.
     """
     listed = ", ".join(map(str, found))
@@ -42,7 +42,7 @@ def resolve(found: Sequence[str], mapping: Mapping[str, str], where: str) -> dic
             continue
         name = MEANING.get(plain(column), column)
         if name in mapping:
-            name = column  # the user chose another column for it; this one goes along as an extra
+            continue  # the user chose another column for it
         if name in chosen:
             raise ConfigError(
                 f"{where}: columns {chosen[name]} and {column} could both be {name}; "

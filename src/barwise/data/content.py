@@ -46,7 +46,7 @@ def content(path: Path, columns: Mapping[str, str], timezone: str | None, adjust
     bars = []
     for name, every in rows_by_symbol(symbol):
         rows = every[whole[every]]
-        newest_first(where, name, times.utc[rows])
+        newest_first(where, name, rows, times.utc[rows])
         found += [f.at(rows) for f in row_findings(table, times.utc, rows, adjusted)]
         bars.append(bars_of(name, table, times.utc, kept_rows(rows, found, times.utc) if drop else rows))
     if found and not drop:
@@ -115,10 +115,11 @@ def bars_of(symbol: str, table: Table, utc: np.ndarray, rows: np.ndarray) -> Bar
     return Bars(symbol, utc[rows], **prices, extra=values)
 
 
-def newest_first(where: str, symbol: str, time: np.ndarray) -> None:
+def newest_first(where: str, symbol: str, rows: np.ndarray, time: np.ndarray) -> None:
     """DataError where all of a symbol's times run backwards: a common order of files, and one fault, not thousands."""
     if len(time) > 2 and bool((np.diff(time) < np.timedelta64(0)).all()):
         first, last = (str(t.astype("datetime64[s]")).replace("T00:00:00", "") for t in (time[0], time[-1]))
         raise DataError(
-            f"{where}: unsorted: {symbol} row 1 ({first}) is the newest, the last ({last}) the oldest; sort it"
+            f"{where}: unsorted: {symbol} row {rows[0] + 1} ({first}) is the newest, "
+            f"row {rows[-1] + 1} ({last}) the oldest; sort the file by time"
         )

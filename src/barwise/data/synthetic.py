@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from barwise.data.bars import Bars, Market
+from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.errors import require
 
 PATTERNS = ("linear", "nonlinear")
@@ -57,7 +57,7 @@ def load(
     days = np.arange(n_bars)
     time = (np.datetime64("2000-01-03") + days // 5 * 7 + days % 5).astype("datetime64[ns]")  # Mondays to Fridays
     bars = tuple(
-        Bars(f"S{i:04d}", time, **{name: np.ascontiguousarray(x[BURN:, i]) for name, x in columns.items()})
+        Bars(f"S{i:04d}", time, *(np.ascontiguousarray(columns[name][BURN:, i]) for name in COLUMNS))
         for i in range(n_symbols)
     )
     note = f"a synthetic market, ic={ic:g}, {pattern if ic else 'random walk'}"

@@ -101,7 +101,7 @@ def _parquet(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.Dat
 
 def _table(frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
     numbers: dict[str, np.ndarray] = {}
-    unread, ignored = [], []
+    unread, ignored = [], [c for c in frame.columns if c not in names.values() and not c.startswith("Unnamed:")]
     for name, column in names.items():
         if name in ("time", "symbol") or column.startswith("Unnamed:"):  # a saved row number, a comma at the line's end
             continue

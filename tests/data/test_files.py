@@ -1,0 +1,185 @@
+"""Good files of every shape give the same bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from barwise.data.bars import COLUMNS, Bars
+from barwise.data.checks import check_market
+from barwise.data.files import load
+
+
+def same(a: Bars, b: Bars) -> None:
+    for name in ("time", *COLUMNS):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Date", "Open", "High", "Low", "Close", "Volume"),
+        ("DATETIME", "OPEN", "HIGH", "LOW", "CLOSE", "VOL"),
+        ("timestamp", "o", "h", "l", "c", "v"),
+        ("Trade Date", "1. open", "2. high", "3. low", "4. close", "5. volume"),
+    ],
+)
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_common_names_and_separators_are_known(frame, tmp_path: Path, names, sep):
+    frame.set_axis(names, axis=1).to_csv(tmp_path / "AAPL.csv", index=False, sep=sep)
+    market = load(str(tmp_path / "AAPL.csv"))
+    assert market.symbols == ("AAPL",)
+    assert market.bars[0].time[0] == np.datetime64("2024-01-02")
+    assert market.bars[0].volume.tolist() == frame["volume"].tolist()
+    assert market.facts["dropped_rows"] == 0 and market.facts["warnings"] == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "csv.zip", "parquet", "pq"])
+def test_long_file_folder_and_glob_give_the_same_bars(frame, tmp_path: Path, ending):
+    def write(table: pd.DataFrame, path: Path) -> None:
+        table.to_parquet(path) if ending in ("parquet", "pq") else table.to_csv(path, index=False)
+
+    parts = {"B": frame.assign(close=10.5), "A": frame, "NA": frame.iloc[1:], "000001": frame.iloc[:4]}
+    write(pd.concat([part.assign(Ticker=name) for name, part in parts.items()]), tmp_path / f"long.{ending}")
+    (tmp_path / "each").mkdir()
+    for name, part in parts.items():
+        write(part, tmp_path / "each" / f"{name}.{ending}")
+    markets = [load(str(tmp_path / p)) for p in (f"long.{ending}", "each", f"each/*.{ending}")]
+    assert [m.facts["files"] for m in markets] == [1, 4, 4]
+    for market in markets:
+        assert check_market(market).symbols == ("000001", "A", "B", "NA")
+        for a, b in zip(market.bars, markets[0].bars, strict=True):
+            same(a, b)
+
+
+def test_a_long_file_sorted_by_time_is_taken_apart(frame, tmp_path: Path):
+    both = pd.concat([frame.assign(symbol="A"), frame.assign(symbol="B", close=10.5)]).sort_values(
+        "time", kind="stable"
+    )
+    both.to_parquet(tmp_path / "long.parquet")
+    a, b = load(str(tmp_path / "long.parquet")).bars
+    assert a.close[0] == 11.0 and b.close[0] == 10.5 and len(a) == len(b) == 6
+
+
+def test_columns_maps_other_names_and_goes_before_the_common_ones(frame, tmp_path: Path):
+    frame.assign(Last=11.5, day_no=range(6)).to_csv(tmp_path / "A.csv", index=False)
+    market = load(str(tmp_path / "A.csv"), columns={"close": "Last", "age": "day_no"})
+    bars = market.bars[0]
+    assert market.facts["ignored_columns"] == ["close"]
+    assert bars.close[0] == 11.5
+    assert bars.extra["age"].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_numeric_columns_go_along_and_others_are_named(frame, tmp_path: Path):
+    frame.assign(Bid=10.9, Offer=[11.1, None, 11.1, 11.1, 11.1, 11.1], trades=7, venue="X").to_csv(tmp_path / "A.csv")
+    market = load(str(tmp_path / "A.csv"))
+    extra = market.bars[0].extra
+    assert set(extra) == {"bid", "ask", "trades"} and np.isnan(extra["ask"][1])
+    assert market.facts["ignored_columns"] == ["venue"]
+
+
+def test_an_extra_column_that_not_every_symbol_has_is_left_out_with_a_warning(frame, tmp_path: Path):
+    frame.assign(bid=10.9).to_csv(tmp_path / "A.csv", index=False)
+    frame.to_csv(tmp_path / "B.csv", index=False)
+    market = load(str(tmp_path))
+    assert all(not b.extra for b in market.bars)
+    assert "column bid is left out" in market.facts["warnings"][0]
+
+
+TIMES = {
+    "ISO": ("2024-01-02 14:30:00+00:00", None),
+    "Zulu": ("2024-01-02T14:30:00Z", None),
+    "words": ("2024-01-02 14:30 UTC", None),
+    "offset": ("2024-01-02 09:30:00-05:00", None),
+    "naive in a zone": ("2024-01-02 09:30", "America/New_York"),
+    "American": ("01/02/2024 09:30", "America/New_York"),
+    "seconds": ("1704205800", None),
+    "milliseconds": ("1704205800000", None),
+    "nanoseconds": ("1704205800000000000", None),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_times_of_every_form_come_out_in_utc(frame, tmp_path: Path, case, ending):
+    text, zone = TIMES[case]
+    one = frame.iloc[:1].assign(time=text)
+    path = tmp_path / f"A.{ending}"
+    one.to_csv(path, index=False) if ending == "csv" else one.to_parquet(path)
+    market = load(str(path), timezone=zone)
+    assert market.bars[0].time.dtype == np.dtype("datetime64[ns]")
+    assert market.bars[0].time[0] == np.datetime64("2024-01-02T14:30:00")
+    assert market.facts["warnings"] == []
+
+
+def test_a_compact_date_is_a_date(frame, tmp_path: Path):
+    frame.assign(time=frame["time"].dt.strftime("%Y%m%d").astype(int)).to_csv(tmp_path / "A.csv", index=False)
+    assert load(str(tmp_path / "A.csv")).bars[0].time[-1] == np.datetime64("2024-01-09")
+
+
+def test_a_parquet_index_of_times_is_the_time(frame, tmp_path: Path):
+    frame.assign(time=frame["time"].dt.tz_localize("Asia/Tokyo")).set_index("time").to_parquet(tmp_path / "A.parquet")
+    assert load(str(tmp_path / "A.parquet")).bars[0].time[0] == np.datetime64("2024-01-01T15:00")
+
+
+def test_naive_intraday_times_are_taken_as_utc_with_a_warning(frame, tmp_path: Path):
+    frame.assign(time=frame["time"] + pd.Timedelta("9h")).to_csv(tmp_path / "A.csv", index=False)
+    market = load(str(tmp_path / "A.csv"))
+    assert market.bars[0].time[0] == np.datetime64("2024-01-02T09:00")
+    assert "taken as UTC; data.timezone" in market.facts["warnings"][0]
+
+
+def test_an_hour_that_the_clock_skips_or_repeats_is_a_bad_row(frame, tmp_path: Path):
+    stamps = ["2024-03-09 12:00", "2024-03-10 02:30", "2024-03-11 12:00", "2024-03-12 12:00", "2024-11-03 01:30"]
+    frame.iloc[:5].assign(time=stamps).to_csv(tmp_path / "A.csv", index=False)
+    market = load(str(tmp_path / "A.csv"), timezone="America/New_York", on_bad="drop")
+    assert market.facts["dropped_rows"] == 2
+
+
+def split_file(frame: pd.DataFrame, folder: Path) -> str:
+    """2 for 1 at the fourth bar, and a bid."""
+    old = np.arange(6) < 3
+    table = frame.assign(bid=10.5, adj_close=11.0)
+    columns = ["open", "high", "low", "close", "bid"]
+    table[columns] = table[columns].mul(np.where(old, 2, 1), axis=0)
+    table.to_csv(folder / "A.csv", index=False)
+    return str(folder / "A.csv")
+
+
+def test_adjusted_moves_prices_and_volume_to_the_adjusted_close(frame, tmp_path: Path):
+    market = load(split_file(frame, tmp_path), adjusted=True)
+    bars = market.bars[0]
+    assert market.facts["adjusted"] and market.facts["warnings"] == []
+    for name, value in {"open": 10, "high": 12, "low": 9, "close": 11}.items():
+        np.testing.assert_allclose(getattr(bars, name), value)
+    np.testing.assert_allclose(bars.extra["bid"], 10.5)
+    np.testing.assert_allclose(bars.volume, [200, 202, 204, 103, 104, 105])
+    assert set(bars.extra) == {"bid"}
+
+
+def test_unadjusted_splits_are_warned_of(frame, tmp_path: Path):
+    market = load(split_file(frame, tmp_path))
+    assert market.facts["warnings"] == [
+        "unadjusted closes have splits: A 2024-01-05 (2 for 1); "
+        "data.adjusted=true mends prices and volume by the adjusted close"
+    ]
+    assert "adj_close" in market.bars[0].extra
+
+
+def test_files_that_are_neither_are_passed_over_in_a_folder_with_a_warning(write, tmp_path: Path):
+    write()
+    (tmp_path / "README.md").write_text("hello")
+    assert "README.md passed over" in load(str(tmp_path)).facts["warnings"][0]
+
+
+def test_periods_per_year_is_handed_on(write):
+    assert load(write(), periods_per_year=365).periods_per_year == 365.0
+    assert load(write()).periods_per_year is None
+
+
+def test_dropping_keeps_the_first_of_two_and_what_is_later_than_all_before(write):
+    path = write({2: "2024-01-02,10,12,9,11,7", 4: "2023-01-01,10,12,9,11,7"})
+    assert load(path, on_bad="drop").bars[0].volume.tolist() == [100, 102, 104, 105]
