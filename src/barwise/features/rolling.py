@@ -64,7 +64,7 @@ def skew(values: np.ndarray, window: int) -> np.ndarray:
     zero = np.zeros_like(values)
     _, squares, cubes = _windows((values, zero, zero), _merge_cubes, window)
     second, third = squares / window, cubes / window
-    return np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second**1.5)
+    return np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second * np.sqrt(second))
 
 
 def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
@@ -128,7 +128,7 @@ def _merge_cubes(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
     """Mean, and sums of squared and cubed deviations (Pébay 2008)."""
     gap, n = b[0] - a[0], na + nb
     mean, squares = _merge_squares(a, na, b, nb)
-    cubes = a[2] + b[2] + gap**3 * (na * nb * (na - nb) / n**2) + gap * (na * b[1] - nb * a[1]) * (3.0 / n)
+    cubes = a[2] + b[2] + gap * gap * gap * (na * nb * (na - nb) / n**2) + gap * (na * b[1] - nb * a[1]) * (3.0 / n)
     return mean, squares, cubes
 
 
