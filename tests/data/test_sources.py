@@ -60,8 +60,8 @@ def tradable(bars: Bars, execution: str) -> np.ndarray:
     return ret
 
 
-def correlation(ic: float, pattern: str, execution: str) -> tuple[float, float]:
-    """Of pattern and tradable return, and of the 5-bar return and it: means over 4 seeds of 10 symbols."""
+def correlation(ic: float, pattern: str, execution: str) -> tuple[float, float, float]:
+    """Of pattern, 5-bar return and volume ratio with the tradable return: means over 4 seeds of 10 symbols."""
     seen = []
     for seed in range(4):
         for bars in synthetic.load(10, 1500, seed, ic, pattern, execution).bars:
@@ -79,10 +79,11 @@ def correlation(ic: float, pattern: str, execution: str) -> tuple[float, float]:
 @pytest.mark.parametrize("pattern", synthetic.PATTERNS)
 @pytest.mark.parametrize("ic", [0.0, 0.1, 0.4])
 def test_the_tradable_return_has_the_planted_correlation(ic, pattern, execution):
-    z, r5 = correlation(ic, pattern, execution)
+    z, r5, ratio = correlation(ic, pattern, execution)
     noise = 4 / np.sqrt(4 * 10 * 1500)  # four standard errors
     assert z == pytest.approx(ic, abs=noise)
     assert r5 == pytest.approx(-ic if pattern == "linear" else 0.0, abs=noise)
+    assert ratio == pytest.approx(0.0, abs=noise)
 
 
 def test_without_a_pattern_no_step_of_the_price_tells_of_a_later_one():

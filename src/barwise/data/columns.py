@@ -27,8 +27,8 @@ NEEDED = ("time", *COLUMNS)
 def resolve(found: Sequence[str], mapping: Mapping[str, str], where: str) -> dict[str, str]:
     """{name here: column of the file} for the columns of `found`; those unknown keep their own name.
 
-    `mapping` ({name here: column of the file}) goes before the common names, and leaves out what it passes over. DataError for a column that is missing,
-    ConfigError where two columns could be the same thing.
+    `mapping` ({name here: column of the file}) goes before the common names, and leaves out what it passes over.
+    DataError for a column that is missing, ConfigError where two columns could be the same thing.
     """
     listed = ", ".join(map(str, found))
     chosen: dict[str, str] = {}

@@ -14,6 +14,8 @@ EXECUTIONS = ("next_open", "next_close")
 MEMORY = 5  # bars of return that the pattern sees
 VOLUME_WINDOW = 20  # bars of volume that it sees, the last included
 BURN = 60  # bars made and thrown away, so that the first kept bar has a past
+VOLUME = (0.4e6, 1.6e6)  # uniform, so symmetric about its mean
+TYPICAL = 0.288e6  # the median distance of volume from its mean of 20 bars: far is as frequent as near
 OVERNIGHT = 0.3  # the share of a day's variance that falls between close and open
 PILOT = (400, 150)  # bars and symbols of the trial market that measures the spread of the pattern
 
@@ -41,8 +43,8 @@ def load(
     """Daily bars whose tradable return has the correlation `ic` with a pattern in the bars known before it.
 
     The tradable return of t is the one the label sees: open(t+1) → open(t+2), or close to close with `next_close`.
-    Pattern: `linear`, minus the return of the last 5 bars; `nonlinear`, the sign of that return, turned round while
-    volume lies below its 20-bar mean, which no linear model of return and volume can see. ic=0 is a random walk without
+    Pattern: `linear`, minus the return of the last 5 bars; `nonlinear`, up while volume lies far from its 20-bar mean, on
+    either side, and down while near, which no linear model of return and volume can see. ic=0 is a random walk without
     drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
     """
     require(n_symbols >= 1, f"data.n_symbols={n_symbols}: must be 1 or more; the shipped default is 10")
@@ -57,7 +59,7 @@ def load(
     days = np.arange(n_bars)
     time = (np.datetime64("2000-01-03") + days // 5 * 7 + days % 5).astype("datetime64[ns]")  # Mondays to Fridays
     bars = tuple(
-        Bars(f"S{i:04d}", time, *(np.ascontiguousarray(columns[name][BURN:, i]) for name in COLUMNS))
+        Bars(symbol=f"S{i:04d}", time=time, extra={}, **{name: columns[name][BURN:, i].copy() for name in COLUMNS})
         for i in range(n_symbols)
     )
     note = f"a synthetic market, ic={ic:g}, {pattern if ic else 'random walk'}"
@@ -77,7 +79,7 @@ def simulate(recipe: Recipe, n: int, n_symbols: int, random: np.random.Generator
     rest = recipe.volatility * np.sqrt(1 - recipe.ic**2)
     drift = recipe.volatility * recipe.ic
     steps = random.standard_normal((2, n, n_symbols))
-    volume = 1e6 * random.uniform(0.4, 1.6, (n, n_symbols))  # symmetric, so that half the bars lie above the mean
+    volume = random.uniform(*VOLUME, (n, n_symbols))
     open_, close, planted = np.zeros((3, n, n_symbols))
     fair = -0.5 * recipe.volatility**2  # the growth of a log price without drift
     for t in range(1, n):
@@ -99,7 +101,8 @@ def raw_pattern(log_return: np.ndarray, recent_volume: np.ndarray, recipe: Recip
     if recipe.pattern == "linear":
         limit = 4.0 * recipe.volatility * np.sqrt(MEMORY)
         return -np.clip(log_return, -limit, limit) / recipe.volatility
-    return np.sign(log_return) * np.sign(recent_volume[-1] - recent_volume.mean(axis=0))
+    mean = recent_volume.mean(axis=0)
+    return np.sign(np.abs(recent_volume[-1] - mean) - TYPICAL)
 
 
 def pattern_of(bars: Bars, pattern: str) -> np.ndarray:
