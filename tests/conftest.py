@@ -28,7 +28,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def run(*overrides: str) -> Path:
         if overrides not in done:
             folder = tmp_path_factory.mktemp("outputs")
-            finished = train("+experiment=smoke", f"output_dir={folder}", f"hydra.run.dir={folder}/run", *overrides)
+            finished = train("experiment=smoke", f"output_dir={folder}", f"hydra.run.dir={folder}/run", *overrides)
             assert finished.returncode == 0, finished.stdout + finished.stderr
             done[overrides] = folder / "run"
         return done[overrides]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,10 +14,11 @@ import pytest
 from tests.conftest import ROOT, train
 
 FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
-METRICS = (
-    "sharpe sharpe_gross annual_return annual_volatility max_drawdown sortino calmar alpha beta t_stat turnover hit_rate"
-    " ic rank_ic accuracy n_trades breakeven_cost_bps sharpe_delayed psr baselines folds"
-).split()
+METRICS = {
+    "sharpe", "sharpe_gross", "annual_return", "annual_volatility", "max_drawdown", "sortino", "calmar", "alpha",
+    "beta", "t_stat", "turnover", "hit_rate", "ic", "rank_ic", "accuracy", "n_trades", "breakeven_cost_bps",
+    "sharpe_delayed", "psr", "baselines", "folds",
+}  # fmt: skip
 
 
 def test_a_run_is_complete(smoke):
@@ -29,7 +32,7 @@ def test_a_run_is_complete(smoke):
     assert manifest["device"] == {"requested": "auto", "used": "cpu", "reason": manifest["device"]["reason"]}
     assert re.fullmatch(r"[0-9a-f]{64}", manifest["data_hash"])
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(METRICS) <= set(metrics)
+    assert set(metrics) >= METRICS
     assert set(metrics["baselines"]) == {"buy_and_hold", "persistence", "random", "linear"}
     for fold in metrics["folds"]:
         assert (run / "model" / f"fold-{fold['fold']}" / "strategy.json").exists()
@@ -97,16 +100,19 @@ def test_help_imports_nothing_heavy():
 
 
 def test_a_tree_run_never_imports_torch(tmp_path: Path):
-    finished = train("+experiment=smoke", f"output_dir={tmp_path}", python=("-X", "importtime"))
-    assert finished.returncode == 0
-    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
-    assert "xgboost" in imported
-    assert not imported & {"torch", "lightning"}
+    code = (
+        "import runpy, sys; sys.argv = ['train.py', 'experiment=smoke', 'output_dir=' + sys.argv[1]];"
+        "runpy.run_path('train.py', run_name='__main__');"
+        "print('IMPORTED', [m for m in ('xgboost', 'torch', 'lightning') if sys.modules.get(m)])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert finished.stdout.strip().endswith("IMPORTED ['xgboost']"), finished.stdout + finished.stderr
 
 
 def test_a_sweep_gives_each_trial_its_own_directory(tmp_path: Path):
     finished = train(
-        "-m", "+experiment=smoke", "strategy=ridge,logistic", "seed=1,2", f"output_dir={tmp_path}", "sweep.name=t"
+        "-m", "experiment=smoke", "strategy=ridge,logistic", "seed=1,2", f"output_dir={tmp_path}", "sweep.name=t"
     )
     assert finished.returncode == 0, finished.stderr
     for n in range(4):

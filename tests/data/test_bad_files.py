@@ -157,8 +157,10 @@ def test_a_missing_symbol_is_a_bad_row(write):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"on_bad": "ignore"}, "data.on_bad=ignore: must be error or drop"),
-        ({"periods_per_year": 0}, "data.periods_per_year=0: must be above 0"),
+        ({"on_bad": "ignore"}, "data.on_bad=ignore: must be one of error, drop"),
+        ({"periods_per_year": 0}, "data.periods_per_year=0: must be a number from 1"),
+        ({"adjusted": "yes"}, "data.adjusted=yes: must be true or false"),
+        ({"columns": "Last"}, "data.columns=Last: must map our names"),
         ({"timezone": "Mars/Olympus"}, "data.timezone=Mars/Olympus: must be a zone's name"),
         ({"adjusted": True}, "has no adjusted close"),
     ],

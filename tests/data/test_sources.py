@@ -67,12 +67,11 @@ def correlation(ic: float, pattern: str, execution: str) -> tuple[float, float, 
         for bars in synthetic.load(10, 1500, seed, ic, pattern, execution).bars:
             past = np.full(len(bars), np.nan)
             past[5:] = bars.close[5:] / bars.close[:-5] - 1
-            frame = pd.DataFrame(
-                {"ret": tradable(bars, execution), "z": synthetic.pattern_of(bars, pattern), "r5": past}
-            )
-            seen.append(frame.corr().loc["ret", ["z", "r5"]].to_numpy())
-    z, r5 = np.mean(seen, axis=0)
-    return float(z), float(r5)
+            ratio = bars.volume / pd.Series(bars.volume).rolling(20).mean()
+            columns = {"z": synthetic.pattern_of(bars, pattern), "r5": past, "ratio": ratio}
+            seen.append(pd.DataFrame(columns).corrwith(pd.Series(tradable(bars, execution))).to_numpy())
+    z, r5, ratio = np.mean(seen, axis=0)
+    return float(z), float(r5), float(ratio)
 
 
 @pytest.mark.parametrize("execution", synthetic.EXECUTIONS)
@@ -108,6 +107,8 @@ def test_a_synthetic_market_is_bars_like_any_other():
     [
         {"n_symbols": 0},
         {"n_bars": 3},
+        {"n_bars": 2.5},
+        {"ic": "strong"},
         {"seed": -1},
         {"ic": 0.9},
         {"pattern": "chaos"},

@@ -12,7 +12,8 @@ from barwise.validation.deflated import probabilistic_sharpe
 
 OBJECTIVES = (  # what a sweep may compare: defined for every strategy, out of sample
     "sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "annual_volatility", "max_drawdown", "sortino",
-    "calmar", "alpha", "beta", "t_stat", "turnover", "hit_rate", "ic", "rank_ic", "accuracy", "breakeven_cost_bps", "psr",
+    "calmar", "alpha", "beta", "t_stat", "turnover", "hit_rate", "ic", "rank_ic", "accuracy", "breakeven_cost_bps",
+    "psr",
 )  # fmt: skip
 CROSS_SECTION = 20  # symbols a bar from which a rank correlation per bar means something
 

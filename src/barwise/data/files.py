@@ -12,6 +12,7 @@ import numpy as np
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.content import Content, content
+from barwise.data.settings import choice, number, yes_or_no
 from barwise.data.tables import KNOWN, suffix
 from barwise.data.times import check_zone
 from barwise.errors import DataError, require
@@ -38,11 +39,14 @@ def load(
     require(
         path is not None, "data.path=null: must name a CSV or Parquet file, a folder or a glob; data.path=my_bars.csv"
     )
-    require(on_bad in ON_BAD, f"data.on_bad={on_bad}: must be error or drop; the shipped default is error")
+    choice("on_bad", on_bad, ON_BAD, "error")
+    yes_or_no("adjusted", adjusted, False)
     require(
-        periods_per_year is None or periods_per_year > 0,
-        f"data.periods_per_year={periods_per_year}: must be above 0, or null to tell it from the times",
+        columns is None or isinstance(columns, Mapping),
+        f"data.columns={columns}: must map our names to the file's; data.columns.close=Last",
     )
+    if periods_per_year is not None:
+        number("periods_per_year", periods_per_year, 1, 1e8, "null tells it from the times")
     check_zone(timezone)
     paths, passed_over = find(str(path))
     contents = [content(file, columns or {}, timezone, adjusted, on_bad == "drop") for file in paths]

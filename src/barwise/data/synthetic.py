@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars, Market
-from barwise.errors import require
+from barwise.data.settings import choice, number, whole
 
 PATTERNS = ("linear", "nonlinear")
 EXECUTIONS = ("next_open", "next_close")
@@ -43,17 +43,18 @@ def load(
     """Daily bars whose tradable return has the correlation `ic` with a pattern in the bars known before it.
 
     The tradable return of t is the one the label sees: open(t+1) → open(t+2), or close to close with `next_close`.
-    Pattern: `linear`, minus the return of the last 5 bars; `nonlinear`, up while volume lies far from its 20-bar mean, on
-    either side, and down while near, which no linear model of return and volume can see. ic=0 is a random walk without
-    drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
+    Pattern: `linear`, minus the return of the last 5 bars; `nonlinear`, up while volume lies far from its 20-bar mean,
+    on either side, and down while near, which no linear model of return and volume can see. ic=0 is a random walk
+    without drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
+    ConfigError for a setting out of range.
     """
-    require(n_symbols >= 1, f"data.n_symbols={n_symbols}: must be 1 or more; the shipped default is 10")
-    require(n_bars >= 10, f"data.n_bars={n_bars}: must be 10 or more; the shipped default is 2500")
-    require(seed >= 0, f"data.seed={seed}: must be a whole number of 0 or more; the shipped default is 0")
-    require(0 <= ic <= 0.5, f"data.ic={ic}: must lie in [0, 0.5]; 0 is a random walk, 0.1 a strong daily signal")
-    require(pattern in PATTERNS, f"data.pattern={pattern}: must be one of {', '.join(PATTERNS)}")
-    require(execution in EXECUTIONS, f"data.execution={execution}: must be one of {', '.join(EXECUTIONS)}")
-    require(0 < volatility <= 0.2, f"data.volatility={volatility}: must lie in (0, 0.2]; the shipped default is 0.02")
+    whole("n_symbols", n_symbols, 1, 10)
+    whole("n_bars", n_bars, 10, 2500)
+    whole("seed", seed, 0, 0)
+    number("ic", ic, 0.0, 0.5, "0 is a random walk, 0.1 a strong daily signal")
+    number("volatility", volatility, 1e-4, 0.2, "the shipped default is 0.02")
+    choice("pattern", pattern, PATTERNS, "linear")
+    choice("execution", execution, EXECUTIONS, "next_open")
     recipe = calibrated(Recipe(ic, pattern, execution, volatility))
     columns = simulate(recipe, n_bars + BURN, n_symbols, np.random.default_rng(seed))
     days = np.arange(n_bars)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.settings import choice
 from barwise.errors import ConfigError, DataError, require
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
@@ -23,7 +24,7 @@ def load(
     """
     chosen = [tickers] if isinstance(tickers, str) else list(tickers or ())
     require(bool(chosen), "data.tickers=[]: must name at least one; data.tickers=[SPY,QQQ]")
-    require(interval in INTERVALS, f"data.interval={interval}: must be one of {', '.join(INTERVALS)}")
+    choice("interval", interval, INTERVALS, "1d")
     try:
         import yfinance
     except ImportError:

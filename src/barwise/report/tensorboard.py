@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+
+def summary_writer(folder: Path) -> Any:
+    """A tensorboardX writer; it imports torch if it can, which costs a tree run 1.4 s, so it is told there is none."""
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of torch raises ImportError
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return SummaryWriter(str(folder), flush_secs=30)
 
 
 class Board:
@@ -15,7 +27,7 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
-        self._writer = SummaryWriter(str(folder), flush_secs=30)
+        self._writer = summary_writer(folder)
 
     def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
         """A `log(name, value, step)` for one fold."""

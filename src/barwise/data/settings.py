@@ -1,0 +1,31 @@
+"""Checks of the settings of a source: one line each, with the shipped default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from barwise.errors import require
+
+
+def whole(name: str, value: Any, least: int, default: int) -> None:
+    """ConfigError unless `value` is a whole number of `least` or more."""
+    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    require(ok, f"data.{name}={value}: must be a whole number of {least} or more; the shipped default is {default}")
+
+
+def number(name: str, value: Any, low: float, high: float, hint: str) -> None:
+    """ConfigError unless `value` is a number in [low, high]."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    require(ok, f"data.{name}={value}: must be a number from {low:g} to {high:g}; {hint}")
+
+
+def choice(name: str, value: Any, allowed: tuple[str, ...], default: str) -> None:
+    """ConfigError unless `value` is one of `allowed`."""
+    require(
+        value in allowed, f"data.{name}={value}: must be one of {', '.join(allowed)}; the shipped default is {default}"
+    )
+
+
+def yes_or_no(name: str, value: Any, default: bool) -> None:
+    """ConfigError unless `value` is true or false."""
+    require(isinstance(value, bool), f"data.{name}={value}: must be true or false; the shipped default is {default}")
