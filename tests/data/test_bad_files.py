@@ -132,6 +132,11 @@ def test_a_row_with_too_many_fields_is_refused(write):
     assert "cannot be read as CSV" in refusal(write({3: "2024-01-04,10,12,9,11,1,234"}))
 
 
+def test_rows_all_longer_than_the_header_are_refused(write):
+    path = write({i: f"2024-01-0{i},10,12,9,11,1,234" for i in range(1, 7)})  # 1,234 without quotes is not 1
+    assert "cannot be read as CSV" in refusal(path)
+
+
 def test_a_path_that_is_not_there_is_named(tmp_path: Path):
     assert "nowhere.csv: is not there" in refusal(tmp_path / "nowhere.csv")
     assert "matches no file" in refusal(tmp_path / "*.csv")

@@ -69,6 +69,7 @@ def test_columns_maps_other_names_and_goes_before_the_common_ones(frame, tmp_pat
     market = load(str(tmp_path / "A.csv"), columns={"close": "Last", "age": "day_no"})
     bars = market.bars[0]
     assert market.facts["ignored_columns"] == ["close"]
+    assert load(str(tmp_path / "A.csv"), columns={"close": "Last", "open": None}).bars[0].open[0] == 10.0
     assert bars.close[0] == 11.5
     assert bars.extra["age"].tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -95,7 +96,7 @@ TIMES = {
     "words": ("2024-01-02 14:30 UTC", None),
     "offset": ("2024-01-02 09:30:00-05:00", None),
     "naive in a zone": ("2024-01-02 09:30", "America/New_York"),
-    "American": ("01/02/2024 09:30", "America/New_York"),
+    "month in words": ("Jan 2, 2024 09:30", "America/New_York"),
     "seconds": ("1704205800", None),
     "milliseconds": ("1704205800000", None),
     "nanoseconds": ("1704205800000000000", None),
@@ -118,6 +119,24 @@ def test_times_of_every_form_come_out_in_utc(frame, tmp_path: Path, case, ending
 def test_a_compact_date_is_a_date(frame, tmp_path: Path):
     frame.assign(time=frame["time"].dt.strftime("%Y%m%d").astype(int)).to_csv(tmp_path / "A.csv", index=False)
     assert load(str(tmp_path / "A.csv")).bars[0].time[-1] == np.datetime64("2024-01-09")
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "warned"),
+    [
+        ("%d/%m/%Y", "2024-01-11", False),
+        ("%m/%d/%Y", "2024-01-11", False),
+        ("%d.%m.%Y", "2024-01-02", False),
+        ("%m/%d/%Y", "2024-02-01", True),
+        ("%b %d, %Y", "2024-01-02", False),
+    ],
+)
+def test_day_and_month_are_told_apart_or_warned_of(frame, tmp_path: Path, form, start, warned):
+    days = pd.date_range(start, periods=6)
+    frame.assign(time=days.strftime(form)).to_csv(tmp_path / "A.csv", index=False)
+    market = load(str(tmp_path / "A.csv"))
+    assert (market.bars[0].time == days.to_numpy()).all()
+    assert bool(market.facts["warnings"]) is warned
 
 
 def test_a_parquet_index_of_times_is_the_time(frame, tmp_path: Path):

@@ -24,15 +24,16 @@ MEANING = {alias: name for name, aliases in NAMES.items() for alias in aliases}
 NEEDED = ("time", *COLUMNS)
 
 
-def resolve(found: Sequence[str], mapping: Mapping[str, str], where: str) -> dict[str, str]:
+def resolve(found: Sequence[str], mapping: Mapping[str, str | None], where: str) -> dict[str, str]:
     """{name here: column of the file} for the columns of `found`; those unknown keep their own name.
 
-    `mapping` ({name here: column of the file}) goes before the common names, and leaves out what it passes over.
+    `mapping` ({name here: column of the file}) goes before the common names, where it is not null.
     DataError for a column that is missing, ConfigError where two columns could be the same thing.
     """
+    asked = {name: str(column) for name, column in mapping.items() if column is not None}
     listed = ", ".join(map(str, found))
     chosen: dict[str, str] = {}
-    for name, column in mapping.items():
+    for name, column in asked.items():
         if column not in found:
             raise DataError(f"{where}: no column {column}, which data.columns.{name} names; it has {listed}")
         chosen[name] = column
@@ -41,7 +42,7 @@ def resolve(found: Sequence[str], mapping: Mapping[str, str], where: str) -> dic
         if column in taken:
             continue
         name = MEANING.get(plain(column), column)
-        if name in mapping:
+        if name in asked:
             continue  # the user chose another column for it
         if name in chosen:
             raise ConfigError(

@@ -13,23 +13,22 @@ from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import Finding, complain, time_findings, value_findings
 from barwise.data.tables import Table, read, suffix
-from barwise.data.times import parse
+from barwise.data.times import Times, parse
 from barwise.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class Content:
-    """The bars of one file; whether its times were naive or intraday; how many rows and which columns were left out."""
+    """The bars of one file, its times, how many rows were dropped, and the columns left out for holding no numbers."""
 
     where: str
     bars: tuple[Bars, ...]
-    naive: bool
-    intraday: bool
+    times: Times
     dropped: int
     ignored: tuple[str, ...]
 
 
-def content(path: Path, columns: Mapping[str, str], timezone: str | None, adjusted: bool, drop: bool) -> Content:
+def content(path: Path, columns: Mapping[str, str | None], timezone: str | None, adjusted: bool, drop: bool) -> Content:
     """Read, check and adjust one file; parameters as in `barwise.data.files.load`."""
     where = str(path)
     table = read(path, columns, where)
@@ -56,7 +55,7 @@ def content(path: Path, columns: Mapping[str, str], timezone: str | None, adjust
         left = f"data.on_bad=drop would leave out {dropped} of {len(symbol)} rows, more than half: mend the file"
         raise DataError(complain(where, found, symbol, left))
     some = tuple(adjust(b) if adjusted else b for b in bars if len(b))
-    return Content(where, some, times.naive, times.intraday, dropped, table.ignored)
+    return Content(where, some, times, dropped, table.ignored)
 
 
 def rows_by_symbol(symbol: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -82,7 +81,7 @@ def names_of(table: Table, path: Path) -> np.ndarray:
     """The symbol of each row, as text; a file without such a column is named for its symbol."""
     if table.symbol is None:
         return np.full(len(table.time), path.name[: -len(suffix(path))], dtype=object)
-    return table.symbol.astype("string").str.strip().fillna("").to_numpy(object)
+    return table.symbol.astype("string").str.replace(r"\s+", " ", regex=True).str.strip().fillna("").to_numpy(object)
 
 
 def row_findings(table: Table, utc: np.ndarray, rows: np.ndarray, adjusted: bool) -> list[Finding]:

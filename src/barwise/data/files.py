@@ -23,7 +23,7 @@ SPLITS_SHOWN = 3
 
 def load(
     path: str | None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     adjusted: bool = False,
     timezone: str | None = None,
     periods_per_year: float | None = None,
@@ -37,7 +37,9 @@ def load(
     `ignored_columns`, `warnings`. ConfigError for a setting, DataError for what is in the files.
     """
     require(
-        path is not None, "data.path=null: must name a CSV or Parquet file, a folder or a glob; data.path=my_bars.csv"
+        path is not None and str(path).strip() != "",
+        f"data.path={'null' if path is None else path}: must name a CSV or Parquet file, a folder or a glob; "
+        "data.path=my_bars.csv",
     )
     choice("on_bad", on_bad, ON_BAD, "error")
     yes_or_no("adjusted", adjusted, False)
@@ -52,12 +54,18 @@ def load(
     contents = [content(file, columns or {}, timezone, adjusted, on_bad == "drop") for file in paths]
     warnings = [f"{path}: {', '.join(passed_over[:3])} passed over: not CSV or Parquet"] if passed_over else []
     warnings += zone_warnings(contents, timezone)
+    warnings += [
+        f"{c.where}: dates such as {c.times.doubtful} are read month first; write them year first"
+        for c in contents
+        if c.times.doubtful
+    ][:1]
     bars, left_out = common_extras(joined(contents))
     warnings += [f"{path}: column {name} is left out: not every symbol has it" for name in left_out]
     if not adjusted:
         warnings += split_warnings(bars)
     facts = {
         "name": "files",
+        "path": str(path),
         "files": len(paths),
         "dropped_rows": sum(c.dropped for c in contents),
         "adjusted": bool(adjusted),
@@ -83,7 +91,8 @@ def find(path: str) -> tuple[list[Path], list[str]]:
     matched = sorted(Path(p) for p in glob.glob(str(start), recursive=True) if Path(p).is_file())
     if not matched:
         kind = "matches no file" if glob.has_magic(path) else "is not there"
-        raise DataError(f"data.path={path}: {kind}; paths count from the folder you run in ({Path.cwd().name}/)")
+        here = "" if start.is_absolute() else f"; paths count from the folder you run in ({Path.cwd().name}/)"
+        raise DataError(f"data.path={path}: {kind}{here}")
     return matched, []
 
 
@@ -108,15 +117,15 @@ def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
 
 def zone_warnings(contents: list[Content], timezone: str | None) -> list[str]:
     """Naive intraday times are taken as UTC with a warning; files that differ in having a zone are refused."""
-    naive = [c.where for c in contents if c.naive]
-    aware = [c.where for c in contents if not c.naive]
+    naive = [c.where for c in contents if c.times.naive]
+    aware = [c.where for c in contents if not c.times.naive]
     if timezone is not None or not naive:
         return []
     if aware:
         raise DataError(
             f"data: mixed time zones: {aware[0]} has one, {naive[0]} has none; set data.timezone for the latter"
         )
-    day = next((c.where for c in contents if c.intraday), None)
+    day = next((c.where for c in contents if c.times.intraday), None)
     return [f"{day}: intraday times without a zone are taken as UTC; data.timezone says what they mean"] if day else []
 
 

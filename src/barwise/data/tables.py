@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,16 @@ from barwise.errors import BarwiseError, DataError
 CSV, PARQUET = (".csv", ".csv.gz", ".csv.zip"), (".parquet", ".pq")
 KNOWN = (*CSV, *PARQUET)
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "-"]
-BROKEN = (ValueError, UnicodeError, OSError, EOFError, zipfile.BadZipFile, csv.Error, pa.ArrowException)
+BROKEN = (
+    ValueError,
+    UnicodeError,
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    csv.Error,
+    pa.ArrowException,
+    pd.errors.ParserWarning,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def suffix(path: Path) -> str:
     return next((end for end in KNOWN if path.name.lower().endswith(end)), "")
 
 
-def read(path: Path, columns: Mapping[str, str], where: str) -> Table:
+def read(path: Path, columns: Mapping[str, str | None], where: str) -> Table:
     """The table in `path`; DataError if it is empty, lacks a column, or is neither CSV nor Parquet."""
     kind = "Parquet" if suffix(path) in PARQUET else "CSV"
     if not suffix(path):
@@ -64,7 +74,7 @@ def read(path: Path, columns: Mapping[str, str], where: str) -> Table:
     return _table(frame.reset_index(drop=True), names)
 
 
-def _csv(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _csv(path: Path, columns: Mapping[str, str | None], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     if path.name.lower().endswith(".zip"):
         sep = ","
@@ -77,20 +87,22 @@ def _csv(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.DataFra
     header = pd.read_csv(path, sep=sep, nrows=0, encoding="utf-8-sig", index_col=False).columns
     names = resolve([str(c) for c in header], columns, where)
     texts = [names[name] for name in ("time", "symbol") if name in names]
-    frame = pd.read_csv(
-        path,
-        sep=sep,
-        encoding="utf-8-sig",
-        index_col=False,
-        dtype=dict.fromkeys(texts, str),  # so that the ticker NA, or 000001, stays what it is
-        keep_default_na=False,
-        na_values={c: [""] if c in texts else MISSING for c in header},
-        low_memory=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header lose values
+        frame = pd.read_csv(
+            path,
+            sep=sep,
+            encoding="utf-8-sig",
+            index_col=False,
+            dtype=dict.fromkeys(texts, str),  # so that the ticker NA, or 000001, stays what it is
+            keep_default_na=False,
+            na_values={c: [""] if c in texts else MISSING for c in header},
+            low_memory=False,
+        )
     return frame, names
 
 
-def _parquet(path: Path, columns: Mapping[str, str], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _parquet(path: Path, columns: Mapping[str, str | None], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
     frame = pd.read_parquet(path)
     if not isinstance(frame.index, pd.RangeIndex):  # a time or a (symbol, time) index is data too
         unnamed = isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None

@@ -11,6 +11,7 @@ import pandas as pd
 
 from barwise.errors import ConfigError, DataError
 
+SLASHED = r"(\d{1,2})([/.-])(\d{1,2})[/.-]\d{4}\b"  # day and month, in either order
 OFFSET = r"\d\d:\d\d.*?\s?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"  # a clock time first, so that a date's -05 is none
 EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # a unit from the size of the number: 1973 to 5138
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
@@ -18,11 +19,15 @@ FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 
 @dataclass(frozen=True)
 class Times:
-    """`utc`: datetime64[ns], NaT where unreadable; `naive`: no time named its zone; `intraday`: not all at midnight."""
+    """`utc`: datetime64[ns], NaT where unreadable; `naive`: no time named its zone; `intraday`: not all at midnight.
+
+    `doubtful`: a date such as 03/04/2024 that was read month first, where no other date of the file tells; or None.
+    """
 
     utc: np.ndarray
     naive: bool
     intraday: bool
+    doubtful: str | None = None
 
 
 def check_zone(timezone: str | None) -> None:
@@ -42,6 +47,7 @@ def parse(raw: pd.Series, timezone: str | None, where: str) -> Times:
 
     `timezone` says what naive times mean; None means UTC. DataError where zones are mixed.
     """
+    doubtful = None
     if isinstance(raw.dtype, pd.DatetimeTZDtype):
         stamps, naive = raw.dt.tz_convert("UTC").dt.tz_localize(None), False
     elif pd.api.types.is_datetime64_dtype(raw.dtype):
@@ -52,14 +58,14 @@ def parse(raw: pd.Series, timezone: str | None, where: str) -> Times:
         if digits.any() and digits.sum() * 2 > text.notna().sum():
             stamps, naive = _numbers(text.where(digits))
         else:
-            stamps, naive = _texts(text, timezone, where)
+            stamps, naive, doubtful = _texts(text, timezone, where)
     stamps = stamps.where((stamps >= FIRST) & (stamps < LAST)).astype("datetime64[ns]")
     known = stamps.dropna()
     intraday = bool((known != known.dt.normalize()).any())
     if naive and timezone is not None:
         local = stamps.dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
         stamps = local.dt.tz_convert("UTC").dt.tz_localize(None)
-    return Times(stamps.to_numpy("datetime64[ns]"), naive, intraday)
+    return Times(stamps.to_numpy("datetime64[ns]"), naive, intraday, doubtful)
 
 
 def _numbers(text: pd.Series) -> tuple[pd.Series, bool]:
@@ -72,18 +78,33 @@ def _numbers(text: pd.Series) -> tuple[pd.Series, bool]:
     return pd.to_datetime(whole, unit=unit, errors="coerce").astype("datetime64[ns]"), False
 
 
-def _texts(text: pd.Series, timezone: str | None, where: str) -> tuple[pd.Series, bool]:
+def _texts(text: pd.Series, timezone: str | None, where: str) -> tuple[pd.Series, bool, str | None]:
     zones = text.str.extract(OFFSET, expand=False)
     naive = bool(zones.isna().all())
     text = text.str.replace(r"\s?(UTC|GMT)$", "Z", regex=True)
+    doubtful = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns of slow or guessed formats; what is not read is a fault here
         stamps = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
         if stamps.isna().sum() * 2 > len(text):
-            stamps = pd.to_datetime(text, errors="coerce", utc=True)
+            day_first, doubtful = _day_first(text)
+            stamps = pd.to_datetime(text, errors="coerce", utc=True, dayfirst=day_first)
     if not naive:
         _one_zone(zones[stamps.notna()], stamps.dropna(), timezone, where)
-    return stamps.dt.tz_localize(None), naive
+    return stamps.dt.tz_localize(None), naive, doubtful
+
+
+def _day_first(text: pd.Series) -> tuple[bool, str | None]:
+    """Whether 03/04/2024 is in April, as dates that read one way only tell; and a date in doubt where none tells."""
+    parts = text.str.extract(rf"^{SLASHED}").dropna()
+    if parts.empty:
+        return False, None
+    first, second = parts[0].astype(int), parts[2].astype(int)
+    if (first > 12).any() or (parts[1] == ".").any():
+        return True, None
+    differ = first != second
+    tells = bool((second > 12).any()) or not differ.any()
+    return False, None if tells else str(text[differ.idxmax()])
 
 
 def _one_zone(zones: pd.Series, stamps: pd.Series, timezone: str | None, where: str) -> None:
