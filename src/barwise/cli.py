@@ -102,7 +102,7 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     net = pq.read_table(out.path / "ledger.parquet", columns=["net"])["net"].to_numpy()
     entry = {"problem": problem, "trial": trials.trial_of(config), "run": str(out.path), "status": "done"}
     trials.enter(Path(cfg.output_dir), {**entry, "sharpe": deflated.sharpe(net), "bars": len(net)})
-    judged = verdict(net, trials.read(Path(cfg.output_dir), problem))
+    judged = verdict(net, trials.read(Path(cfg.output_dir), problem), metrics["t_stat"])
     write_json(out.path / "verdict.json", judged)
     out.update(problem=problem, trial=entry["trial"])
     return judged

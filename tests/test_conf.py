@@ -1,0 +1,60 @@
+"""Every YAML in conf/ is run, so that a new one is tested the day it is added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from barwise.experiment import run
+from barwise.recipe import parts_of
+from barwise.report.progress import Progress
+from barwise.runs import RunDirectory
+from tests.conftest import ROOT
+
+GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "experiment")
+NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
+OPTIONS = [
+    f"{group}/{path.stem}"
+    for group in GROUPS
+    for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
+    if f"{group}/{path.stem}" not in NEEDS_NETWORK
+]
+SMALL = {
+    "strategy/lstm": ["strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"],
+    "data/files": ["~data.n_symbols", "~data.n_bars"],
+    "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
+    "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
+    "validation/sklearn": ["data.n_bars=900"],
+    "validation/rolling": ["validation.splitter.window=150"],
+}
+
+
+@pytest.fixture(scope="session")
+def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from barwise.data import synthetic
+
+    path = tmp_path_factory.mktemp("bars") / "bars.csv"
+    bars = synthetic.load(n_symbols=1, n_bars=700).bars[0]
+    rows = zip(bars.time.astype("datetime64[D]"), bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True)
+    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
+    group, name = option.split("/")
+    more = SMALL.get(option, []) + ([f"data.path={bars_file}"] if option == "data/files" else [])
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", ["experiment=smoke", "threads=1", f"{group}={name}", *more])
+    out = RunDirectory(tmp_path)
+    out.start()
+    metrics = run(parts_of(config), out, Progress(quiet=True))
+    assert metrics == json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["n_bars"] > 50
+
+
+def test_no_group_is_forgotten():
+    assert {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()} - {"hydra"} == set(GROUPS)
