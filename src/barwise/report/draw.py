@@ -1,0 +1,245 @@
+"""Drawings of what was earned: equity, rolling Sharpe, months, distribution, turnover, contribution."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+
+from barwise.errors import DataError
+from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
+
+if TYPE_CHECKING:
+    from barwise.loading import Run
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MOST_YEARS, MOST_SYMBOLS = 30, 20
+
+
+def column(run: Run, name: str) -> np.ndarray:
+    """One column of the ledger as an array; DataError with the reason where there is none, or no bar."""
+    table = run.ledger
+    if name not in table:
+        raise DataError(f"this run's ledger.parquet has no column {name}")
+    if len(table) < 2:
+        raise DataError(f"the ledger has {len(table)} bars; a curve needs 2")
+    return table[name].to_numpy()
+
+
+def dates(axes: Axes) -> None:
+    """A time axis whose labels do not run into each other."""
+    locator = AutoDateLocator(minticks=3, maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def multiples(axes: Axes) -> None:
+    """A log axis with a few plain labels, such as 0.5×, 1×, 2×."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    steps = (1, 1.5, 2, 3, 5, 7) if high / low < 30 else (1, 3) if high / low < 1000 else (1,)
+    nice = [s * 10.0**k for k in range(-9, 10) for s in steps if low <= s * 10.0**k <= high]
+    ticks = nice if len(nice) >= 3 else [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high and t > 0]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+
+
+def fold_spans(run: Run) -> list[tuple[Any, np.datetime64, np.datetime64]]:
+    """Fold, first and last time, in order; empty where folds overlap in time and shading would say nothing."""
+    found = [
+        (f.get("fold"), np.datetime64(f["first"]), np.datetime64(f["last"]))
+        for f in run.metrics.get("folds") or []
+        if f.get("first") and f.get("last")
+    ]
+    found.sort(key=lambda span: span[1])
+    apart = all(a[2] < b[1] for a, b in pairwise(found))
+    return found if apart else []
+
+
+def shade(axes: Axes, run: Run, names: bool = False) -> None:
+    """Every other fold behind the curve, its number on top."""
+    spans = fold_spans(run)
+    for i, (fold, first, last) in enumerate(spans):
+        if i % 2 == 0:
+            axes.axvspan(first, last, color=MUTED, alpha=0.13, linewidth=0)  # type: ignore[arg-type]
+        if names and len(spans) <= 10:
+            middle = first + (last - first) / 2
+            word = f"fold {fold}" if len(spans) <= 6 else str(fold)
+            place = axes.get_xaxis_transform()
+            axes.text(middle, 1.0, word, transform=place, ha="center", va="bottom", fontsize=8, color=MUTED)  # type: ignore[arg-type]
+
+
+def wealth(net: np.ndarray) -> np.ndarray:
+    """Compounded from 1; NaN from the bar on which nothing is left, which a log axis cannot show."""
+    grown = np.cumprod(1.0 + net)
+    return np.where(grown > 0, grown, np.nan)
+
+
+def drawdown(equity: np.ndarray) -> np.ndarray:
+    """Fraction below the highest equity so far, the start included."""
+    known = np.nan_to_num(equity, nan=0.0)
+    return known / np.maximum(np.maximum.accumulate(known), 1.0) - 1.0
+
+
+def equity(figure: Figure, run: Run) -> None:
+    """Net equity on a log axis against gross and buy-and-hold; drawdown below."""
+    time, net = column(run, "time"), column(run, "net")
+    top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
+    curves = [("net of costs", wealth(net), BLUE, 1.6, "-")]
+    if "gross" in run.ledger:
+        curves.append(("gross", wealth(column(run, "gross")), BLUE, 0.9, ":"))
+    if "market" in run.ledger:
+        curves.append(("buy and hold", wealth(column(run, "market")), ORANGE, 1.2, "-"))
+    for label, values, colour, width, dashes in curves:
+        top.plot(*thin(time, values), color=colour, linewidth=width, linestyle=dashes, label=label)
+    multiples(top)
+    shade(top, run, names=True)
+    shade(low, run)
+    below = drawdown(curves[0][1])
+    low.fill_between(*thin(time, below), 0.0, color=BLUE, alpha=0.35, linewidth=0)
+    if curves[-1][0] == "buy and hold":
+        low.plot(*thin(time, drawdown(curves[-1][1])), color=ORANGE, linewidth=0.9)
+    low.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    low.yaxis.set_major_locator(MaxNLocator(3))
+    top.set_ylabel("equity (start = 1×, log)")
+    low.set_ylabel("drawdown (%)")
+    dates(low)
+    top.margins(x=0.01)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+
+
+def rolling_sharpe(figure: Figure, run: Run) -> None:
+    """Sharpe of the last year of bars, net, and of buy-and-hold."""
+    time, net = column(run, "time"), column(run, "net")
+    window = max(2, round(run.periods_per_year))
+    if len(net) < window + 20:
+        raise DataError(f"a rolling year is {window} bars; the run has {len(net)}")
+    axes = figure.subplots()
+    shade(axes, run)
+    for name, colour, label in (("market", ORANGE, "buy and hold"), ("net", BLUE, "net of costs")):
+        if name in run.ledger:
+            values = rolling(column(run, name), window) * np.sqrt(run.periods_per_year)
+            axes.plot(*thin(time[window - 1 :], values), color=colour, label=label)
+    axes.axhline(0.0, color=INK, linewidth=0.8)
+    axes.set_ylabel("Sharpe of the last year")
+    dates(axes)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+
+
+def rolling(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean over standard deviation (ddof 1) of each `window` values; NaN without variance."""
+    import bottleneck as bn
+
+    values = np.asarray(values, dtype=np.float64)
+    mean, deviation = bn.move_mean(values, window), bn.move_std(values, window, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(deviation > 1e-12, mean / deviation, np.nan)
+    return ratio[window - 1 :]
+
+
+def monthly(figure: Figure, run: Run) -> None:
+    """Net return of each month and year, in percent."""
+    time, net = column(run, "time"), column(run, "net")
+    month = time.astype("datetime64[M]").astype(int)
+    months, first = np.unique(month, return_index=True)
+    if len(months) < 2:
+        raise DataError("the run lasts less than two calendar months")
+    returns = np.expm1(np.add.reduceat(np.log1p(np.maximum(net, -1 + 1e-12)), first))
+    years = sorted({1970 + m // 12 for m in months})[-MOST_YEARS:]
+    axes = figure.subplots()
+    largest = max(0.01, float(np.quantile(np.abs(returns), 0.95)))
+    for row, year in enumerate(years):
+        inside = months // 12 + 1970 == year
+        for m, value in zip(months[inside] % 12, returns[inside], strict=True):
+            cell(axes, int(m), row, float(value), largest)
+        cell(axes, 12.3, row, float(np.prod(1.0 + returns[inside]) - 1.0), 3 * largest)
+    axes.set_xlim(-0.5, 12.85)
+    axes.set_ylim(len(years) - 0.5, -0.5)
+    axes.set_xticks([*range(12), 12.3], [*MONTHS, "year"])
+    axes.set_yticks(range(len(years)), [str(y) for y in years])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel("net return, % of equity")
+
+
+def cell(axes: Axes, x: float, y: float, value: float, largest: float) -> None:
+    """One month: blue above zero, vermilion below, stronger the larger; the number on it."""
+    strength = min(1.0, abs(value) / largest) * 0.6
+    box = Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor=BLUE if value >= 0 else RED, alpha=strength)
+    axes.add_patch(box).set_in_layout(False)
+    number = f"{100 * value:.1f}" if abs(value) < 0.995 else f"{100 * value:.0f}"
+    written = axes.text(x, y, number.replace("-", "−"), ha="center", va="center", fontsize=8)
+    written.set_in_layout(False)
+
+
+def distribution(figure: Figure, run: Run) -> None:
+    """Histogram of net returns a bar, beside a normal of the same mean and deviation."""
+    net = column(run, "net")
+    moved = net[net != 0.0]
+    if len(moved) < 20 or np.ptp(moved) == 0:
+        raise DataError(f"{len(moved)} bars with a return other than zero; a histogram needs 20")
+    axes = figure.subplots()
+    low, high = np.quantile(moved, [0.002, 0.998])
+    edges = np.linspace(low, high, 51)
+    width = edges[1] - edges[0]
+    axes.hist(np.clip(moved, low, high), bins=edges, color=BLUE, alpha=0.6, linewidth=0, label="net returns")
+    mean, deviation = moved.mean(), moved.std(ddof=1)
+    x = np.linspace(low, high, 200)
+    normal = np.exp(-0.5 * ((x - mean) / deviation) ** 2) / (deviation * np.sqrt(2 * np.pi)) * len(moved) * width
+    axes.plot(x, normal, color=INK, linewidth=1.0, label="normal of the same mean and deviation")
+    axes.axvline(mean, color=RED, linewidth=1.0, linestyle="--", label=f"mean {1e4 * mean:.1f} bp")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel("net return a bar (%), outermost 0.4 % at the edges")
+    axes.set_ylabel("bars")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+
+
+def turnover(figure: Figure, run: Run) -> None:
+    """Turnover a year over a rolling stretch of bars, and the costs paid so far."""
+    time, traded, cost = (column(run, name) for name in ("time", "turnover", "cost"))
+    if not np.any(traded):
+        raise DataError("the strategy did not trade")
+    window = int(np.clip(round(run.periods_per_year / 12), 2, max(2, len(traded) // 4)))
+    smooth = np.convolve(traded, np.ones(window) / window, mode="valid") * run.periods_per_year
+    top, low = figure.subplots(2, 1, sharex=True)
+    shade(top, run)
+    shade(low, run)
+    top.plot(*thin(time[window - 1 :], smooth), color=BLUE)
+    top.set_ylabel("turnover\n(× a year)")
+    low.plot(*thin(time, np.cumsum(cost)), color=RED)
+    low.yaxis.set_major_formatter(PercentFormatter(1.0))
+    low.set_ylabel("costs so far\n(% of equity)")
+    for axes in (top, low):
+        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    dates(low)
+
+
+def contribution(figure: Figure, run: Run) -> None:
+    """Each symbol's sum of gross returns; the largest and smallest where there are many."""
+    found = {k: v for k, v in (run.manifest.get("contribution") or {}).items() if v is not None}
+    if not found:
+        raise DataError(run.why("contribution"))
+    ranked = sorted(found.items(), key=lambda item: item[1], reverse=True)
+    if len(ranked) > MOST_SYMBOLS:
+        ranked = ranked[: MOST_SYMBOLS // 2] + ranked[-MOST_SYMBOLS // 2 :]
+    axes = figure.subplots()
+    values = np.array([value for _, value in ranked])
+    axes.barh(range(len(ranked)), values, color=[BLUE if v >= 0 else RED for v in values], height=0.7)
+    axes.set_yticks(range(len(ranked)), [name if len(name) <= 14 else name[:13] + "…" for name, _ in ranked])
+    axes.set_ylim(len(ranked) - 0.4, -0.6)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel("sum of gross returns (% of equity)")

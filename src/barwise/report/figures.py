@@ -1,0 +1,111 @@
+"""The figures of a run, made once for the report, TensorBoard and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from barwise.errors import DataError
+from barwise.report import draw, draw_scores
+from barwise.report.svg import STYLE, svg
+
+if TYPE_CHECKING:
+    from barwise.loading import Run
+
+WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
+
+
+class Drawing(NamedTuple):
+    """How one figure is made: what it is called, what it says, who draws it, how high (inches), over the whole page?"""
+
+    title: str
+    caption: str
+    draw: Callable[[Figure, Run], None]
+    height: float = 3.0
+    wide: bool = False
+
+
+DRAWINGS: dict[str, Drawing] = {
+    "equity": Drawing(
+        "Equity and drawdown",
+        "Out of sample, after costs, compounded; folds shaded in turn. Buy and hold pays the same costs.",
+        draw.equity, 4.4, wide=True,
+    ),
+    "rolling_sharpe": Drawing("Rolling Sharpe", "One year of bars, annualised.", draw.rolling_sharpe),
+    "distribution": Drawing("Distribution of returns", "Bars that moved.", draw.distribution),
+    "monthly": Drawing("Month by month", "Blue gained, vermilion lost.", draw.monthly, 3.0, wide=True),
+    "calibration": Drawing(
+        "Score calibration",
+        "What a trade decided at each score could have earned. Rising from left to right is what a model should do.",
+        draw_scores.calibration,
+    ),
+    "correlation": Drawing(
+        "Information coefficient over time",
+        "Spearman, score against the return that could be earned, all symbols pooled.",
+        draw_scores.correlation,
+    ),
+    "turnover": Drawing("Turnover and cost", "Rolling month of bars above, costs added up below.", draw.turnover),
+    "contribution": Drawing("Contribution by symbol", "Before costs.", draw.contribution),
+    "importance": Drawing("Feature importance", "Measured within each fold.", draw_scores.importance, 3.4),
+    "training": Drawing("Training curves", "One colour a fold; solid: validation.", draw_scores.training),
+}  # fmt: skip
+
+
+def make(run: Run, name: str, narrow: bool = False, titled: bool = True) -> Figure:
+    """The figure `name` of `run`; DataError with one line why it cannot be drawn."""
+    if name not in DRAWINGS:
+        raise DataError(f"figures: there is no {name}; there are {', '.join(DRAWINGS)}")
+    drawing = DRAWINGS[name]
+    height = drawing.height
+    if name == "monthly" and "time" in run.ledger:
+        years = min(len(set(run.ledger["time"].dt.year)), draw.MOST_YEARS)
+        height = 0.75 + 0.24 * years
+    with matplotlib.rc_context(STYLE):
+        size = (WIDE if drawing.wide and not narrow else WIDTH, height)
+        figure = Figure(figsize=size, layout="constrained")
+        drawing.draw(figure, run)
+        if titled:
+            figure.suptitle(drawing.title)
+    return figure
+
+
+class Figures(Mapping[str, Figure]):
+    """The figures of one run by name; each is drawn when asked for and shows itself in a notebook."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __getitem__(self, name: str) -> Figure:
+        if name not in DRAWINGS:
+            raise KeyError(name)
+        return make(self.run, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(DRAWINGS)
+
+    def __len__(self) -> int:
+        return len(DRAWINGS)
+
+    def available(self) -> dict[str, Figure]:
+        """Those that can be drawn from what the run kept."""
+        found = {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except DataError:
+                continue
+        return found
+
+    def svg(self, name: str, narrow: bool = False) -> str:
+        """One figure as an <svg> element for a page that has style.CSS."""
+        unique = f"{name}-narrow" if narrow else name
+        return svg(make(self.run, name, narrow, titled=False), unique, DRAWINGS[name].title)
+
+    def _repr_html_(self) -> str:
+        from barwise.report.style import CSS
+
+        drawn = "".join(svg(figure, name, DRAWINGS[name].title) for name, figure in self.available().items())
+        return f"<style>{CSS}</style><div class='barwise'>{drawn}</div>"

@@ -1,0 +1,89 @@
+"""report.html from a run's directory alone: one page, no network, no script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from barwise.errors import DataError
+from barwise.loading import Run, load
+from barwise.report import sections
+from barwise.report.figures import DRAWINGS, Figures
+from barwise.report.markup import Markup, joined, page, tag
+from barwise.runs import write_text
+
+CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, figures
+    ("results", "Results", ()),
+    ("equity", "Out of sample", ("equity", "rolling_sharpe", "distribution", "monthly")),
+    ("scores", "What the scores knew", ("calibration", "correlation", "importance", "training")),
+    ("trading", "Trading", ("turnover", "contribution")),
+    ("folds", "Folds", ()),
+    ("facts", "Data, features, labels, validation, audit", ()),
+    ("machine", "Device, time and memory", ()),
+    ("config", "Configuration", ()),
+    ("again", "Run it again", ()),
+)
+
+
+def render(folder: Path) -> Path:
+    """Write `folder`/report.html, whole or not at all, and return its path; DataError where `folder` is no run."""
+    run = load(folder)
+    path = run.folder / "report.html"
+    write_text(path, document(run))
+    return path
+
+
+def document(run: Run) -> str:
+    """The page of one run; what is missing is said in one line where it would stand."""
+    links = (tag("a", heading, href=f"#{anchor}") for anchor, heading, _ in CHAPTERS)
+    body = [head(run), tag("nav", joined(links))]
+    for anchor, heading, figures in CHAPTERS:
+        content = tables(run, anchor)
+        drawn = tag("div", joined(figure(run.figures, name) for name in figures), class_="grid") if figures else ""
+        body.append(tag("section", joined((tag("h2", heading, id=anchor), content, drawn))))
+    return page(f"{run.title}: {run.name}", joined(body))
+
+
+def head(run: Run) -> Markup:
+    """The verdict in one sentence, what was run on what, and what the reader must know before the numbers."""
+    status, data = run.manifest.get("status"), run.manifest.get("data") or {}
+    sentence = sections.attempt(lambda: run.verdict.get("sentence"))
+    if status in ("failed", "refused"):
+        sentence = f"The run was {status}: {run.manifest.get('reason') or 'no reason was kept'}"
+    elif not sentence:
+        sentence = "No verdict: " + (run.why("verdict.json") if not run.verdict else "verdict.json has no sentence")
+    notes = [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
+    notes += [tag("p", f"Alert: {words}", class_="alert") for words in run.manifest.get("alerts") or []]
+    notes += [tag("p", f"Warning: {words}", class_="note") for words in run.manifest.get("warnings") or []]
+    line = tag("p", f"barwise · {run.title} · {sections.period(run)}{run.name}")
+    return tag("header", joined((line, tag("h1", sentence, class_="verdict", id="verdict"), *notes)))
+
+
+def tables(run: Run, anchor: str) -> Markup:
+    """The tables of one chapter, or one line why there are none."""
+    made = sections.TABLES.get(anchor)
+    if made is None:
+        return Markup("")
+    try:
+        return made(run)
+    except DataError as error:
+        return missing(error)
+
+
+def figure(figures: Figures, name: str) -> Markup:
+    """One figure with its title and caption; a wide one has a second form for a phone."""
+    drawing = DRAWINGS[name]
+    title: list[Any] = [tag("h3", drawing.title)]
+    try:
+        drawn = [tag("div", Markup(figures.svg(name)), class_="full" if drawing.wide else None)]
+        if drawing.wide:
+            drawn.append(tag("div", Markup(figures.svg(name, narrow=True)), class_="narrow"))
+        content = [*title, tag("figcaption", drawing.caption), *drawn]
+    except DataError as error:
+        content = [*title, missing(error)]
+    return tag("figure", joined(content), class_="whole" if drawing.wide else None, id=f"figure-{name}")
+
+
+def missing(error: DataError) -> Markup:
+    """Why something is not shown, in one line."""
+    return tag("p", f"Not shown: {error}.", class_="missing")

@@ -1,0 +1,198 @@
+"""The tables of a report, one function a chapter."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from barwise.errors import DataError
+from barwise.loading import Run
+from barwise.report.draw import drawdown, wealth
+from barwise.report.markup import Markup, facts, joined, table, tag, words
+from barwise.report.words import BASELINES, MEASURES, shown
+
+DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
+
+
+def attempt(read: Callable[[], Any]) -> Any:
+    """What `read` returns, or None where the file cannot be read."""
+    try:
+        return read()
+    except DataError:
+        return None
+
+
+def period(run: Run) -> str:
+    """First and last date of the ledger, ready to be followed by more."""
+    ledger = attempt(lambda: run.ledger)
+    if ledger is None or not len(ledger):
+        return ""
+    return f"{str(ledger['time'].iloc[0])[:10]} to {str(ledger['time'].iloc[-1])[:10]} · "
+
+
+def number(value: Any, form: str, metric: str) -> Markup:
+    """A cell with the metric's name and full value in it, so that a test or a reader can check the print."""
+    return tag("td", shown(value, form), class_="n", data_metric=metric, title=None if value is None else repr(value))
+
+
+def results(run: Run) -> Markup:
+    """Net, gross, delayed and baselines side by side, then every metric with its meaning or why it is undefined."""
+    metrics = run.metrics
+    if not metrics:
+        raise DataError(run.why("metrics.json"))
+    dash = number(None, "{}", "")
+    net = [number(metrics.get(n), f, n) for n, f in (
+        ("sharpe", "{:.2f}"), ("annual_return", "{:.1%}"), ("annual_volatility", "{:.1%}"), ("max_drawdown", "{:.1%}"),
+    )]  # fmt: skip
+    rows: list[list[Any]] = [
+        ["strategy, net of costs", *net],
+        ["strategy, gross", number(metrics.get("sharpe_gross"), "{:.2f}", "sharpe_gross"), *measured(run, "gross")],
+        [
+            "strategy, net, one bar later",
+            number(metrics.get("sharpe_delayed"), "{:.2f}", "sharpe_delayed"),
+            *[dash] * 3,
+        ],
+    ]
+    for name, sharpe in (metrics.get("baselines") or {}).items():
+        rest = measured(run, "market") if name == "buy_and_hold" else [dash] * 3
+        label = BASELINES.get(name, name.replace("_", " "))
+        rows.append([label, number(sharpe, "{:.2f}", f"baselines.{name}"), *rest])
+    head = ("out of sample", "Sharpe", "return a year", "volatility a year", "worst drawdown")
+    note = "Baselines trade the same bars at the same costs. A dash: undefined, or a path that the run does not keep."
+    return joined((table(head, rows, strong=[0]), tag("p", note, class_="missing"), every(run)))
+
+
+def measured(run: Run, name: str) -> list[Markup]:
+    """Return a year (compounded), volatility a year, worst drawdown of one column of the ledger."""
+    ledger = attempt(lambda: run.ledger)
+    if ledger is None or name not in ledger or len(ledger) < 2:
+        return [number(None, "{}", "")] * 3
+    values, years = ledger[name].to_numpy(np.float64), len(ledger) / run.periods_per_year
+    grown = float(np.prod(1.0 + values))
+    found = (
+        ("annual_return", grown ** (1.0 / years) - 1.0 if grown > 0 else -1.0),
+        ("annual_volatility", float(values.std(ddof=1)) * math.sqrt(run.periods_per_year)),
+        ("max_drawdown", float(drawdown(wealth(values)).min())),
+    )
+    return [number(value, "{:.1%}", f"{name}.{metric}") for metric, value in found]
+
+
+def every(run: Run) -> Markup:
+    """All metrics, each with what it means; an undefined one says why."""
+    reasons = run.manifest.get("reasons") or {}
+    rows = []
+    for m in MEASURES:
+        if m.name in run.metrics:
+            value = run.metrics[m.name]
+            why = m.means if value is not None else f"undefined: {reasons.get(m.name, 'no reason was kept')}"
+            rows.append([m.label, number(value, m.form, m.name), tag("td", why, class_="why")])
+    verdict = attempt(lambda: run.verdict) or {}
+    if verdict:
+        meaning = f"probability of skill after {words(verdict.get('n_trials'))} trials on this problem"
+        rows.append(["deflated Sharpe", number(verdict.get("dsr"), "{:.2f}", "dsr"), tag("td", meaning, class_="why")])
+    return table((), rows)
+
+
+def folds(run: Run) -> Markup:
+    """One line a fold: test period, rows, what it earned, thresholds."""
+    kept = {f.get("fold"): f for f in run.manifest.get("folds") or []}
+    scored = run.metrics.get("folds") or []
+    if not scored and not kept:
+        raise DataError(run.why("metrics.json"))
+    scored = scored or [{"fold": k} for k in kept]
+    rows = []
+    for fold in scored:
+        fact: Mapping[str, Any] = kept.get(fold.get("fold"), {})
+        best = next((fact[k] for k in ("best_iteration", "rounds", "best_epoch", "epochs") if k in fact), None)
+        rows.append(
+            [
+                words(fold.get("fold")),
+                f"{str(fold.get('first', '–'))[:10]} to {str(fold.get('last', '–'))[:10]}",
+                *(shown(fact.get(k), "{:,}") for k in ("train_rows", "valid_rows", "test_rows")),
+                *(shown(fold.get(k), f) for k, f in FOLD_NUMBERS),
+                shown(best, "{:,}"),
+                words({k: round(v, 4) if isinstance(v, float) else v for k, v in (fact.get("signals") or {}).items()}),
+            ]
+        )
+    head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", "rank corr.",
+            "accuracy", "best step", "signal rule")  # fmt: skip
+    return table(head, rows, left=2)
+
+
+FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))
+
+
+def about(run: Run) -> Markup:
+    """Data, features, labels, validation and audit as the run recorded them."""
+    data = dict(run.manifest.get("data") or {})
+    for key in ("first", "last"):
+        if data.get(key):
+            data[key] = str(data[key]).replace("T00:00:00.000000000", "")
+    features = run.manifest.get("features") or []
+    rows, config = run.manifest.get("rows") or {}, run.config
+    parts = [
+        ("Data", {**{k: data.pop(k) for k in DATA_FIRST if k in data}, **data, "hash": run.manifest.get("data_hash")}),
+        ("Features", {"sets": list(config.get("features") or {}), "count": len(features), "names": features, **{
+            f"rows {k}": v for k, v in rows.items()}}),
+        ("Labels", config.get("labels") or {}),
+        ("Validation", {**(config.get("validation") or {}), "folds": len(run.manifest.get("folds") or [])}),
+        ("Signals and backtest", {"signals": config.get("signals"), **(config.get("backtest") or {})}),
+        ("Audit", run.manifest.get("audit") or {"result": "this run kept no audit"}),
+    ]  # fmt: skip
+    return joined(tag("div", joined((tag("h3", title), facts(found)))) for title, found in parts if found)
+
+
+def machine(run: Run) -> Markup:
+    """Device, stages, versions, revision."""
+    m = run.manifest
+    device, git = m.get("device") or {}, m.get("git") or {}
+    revision = f"{git.get('revision', '')}{' with local changes' if git.get('dirty') else ''}" if git else None
+    general = {
+        "device": f"{device.get('used')}: {device.get('reason')}" if device else None,
+        "device asked for": device.get("requested"), "threads": m.get("threads"), "seed": str(m.get("seed")),
+        "started": m.get("started"), "finished": m.get("finished"), "status": m.get("status"),
+        "reason": m.get("reason"), "machine": m.get("machine"), "git": revision, "versions": m.get("versions"),
+        "alerts": m.get("alerts") or "none", "warnings": m.get("warnings") or "none",
+    }  # fmt: skip
+    seconds, memory = m.get("seconds") or {}, m.get("peak_memory_mb") or {}
+    if not seconds:
+        return facts(general)
+    total = sum(seconds.values())
+    rows = [[k, shown(v, "{:.2f}"), shown(memory.get(k), "{:,.0f}")] for k, v in seconds.items()]
+    peak = max(memory.values(), default=None)
+    rows.append(["all", shown(total, "{:.2f}"), shown(peak, "{:,.0f}")])
+    return joined(
+        (facts(general), table(("stage", "seconds", "peak memory so far (MB)"), rows, strong=[len(rows) - 1]))
+    )
+
+
+def config(run: Run) -> Markup:
+    """The composed configuration as it was filed."""
+    path = run.folder / ".hydra" / "config.yaml"
+    if not path.is_file():
+        raise DataError(run.why(".hydra/config.yaml"))
+    return tag("pre", path.read_text(encoding="utf-8", errors="replace"), tabindex=0)
+
+
+def again(run: Run) -> Markup:
+    """The command that makes this run again, and what must be the same for the same numbers."""
+    command = shlex.join(["python", "train.py", *run.overrides])
+    git, data_hash = run.manifest.get("git") or {}, run.manifest.get("data_hash")
+    same = ["Same configuration, data, seed, versions and threads give the same metrics.json."]
+    if git.get("revision"):
+        same.append(
+            f"Revision {git['revision'][:12]}"
+            + (", with local changes that are not kept." if git.get("dirty") else ".")
+        )
+    if data_hash:
+        same.append(f"Data hash {str(data_hash)[:16]}.")
+    return joined((tag("pre", command, tabindex=0), tag("p", " ".join(same))))
+
+
+TABLES: dict[str, Callable[[Run], Markup]] = {
+    "results": results, "folds": folds, "facts": about, "machine": machine, "config": config, "again": again,
+}  # fmt: skip
