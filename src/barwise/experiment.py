@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from barwise.backtest.ledger import Backtest, Grid
+from barwise.backtest.ledger import Backtest, Grid, Signals
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceChoice, resolve
-from barwise.features.matrix import FeatureSet, build
+from barwise.features.matrix import FeatureMatrix, FeatureSet, build
 from barwise.panel import Labeler, build_panel
 from barwise.report.progress import Progress
 from barwise.report.record import record
@@ -27,6 +27,14 @@ from barwise.runs import RunDirectory
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
+from barwise.validation.audit import (
+    Audit,
+    features_are_no_label,
+    features_look_back,
+    labels_can_be_earned,
+    labels_wait,
+)
+from barwise.validation.audit_fit import folds_are_purged, learning_ignores_later_rows, trades_wait
 from barwise.validation.folds import Fold, Validation
 
 
@@ -45,6 +53,7 @@ class Parts:
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
     threads: int | None = None
+    audit: str = "quick"
 
 
 def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
@@ -62,6 +71,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         panel = build_panel(matrix, parts.labels)
         note_features(out, panel, matrix.left_out)
         folds = parts.validation.folds(panel)
+    with out.stage("audit"):
+        audit_run(parts, matrix, panel, folds, out)
     board = Board(out.path / "tensorboard")
     lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress)
     with out.stage("fit"):
@@ -156,6 +167,37 @@ class Lend:
         self.facts[-1].update(
             signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
         )
+
+
+def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:
+    """Look for the future in the past before anything is trained; LeakError if it is there."""
+    audit = Audit.of(parts.audit, parts.seed)
+    if audit.mode == "none":
+        out.warn("audit=none: nothing was checked for look-ahead")
+        out.update(audit=audit.report())
+        return
+    execution = getattr(parts.backtest, "execution", "next_open")
+    lend = Lend(None, "cpu", 1, parts.seed, None, Progress(quiet=True))
+    audit.hear("features", features_look_back(audit, matrix.bars, parts.features))
+    audit.hear("features", features_are_no_label(audit, panel))
+    audit.hear("labels", labels_wait(audit, matrix.bars, parts.labels))
+    audit.hear("labels", labels_can_be_earned(audit, matrix.bars, parts.labels, execution))
+    audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
+    audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
+    audit.hear(
+        "learning",
+        learning_ignores_later_rows(
+            panel,
+            parts.strategy,
+            parts.signals,
+            lambda small, fold, model: fit_fold(small, fold, model, lend),
+            lambda fitted, small, rows: scores_of(fitted[0], small, rows, fitted[1]),
+        ),
+    )
+    for finding in audit.findings:
+        out.warn(finding.text)
+    out.update(audit=audit.report())
+    audit.refuse()
 
 
 def default_threads(strategy: Strategy) -> int:

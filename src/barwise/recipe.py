@@ -10,12 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 from barwise.errors import ConfigError
 from barwise.experiment import Parts
 
+AUDITS = ("quick", "thorough", "none")
+
 
 def parts_of(cfg: DictConfig) -> Parts:
     """Instantiate each config group once, as the parameter of the same name."""
     features = {name: _make(node) for name, node in cfg.features.items() if node is not None}
     if not features:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
+    if cfg.audit not in AUDITS:
+        raise ConfigError(f"audit={cfg.audit}: must be one of {', '.join(AUDITS)}")
     return Parts(
         data=_make(cfg.data),
         features=features,
@@ -28,6 +32,7 @@ def parts_of(cfg: DictConfig) -> Parts:
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
         threads=None if cfg.threads is None else whole_number("threads", cfg.threads, least=1),
+        audit=cfg.audit,
     )
 
 
