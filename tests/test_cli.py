@@ -69,7 +69,7 @@ MISTAKES = {
     "seed=-1": "seed=-1: must be a whole number of 0 or more",
     "features=[price,nonsense]": "features/nonsense: not found",
     "objective=luck": "objective=luck: must be one of sharpe",
-    "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be 0 or more",
+    "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be a number from 0 to 1000",
     "=3": "write overrides as key=value",
 }
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from barwise.backtest.ledger import Backtest, Grid, Signals
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market

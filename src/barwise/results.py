@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.baselines import baselines
-from barwise.backtest.ledger import Backtest, Grid, Ledger, Signals
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, sharpe_ratio
 from barwise.samples import Panel
 from barwise.validation.folds import Fold

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from barwise.backtest.ledger import Backtest, Grid, Ledger, Signals
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.ledger import Backtest, Ledger
 
 DRAWS = 10  # random strategies; their mean is reported
 
@@ -57,4 +58,4 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
             held = held | arrived
             target[t, grid.has[t]] = 1.0 / max(1, int((held & grid.has[t:].any(axis=0)).sum()))
             bought = True
-    return backtest.trade(grid, target, slice(first, last + 1), periods_per_year, int(held.sum()))
+    return backtest.trade(grid, target, (int(first), int(last)), periods_per_year, int(held.sum()))

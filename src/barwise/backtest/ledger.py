@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.weights import WEIGHTINGS, weigh
-from barwise.data.bars import Bars
 from barwise.errors import require
 
 EXECUTIONS = ("next_open", "next_close")
 BPS = 1e-4
-
-
-@dataclass(frozen=True)
-class Grid:
-    """All symbols on the union of their times, (time, symbol); made once and traded on many times.
-
-    `close` is carried forward where a symbol has no bar; `before` is the last close before each bar.
-    """
-
-    time: np.ndarray
-    symbols: tuple[str, ...]
-    has: np.ndarray
-    open: np.ndarray
-    close: np.ndarray
-    before: np.ndarray
-
-    @classmethod
-    def build(cls, bars: Sequence[Bars]) -> Grid:
-        time = np.unique(np.concatenate([b.time for b in bars]))
-        shape = (len(time), len(bars))
-        has, open_, close = np.zeros(shape, bool), np.full(shape, np.nan), np.full(shape, np.nan)
-        for s, b in enumerate(bars):
-            rows = np.searchsorted(time, b.time)
-            has[rows, s], open_[rows, s], close[rows, s] = True, b.open, b.close
-        last = np.maximum.accumulate(np.where(has, np.arange(len(time))[:, None], -1), axis=0)
-        close = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), np.nan)
-        before = np.vstack([np.full((1, len(bars)), np.nan), close[:-1]])
-        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before)
-
-
-@dataclass(frozen=True)
-class Signals:
-    """Signals of a long table in any order: symbol index, time, value in [-1, 1]."""
-
-    symbol: np.ndarray
-    time: np.ndarray
-    value: np.ndarray
-
-    def on(self, grid: Grid) -> np.ndarray:
-        """(time, symbol), 0 where there is none."""
-        dense = np.zeros(grid.has.shape)
-        dense[np.searchsorted(grid.time, self.time), self.symbol] = np.nan_to_num(self.value, nan=0.0)
-        return dense
+ROUNDING = 1.0 + 1e-9  # a gross exposure above its cap by less is not above it
 
 
 @dataclass(frozen=True)
 class Ledger:
     """One row a bar, marked at its close.
 
-    `net` = `gross` - `cost`, fractions of the equity at the close before; `turnover`: Σ|change of weight| from drifted
-    weights. `contribution`: per symbol, the sum of its gross returns. `n_trades`: changes of a symbol's signal.
+    `net` = `gross` - `cost`, fractions of the equity at the close before; `borrow` is the part of `cost` paid on
+    shorts. `turnover`: Σ|change of weight| from drifted weights. `exposure`: Σ|weight| at the close. `contribution`:
+    per symbol, the sum of its gross returns. `n_trades`: changes of a symbol's signal, closings at a symbol's last bar
+    included. `risk_free`: what idle cash earns a bar. `ruined`: the equity was lost; nothing is traded from there on.
     """
 
     time: np.ndarray
@@ -74,12 +35,25 @@ class Ledger:
     equity: np.ndarray
     contribution: np.ndarray
     n_trades: int
-    ruined: bool = False
+    ruined: bool
+    borrow: np.ndarray
+    exposure: np.ndarray
+    risk_free: float = 0.0
+
+    @property
+    def excess(self) -> np.ndarray:
+        """Net returns above what idle cash earns: what the Sharpe ratio is made of."""
+        return self.net - self.risk_free
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """How signals become positions and what they cost; basis points per side, borrow and cash per year."""
+    """How signals become positions and what they cost; basis points per side, borrow and cash rate a year.
+
+    A signal of bar t is traded at the symbol's own next bar, at its open or close, to a share of the equity before
+    costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. Settings out of
+    range raise `ConfigError`.
+    """
 
     execution: str = "next_open"
     commission_bps: float = 1.0
@@ -88,94 +62,137 @@ class Backtest:
     weighting: str = "equal"
     max_gross: float = 1.0
     cash_rate: float = 0.0
-    volatility_window: int = field(default=20)
+    volatility_window: int = 20
 
     def __post_init__(self) -> None:
         for name, allowed in (("execution", EXECUTIONS), ("weighting", WEIGHTINGS)):
             value = getattr(self, name)
             require(value in allowed, f"backtest.{name}={value}: must be one of {', '.join(allowed)}")
-        for name in ("commission_bps", "slippage_bps", "borrow_bps", "cash_rate"):
-            require(getattr(self, name) >= 0, f"backtest.{name}={getattr(self, name)}: must be 0 or more")
+        for name, least, most, default in (
+            ("commission_bps", 0, 1000, "1"),
+            ("slippage_bps", 0, 1000, "4"),
+            ("borrow_bps", 0, 100_000, "50"),
+            ("cash_rate", 0, 1, "0; 0.02 is 2 % a year"),
+            ("max_gross", 0, 100, "1, no leverage"),
+        ):
+            value = getattr(self, name)
+            message = f"must be a number from {least} to {most}; the shipped default is {default}"
+            require(is_number(value) and least <= value <= most, f"backtest.{name}={value}: {message}")
         require(self.max_gross > 0, f"backtest.max_gross={self.max_gross}: must be above 0; 1 is no leverage")
+        window = self.volatility_window
+        whole = isinstance(window, int) and not isinstance(window, bool)
+        message = "must be a whole number of 2 or more bars; the shipped default is 20"
+        require(whole and window >= 2, f"backtest.volatility_window={window}: {message}")
 
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
-        dense = signals.on(grid)
-        target = orders(grid, weigh(grid, dense, self), delay)
-        first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
-        target[: first + 1] = np.nan  # nothing is known before the first signal's close
-        return self.trade(grid, target, slice(first, last + 1), periods_per_year, trades(orders(grid, dense, delay)))
+        return self.run_dense(grid, signals.on(grid), signals.span(grid), periods_per_year, delay)
 
-    def trade(self, grid: Grid, target: np.ndarray, span: slice, per_year: float, n_trades: int) -> Ledger:
-        """The loop: drift to the execution price, trade to the target, drift to the close, pay."""
-        to_price, to_close = drifts(grid, self.execution)
-        gone = delisted(grid)
-        cost_rate = (self.commission_bps + self.slippage_bps) * BPS
-        borrow, interest = self.borrow_bps * BPS / per_year, self.cash_rate / per_year
-        n = span.stop - span.start
-        net, cost, turnover, equity = np.zeros(n), np.zeros(n), np.zeros(n), np.ones(n)
-        value, cash, worth = np.zeros(len(grid.symbols)), 1.0, 1.0
-        contribution = np.zeros(len(grid.symbols))
-        for i, t in enumerate(range(span.start, span.stop)):
+    def run_dense(
+        self, grid: Grid, signal: np.ndarray, span: tuple[int, int], periods_per_year: float, delay: int = 0
+    ) -> Ledger:
+        """The same for signals (time, symbol), made at the rows from the first to the last of `span`."""
+        target = grid.later(weigh(grid, signal, self), 1 + delay)
+        target[: span[0] + 1] = np.nan  # nothing is known before the close of the first signal's bar
+        if self.execution == "next_close":
+            for row, ended in grid.gone.items():
+                target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
+        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
+        return self.trade(grid, target, span, periods_per_year, count)
+
+    def trade(
+        self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int
+    ) -> Ledger:
+        """Drift to the execution price, trade to the target weights, drift to the close, pay; bar by bar.
+
+        `target`: (time, symbol), shares of the equity at the execution price before costs; NaN is no order. Where
+        positions that cannot be traded (no bar) leave too little room below `max_gross`, orders are scaled down.
+        """
+        to_price, to_close = grid.drifts[self.execution]
+        rate = (self.commission_bps + self.slippage_bps) * BPS
+        lend, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
+        first, last = span
+        open_orders = ~np.isnan(target)
+        all_ordered, none_ordered = open_orders.all(axis=1), ~open_orders.any(axis=1)
+        net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
+        value, contribution = np.zeros((2, len(grid.symbols)))
+        cash = worth = 1.0
+        ruined = False
+        total = np.add.reduce
+        for i, t in enumerate(range(first, last + 1)):
             moved = value * to_price[t]
-            account = cash + moved.sum()
-            order = target[t]
-            wanted = np.where(np.isnan(order), moved, order * account)
-            change = wanted - moved
-            volume = np.abs(change).sum()
-            paid = cost_rate * volume + borrow * -np.minimum(wanted, 0.0).sum()
-            cash = (cash - change.sum()) * (1.0 + interest) - paid
+            held = total(moved)
+            account = cash + held
+            ruined = account <= 0.0
+            if ruined or none_ordered[t]:
+                wanted = moved
+            elif all_ordered[t]:
+                wanted = within(target[t] * account, None, self.max_gross * account)
+            else:
+                wanted = within(
+                    np.where(open_orders[t], target[t] * account, moved), open_orders[t], self.max_gross * account
+                )
+            bought = total(wanted)
+            volume = total(np.abs(wanted - moved))
+            lent = lend * 0.5 * (total(np.abs(wanted)) - bought)
+            paid = rate * volume + lent
+            cash = (cash + held - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
-            contribution += ((moved - value) + (after - wanted)) / worth
-            if gone[t] is not None:
-                left = np.abs(after[gone[t]]).sum()
-                cash += after[gone[t]].sum() - cost_rate * left
-                paid, volume = paid + cost_rate * left, volume + left
-                after[gone[t]] = 0.0
-            value, now = after, cash + after.sum()
-            if now <= 0.0:
-                net[i], equity[i:], cost[i] = -1.0, 0.0, paid / worth
-                return self._ledger(grid, span, net, cost, turnover, equity, contribution, n_trades, ruined=True)
-            net[i], cost[i], turnover[i], equity[i] = now / worth - 1.0, paid / worth, volume / account, now
+            contribution += (moved - value + after - wanted) / worth
+            value, now = after, cash + total(after)
+            traded = volume / account if account > 0.0 else 0.0
+            if t in grid.gone and now > 0.0:
+                ended = grid.gone[t]
+                left = total(np.abs(value[ended]))
+                cash += total(value[ended]) - rate * left
+                value[ended] = 0.0
+                traded, paid, now = traded + left / now, paid + rate * left, now - rate * left
+            cost[i], borrow[i], turnover[i] = paid / worth, lent / worth, traded
+            ruined = ruined or now <= 0.0
+            if ruined:
+                net[i] = -1.0
+                break
+            net[i], equity[i], exposure[i] = now / worth - 1.0, now, total(np.abs(value)) / now
             worth = now
-        return self._ledger(grid, span, net, cost, turnover, equity, contribution, n_trades)
-
-    def _ledger(self, grid, span, net, cost, turnover, equity, contribution, n_trades, ruined=False) -> Ledger:  # type: ignore[no-untyped-def]
-        return Ledger(grid.time[span], net + cost, cost, net, turnover, equity, contribution, n_trades, ruined)
-
-
-def orders(grid: Grid, wanted: np.ndarray, delay: int) -> np.ndarray:
-    """What is traded at each bar: what was `wanted` 1 + `delay` of the symbol's own bars before; NaN is no order."""
-    out = np.full(wanted.shape, np.nan)
-    for s in range(wanted.shape[1]):
-        rows = np.flatnonzero(grid.has[:, s])
-        out[rows[1 + delay :], s] = wanted[rows[: len(rows) - 1 - delay], s]
-    return out
+        rows = slice(first, last + 1)
+        arrays = (grid.time[rows], net + cost, cost, net, turnover, equity, contribution)
+        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest)
 
 
-def trades(ordered: np.ndarray) -> int:
-    """How often a symbol's ordered signal changes, from flat on."""
-    count = 0
-    for column in ordered.T:
-        known = column[~np.isnan(column)]
-        count += int(np.count_nonzero(np.diff(known, prepend=0.0)))
-    return count
+def within(wanted: np.ndarray, ordered: np.ndarray | None, most: float) -> np.ndarray:
+    """Values wanted, those `ordered` (None is all) scaled down until Σ|value| is at most `most`."""
+    size = np.abs(wanted)
+    gross = float(np.add.reduce(size))
+    if gross <= most * ROUNDING:
+        return wanted
+    if ordered is None:
+        return wanted * (most / gross)
+    fixed = float(size[~ordered].sum())
+    scale = max(0.0, most - fixed) / max(gross - fixed, 1e-300)
+    return np.where(ordered, wanted * min(scale, 1.0), wanted)
 
 
-def drifts(grid: Grid, execution: str) -> tuple[np.ndarray, np.ndarray]:
-    """Price ratios from the close before to the execution price, and from there to the close; 1 without a bar."""
-    price = grid.open if execution == "next_open" else grid.close
-    with np.errstate(invalid="ignore"):
-        to_price, to_close = price / grid.before, grid.close / price
-    known = grid.has & np.isfinite(to_price)
-    return np.where(known, to_price, 1.0), np.where(grid.has, to_close, 1.0)
+def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: str) -> int:
+    """How often a symbol's ordered signal changes, from flat on, the closing at its last bar included."""
+    first, last = span
+    ordered = ordered[first : last + 1].copy()
+    ordered[0] = np.nan
+    closed = 0
+    for row, ended in grid.gone.items():
+        if first < row <= last:
+            final = ordered[row - first, ended]
+            if execution == "next_open":
+                closed += int(np.count_nonzero(np.nan_to_num(final)))
+            else:
+                ordered[row - first, ended] = 0.0
+    known = ~np.isnan(ordered)
+    if known[1:].all():
+        return closed + int(np.count_nonzero(np.diff(ordered[1:], axis=0, prepend=0.0)))
+    last_known = np.maximum.accumulate(np.where(known, np.arange(len(ordered))[:, None], 0), axis=0)
+    standing = np.nan_to_num(np.take_along_axis(ordered, last_known, axis=0))
+    return closed + int(np.count_nonzero(np.diff(standing, axis=0)))
 
 
-def delisted(grid: Grid) -> list[np.ndarray | None]:
-    """Per time, the symbols whose last bar it is although the market goes on: closed out at that close."""
-    n = len(grid.time)
-    last = n - 1 - grid.has[::-1].argmax(axis=0)
-    out: list[np.ndarray | None] = [None] * n
-    for t in np.unique(last[last < n - 1]):
-        out[t] = np.flatnonzero(last == t)
-    return out
+def is_number(value: Any) -> bool:
+    """A finite int or float, no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from barwise.labels import past_volatility
+
 if TYPE_CHECKING:
-    from barwise.backtest.ledger import Backtest, Grid
+    from barwise.backtest.grid import Grid
+    from barwise.backtest.ledger import Backtest
 
 WEIGHTINGS = ("equal", "volatility")
+CALMEST = 4.0  # a halted symbol must not take the whole account
 
 
 def weigh(grid: Grid, signal: np.ndarray, backtest: Backtest) -> np.ndarray:
@@ -23,18 +27,17 @@ def weigh(grid: Grid, signal: np.ndarray, backtest: Backtest) -> np.ndarray:
 
 
 def relative_calm(grid: Grid, window: int) -> np.ndarray:
-    """Mean volatility of the symbols with a bar over the symbol's own, from the last `window` close returns.
+    """Mean volatility of the symbols with a bar over the symbol's own, at most `CALMEST`; (time, symbol).
 
-    Known at t's close; 1 until the window is full.
+    Volatility: standard deviation (ddof 1) of the symbol's last `window` close returns, known at t's close. 1 until
+    the window is full, and for a price that stood still.
     """
-    import bottleneck as bn
-
-    with np.errstate(invalid="ignore"):
-        returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)
-    volatility = bn.move_std(returns, window, min_count=window // 2 + 1, axis=0, ddof=1)
-    volatility = np.where(volatility > 0, volatility, np.nan)
-    with np.errstate(invalid="ignore"):
-        count = np.isfinite(volatility).sum(axis=1, keepdims=True)
-        typical = np.nansum(volatility, axis=1, keepdims=True) / np.maximum(count, 1)
-        calm = typical / volatility
-    return np.where(np.isfinite(calm), calm, 1.0)
+    volatility = np.full(grid.has.shape, np.nan)
+    for s in range(grid.has.shape[1]):
+        rows = np.flatnonzero(grid.has[:, s])
+        volatility[rows, s] = past_volatility(grid.close[rows, s], window)
+    known = volatility > 0.0
+    count = known.sum(axis=1, keepdims=True)
+    typical = np.where(known, volatility, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
+    calm = np.divide(typical, volatility, out=np.ones_like(volatility), where=known)
+    return np.minimum(calm, CALMEST)

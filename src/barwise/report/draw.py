@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from barwise.errors import DataError
@@ -153,13 +154,14 @@ def monthly(figure: Figure, run: Run) -> None:
         raise DataError("the run lasts less than two calendar months")
     returns = np.expm1(np.add.reduceat(np.log1p(np.maximum(net, -1 + 1e-12)), first))
     years = sorted({1970 + m // 12 for m in months})[-MOST_YEARS:]
-    axes = figure.subplots()
+    axes, cells = figure.subplots(), []
     largest = max(0.01, float(np.quantile(np.abs(returns), 0.95)))
     for row, year in enumerate(years):
         inside = months // 12 + 1970 == year
         for m, value in zip(months[inside] % 12, returns[inside], strict=True):
-            cell(axes, int(m), row, float(value), largest)
-        cell(axes, 12.3, row, float(np.prod(1.0 + returns[inside]) - 1.0), 3 * largest)
+            cells.append((float(m), row, float(value), largest))
+        cells.append((12.3, row, float(np.prod(1.0 + returns[inside]) - 1.0), 3 * largest))
+    mosaic(axes, cells)
     axes.set_xlim(-0.5, 12.85)
     axes.set_ylim(len(years) - 0.5, -0.5)
     axes.set_xticks([*range(12), 12.3], [*MONTHS, "year"])
@@ -171,14 +173,16 @@ def monthly(figure: Figure, run: Run) -> None:
     axes.set_xlabel("net return, % of equity")
 
 
-def cell(axes: Axes, x: float, y: float, value: float, largest: float) -> None:
-    """One month: blue above zero, vermilion below, stronger the larger; the number on it."""
-    strength = min(1.0, abs(value) / largest) * 0.6
-    box = Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor=BLUE if value >= 0 else RED, alpha=strength)
-    axes.add_patch(box).set_in_layout(False)
-    number = f"{100 * value:.1f}" if abs(value) < 0.995 else f"{100 * value:.0f}"
-    written = axes.text(x, y, number.replace("-", "−"), ha="center", va="center", fontsize=8)
-    written.set_in_layout(False)
+def mosaic(axes: Axes, cells: list[tuple[float, int, float, float]]) -> None:
+    """Cells (x, y, value, value of full strength): blue above zero, vermilion below; the number on each."""
+    corners = np.array([(-0.47, -0.46), (0.47, -0.46), (0.47, 0.46), (-0.47, 0.46)])
+    colours = [to_rgba(BLUE if v >= 0 else RED, min(1.0, abs(v) / most) * 0.6) for *_, v, most in cells]
+    boxes = PolyCollection([corners + np.array([x, y]) for x, y, *_ in cells], facecolors=colours, linewidths=0)
+    axes.add_collection(boxes, autolim=False)
+    for x, y, value, _ in cells:
+        number = f"{100 * value:.1f}" if abs(value) < 0.995 else f"{100 * value:.0f}"
+        written = axes.text(x, y, number.replace("-", "−"), ha="center", va="center", fontsize=8)
+        written.set_in_layout(False)
 
 
 def distribution(figure: Figure, run: Run) -> None:
@@ -191,7 +195,8 @@ def distribution(figure: Figure, run: Run) -> None:
     low, high = np.quantile(moved, [0.002, 0.998])
     edges = np.linspace(low, high, 51)
     width = edges[1] - edges[0]
-    axes.hist(np.clip(moved, low, high), bins=edges, color=BLUE, alpha=0.6, linewidth=0, label="net returns")
+    counts, _ = np.histogram(np.clip(moved, low, high), bins=edges)
+    axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.6, linewidth=0, label="net returns")
     mean, deviation = moved.mean(), moved.std(ddof=1)
     x = np.linspace(low, high, 200)
     normal = np.exp(-0.5 * ((x - mean) / deviation) ** 2) / (deviation * np.sqrt(2 * np.pi)) * len(moved) * width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -144,8 +144,17 @@ def training(figure: Figure, run: Run) -> None:
             if len(points):
                 dotted = "train" in name
                 label = None if dotted and len(chosen) > 1 else fold.replace("-", " ")
-                style = {"linestyle": ":" if dotted else "-", "marker": "o" if len(points) == 1 else None}
-                axes.plot(*thin(*points.T, limit=300), color=CYCLE[i % len(CYCLE)], label=label, markersize=3, **style)  # type: ignore[arg-type]
+                style: dict[str, Any] = {
+                    "linestyle": ":" if dotted else "-",
+                    "marker": "o" if len(points) == 1 else None,
+                }
+                axes.plot(
+                    *thin(points[:, 0], points[:, 1], 300),
+                    color=CYCLE[i % len(CYCLE)],
+                    label=label,
+                    markersize=3,
+                    **style,
+                )  # type: ignore[arg-type]
     if not axes.lines:
         raise DataError("the training curves hold no finite value")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -17,6 +17,7 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, f
     ("equity", "Out of sample", ("equity", "rolling_sharpe", "distribution", "monthly")),
     ("scores", "What the scores knew", ("calibration", "correlation", "importance", "training")),
     ("trading", "Trading", ("turnover", "contribution")),
+    ("metrics", "All metrics", ()),
     ("folds", "Folds", ()),
     ("facts", "Data, features, labels, validation, audit", ()),
     ("machine", "Device, time and memory", ()),

@@ -40,7 +40,7 @@ def number(value: Any, form: str, metric: str) -> Markup:
 
 
 def results(run: Run) -> Markup:
-    """Net, gross, delayed and baselines side by side, then every metric with its meaning or why it is undefined."""
+    """Net, gross, delayed and baselines side by side."""
     metrics = run.metrics
     if not metrics:
         raise DataError(run.why("metrics.json"))
@@ -63,7 +63,7 @@ def results(run: Run) -> Markup:
         rows.append([label, number(sharpe, "{:.2f}", f"baselines.{name}"), *rest])
     head = ("out of sample", "Sharpe", "return a year", "volatility a year", "worst drawdown")
     note = "Baselines trade the same bars at the same costs. A dash: undefined, or a path that the run does not keep."
-    return joined((table(head, rows, strong=[0]), tag("p", note, class_="missing"), every(run)))
+    return joined((table(head, rows, strong=[0]), tag("p", note, class_="missing")))
 
 
 def measured(run: Run, name: str) -> list[Markup]:
@@ -83,6 +83,8 @@ def measured(run: Run, name: str) -> list[Markup]:
 
 def every(run: Run) -> Markup:
     """All metrics, each with what it means; an undefined one says why."""
+    if not run.metrics:
+        raise DataError(run.why("metrics.json"))
     reasons = run.manifest.get("reasons") or {}
     rows = []
     for m in MEASURES:
@@ -193,6 +195,12 @@ def again(run: Run) -> Markup:
     return joined((tag("pre", command, tabindex=0), tag("p", " ".join(same))))
 
 
-TABLES: dict[str, Callable[[Run], Markup]] = {
-    "results": results, "folds": folds, "facts": about, "machine": machine, "config": config, "again": again,
-}  # fmt: skip
+TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
+    "results": results,
+    "metrics": every,
+    "folds": folds,
+    "facts": about,
+    "machine": machine,
+    "config": config,
+    "again": again,
+}

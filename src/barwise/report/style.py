@@ -45,7 +45,8 @@ font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .barwise .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}
 @media (max-width:640px){.barwise main{padding:.8rem .8rem 2rem}.barwise figure .full{display:none}
 .barwise figure .narrow{display:block}.barwise table.facts th{white-space:normal;min-width:6.5rem}
-.barwise td.why{min-width:8rem}}
+.barwise td.why{min-width:8rem}.barwise thead th{white-space:normal}
+.barwise th,.barwise td{padding-right:.6rem}}
 @media print{.barwise nav{display:none}.barwise main{max-width:none;padding:0}.barwise{font-size:10pt}
 .barwise figure,.barwise tr{break-inside:avoid}.barwise h2{break-after:avoid}
 .barwise .grid{grid-template-columns:1fr 1fr}.barwise figure .full{display:block}.barwise figure .narrow{display:none}

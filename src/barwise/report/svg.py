@@ -21,7 +21,7 @@ VARIABLES = {
     INK: "currentColor", MUTED: "var(--muted)", BLUE: "var(--blue)", ORANGE: "var(--orange)", GREEN: "var(--green)",
     RED: "var(--red)", PURPLE: "var(--purple)", SKY: "var(--sky)", YELLOW: "var(--yellow)",
 }  # fmt: skip
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
     "legend.fontsize": 8.5, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": MUTED,
     "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.facecolor": "none",

@@ -1,0 +1,125 @@
+"""Prices and signals of all symbols on one grid of times, made once and traded on many times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from barwise.data.bars import Bars
+from barwise.errors import DataError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All symbols on the union of their times; arrays (time, symbol).
+
+    `has`: there is a bar. `close` is carried forward where there is none, NaN before the first. `before`: the last
+    close before each time. `prior`: the row of the symbol's own bar before, -1 where there is none.
+    """
+
+    time: np.ndarray
+    symbols: tuple[str, ...]
+    has: np.ndarray
+    open: np.ndarray
+    close: np.ndarray
+    before: np.ndarray
+    prior: np.ndarray
+
+    @classmethod
+    def build(cls, bars: Sequence[Bars]) -> Grid:
+        """The grid of `bars`, one column a symbol, in their order."""
+        time = np.unique(np.concatenate([b.time for b in bars]))
+        column = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
+        cell = np.searchsorted(ticks(time), ticks(np.concatenate([b.time for b in bars]))) * len(bars) + column
+        shape = (len(time), len(bars))
+        has, open_, close = np.zeros(shape, bool), np.full(shape, np.nan), np.full(shape, np.nan)
+        has.ravel()[cell] = True
+        open_.ravel()[cell] = np.concatenate([b.open for b in bars])
+        close.ravel()[cell] = np.concatenate([b.close for b in bars])
+        prior = np.full(shape, -1)
+        if has.all():
+            prior[1:] = np.arange(len(time) - 1)[:, None]
+        else:
+            last = np.maximum.accumulate(np.where(has, np.arange(len(time))[:, None], -1), axis=0)
+            close = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), np.nan)
+            prior[1:] = last[:-1]
+        before = np.vstack([np.full((1, len(bars)), np.nan), close[:-1]])
+        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior)
+
+    @cached_property
+    def complete(self) -> np.ndarray:
+        """Per time: every symbol has a bar."""
+        return np.asarray(self.has.all(axis=1))
+
+    @cached_property
+    def drifts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """By execution: price ratios from the close before to the execution price, and on to the close; 1 without."""
+        with np.errstate(invalid="ignore"):
+            over_night, over_day, whole = self.open / self.before, self.close / self.open, self.close / self.before
+        for ratio in (over_night, over_day, whole):
+            ratio[~np.isfinite(ratio) | ~self.has] = 1.0
+        return {"next_open": (over_night, over_day), "next_close": (whole, np.ones((len(self.time), 1)))}
+
+    @cached_property
+    def gone(self) -> dict[int, np.ndarray]:
+        """The symbols whose last bar it is although the market goes on, by row."""
+        last = len(self.time) - 1 - self.has[::-1].argmax(axis=0)
+        ended = last < len(self.time) - 1
+        return {int(t): np.flatnonzero(last == t) for t in np.unique(last[ended])}
+
+    def later(self, values: np.ndarray, bars: int) -> np.ndarray:
+        """`values` (time, symbol) moved so many of each symbol's own bars later; NaN where there is none."""
+        out = np.full(values.shape, np.nan)
+        if self.complete.all():
+            out[bars:] = values[: len(values) - bars]
+            return out
+        row = self.prior
+        for _ in range(bars - 1):
+            row = np.where(row >= 0, np.take_along_axis(self.prior, np.maximum(row, 0), axis=0), -1)
+        known = self.has & (row >= 0)
+        out[known] = np.take_along_axis(values, np.maximum(row, 0), axis=0)[known]
+        return out
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Signals of a long table in any order: symbol index, time, value in [-1, 1]; NaN is flat."""
+
+    symbol: np.ndarray
+    time: np.ndarray
+    value: np.ndarray
+
+    def on(self, grid: Grid) -> np.ndarray:
+        """(time, symbol), 0 where there is none; `DataError` for none at all, or a time that the grid has not."""
+        cell = self._cells(grid)
+        dense = np.zeros(grid.has.shape)
+        dense.ravel()[cell] = np.where(np.isfinite(self.value), self.value, 0.0)
+        return dense
+
+    def rows(self, grid: Grid) -> np.ndarray:
+        """(time, symbol): there is a row, with a signal or NaN."""
+        found = np.zeros(grid.has.shape, bool)
+        found.ravel()[self._cells(grid)] = True
+        return found
+
+    def span(self, grid: Grid) -> tuple[int, int]:
+        """The first and the last row of the grid with a signal's row."""
+        first, last = np.searchsorted(grid.time, [self.time.min(), self.time.max()])
+        return int(first), int(last)
+
+    def _cells(self, grid: Grid) -> np.ndarray:
+        if not len(self.time):
+            raise DataError("signals: there is none; the backtest needs one out-of-sample row or more")
+        known, wanted = ticks(grid.time), ticks(self.time)
+        row = np.searchsorted(known, wanted)
+        if row.max() >= len(known) or not np.array_equal(known[row], wanted):
+            raise DataError("signals: a time that no symbol has a bar at; trade them on the bars they were made from")
+        return row * len(grid.symbols) + self.symbol
+
+
+def ticks(time: np.ndarray) -> np.ndarray:
+    """Times as whole numbers, which are searched faster."""
+    return time.astype("datetime64[ns]").view(np.int64)

@@ -1,0 +1,197 @@
+"""Runs side by side: metrics, what differs, equity on the same bars, and whether a difference means anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from barwise.errors import ConfigError, DataError
+from barwise.loading import Run, load
+from barwise.report.bootstrap import paired_bootstrap
+from barwise.report.words import MEASURES, shown
+from barwise.runs import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+NOT_COMPARED = ("output_dir", "quiet", "sweep", "hydra")  # where a run writes and what it prints change no number
+
+
+class Difference(NamedTuple):
+    """Annual net Sharpe of one run less the first's, on their common bars; `reason` where it is undefined."""
+
+    run: str
+    bars: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two or more runs; rows are (name, one value a run). It prints itself with rich, and as HTML in a notebook."""
+
+    runs: tuple[Run, ...]
+    names: tuple[str, ...]
+    metrics: list[tuple[str, list[str]]]
+    config: list[tuple[str, list[str]]]
+    origins: list[tuple[str, list[str]]]
+    differences: list[Difference]
+
+    def equity(self) -> Figure:
+        """Net equity of each run that has a ledger, over the bars that all of those have."""
+        from barwise.report.draw_compare import overlaid
+
+        kept = [i for i, run in enumerate(self.runs) if (run.folder / "ledger.parquet").is_file()]
+        if not kept:
+            raise DataError("none of the runs has a ledger")
+        time, returns = common([self.runs[i] for i in kept])
+        return overlaid(time, dict(zip([self.names[i] for i in kept], returns, strict=True)))
+
+    def write(self, path: Path) -> Path:
+        """Write the page to `path`, or to compare.html in it where it is a folder; whole or not at all."""
+        from barwise.report.draw_compare import document
+
+        target = path / "compare.html" if path.is_dir() or not path.suffix else path
+        write_text(target, document(self))
+        return target
+
+    def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
+        """Title, head and rows of each table, for any way of printing."""
+        head = ("", *self.names)
+        found = [("metrics, net unless named gross", head, flat(self.metrics))]
+        found.append(("configuration: what differs", head, flat(self.config) or [["nothing", *["–"] * len(self.runs)]]))
+        found.append(("code, data and device", head, flat(self.origins)))
+        rows = [sentence(d, self.names[0]) for d in self.differences]
+        bootstrap = ("", "difference a year", "95 % interval", "p", "common bars", "")
+        return [*found, ("difference in net Sharpe, paired block bootstrap", bootstrap, rows)]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.table import Table
+
+        for title, head, rows in self.tables():
+            table = Table(title=title, box=None, title_justify="left", title_style="bold")
+            for i, name in enumerate(head):
+                table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+            for row in rows:
+                table.add_row(*row)
+            yield table
+
+    def _repr_html_(self) -> str:
+        from barwise.report.markup import joined, table, tag
+
+        return joined(joined((tag("h4", title), table(head, rows))) for title, head, rows in self.tables())
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """Two or more finished runs side by side, differences against the first.
+
+    ConfigError for fewer than two, DataError for a directory that is no run's.
+    """
+    if len(folders) < 2:
+        raise ConfigError(f"compare: {len(folders)} run given; name two or more run directories")
+    runs = tuple(load(folder) for folder in folders)
+    metrics = [
+        (m.label, [shown(run.metrics.get(m.name), m.form) for run in runs])
+        for m in MEASURES
+        if any(m.name in run.metrics for run in runs)
+    ]
+    metrics.append(("deflated Sharpe", [shown(run.verdict.get("dsr"), "{:.2f}") for run in runs]))
+    return Comparison(
+        runs, names_of(runs), metrics, config_differences(runs), origins_of(runs),
+        [difference(runs[0], run, name) for run, name in zip(runs[1:], names_of(runs)[1:], strict=True)],
+    )  # fmt: skip
+
+
+def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """A letter and the title of each run, such as `A xgboost on sample`; unique by the letter."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    marks = (letters[i] if i < len(letters) else str(i) for i in range(len(runs)))
+    return tuple(f"{mark} {run.title}" for mark, run in zip(marks, runs, strict=True))
+
+
+def config_differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Each dotted key whose value is not the same everywhere; a dash where a run has no such key."""
+    trees = [dict(leaves(run.config)) for run in runs]
+    keys = sorted({key for tree in trees for key in tree if key.split(".")[0] not in NOT_COMPARED})
+    rows = [(key, [str(tree[key]) if key in tree else "–" for tree in trees]) for key in keys]
+    return [row for row in rows if len(set(row[1])) > 1]
+
+
+def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted name and value of each leaf of a nested mapping; a list is a leaf."""
+    if not isinstance(node, Mapping) or not node:
+        return [(prefix, node)]
+    return [leaf for k, v in node.items() for leaf in leaves(v, f"{prefix}.{k}" if prefix else str(k))]
+
+
+def origins_of(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Directory, code revision, data hash, device, seed, and the versions that differ."""
+    found: list[tuple[str, list[str]]] = [("directory", [str(run.folder) for run in runs])]
+    for name in ("status", "seed", "threads", "data_hash"):
+        found.append((name.replace("_", " "), [short(run.manifest.get(name)) for run in runs]))
+    found.append(("device", [short((run.manifest.get("device") or {}).get("used")) for run in runs]))
+    found.append(("code", [revision(run) for run in runs]))
+    versions = [run.manifest.get("versions") or {} for run in runs]
+    for name in sorted({name for v in versions for name in v}):
+        row = [short(v.get(name)) for v in versions]
+        if len(set(row)) > 1:
+            found.append((name, row))
+    return [(label, [*row]) if len(set(row)) > 1 else (f"{label} (same)", row) for label, row in found]
+
+
+def revision(run: Run) -> str:
+    """Short git revision; a + where there were local changes."""
+    git = run.manifest.get("git") or {}
+    return f"{str(git['revision'])[:12]}{'+' if git.get('dirty') else ''}" if git.get("revision") else "–"
+
+
+def short(value: Any) -> str:
+    """A value for a narrow column: long hashes by their first 16 signs."""
+    return "–" if value is None else str(value)[:16]
+
+
+def common(runs: Sequence[Run]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The times that every run's ledger has, and each run's net returns on them; DataError without a ledger."""
+    tables = [(run.ledger["time"].to_numpy(), run.ledger["net"].to_numpy(np.float64)) for run in runs]
+    time = tables[0][0]
+    for other, _ in tables[1:]:
+        time = np.intersect1d(time, other)
+    return time, [net[np.searchsorted(own, time)] for own, net in tables]
+
+
+def difference(first: Run, other: Run, name: str) -> Difference:
+    """The paired bootstrap of `other` less `first` on their common bars."""
+    try:
+        time, (a, b) = common((first, other))
+    except DataError as error:
+        return Difference(name, 0, reason=str(error))
+    if len(time) < 30:
+        return Difference(name, len(time), reason="fewer than 30 bars in common")
+    try:
+        found = paired_bootstrap(b, a)
+    except ConfigError as error:
+        return Difference(name, len(time), reason=str(error).partition(": ")[2])
+    scale = math.sqrt(first.periods_per_year)
+    return Difference(name, len(time), found[0] * scale, found[1] * scale, found[2] * scale, found[3])
+
+
+def sentence(d: Difference, first: str) -> list[str]:
+    """One row of the table of differences, with what it means in words."""
+    if d.value is None:
+        return [f"{d.run} less {first}", "–", "–", "–", str(d.bars), d.reason]
+    means = "a difference that chance would seldom make" if (d.p or 0) < 0.05 else "could be chance"
+    interval = f"{shown(d.low, '{:+.2f}')} to {shown(d.high, '{:+.2f}')}"
+    return [f"{d.run} less {first}", f"{d.value:+.2f}", interval, shown(d.p, "{:.3f}"), f"{d.bars:,}", means]
+
+
+def flat(rows: Sequence[tuple[str, list[str]]]) -> list[list[str]]:
+    return [[name, *values] for name, values in rows]

@@ -1,0 +1,66 @@
+"""The page and the figure of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from barwise.errors import DataError
+from barwise.report.draw import dates, multiples, wealth
+from barwise.report.figures import WIDE
+from barwise.report.markup import Markup, joined, page, table, tag
+from barwise.report.svg import CYCLE, STYLE, svg, thin
+
+if TYPE_CHECKING:
+    from barwise.report.compare import Comparison
+
+DASHES = ("-", "--", ":", "-.")  # told apart by dash where there are more runs than colours
+
+
+def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
+    """Net equity of each run from 1 on a log axis; `returns` are net, on `time`. DataError under two bars."""
+    if len(time) < 2:
+        raise DataError("the runs have fewer than two bars in common")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDE, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for i, (name, net) in enumerate(returns.items()):
+            dash = DASHES[i // len(CYCLE) % len(DASHES)]
+            axes.plot(*thin(time, wealth(net)), color=CYCLE[i % len(CYCLE)], linestyle=dash, label=name)
+        multiples(axes)
+        axes.set_ylabel("equity, net (start = 1×, log)")
+        dates(axes)
+        if len(returns) <= 24:
+            figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+def document(comparison: Comparison) -> str:
+    """The whole page of a comparison."""
+    metrics, config, origins, differences = (
+        joined((tag("h2", title), table(head, rows))) for title, head, rows in comparison.tables()
+    )
+    try:
+        drawn = Markup(svg(comparison.equity(), "equity", "Net equity of each run"))
+    except DataError as error:
+        drawn = tag("p", f"Not shown: {error}.", class_="missing")
+    names = joined(tag("li", f"{n}: {r.folder}") for n, r in zip(comparison.names, comparison.runs, strict=True))
+    first = tag("header", joined((tag("p", "barwise · comparison"), tag("h1", headline(comparison)), tag("ul", names))))
+    figure = joined((tag("h2", "Equity on the bars they share"), tag("figure", drawn)))
+    return page("barwise: comparison", joined((first, differences, figure, metrics, config, origins)))
+
+
+def headline(comparison: Comparison) -> str:
+    """What the bootstrap says, in one sentence."""
+    known = [d for d in comparison.differences if d.p is not None]
+    if not known:
+        return "The runs cannot be compared bar by bar."
+    apart = [d for d in known if d.p is not None and d.p < 0.05]
+    if not apart:
+        return f"No run's net Sharpe differs from {comparison.names[0]}'s by more than chance would make."
+    words = ", ".join(f"{d.run} ({d.value:+.2f})" for d in apart)
+    return f"Net Sharpe differs from {comparison.names[0]}'s by more than chance would make: {words}."

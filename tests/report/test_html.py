@@ -1,0 +1,200 @@
+"""report.html: whole, self-contained, true to metrics.json, and honest about what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from barwise.loading import load
+from barwise.report.figures import DRAWINGS
+from barwise.report.html import document, render
+from tests.report.finished import SECRET, write_run
+
+VOID = {"meta", "link", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks nesting and collects ids, attributes and the cells that carry a metric."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.loads: list[str] = []
+        self.cells: dict[str, tuple[str | None, str]] = {}
+        self._metric: tuple[str, str | None] | None = None
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [v for k, v in attrs if k == "id" and v]
+        self.loads += [v for k, v in attrs if k in ("src", "href", "xlink:href", "srcset") and v]
+        if found.get("data-metric"):
+            self._metric = (str(found["data-metric"]), found.get("title"))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._metric:
+            name, full = self._metric
+            self.cells.setdefault(name, (full, data))
+            self._metric = None
+
+
+@pytest.fixture(scope="module")
+def text(finished: Path) -> str:
+    return document(load(finished))
+
+
+def test_render_writes_one_page_under_1_mb_in_2_s(finished: Path) -> None:
+    render(finished)
+    begin = time.process_time()
+    path = render(finished)
+    assert time.process_time() - begin < 3.0  # 1.6 s alone on a slow core
+    assert path == finished / "report.html" and path.stat().st_size < 1_000_000
+    assert not list(finished.glob(".*tmp"))
+
+
+def test_the_page_is_well_formed_and_loads_nothing(text: str) -> None:
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link.startswith(("#", "data:")) for link in page.loads)
+    assert {link[1:] for link in page.loads if link.startswith("#")} <= set(page.ids)
+    assert "<script" not in text and "@import" not in text
+    assert not [u for u in re.findall(r"https?://[^\s\"'<]+", text) if not u.startswith("http://www.w3.org/")]
+    assert "default-src 'none'" in text
+
+
+def test_numbers_in_the_page_are_those_of_metrics_json(finished: Path, text: str) -> None:
+    metrics = json.loads((finished / "metrics.json").read_text())
+    cells = Page(text).cells
+    for name, value in {**metrics, **{f"baselines.{k}": v for k, v in metrics["baselines"].items()}}.items():
+        if not isinstance(value, (dict, list)):
+            assert name in cells, name
+            assert cells[name][0] == (None if value is None else repr(value))
+    assert cells["sharpe"][1] == f"{metrics['sharpe']:.2f}"
+    assert cells["gross.annual_return"][0] is not None
+
+
+def test_undefined_metrics_say_why(text: str) -> None:
+    assert "undefined: no drawdown at all" in text
+
+
+def test_every_figure_is_drawn_with_text_that_can_be_read_in_both_modes(text: str) -> None:
+    figures = re.findall(r'<figure[^>]*id="figure-(\w+)".*?</figure>', text, re.DOTALL)
+    assert figures and set(figures) == set(DRAWINGS) and "Not shown" not in text
+    drawn = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert "currentColor" in drawn and "var(--blue)" in drawn and "<text" in drawn
+    assert not re.search(r"#(1f2328|0072b2|e69f00|000000|ffffff)", drawn)
+    assert "prefers-color-scheme:dark" in text and "@media print" in text
+
+
+def test_what_others_wrote_is_escaped(text: str) -> None:
+    assert SECRET not in text and "&lt;script&gt;" in text and "C&lt;&amp;&gt;C" in text
+
+
+def test_the_verdict_comes_first_and_how_to_run_it_last(text: str) -> None:
+    places = [text.index(w) for w in ("No evidence of skill", "strategy, net of costs", "Equity and drawdown",
+              "Month by month", "Score calibration", "no MPS here", "data.note=two words")]  # fmt: skip
+    assert places == sorted(places)
+    assert "python train.py strategy=forest &#x27;data.note=two words&#x27;" in text
+
+
+def test_the_same_run_gives_the_same_page(finished: Path, text: str) -> None:
+    assert document(load(finished)) == text
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "ledger.parquet",
+        "predictions.parquet",
+        "metrics.json",
+        "verdict.json",
+        "curves.json",
+        "importance.parquet",
+        ".hydra/config.yaml",
+    ],
+)
+def test_a_missing_file_costs_its_sections_one_line(finished: Path, tmp_path: Path, gone: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in finished.rglob("*"):
+        if path.is_file() and path.name != "report.html" and str(path.relative_to(finished)) != gone:
+            target = folder / path.relative_to(finished)
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    text = document(load(folder))
+    Page(text)
+    if gone not in ("verdict.json", "curves.json"):
+        assert f"this run kept no {gone}" in text
+
+
+def test_failed_and_refused_runs_say_so_and_show_no_axis(tmp_path: Path) -> None:
+    for status in ("failed", "refused"):
+        (tmp_path / "run.json").write_text(json.dumps({"status": status, "reason": "the audit found a leak"}))
+        text = document(load(tmp_path))
+        Page(text)
+        assert f"The run was {status}: the audit found a leak" in text and "<svg" not in text
+
+
+def test_short_flat_and_ruined_runs_are_reported(tmp_path: Path) -> None:
+    import numpy as np
+
+    from barwise.runs import write_parquet
+
+    folder = write_run(tmp_path, bars=40)
+    table = {name: load(folder).ledger[name].to_numpy().copy() for name in load(folder).ledger}
+    zero = np.zeros(40)
+    write_parquet(folder / "ledger.parquet", {**table, "net": zero, "gross": zero, "cost": zero, "turnover": zero})
+    text = document(load(folder))
+    assert "a rolling year is 252 bars; the run has 40" in text and "the strategy did not trade" in text
+    write_parquet(folder / "ledger.parquet", {**table, "net": np.where(np.arange(40) == 20, -1.0, table["net"])})
+    Page(document(load(folder)))
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_chromium_opens_it_without_an_error_or_a_request_and_in_the_dark(finished: Path, tmp_path: Path) -> None:
+    path = render(finished)
+    seen = []
+    for scheme in ("1", "0"):  # light, dark
+        log, shot = tmp_path / "net.json", tmp_path / f"{scheme}.png"
+        command = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'profile'}",
+                   f"--blink-settings=preferredColorScheme={scheme}", "--enable-logging=stderr", "--v=0",
+                   f"--log-net-log={log}", f"--screenshot={shot}", path.as_uri()]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        assert "CONSOLE" not in done.stderr
+        seen.append(corner(shot))
+    assert min(seen[0]) > 240 and max(seen[1]) < 60
+
+
+def corner(png: Path) -> tuple[int, ...]:
+    """Colour of the first pixel."""
+    from matplotlib.image import imread
+
+    return tuple(int(255 * v) for v in imread(png)[2, 2, :3])
+
+
+def test_a_report_imports_no_torch(finished: Path) -> None:
+    code = (
+        f"import sys; from pathlib import Path; from barwise.report.html import render; render(Path({str(finished)!r}))"
+    )
+    code += "; print({'torch', 'lightning', 'sklearn', 'xgboost', 'matplotlib.pyplot'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
