@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 
 from barwise.errors import BarwiseError
 
@@ -26,6 +29,22 @@ def one_line(error: BaseException, started: bool = True) -> tuple[int, str]:
     if not started:
         return 2, f"{_flat(str(error))}; write overrides as key=value"
     return 1, f"{type(error).__name__}: {_flat(str(error))}"
+
+
+def guarded(action: Callable[[], object]) -> None:
+    """Do it; an error ends the process with its one line and exit code, the traceback with BARWISE_DEBUG=1."""
+    try:
+        action()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        code, line = one_line(error)
+        print(f"barwise: {line}", file=sys.stderr)
+        if code == 1 and not os.environ.get("BARWISE_DEBUG"):
+            print("barwise: BARWISE_DEBUG=1 shows the traceback", file=sys.stderr)
+        if os.environ.get("BARWISE_DEBUG"):
+            traceback.print_exc()
+        sys.exit(code)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

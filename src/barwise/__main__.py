@@ -1,0 +1,48 @@
+"""`python -m barwise VERB …`: everything but training, which is `python train.py` (or the verb `train`)."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from barwise.errors import ConfigError
+from barwise.messages import guarded
+
+# One module of barwise.commands each, imported when asked for, with `main(words)`.
+VERBS = {
+    "compare": "two or more runs side by side",
+    "report": "render report.html of a run again",
+}
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run one verb; exit code 2 and one line for a user's mistake, 3 for a leak, 1 for our fault."""
+    given = sys.argv[1:] if words is None else words
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(overview())
+        return
+    guarded(lambda: run_verb(given[0], given[1:]))
+
+
+def run_verb(verb: str, words: list[str]) -> None:
+    """Import the verb's module and call it."""
+    if verb == "train":
+        from barwise import cli
+
+        sys.argv = ["barwise train", *words]
+        cli.main()
+        return
+    if verb not in VERBS:
+        raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(VERBS)}")
+    import_module(f"barwise.commands.{verb}").main(words)
+
+
+def overview() -> str:
+    """The verbs, one line each."""
+    width = max(map(len, VERBS)) + 2
+    lines = [f"  {name:<{width}}{what}" for name, what in [("train", "as train.py does"), *VERBS.items()]]
+    return "\n".join(["usage: python -m barwise VERB …   (VERB --help tells more)", "", *lines])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The verbs of `python -m barwise`: one module each, with `main(words)`."""

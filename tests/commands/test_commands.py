@@ -1,0 +1,37 @@
+"""`python -m barwise`: its verbs exist, and its mistakes are one line."""
+
+from importlib import import_module
+
+import pytest
+
+from barwise import __main__ as program
+
+
+@pytest.mark.parametrize("verb", program.VERBS)
+def test_each_verb_is_a_module_that_answers_help(verb: str, capsys: pytest.CaptureFixture[str]):
+    module = import_module(f"barwise.commands.{verb}")
+    with pytest.raises(SystemExit) as stop:
+        module.main(["--help"])
+    assert stop.value.code == 0
+    assert f"barwise {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nonsense"], "nonsense: no such verb; there are train, "),
+        (["compare"], "the following arguments are required: RUN"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], line: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        program.main(words)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == "" and len(err.splitlines()) == 1 and line in err
+
+
+def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str]):
+    program.main([])
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in program.VERBS)
