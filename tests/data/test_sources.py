@@ -123,7 +123,7 @@ def test_a_synthetic_setting_that_cannot_be_is_named(settings):
 
 
 def answer(index: pd.DatetimeIndex, tickers: list[str], empty: str | None = None) -> pd.DataFrame:
-    """The shape of yfinance 1.7's answer to download(group_by='ticker'), recorded 2026-11."""
+    """A table as yfinance 1.7's download(group_by='ticker') makes it; built here, since tests have no network."""
     fields = ["Open", "High", "Low", "Close", "Volume"]
     columns = pd.MultiIndex.from_product([tickers, fields], names=["Ticker", "Price"])
     table = pd.DataFrame([[10.0, 12.0, 9.0, 11.0, 100] * len(tickers)] * len(index), index=index, columns=columns)
@@ -133,7 +133,6 @@ def answer(index: pd.DatetimeIndex, tickers: list[str], empty: str | None = None
 
 
 def test_yahoo_bars_are_adjusted_and_ordered_by_symbol(monkeypatch):
-    pytest.importorskip("yfinance")
     asked = {}
     days = pd.DatetimeIndex(["2024-01-02", "2024-01-03", "2024-01-04"], name="Date")
 
@@ -151,7 +150,6 @@ def test_yahoo_bars_are_adjusted_and_ordered_by_symbol(monkeypatch):
 
 
 def test_yahoo_intraday_times_become_utc(monkeypatch):
-    pytest.importorskip("yfinance")
     index = pd.date_range("2024-01-02 09:30", periods=3, freq="h", tz="America/New_York", name="Datetime")
     monkeypatch.setattr("yfinance.download", lambda tickers, **_: answer(index, tickers))
     assert yfinance.load("SPY", interval="1h").bars[0].time[0] == np.datetime64("2024-01-02T14:30")
@@ -159,7 +157,6 @@ def test_yahoo_intraday_times_become_utc(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["empty", "absent", "nothing"])
 def test_a_ticker_that_yahoo_does_not_have_is_named(monkeypatch, kind):
-    pytest.importorskip("yfinance")
     days = pd.DatetimeIndex(["2024-01-02"])
     table = {"empty": answer(days, ["SPY", "NOPE"], "NOPE"), "absent": answer(days, ["SPY"]), "nothing": None}[kind]
     monkeypatch.setattr("yfinance.download", lambda tickers, **_: table)
@@ -168,7 +165,6 @@ def test_a_ticker_that_yahoo_does_not_have_is_named(monkeypatch, kind):
 
 
 def test_a_download_that_fails_is_one_line(monkeypatch):
-    pytest.importorskip("yfinance")
 
     def download(*_, **__):
         raise OSError("no\nnetwork")
