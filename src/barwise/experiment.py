@@ -17,7 +17,7 @@ from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
-from barwise.devices.choose import DeviceChoice, resolve
+from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
 from barwise.features.matrix import FeatureMatrix, FeatureSet, build
 from barwise.panel import Labeler, build_panel
 from barwise.report.progress import Progress
@@ -63,7 +63,6 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
         note_data(out, market, per_year)
-    device = choose_device(parts, out)
     threads = parts.threads or default_threads(parts.strategy)
     out.update(threads=threads, seed=parts.seed)
     with out.stage("features"):
@@ -74,6 +73,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         folds = parts.validation.folds(panel)
     with out.stage("audit"):
         audit_run(parts, matrix, panel, folds, out)
+    with out.stage("device"):
+        device = choose_device(parts, len(panel.features), out)
     board = Board(out.path / "tensorboard")
     lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress)
     with out.stage("fit"):
@@ -206,10 +207,12 @@ def default_threads(strategy: Strategy) -> int:
     return 1 if getattr(strategy, "needs_torch", False) else os.cpu_count() or 1
 
 
-def choose_device(parts: Parts, out: RunDirectory) -> DeviceChoice:
-    """Resolve the device once; a fallback warns."""
-    choice = resolve(**parts.device, needs_torch=getattr(parts.strategy, "needs_torch", False))
-    out.update(device={"requested": choice.requested, "used": choice.used, "reason": choice.reason})
+def choose_device(parts: Parts, n_features: int, out: RunDirectory) -> DeviceChoice:
+    """Resolve the device once, with one batch of the net that is to run on it; a fallback warns."""
+    strategy = parts.strategy
+    probe = (lambda: strategy.probe(n_features)) if hasattr(strategy, "probe") else None
+    choice = resolve(DeviceSettings(**parts.device), probe, getattr(strategy, "needs_torch", False))
+    out.update(device={"requested": choice.requested, "used": choice.used, "reason": choice.reason, **choice.facts})
     if choice.warning:
         out.warn(choice.warning)
     return choice

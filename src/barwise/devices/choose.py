@@ -3,64 +3,130 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from barwise.devices.backend import BACKENDS, backend
 from barwise.errors import ConfigError, DeviceError
 
 NAMES = ("auto", "mps", "cuda", "cpu")
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once, when it is imported
 
+Probe = Callable[[], tuple[Any, Any, Any]]  # a fresh net, and one batch x, y of the size it trains on
+
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """What was asked for, what is used and why; `warning` where the two differ."""
+    """What was asked for, what is used and why; `warning` where the two differ; `facts` of parity and of the race."""
 
     requested: str
     used: str
     reason: str
     warning: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def resolve(name: str, needs_torch: bool, strict: bool = False) -> DeviceChoice:
-    """Resolve `device=name` once for a run; for strategies without torch, torch is not asked.
+@dataclass(frozen=True)
+class DeviceSettings:
+    """`conf/device/*.yaml`. `memory_fraction`: share of the device's memory that torch may take, null for all."""
 
-    An accelerator that is not there means the CPU and a warning, or DeviceError where `strict`.
+    name: str = "auto"
+    strict: bool = False
+    memory_fraction: float | None = None
+    tf32: bool = False
+    deterministic: bool = True
+    parity: bool = True
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ConfigError(f"device={self.name}: must be one of {', '.join(NAMES)}")
+        share = self.memory_fraction
+        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
+            raise ConfigError(f"device.memory_fraction={share}: must lie in (0, 1], or null for all of it")
+        for switch in ("strict", "tf32", "deterministic", "parity"):
+            if not isinstance(getattr(self, switch), bool):
+                raise ConfigError(f"device.{switch}={getattr(self, switch)}: must be true or false")
+
+
+def resolve(settings: DeviceSettings, probe: Probe | None = None, needs_torch: bool = False) -> DeviceChoice:
+    """Resolve the device once for a run; torch is asked only for strategies that need it.
+
+    An accelerator that is not there means the CPU and a warning, or DeviceError where `strict`. With a `probe`, auto
+    times training steps on each device that is there, and an accelerator must first agree with the CPU.
     """
-    if name not in NAMES:
-        raise ConfigError(f"device={name}: must be one of {', '.join(NAMES)}")
-    missing = missing_for_nets if needs_torch else missing_for_trees
-    if name == "cpu":
-        return DeviceChoice(name, "cpu", "as asked")
-    if name == "auto":
-        return _automatic(missing, needs_torch)
-    why = missing(name)
+    if not needs_torch:
+        return _named(settings, missing_for_trees) if settings.name != "auto" else _trees()
+    choice = _named(settings, lambda name: backend(name).missing()) if settings.name != "auto" else _fastest(probe)
+    if choice.used != "cpu":
+        backend(choice.used).settings(settings.memory_fraction, settings.tf32)
+        if settings.parity and probe is not None:
+            choice = _agreed(choice, probe, settings)
+    if settings.deterministic:
+        _deterministic()
+    return choice
+
+
+def _named(settings: DeviceSettings, missing: Callable[[str], str | None]) -> DeviceChoice:
+    """The device asked for, or the CPU with the reason."""
+    name = settings.name
+    why = None if name == "cpu" else missing(name)
     if why is None:
         return DeviceChoice(name, name, "as asked")
-    if strict:
+    if settings.strict:
         raise DeviceError(f"device={name}: {why}; device.strict=true allows no other, device=cpu would run")
     return DeviceChoice(name, "cpu", why, f"device={name} was asked for, cpu is used: {why}")
 
 
-def _automatic(missing: Callable[[str], str | None], needs_torch: bool) -> DeviceChoice:
-    if not needs_torch:
-        return DeviceChoice("auto", "cpu", "trees of this size are fastest on the CPU; device=cuda moves XGBoost")
-    for name in ("cuda", "mps"):
-        if missing(name) is None:
-            return DeviceChoice("auto", name, f"{name} is there")
-    return DeviceChoice("auto", "cpu", "neither cuda nor mps is there")
+def _trees() -> DeviceChoice:
+    return DeviceChoice("auto", "cpu", "trees of this size are fastest on the CPU; device=cuda moves XGBoost")
 
 
-def missing_for_nets(name: str) -> str | None:
-    """Why torch cannot use `name` here; None if it can."""
+def _fastest(probe: Probe | None) -> DeviceChoice:
+    """The device with the shortest training step of this net; an accelerator that fails at it is out of the race."""
+    there = [name for name, one in BACKENDS.items() if one.missing() is None]
+    others = [name for name in BACKENDS if name not in there]
+    if there == ["cpu"]:
+        return DeviceChoice("auto", "cpu", f"neither {' nor '.join(others)} is there")
+    if probe is None:
+        return DeviceChoice("auto", there[-1], f"{there[-1]} is there")
+    from barwise.devices.race import race
+
+    return race(probe, there)
+
+
+def _agreed(choice: DeviceChoice, probe: Probe, settings: DeviceSettings) -> DeviceChoice:
+    """`choice` with the outcome of the comparison with the CPU; a disagreement means the CPU, or an error if strict."""
+    from barwise.devices.guards import describe, expected
+    from barwise.devices.parity import compare
+
+    net, x, y = probe()
+    try:
+        parity = compare(net, x[:32], y[:32], backend(choice.used))
+        outcome, facts = str(parity), parity.facts()
+        good = parity.ok
+    except Exception as error:
+        if not expected(error):
+            raise
+        outcome, good = f"{choice.used} cannot run this net: {describe(error)}", False
+        facts = {"device": choice.used, "ok": False, "what": outcome}
+    facts = {**choice.facts, "parity": facts}
+    if good:
+        return DeviceChoice(choice.requested, choice.used, f"{choice.reason}; {outcome}", None, facts)
+    if settings.strict:
+        raise DeviceError(f"device={choice.requested}: {outcome}; device.strict=true allows no other")
+    warning = f"device={choice.requested} was asked for, cpu is used: {outcome}"
+    return DeviceChoice(choice.requested, "cpu", outcome, warning, facts)
+
+
+def _deterministic() -> None:
+    """The same run gives the same numbers; an operation that has no such form goes on, since torch then only warns."""
     import torch
 
-    if name == "cuda":
-        return None if torch.cuda.is_available() else "torch finds no CUDA device"
-    if not torch.backends.mps.is_built():
-        return "this build of torch has no MPS; it is in the macOS builds for Apple silicon"
-    return None if torch.backends.mps.is_available() else "torch finds no MPS device"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
 
 
 def missing_for_trees(name: str) -> str | None:

@@ -86,6 +86,13 @@ class LSTMStrategy:
         self.net_ = train_net(self._net(), batches, watched, context, settings)
         return self
 
+    def probe(self, n_features: int) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+        """A fresh net and one random batch of the shape it trains on, by which devices are timed and compared."""
+        generator = torch.Generator().manual_seed(0)
+        self.n_features_ = n_features
+        x = torch.randn(self.batch_size, self.lookback, n_features, generator=generator)
+        return self._net(), x, torch.randn(self.batch_size, generator=generator).sign()
+
     def _net(self) -> LSTMNet:
         return LSTMNet(self.n_features_, self.hidden_size, self.num_layers, self.dropout)
 
