@@ -81,7 +81,7 @@ def task(cfg: DictConfig) -> float | None:
         metrics = run(parts_of(cfg), out, Progress(cfg.quiet))
         judged = judge(cfg, out, metrics)
     except BaseException as error:
-        fail(out, error)
+        fail(cfg, out, error)
         raise
     out.finish("done")
     summary(out, metrics, judged, cfg.quiet)
@@ -93,24 +93,37 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     from barwise.runs import write_json
-    from barwise.validation import deflated, trials
-    from barwise.validation.verdict import verdict
+    from barwise.validation.deflated import sharpe
+    from barwise.validation.sketch import sketch
+    from barwise.validation.verdict import judged
 
+    ledger = pq.read_table(out.path / "ledger.parquet", columns=["time", "net"])
+    time, net = ledger["time"].to_numpy(), ledger["net"].to_numpy()
+    count(cfg, out, "done", {"sharpe": sharpe(net), "bars": len(net), "net": sketch(time, net)})
+    found = judged(out.path, out.manifest, metrics)
+    write_json(out.path / "verdict.json", found)
+    return found
+
+
+def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None:
+    """Enter a run in the ledger of trials; one that never saw its bars is no trial."""
+    from barwise.validation import trials
+
+    if "data" not in out.manifest:
+        return
+    folder = Path(cfg.output_dir)
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    data = out.manifest["data"]
-    problem = trials.problem_of(data["symbols"], data["periods_per_year"], config["labels"])
-    net = pq.read_table(out.path / "ledger.parquet", columns=["net"])["net"].to_numpy()
-    entry = {"problem": problem, "trial": trials.trial_of(config), "run": str(out.path), "status": "done"}
-    trials.enter(Path(cfg.output_dir), {**entry, "sharpe": deflated.sharpe(net), "bars": len(net)})
-    judged = verdict(net, trials.read(Path(cfg.output_dir), problem), metrics["t_stat"])
-    write_json(out.path / "verdict.json", judged)
-    out.update(problem=problem, trial=entry["trial"])
-    return judged
+    identity = trials.identity(out.manifest["data"], config)
+    trials.enter(folder, {**identity, "run": str(out.path), "status": status, **facts})
+    out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
 
 
-def fail(out: Any, error: BaseException) -> None:
-    """Say in run.json how the run ended, and keep the traceback in train.log unless it was the user's mistake."""
+def fail(cfg: DictConfig, out: Any, error: BaseException) -> None:
+    """Say in run.json how the run ended, count it, and keep the traceback in train.log unless it was the user's
+    mistake."""
     code, line = one_line(error)
     if code != 2:
         log.error("%s", "".join(traceback.format_exception(error)))
-    out.finish("refused" if code == 3 else "failed", line)
+    status = "refused" if code == 3 else "failed"
+    out.finish(status, line)
+    count(cfg, out, status, {})

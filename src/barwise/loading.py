@@ -53,8 +53,10 @@ class Run:
 
     @cached_property
     def verdict(self) -> dict[str, Any]:
-        """verdict.json: n_trials, dsr, sentence."""
-        return self._json("verdict.json")
+        """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
+        from barwise.validation.verdict import verdict_of
+
+        return verdict_of(self.folder)
 
     @cached_property
     def curves(self) -> dict[str, dict[str, list[list[float]]]]:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from barwise.errors import ConfigError
-
-CHUNK = 4_000_000  # block starts drawn at once
+from barwise.validation.bootstrap import default_block, drawn_sums, ratio
 
 
 def paired_bootstrap(
@@ -24,7 +23,7 @@ def paired_bootstrap(
     bars = len(a)
     if len(b) != bars or bars < 10:
         raise ConfigError(f"paired_bootstrap: {bars} and {len(b)} bars; both must have the same 10 or more")
-    length = max(1, round(bars ** (1 / 3))) if block is None else block
+    length = default_block(bars) if block is None else block
     if not 1 <= length <= bars // 2 or n < 1:
         raise ConfigError(f"paired_bootstrap: block={block}, n={n}: a block is 1 to {bars // 2} bars, n 1 or more")
     if not (np.isfinite(a).all() and np.isfinite(b).all() and np.ptp(a) > 0 and np.ptp(b) > 0):
@@ -39,32 +38,3 @@ def paired_bootstrap(
     low, high = np.quantile(drawn, [0.025, 0.975])
     beyond = np.abs(drawn - drawn.mean()) >= abs(observed) - 1e-15
     return observed, float(low), float(high), float((1 + beyond.sum()) / (1 + len(drawn)))
-
-
-def drawn_sums(columns: np.ndarray, length: int, n: int, random: np.random.Generator) -> np.ndarray:
-    """(draw, column): sums over circular blocks that together are as long as the columns, without building a draw."""
-    bars = len(columns)
-    whole, rest = divmod(bars, length)
-    blocks, tails = block_sums(columns, length), block_sums(columns, rest)
-    out = np.empty((n, columns.shape[1]))
-    step = max(1, CHUNK // max(whole, 1))
-    for begin in range(0, n, step):
-        end = min(n, begin + step)
-        starts = random.integers(bars, size=(end - begin, whole))
-        for c in range(columns.shape[1]):
-            out[begin:end, c] = blocks[:, c][starts].sum(axis=1)
-        out[begin:end] += tails[random.integers(bars, size=end - begin)]
-    return out
-
-
-def block_sums(columns: np.ndarray, length: int) -> np.ndarray:
-    """(start, column): sum of the `length` rows from each start on, the end joined to the beginning."""
-    turned = np.concatenate([np.zeros((1, columns.shape[1])), columns, columns[:length]]).cumsum(axis=0)
-    return turned[length : length + len(columns)] - turned[: len(columns)]
-
-
-def ratio(total: np.ndarray, squares: np.ndarray, bars: int) -> np.ndarray:
-    """Mean over standard deviation (ddof 1) from sums."""
-    mean = total / bars
-    variance = (squares - bars * mean**2) / (bars - 1)
-    return mean / np.sqrt(np.where(variance > 1e-300, variance, np.nan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -13,29 +14,74 @@ NORMAL = NormalDist()
 
 def sharpe(returns: np.ndarray) -> float:
     """Mean over standard deviation (ddof 1) of `returns`; NaN where it is undefined."""
-    if len(returns) < 2:
+    if len(returns) < 2 or np.ptp(returns) == 0:
         return math.nan
     deviation = float(np.std(returns, ddof=1))
     return float(np.mean(returns)) / deviation if deviation > 0 else math.nan
 
 
-def estimator_variance(returns: np.ndarray) -> float:
-    """Variance of the Sharpe estimator with skew and kurtosis: (1 - g3 SR + (g4 - 1)/4 SR²)/(n - 1).
+@dataclass(frozen=True)
+class Moments:
+    """What the precision of a Sharpe ratio depends on: bars, Sharpe, skew, kurtosis (3 is normal), autocorrelation."""
 
-    Source: Bailey and López de Prado, The Sharpe Ratio Efficient Frontier (2012), after Mertens (2002).
-    """
-    n, ratio = len(returns), sharpe(returns)
-    z = (returns - np.mean(returns)) / np.std(returns)
-    skew, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
-    return max(1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio**2, 1e-12) / (n - 1)
+    n: int
+    sharpe: float
+    skew: float
+    kurtosis: float
+    rho: float
+
+    @classmethod
+    def of(cls, returns: np.ndarray) -> Moments:
+        """Population moments of `returns` and their correlation with the bar before; NaN where nothing moves."""
+        ratio = sharpe(returns)
+        if not math.isfinite(ratio):
+            return cls(len(returns), math.nan, math.nan, math.nan, math.nan)
+        z = (returns - np.mean(returns)) / np.std(returns)
+        rho = float(np.dot(z[1:], z[:-1]) / np.dot(z, z))
+        return cls(len(returns), ratio, float(np.mean(z**3)), float(np.mean(z**4)), rho)
+
+    @property
+    def spread(self) -> float:
+        """(n - 1) times the variance of the Sharpe estimator: a - b g3 SR + c (g4 - 1)/4 SR²; NaN if not above zero.
+
+        a = (1+ρ)/(1-ρ), b = (1+ρ+ρ²)/(1-ρ²), c = (1+ρ²)/(1-ρ²) for returns whose autocorrelation dies out as ρ, ρ², …
+        Source: López de Prado, Lipton and Zoonekynd, How to Use the Sharpe Ratio (2025), equation 5. With ρ = 0 it is
+        that of Bailey and López de Prado, The Sharpe Ratio Efficient Frontier (2012), after Mertens (2002).
+        """
+        r = self.rho
+        a, b, c = (1 + r) / (1 - r), (1 + r + r * r) / (1 - r * r), (1 + r * r) / (1 - r * r)
+        value = a - b * self.skew * self.sharpe + c * (self.kurtosis - 1) / 4 * self.sharpe**2
+        return value if value > 0 else math.nan
+
+
+def estimator_variance(returns: np.ndarray) -> float:
+    """Variance of the Sharpe estimator, with skew, kurtosis and autocorrelation; NaN where it is undefined."""
+    moments = Moments.of(returns)
+    return moments.spread / (moments.n - 1) if math.isfinite(moments.sharpe) else math.nan
 
 
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe exceeds `benchmark`: Φ((SR - benchmark)/σ(SR)); NaN where it is undefined."""
-    ratio = sharpe(returns)
-    if not math.isfinite(ratio):
+    return probability(Moments.of(returns), benchmark)
+
+
+def probability(moments: Moments, benchmark: float = 0.0) -> float:
+    """The same from moments."""
+    if not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
         return math.nan
-    return NORMAL.cdf((ratio - benchmark) / math.sqrt(estimator_variance(returns)))
+    return NORMAL.cdf((moments.sharpe - benchmark) * math.sqrt((moments.n - 1) / moments.spread))
+
+
+def min_track_record(moments: Moments, benchmark: float = 0.0, level: float = 0.95) -> float:
+    """Bars from which a Sharpe like this one exceeds `benchmark` with probability `level`: 1 + spread (z/(SR - b))².
+
+    Infinite where it does not exceed it at all; NaN where it is undefined. Source: Bailey and López de Prado (2012).
+    """
+    if not math.isfinite(moments.sharpe):
+        return math.nan
+    if moments.sharpe <= benchmark:
+        return math.inf
+    return 1.0 + moments.spread * (NORMAL.inv_cdf(level) / (moments.sharpe - benchmark)) ** 2
 
 
 def expected_maximum(n_trials: float, variance: float) -> float:
@@ -47,7 +93,7 @@ def expected_maximum(n_trials: float, variance: float) -> float:
         return 0.0
     high = NORMAL.inv_cdf(1.0 - 1.0 / n_trials)
     higher = NORMAL.inv_cdf(1.0 - 1.0 / (n_trials * math.e))
-    return math.sqrt(variance) * ((1.0 - EULER) * high + EULER * higher)
+    return max(0.0, math.sqrt(variance) * ((1.0 - EULER) * high + EULER * higher))
 
 
 def deflated_sharpe(returns: np.ndarray, n_trials: float, variance: float) -> float:

@@ -6,14 +6,19 @@ import fcntl
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from barwise.runs import plain
+from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
-NOT_A_TRIAL = ("sweep", "quiet", "output_dir", "threads", "device", "objective", "hydra", "monitor")
+NOT_A_TRIAL = ("sweep", "quiet", "output_dir", "threads", "device", "objective", "hydra", "monitor", "audit")
+NOT_THE_LABEL = ("weighting",)  # how rows count in training changes the trial, not what is predicted
+Trials = dict[str, dict[str, Any]]
 
 
 def digest(value: Any) -> str:
@@ -21,9 +26,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
+def market_of(symbols: list[str], periods_per_year: float) -> str:
+    """The market a trial works on: symbols and bar size; a new bar does not make a new market."""
+    return digest([sorted(symbols), round(periods_per_year, 0)])
+
+
 def problem_of(symbols: list[str], periods_per_year: float, labels: Mapping[str, Any]) -> str:
     """The problem a trial works on: symbols, bar size and label; a new bar does not make a new problem."""
-    return digest([sorted(symbols), round(periods_per_year, 0), labels])
+    label = {k: v for k, v in labels.items() if k not in NOT_THE_LABEL}
+    return digest([sorted(symbols), round(periods_per_year, 0), label])
 
 
 def trial_of(config: Mapping[str, Any]) -> str:
@@ -31,31 +42,90 @@ def trial_of(config: Mapping[str, Any]) -> str:
     return digest({k: v for k, v in config.items() if k not in NOT_A_TRIAL})
 
 
+def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    """Which market, problem and trial a run is, from run.json's `data` and the composed configuration."""
+    symbols, per_year = data["symbols"], data["periods_per_year"]
+    return {
+        "market": market_of(symbols, per_year),
+        "problem": problem_of(symbols, per_year, config["labels"]),
+        "trial": trial_of(config),
+    }
+
+
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Append one line {problem, trial, run, status, sharpe, bars}; safe when many processes write."""
+    """Append one line {market, problem, trial, run, status, sharpe, bars, net}; safe when many processes write."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / NAME).open("a", encoding="utf-8") as file:
+    line = json.dumps(plain({"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry}), sort_keys=True)
+    with (folder / NAME).open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps(plain(entry), sort_keys=True) + "\n")
+        file.seek(0, 2)
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":  # a writer died within its line
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
+        file.flush()
 
 
-def read(folder: Path, problem: str) -> dict[str, dict[str, Any]]:
-    """The latest entry of each trial on `problem`, by trial; an entry with a Sharpe is kept over one without."""
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """All entries, oldest first; a line that a dying process left unfinished is passed over."""
     path = folder / NAME
-    found: dict[str, dict[str, Any]] = {}
     if not path.exists():
-        return {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        if entry.get("problem") != problem:
+        return []
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        raw = file.read()
+    found = []
+    for line in raw.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
             continue
-        before = found.get(entry["trial"])
-        if before is None or entry.get("sharpe") is not None:
+        if isinstance(entry, dict) and "trial" in entry:
+            found.append(entry)
+    return found
+
+
+def read(folder: Path, problem: str) -> Trials:
+    """The latest entry of each trial on `problem`, by trial; an entry with a Sharpe is kept over one without."""
+    return latest([entry for entry in lines(folder) if entry.get("problem") == problem])
+
+
+def latest(entries: list[dict[str, Any]]) -> Trials:
+    """One entry a trial: the last, but none without a Sharpe over one that has it."""
+    found: Trials = {}
+    for entry in entries:
+        if entry["trial"] not in found or entry.get("sharpe") is not None:
             found[entry["trial"]] = entry
     return found
+
+
+def with_other_labels(folder: Path, market: str, problem: str) -> int:
+    """How many trials there were on the same symbols and bar size with another label."""
+    here = [entry for entry in lines(folder) if entry.get("market") == market]
+    return len({(e["problem"], e["trial"]) for e in here if e.get("problem") != problem})
 
 
 def sharpes(trials: Mapping[str, Mapping[str, Any]]) -> list[float]:
     """Per-bar net Sharpe of the trials that have one."""
     values = (t.get("sharpe") for t in trials.values())
     return [float(v) for v in values if v is not None and math.isfinite(v)]
+
+
+def statuses(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """How many trials ended how: done, failed, refused, pruned."""
+    return dict(sorted(Counter(str(t.get("status")) for t in trials.values()).items()))
+
+
+def independent(trials: Mapping[str, Mapping[str, Any]]) -> tuple[float, float | None]:
+    """How many independent trials they are worth, and the average correlation ρ of their net returns: ρ + (1 - ρ) M.
+
+    Trials without returns (failed, refused, pruned) count like the others. ρ below zero counts as zero.
+    Source: Bailey and López de Prado, The Deflated Sharpe Ratio (2014), appendix 3.
+    """
+    rho = mean_correlation([t["net"] for t in trials.values() if t.get("net")])
+    m = max(1, len(trials))
+    if rho is None:
+        return float(m), None
+    held = min(max(rho, 0.0), 1.0)
+    return held + (1.0 - held) * m, rho

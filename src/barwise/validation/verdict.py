@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from barwise.validation.deflated import deflated_sharpe, estimator_variance, sharpe
-from barwise.validation.trials import sharpes
+from barwise.errors import DataError
+from barwise.validation import trials as ledger
+from barwise.validation.bootstrap import sharpe_interval
+from barwise.validation.deflated import Moments, expected_maximum, min_track_record, probability
+
+LEVEL = 0.95  # the usual level of a one-sided test
 
 
-def verdict(net: np.ndarray, trials: Mapping[str, Mapping[str, Any]], t_alpha: float | None = None) -> dict[str, Any]:
-    """`n_trials`, `dsr` and one plain sentence for per-bar net returns after the trials on the same problem.
+def verdict_of(folder: Path) -> dict[str, Any]:
+    """The verdict on the run in `folder` as of now: later trials on its problem count too.
 
-    The variance across trials is at least the estimator's own: a handful of alike trials must not look certain.
+    Empty where the run has no verdict.json; as filed where the ledger of trials, or what it needs of the run, is gone.
     """
-    n, seen = max(1, len(trials)), sharpes(trials)
-    if len(net) < 3 or not math.isfinite(sharpe(net)):
-        return {"n_trials": n, "dsr": None, "sentence": "No evidence: the strategy did not trade, or never moved."}
-    spread = float(np.var(seen, ddof=1)) if len(seen) > 1 else 0.0
-    dsr = deflated_sharpe(net, n, max(spread, estimator_variance(net)))
-    return {"n_trials": n, "dsr": dsr, "sentence": sentence(dsr, n, t_alpha)}
+    filed = _json(folder / "verdict.json")
+    run = _json(folder / "run.json")
+    home = folder / str(run.get("trials_folder"))
+    if not filed or not (home / ledger.NAME).is_file() or not (folder / "ledger.parquet").is_file():
+        return filed
+    return judged(folder, run, _json(folder / "metrics.json"))
+
+
+def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict on the run in `folder`, from its ledger and the ledger of trials that its manifest `run` names."""
+    import pyarrow.parquet as pq
+
+    net = pq.read_table(folder / "ledger.parquet", columns=["net"])["net"].to_numpy()
+    home, problem = folder / str(run["trials_folder"]), str(run["problem"])
+    found = verdict(net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"))
+    found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
+    return found
+
+
+def verdict(
+    net: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None
+) -> dict[str, Any]:
+    """What net returns per bar support after the trials on the same problem; None where it is undefined.
+
+    `dsr` deflates by the best Sharpe that so many independent trials would show by luck (`sharpe_of_luck`). Their
+    variance is at least the estimator's own: a handful of alike trials must not look certain. `sharpe_low` and
+    `sharpe_high` bound the middle 95 % of block bootstrap draws; `min_track_record` is the bars that a Sharpe like
+    this one needs to be above zero with probability 0.95, in a single trial. Sharpe ratios are annual.
+    """
+    effective, rho = ledger.independent(trials)
+    found: dict[str, Any] = {
+        "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho,
+        "trials": ledger.statuses(trials), "n_bars": len(net), "min_track_record": None,
+        "dsr": None, "psr": None, "sharpe_of_luck": None, "sharpe_low": None, "sharpe_high": None,
+    }  # fmt: skip
+    moments = Moments.of(net)
+    if len(net) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
+        return {**found, "sentence": "No evidence: the strategy did not trade, or never moved."}
+    seen, own = ledger.sharpes(trials), moments.spread / (moments.n - 1)
+    luck = expected_maximum(effective, max(float(np.var(seen, ddof=1)) if len(seen) > 1 else 0.0, own))
+    scale = math.sqrt(per_year)
+    low, high = sharpe_interval(net)
+    found.update(
+        psr=probability(moments), dsr=probability(moments, luck), sharpe_of_luck=luck * scale,
+        sharpe_low=finite(low * scale), sharpe_high=finite(high * scale),
+        min_track_record=finite(min_track_record(moments, level=LEVEL)),
+    )  # fmt: skip
+    return {**found, "sentence": sentence(found["dsr"], found["n_trials"], t_alpha)}
 
 
 def sentence(dsr: float, n_trials: int, t_alpha: float | None) -> str:
@@ -35,6 +83,21 @@ def sentence(dsr: float, n_trials: int, t_alpha: float | None) -> str:
         return f"No evidence of skill: {trials}."
     if t_alpha is not None and t_alpha < 1.645:
         return f"No evidence of skill beyond buy-and-hold: t of alpha {t_alpha:.2f}, though {trials}."
-    if dsr <= 0.95:
+    if dsr <= LEVEL:
         return f"Weak evidence of skill, not enough to trade on: {trials}."
     return f"Evidence of skill: {trials}."
+
+
+def finite(value: float) -> float | None:
+    """`value`, or None where it is not a finite number."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: is not JSON ({error}); run the experiment again") from None
+    return found if isinstance(found, dict) else {}
