@@ -18,6 +18,7 @@ from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
+from barwise.devices.monitor import Monitor, Watcher
 from barwise.features.matrix import FeatureMatrix, FeatureSet, build
 from barwise.panel import Labeler, build_panel
 from barwise.report.progress import Progress
@@ -55,6 +56,7 @@ class Parts:
     seed: int = 0
     threads: int | None = None
     audit: str = "quick"
+    monitor: Monitor | None = None
 
 
 def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
@@ -76,10 +78,11 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
     board = Board(out.path / "tensorboard")
-    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress)
+    watcher = Watcher(parts.monitor, out, device.used, board.scalar)
+    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
-    out.update(folds=lend.facts)
+    out.update(folds=lend.facts, monitor=watcher.facts())
     with out.stage("baselines"):
         linear = walk(panel, folds, parts.baseline, parts.signals, lend.silent()) if parts.baseline else None
     with out.stage("backtest"):
@@ -137,6 +140,7 @@ class Lend:
     seed: int
     board: Board | None
     progress: Progress
+    watcher: Watcher | None = None
     facts: list[dict[str, Any]] = field(default_factory=list)
 
     def silent(self) -> Lend:
@@ -147,6 +151,7 @@ class Lend:
         self.facts.append({"fold": fold.number})
         folder = self.folder / f"fold-{fold.number}" if self.folder else None
         log = self.board.fold_logger(fold.number) if self.board else log_nowhere
+        hears = self.watcher.begin_fold(fold.number) if self.watcher else {}
         return FitContext(
             device=self.device,
             seed=self.seed * 1000 + fold.number,
@@ -155,6 +160,7 @@ class Lend:
             progress=self.progress.note,
             facts=self.facts[-1],
             log=log,
+            **hears,
         )
 
     def keep(self, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:

@@ -33,6 +33,7 @@ def parts_of(cfg: DictConfig) -> Parts:
         seed=whole_number("seed", cfg.seed, least=0),
         threads=None if cfg.threads is None else whole_number("threads", cfg.threads, least=1),
         audit=cfg.audit,
+        monitor=_make(cfg.monitor) if cfg.monitor else None,
     )
 
 

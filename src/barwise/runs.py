@@ -89,6 +89,10 @@ class RunDirectory:
         if message not in self.manifest["warnings"]:
             self.manifest["warnings"].append(message)
 
+    def alert(self, message: str) -> None:
+        """Keep an alert in run.json at once: the run may not live to its end."""
+        self.update(alerts=[*self.manifest.get("alerts", ()), message])
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage of the run; seconds add up when a stage comes again."""

@@ -60,11 +60,11 @@ def resolve(settings: DeviceSettings, probe: Probe | None = None, needs_torch: b
         return _named(settings, missing_for_trees) if settings.name != "auto" else _trees()
     choice = _named(settings, lambda name: backend(name).missing()) if settings.name != "auto" else _fastest(probe)
     if choice.used != "cpu":
+        if settings.deterministic:
+            _deterministic()
         backend(choice.used).settings(settings.memory_fraction, settings.tf32)
         if settings.parity and probe is not None:
             choice = _agreed(choice, probe, settings)
-    if settings.deterministic:
-        _deterministic()
     return choice
 
 
@@ -121,11 +121,15 @@ def _agreed(choice: DeviceChoice, probe: Probe, settings: DeviceSettings) -> Dev
 
 
 def _deterministic() -> None:
-    """The same run gives the same numbers; an operation that has no such form goes on, since torch then only warns."""
+    """The same run gives the same numbers; an operation that has no such form goes on, since torch then only warns.
+
+    The CPU needs none of this: with the same number of threads it repeats itself.
+    """
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check for bugs, which costs a third of a step
     torch.backends.cudnn.benchmark = False
 
 

@@ -39,6 +39,10 @@ class Board:
 
         return log
 
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """One scalar under its own name."""
+        self._writer.add_scalar(name, float(value), int(step))
+
     def metrics(self, metrics: Mapping[str, Any]) -> None:
         """Final metrics, per fold and overall."""
         for name, value in metrics.items():

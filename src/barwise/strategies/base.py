@@ -12,6 +12,10 @@ import numpy as np
 from barwise.samples import Samples
 
 
+def nothing(*_: Any) -> None:
+    """The default of what a run hears from a fit: nobody listens."""
+
+
 def log_nowhere(name: str, value: float, step: int) -> None:
     """The default of `FitContext.log`: scalars go nowhere."""
 
@@ -23,6 +27,8 @@ class FitContext:
     `device`: cpu, cuda or mps, resolved once by the run. `seed`: of this fold. `threads`: for libraries that take a
     number. `folder`: this fold's, for checkpoints. `log(name, value, step)`: a scalar per epoch or boosting round.
     `report(value, step)`: the validation metric so far; raises to prune the trial. `progress(text)`: one short line.
+    `alert(kind, message)`: what the user must know. `step(seconds, waited)` and `sample(step)`: for the run's monitor.
+    `profile`: training steps to record with PyTorch's profiler, 0 for none.
     """
 
     device: str = "cpu"
@@ -32,6 +38,10 @@ class FitContext:
     log: Callable[[str, float, int], None] = log_nowhere
     report: Callable[[float, int], None] | None = None
     progress: Callable[[str], None] | None = None
+    alert: Callable[[str, str], None] = nothing
+    step: Callable[[float, float], None] = nothing
+    sample: Callable[[int], Any] = nothing
+    profile: int = 0
     facts: dict[str, Any] = field(default_factory=dict)  # what the fit wants run.json to say, e.g. best_iteration
 
 

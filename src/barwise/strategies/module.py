@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from barwise.devices.steps import Profile, StepTimer
 from barwise.strategies.base import FitContext
 
 
@@ -88,7 +89,7 @@ def train(net: nn.Module, batches: Any, valid: Any, context: FitContext, setting
             devices=1,
             max_epochs=settings["epochs"],
             gradient_clip_val=settings["gradient_clip"],
-            callbacks=[watch],
+            callbacks=[watch, *watchers(context)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -102,6 +103,14 @@ def train(net: nn.Module, batches: Any, valid: Any, context: FitContext, setting
         net.load_state_dict(watch.weights)
     context.facts.update(epochs=trainer.current_epoch, best_epoch=watch.best_epoch + 1)
     return net.eval()
+
+
+def watchers(context: FitContext) -> list[pl.Callback]:
+    """What tells the run's monitor of steps and memory, and the profiler where it is asked for."""
+    found: list[pl.Callback] = [StepTimer(context)]
+    if context.profile and context.folder is not None:
+        found.append(Profile(context.folder.parents[1] / "profile", context))
+    return found
 
 
 @contextmanager

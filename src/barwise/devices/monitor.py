@@ -1,0 +1,190 @@
+"""Watches a run: memory, seconds a step, and what is worth an alert. Imports no torch unless a net is trained."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from barwise.errors import ConfigError
+from barwise.runs import RunDirectory
+
+KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")
+BASE, RECENT = 20, 20  # steps that say what is normal, after the first few, and steps compared with them
+SKIPPED = 5  # the first steps compile kernels and fill caches
+EARLIER = 3  # runs of the same configuration before a run can be called slow
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Monitor:
+    """What `conf/monitor/*.yaml` says: thresholds of alerts, and a function of the user's that hears each one.
+
+    `memory_share` of the device's or the machine's memory, `slow_step` times the fold's own normal step, `slow_run`
+    times the median seconds of earlier runs of the same configuration on this machine. `profile`: the number of
+    training steps that PyTorch's profiler records, 0 for none.
+    """
+
+    memory_share: float = 0.9
+    slow_step: float = 3.0
+    slow_run: float = 1.5
+    profile: int = 0
+    callback: Listener | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("memory_share", 0, 1), ("slow_step", 1, 1000), ("slow_run", 1, 1000)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and least < value <= most):
+                raise ConfigError(f"monitor.{name}={value}: must be above {least} and at most {most}")
+        if not (isinstance(self.profile, int) and self.profile >= 0):
+            raise ConfigError(f"monitor.profile={self.profile}: must be a number of steps, 0 or more")
+        if self.callback is not None and not callable(self.callback):
+            raise ConfigError(f"monitor.callback={self.callback}: must be a function of one alert")
+
+
+@dataclass
+class Watcher:
+    """One run being watched: hears steps and stages, keeps medians and peaks, and gives alerts.
+
+    `log(name, value, step)` takes scalars to TensorBoard.
+    """
+
+    monitor: Monitor | None
+    out: RunDirectory
+    device: str = "cpu"
+    log: Callable[[str, float, int], None] | None = None
+    seconds: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    peaks: dict[str, float] = field(default_factory=dict)
+    fold: int | None = None
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _in_fold: list[float] = field(default_factory=list)
+    _given: set[tuple[str, int | None]] = field(default_factory=set)
+
+    def begin_fold(self, number: int) -> dict[str, Any]:
+        """A fold begins: what is a normal step is learned anew. Returns what a fit's context tells this watcher by;
+        the first fold alone is profiled."""
+        profile = self.monitor.profile if self.monitor and self.fold is None else 0
+        self.fold = number
+        self._in_fold.clear()
+        self._recent.clear()
+        return {"alert": self.alert, "step": self.step, "sample": self.sample, "profile": profile}
+
+    def step(self, seconds: float, waited: float) -> None:
+        """One training step took `seconds`, after `waited` seconds for its data."""
+        self.seconds.append(seconds)
+        self.waits.append(waited)
+        self._in_fold.append(seconds)
+        if self.monitor is None or len(self._in_fold) <= SKIPPED + BASE:
+            return
+        self._recent.append(seconds)
+        if len(self._recent) < RECENT:
+            return
+        normal = statistics.median(self._in_fold[SKIPPED : SKIPPED + BASE])
+        now = statistics.median(self._recent)
+        if now > self.monitor.slow_step * normal:
+            self.alert(
+                "slow step",
+                f"a step takes {now * 1e3:.1f} ms, {now / normal:.1f} times the {normal * 1e3:.1f} at first",
+            )
+
+    def sample(self, step: int) -> dict[str, float]:
+        """Memory and utilisation now, in MB and shares; logged, and an alert where memory runs out."""
+        from barwise.devices.backend import backend
+
+        one = backend(self.device)
+        found = {**process_memory(), **(one.memory() if self.device != "cpu" else {})}
+        share = found["process_mb"] / found["machine_mb"]
+        if "driver_mb" in found and found.get("total_mb"):
+            share = max(share, found["driver_mb"] / found["total_mb"])
+        used = one.utilisation() if self.device != "cpu" else None
+        if used is not None:
+            found["utilisation"] = used
+        for name, value in found.items():
+            self.peaks[name] = max(self.peaks.get(name, 0.0), value)
+            if self.log and name not in ("machine_mb", "total_mb"):
+                self.log(f"device/{name}", value, step)
+        if self.monitor is not None and share > self.monitor.memory_share:
+            self.alert("memory", f"{share:.0%} of the memory of {self.device} or of this machine is in use")
+        return found
+
+    def alert(self, kind: str, message: str) -> None:
+        """Tell the terminal, run.json, alerts.jsonl and the user's function; one alert of a kind a fold, fallbacks
+        and NaN each time."""
+        repeated = (kind, self.fold) in self._given
+        self._given.add((kind, self.fold))
+        if repeated and kind not in ("fallback", "nan"):
+            return
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        given = {"kind": kind, "fold": self.fold, "message": message, "at": at}
+        where = "" if self.fold is None else f"fold {self.fold}: "
+        self.out.alert(f"{kind}: {where}{message}")
+        with (self.out.path / "alerts.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(given) + "\n")
+        if self.monitor is not None and self.monitor.callback is not None:
+            try:
+                self.monitor.callback(given)
+            except Exception as error:  # the user's function must not end a run that goes well
+                self.out.warn(f"monitor.callback raised {type(error).__name__}: {error}")
+
+    def facts(self) -> dict[str, Any]:
+        """For run.json: steps, their median seconds, the share of time spent waiting for data, peaks of memory."""
+        found: dict[str, Any] = {"peaks": {k: round(v, 3) for k, v in self.peaks.items()}}
+        if self.seconds:
+            total = sum(self.seconds) + sum(self.waits)
+            found.update(
+                steps=len(self.seconds),
+                step_seconds=statistics.median(self.seconds),
+                data_wait_share=round(sum(self.waits) / total, 4) if total else 0.0,
+            )
+        return found
+
+    def compare_with_earlier(self, history: Path, key: str, seconds: float) -> None:
+        """Add this run's `seconds` to `history`, and alert where they are far above the median of earlier ones."""
+        earlier = [e["seconds"] for e in read_history(history) if e.get("key") == key]
+        history.parent.mkdir(parents=True, exist_ok=True)
+        with history.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "seconds": round(seconds, 4), "at": time.time()}) + "\n")
+        if self.monitor is None or len(earlier) < EARLIER:
+            return
+        usual = statistics.median(earlier)
+        if seconds > self.monitor.slow_run * usual:
+            self.alert(
+                "slow run",
+                f"training took {seconds:.1f} s, {seconds / usual:.1f} times the median of {len(earlier)} earlier runs "
+                "of this configuration on this machine",
+            )
+
+
+def process_memory() -> dict[str, float]:
+    """Resident memory of this process and memory of the machine, in MB."""
+    import psutil
+
+    return {
+        "process_mb": psutil.Process().memory_info().rss / 2**20,
+        "machine_mb": psutil.virtual_memory().total / 2**20,
+    }
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Entries of a file of JSON lines; broken lines are left out."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("seconds"), int | float):
+            found.append(entry)
+    return found
