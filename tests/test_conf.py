@@ -14,7 +14,9 @@ from barwise.report.progress import Progress
 from barwise.runs import RunDirectory
 from tests.conftest import ROOT
 
-GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "experiment")
+GROUPS = (
+    "data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "monitor", "experiment",
+)  # fmt: skip
 NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
 OPTIONS = [
     f"{group}/{path.stem}"
