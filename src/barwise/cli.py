@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.errors import ConfigError
 from barwise.messages import one_line
+from barwise.sweeps import sweep
 
 log = logging.getLogger("barwise")
 
@@ -30,12 +31,15 @@ def conf_dir() -> str:
 
 
 def main() -> None:
-    """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 1 for our fault."""
+    """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 4 for a
+    sweep of which some trials failed, 1 for our fault."""
     try:
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]
+        sweep.finish()
     except KeyboardInterrupt:
+        sweep.interrupted()
         sys.exit(130)
     except Exception as error:
         code, line = one_line(error, started=bool(started))
@@ -66,6 +70,7 @@ def job(cfg: DictConfig) -> float | None:
 def task(cfg: DictConfig) -> float | None:
     """One job of Hydra's: returns the objective, so that sweepers can compare trials."""
     from barwise.backtest.metrics import OBJECTIVES
+    from barwise.devices.monitor import beside_earlier_runs
     from barwise.experiment import run
     from barwise.recipe import parts_of
     from barwise.report.progress import Progress
@@ -78,8 +83,10 @@ def task(cfg: DictConfig) -> float | None:
         if cfg.objective not in OBJECTIVES:
             raise ConfigError(f"objective={cfg.objective}: must be one of {', '.join(OBJECTIVES)}")
         out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
-        metrics = run(parts_of(cfg), out, Progress(cfg.quiet))
+        parts = parts_of(cfg)
+        metrics = run(parts, out, Progress(cfg.quiet))
         judged = judge(cfg, out, metrics)
+        beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
     except BaseException as error:
         fail(cfg, out, error)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import time
@@ -161,6 +162,15 @@ class Watcher:
                 f"training took {seconds:.1f} s, {seconds / usual:.1f} times the median of {len(earlier)} earlier runs "
                 "of this configuration on this machine",
             )
+
+
+def beside_earlier_runs(monitor: Monitor | None, out: RunDirectory, outputs: Path) -> None:
+    """Compare the training seconds of a finished run with those of earlier runs of the same configuration here."""
+    manifest = out.manifest
+    facts = (manifest["trial"], manifest["problem"], manifest["device"]["used"], manifest["threads"])
+    machine = (manifest["machine"]["platform"], manifest["machine"]["cores"], manifest["data"]["bars"])
+    key = hashlib.sha256(repr((*facts, *machine)).encode()).hexdigest()[:16]
+    Watcher(monitor, out).compare_with_earlier(outputs / "seconds.jsonl", key, manifest["seconds"]["fit"])
 
 
 def process_memory() -> dict[str, float]:

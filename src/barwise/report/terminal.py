@@ -36,6 +36,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     console.print(overall_table(metrics))
     for warning in out.manifest["warnings"]:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    for alert in out.manifest["alerts"]:
+        console.print(f"[red]alert[/red] {alert}", soft_wrap=True)
     note = out.manifest.get("data", {}).get("note")
     if note:
         console.print(f"[dim]data: {note}[/dim]", soft_wrap=True)
