@@ -21,11 +21,12 @@ from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
 from barwise.devices.monitor import Monitor, Watcher
 from barwise.features.matrix import FeatureMatrix, FeatureSet, build
 from barwise.panel import Labeler, build_panel
+from barwise.ranges import Ranges, learned
 from barwise.report.progress import Progress
 from barwise.report.record import record
 from barwise.report.tensorboard import Board
 from barwise.results import Table, evaluate
-from barwise.runs import RunDirectory
+from barwise.runs import RunDirectory, write_json
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
@@ -101,7 +102,7 @@ def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, 
         fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
         score = scores_of(model, panel, fold.test, scaler)
         signal = fitted(score, panel.time[fold.test])
-        lend.keep(fold, model, scaler, fitted)
+        lend.keep(panel, fold, model, scaler, fitted)
         parts.append(Table.of(panel, fold, score, signal))
     return Table.join(parts)
 
@@ -163,8 +164,8 @@ class Lend:
             **hears,
         )
 
-    def keep(self, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:
-        """Save what predicting again needs: weights, scaler and thresholds."""
+    def keep(self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:
+        """Save what predicting again needs: weights, scaler, thresholds, and what the training rows looked like."""
         if self.folder is None:
             return
         folder = self.folder / f"fold-{fold.number}"
@@ -172,6 +173,8 @@ class Lend:
         model.save(folder)
         if scaler is not None:
             scaler.save(folder / "scaler.safetensors")
+        write_json(folder / "signals.json", learned(rule))
+        Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
         self.facts[-1].update(
             signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
         )

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.errors import ConfigError
 from barwise.experiment import Parts
+from barwise.features import FeatureSet
+from barwise.safety.targets import Targets
+from barwise.signals import SignalRule
+from barwise.strategies.base import Strategy
 
 AUDITS = ("quick", "thorough", "none")
 
 
-def parts_of(cfg: DictConfig) -> Parts:
-    """Instantiate each config group once, as the parameter of the same name."""
-    features = {name: _make(node) for name, node in cfg.features.items() if node is not None}
-    if not features:
-        raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
+def parts_of(cfg: DictConfig, targets: Targets | None = None) -> Parts:
+    """Instantiate each config group once, as the parameter of the same name.
+
+    `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own.
+    """
+
+    def make(group: str, node: Any) -> Any:
+        return _make(group, node, targets)
+
+    features = feature_sets(cfg, targets)
     if cfg.audit not in AUDITS:
         raise ConfigError(f"audit={cfg.audit}: must be one of {', '.join(AUDITS)}")
     return Parts(
-        data=_make(cfg.data),
+        data=make("data", cfg.data),
         features=features,
-        labels=_make(cfg.labels),
-        validation=_make(cfg.validation),
-        strategy=_make(cfg.strategy),
-        signals=_make(cfg.signals),
-        backtest=_make(cfg.backtest),
-        baseline=_make(cfg.baseline) if cfg.baseline else None,
+        labels=make("labels", cfg.labels),
+        validation=make("validation", cfg.validation),
+        strategy=make("strategy", cfg.strategy),
+        signals=make("signals", cfg.signals),
+        backtest=make("backtest", cfg.backtest),
+        baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
         threads=None if cfg.threads is None else whole_number("threads", cfg.threads, least=1),
         audit=cfg.audit,
-        monitor=_make(cfg.monitor) if cfg.monitor else None,
+        monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
     )
 
 
@@ -44,7 +53,29 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return value
 
 
-def _make(node: Any) -> Any:
+def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
+    """The feature sets by name."""
+    sets = {name: _make("features", node, targets) for name, node in cfg.features.items() if node is not None}
+    if not sets:
+        raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
+    return sets
+
+
+def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
+    """The signal rule, before it has learned its thresholds."""
+    return _make("signals", cfg.signals, targets)
+
+
+def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
+    """The class of the strategy, to load what one has saved; nothing is instantiated."""
+    if targets is not None:
+        targets.check("strategy", OmegaConf.to_container(cfg.strategy))
+    return get_class(cfg.strategy._target_)
+
+
+def _make(group: str, node: Any, targets: Targets | None) -> Any:
     if not isinstance(node, DictConfig) or "_target_" not in node:
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
+    if targets is not None:
+        targets.check(group, OmegaConf.to_container(node))
     return instantiate(node, _convert_="all")

@@ -1,0 +1,66 @@
+"""Parquet files of a run directory: what the footer promises is checked before a page is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from barwise.errors import DataError
+from barwise.safety.files import MB
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELLS = 200_000_000  # 1.6 GB as float64: 20 million predictions of ten columns
+UNPACKED = 2048 * MB
+TEXT = 4096  # characters that a symbol or feature name may have
+
+
+def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
+    """The table in `path`; DataError where its footer promises more than memory should hold, or it is no Parquet.
+
+    Text is read as a dictionary first, so that a short file cannot repeat one long word a million times.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        footer = pq.read_metadata(path)
+        _check(path, footer, cells)
+        words = [c.name for c in map(footer.schema.column, range(footer.num_columns)) if c.physical_type in BYTES]
+        table = pq.read_table(path, read_dictionary=words, use_threads=False)
+        return _plain(path, table, words)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, DataError):
+            raise
+        line = (str(error).splitlines() or ["no reason given"])[0][:160]
+        raise DataError(f"{path}: cannot be read as Parquet ({line})") from None
+
+
+BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+
+
+def _check(path: Path, footer: Any, cells: int) -> None:
+    rows, columns = footer.num_rows, footer.num_columns
+    if rows < 0 or rows * max(columns, 1) > cells:
+        raise DataError(f"{path}: promises {rows} rows of {columns} columns; at most {cells} cells are read")
+    unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+    if unpacked > UNPACKED:
+        raise DataError(f"{path}: would unpack to {unpacked / MB:.0f} MB; at most {UNPACKED / MB:.0f} MB are read")
+
+
+def _plain(path: Path, table: Any, words: list[str]) -> pd.DataFrame:
+    """The table with dictionaries of short words as plain text."""
+    import pyarrow.compute as pc
+
+    for name in words:
+        for chunk in table[name].chunks if name in table.column_names else ():
+            texts = getattr(chunk, "dictionary", chunk)
+            longest = pc.max(pc.binary_length(texts)).as_py() if len(texts) else 0
+            if (longest or 0) > TEXT:
+                raise DataError(f"{path}: a {name} has {longest} characters; at most {TEXT} are read")
+    frame = table.to_pandas()
+    for name in words:
+        if name in frame:
+            frame[name] = frame[name].astype(object)
+    return frame
