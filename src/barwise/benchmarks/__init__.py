@@ -1,0 +1,1 @@
+"""Measurements of barwise by itself: python -m barwise benchmark NAME."""

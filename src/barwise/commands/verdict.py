@@ -1,0 +1,73 @@
+"""python -m barwise verdict RUN|SWEEP …: what the evidence supports as of now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from barwise.commands.arguments import Arguments
+from barwise.errors import DataError
+
+ROWS = (  # name in verdict.json, what the reader sees, format
+    ("n_trials", "trials on this problem", "{:,}"),
+    ("n_effective", "worth so many independent ones", "{:.1f}"),
+    ("n_trials_other_labels", "trials with other labels on the same symbols", "{:,}"),
+    ("n_bars", "bars out of sample", "{:,}"),
+    ("psr", "probabilistic Sharpe (one trial)", "{:.3f}"),
+    ("dsr", "deflated Sharpe", "{:.3f}"),
+    ("sharpe_of_luck", "Sharpe a year that luck would show", "{:.2f}"),
+    ("sharpe_low", "Sharpe a year, bootstrap 95 %, from", "{:.2f}"),
+    ("sharpe_high", "to", "{:.2f}"),
+    ("min_track_record", "bars such a Sharpe needs to be above 0 (one trial)", "{:,.0f}"),
+)
+
+
+def main(words: list[str]) -> None:
+    """Print the verdict on each run, computed anew, and renew its verdict.json; a sweep has its best run's, and PBO."""
+    parser = Arguments("verdict", "What the evidence supports, after all trials made so far.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's directory, or a sweep's")
+    for folder in parser.parse_args(words).runs:
+        if (folder / "run.json").is_file():
+            tell(folder)
+        else:
+            tell_sweep(folder)
+
+
+def tell(folder: Path) -> None:
+    """One run: the sentence, then the numbers."""
+    from barwise.runs import write_json
+    from barwise.validation.verdict import verdict_of
+
+    found = verdict_of(folder)
+    if not found:
+        raise DataError(f"{folder}: has no verdict.json; the run did not end well")
+    write_json(folder / "verdict.json", found)
+    print(f"{folder}: {found['sentence']}")
+    for name, label, form in ROWS:
+        if name in found:
+            print(f"  {label:<52}{shown(found[name], form)}")
+
+
+def tell_sweep(folder: Path) -> None:
+    """A sweep: how likely choosing its best is overfitting, and the verdict on its best by net Sharpe ratio."""
+    from barwise.validation.overfitting import of_runs
+
+    done = finished(folder)
+    if not done:
+        raise DataError(f"{folder}: is neither a run's directory nor a sweep's with finished runs")
+    if len(done) > 1:
+        print(of_runs(list(done)).sentence())
+    traded = {run: sharpe for run, sharpe in done.items() if sharpe is not None}
+    tell(max(traded, key=lambda run: traded[run]) if traded else next(iter(done)))
+
+
+def finished(folder: Path) -> dict[Path, Any]:
+    """Net Sharpe of each finished run below a sweep's folder, by its directory, in order."""
+    found = sorted(path.parent for path in folder.glob("*/metrics.json") if (path.parent / "ledger.parquet").is_file())
+    return {run: json.loads((run / "metrics.json").read_text(encoding="utf-8")).get("sharpe") for run in found}
+
+
+def shown(value: Any, form: str) -> str:
+    """`value` in `form`; a dash where it is undefined."""
+    return "-" if value is None else form.format(value)
