@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -15,6 +16,9 @@ VERBS = {
     "report": "render report.html of a run again",
     "verdict": "what the evidence supports after all trials so far; overfitting of a sweep",
 }
+
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in cli.py
 
 
 def main(words: list[str] | None = None) -> None:
