@@ -12,7 +12,7 @@ from typing import Any, cast
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once, when it is imported
-# OpenMP's threads sleep while they wait: spinning ones, on cores that others use too, made XGBoost 3 to 20 times slower.
+# OpenMP's threads sleep while they wait: spinning on cores that others use made XGBoost 3 to 20 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import hydra
