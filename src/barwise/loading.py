@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.errors import DataError
 from barwise.report.words import MEASURES, shown
+from barwise.safety.files import inside, read_json, read_yaml
+from barwise.safety.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ REPR = ("sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "max_drawdo
 def load(path: str | Path) -> Run:
     """The run in directory `path`; nothing in it is executed. DataError where it is not a run's directory."""
     folder = Path(path)
-    if not (folder / "run.json").is_file():
+    if not inside(folder, "run.json").is_file():
         raise DataError(f"{folder}: is not a run's directory, there is no run.json; name one under outputs/")
     return Run(folder)
 
@@ -133,40 +134,23 @@ class Run:
         return f"this run kept no {path}"
 
     def _json(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
+        path = inside(self.folder, name)
         if not path.is_file():
             return {}
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: is not JSON ({error}); run the experiment again") from None
+        found = read_json(path)
         if not isinstance(found, dict):
             raise DataError(f"{path}: holds {type(found).__name__}, not an object; run the experiment again")
         return found
 
     def _table(self, name: str) -> pd.DataFrame:
-        path = self.folder / name
+        path = inside(self.folder, name)
         if not path.is_file():
             raise DataError(self.why(name))
-        import pandas as pd
-
-        try:
-            return pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: cannot be read ({str(error).splitlines()[0]}); run the experiment again"
-            ) from None
+        return read_table(path)
 
     def _yaml(self, name: str) -> Any:
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        import yaml
-
-        try:
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise DataError(f"{path}: is not YAML ({str(error).splitlines()[0]}); run the experiment again") from None
+        path = inside(self.folder, name)
+        return read_yaml(path) if path.is_file() else None
 
     def rows(self) -> list[tuple[str, str]]:
         """What the run prints itself as: label and value."""
