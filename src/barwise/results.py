@@ -14,6 +14,7 @@ from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, sharpe_ratio
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
+from barwise.validation.paths import full_paths, path_of
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,57 @@ class Result:
 
 
 def evaluate(table: Table, linear: Table | None, grid: Grid, backtest: Backtest, per_year: float, seed: int) -> Result:
-    """Trade the table's signals, measure them, and the baselines on the same bars with the same costs."""
-    ledger = backtest.run(grid, table.signals(), per_year)
-    others = baselines(grid, backtest, table.signals(), per_year, seed)
+    """Trade the table's signals, measure them, and the baselines on the same bars with the same costs.
+
+    Where splits overlap, ledger and metrics are those of the middle path, and `paths` tells the spread.
+    """
+    main, ledger, books = middle_path(table, grid, backtest, per_year)
+    others = baselines(grid, backtest, main.signals(), per_year, seed)
     market = others["buy_and_hold"][0]
-    metrics, reasons = compute(ledger, market, table.score, table.ret, table.time, per_year)
-    delayed = backtest.run(grid, table.signals(), per_year, delay=1)
+    metrics, reasons = compute(ledger, market, main.score, main.ret, main.time, per_year)
+    delayed = backtest.run(grid, main.signals(), per_year, delay=1)
     metrics["sharpe_delayed"] = sharpe_ratio(delayed.net, per_year)
     metrics["baselines"] = {name: mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
     if linear is not None:
-        traded = backtest.run(grid, linear.signals(), per_year)
-        metrics["baselines"]["linear"] = sharpe_ratio(traded.net, per_year)
-    metrics["folds"] = [of_fold(table.select(table.fold == k), ledger, per_year, k) for k in np.unique(table.fold)]
+        metrics["baselines"]["linear"] = sharpe_ratio(middle_path(linear, grid, backtest, per_year)[1].net, per_year)
+    parts = [(k, table.select(table.fold == k)) for k in np.unique(table.fold)]
+    own = [ledger] * len(parts)
+    if len(books) > 1:  # a fold is judged by its own signals, few of which the middle path trades
+        metrics["paths"] = of_paths(books, per_year)
+        own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
+    metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
     return Result(table, ledger, market, metrics, reasons)
+
+
+def middle_path(table: Table, grid: Grid, backtest: Backtest, per_year: float) -> tuple[Table, Ledger, list[Ledger]]:
+    """The rows and ledger of the path whose net Sharpe ratio is the (lower) middle one, and the ledgers of all paths.
+
+    One model a bar, as in any other run, and neither the luckiest nor the unluckiest split: any fixed path may be
+    either, and scores averaged over the splits would trade an ensemble that no path holds.
+    """
+    path = path_of(table.symbol, table.time, table.fold)
+    tables = [table.select(path == k) for k in full_paths(path)]
+    books = [backtest.run(grid, t.signals(), per_year) for t in tables]
+    order = sorted(range(len(books)), key=lambda k: sharpe_ratio(books[k].net, per_year) or 0.0)
+    shown = order[(len(order) - 1) // 2]
+    return tables[shown], books[shown], books
+
+
+def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
+    """Sharpe ratios and worst drawdown of each path, and mean, deviation, least and most of the net Sharpe ratios."""
+    net = [sharpe_ratio(book.net, per_year) for book in ledgers]
+    known = np.asarray([s for s in net if s is not None])
+    spread = {
+        "sharpe_mean": float(known.mean()), "sharpe_std": float(known.std(ddof=1)) if len(known) > 1 else None,
+        "sharpe_min": float(known.min()), "sharpe_max": float(known.max()),
+    } if len(known) else {}  # fmt: skip
+    return {
+        "n": len(ledgers),
+        "sharpe": net,
+        "sharpe_gross": [sharpe_ratio(book.gross, per_year) for book in ledgers],
+        "max_drawdown": [float((book.equity / np.maximum.accumulate(book.equity)).min() - 1.0) for book in ledgers],
+        **spread,
+    }
 
 
 def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
@@ -94,7 +133,7 @@ def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
 def of_fold(part: Table, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
     """Metrics of one fold's stretch of the ledger and of its scores."""
     first, last = part.time.min(), part.time.max()
-    inside = (ledger.time >= first) & (ledger.time <= last)
+    inside = np.isin(ledger.time, part.time)
     return {
         "fold": int(number),
         "first": str(first),

@@ -34,6 +34,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         return
     console.print(fold_table(metrics))
     console.print(overall_table(metrics))
+    if metrics.get("paths"):
+        console.print(paths_line(metrics["paths"]), soft_wrap=True)
     for warning in out.manifest["warnings"]:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
     for alert in out.manifest["alerts"]:
@@ -60,6 +62,12 @@ def fold_table(metrics: Mapping[str, Any]) -> Table:
             shown(fold["rank_ic"], "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
         )  # fmt: skip
     return table
+
+
+def paths_line(paths: Mapping[str, Any]) -> str:
+    """How far the histories of combinatorial splits lie apart."""
+    low, mean, high = (shown(paths.get(f"sharpe_{name}"), "{:.2f}") for name in ("min", "mean", "max"))
+    return f"{paths['n']} paths, Sharpe net from {low} to {high}, mean {mean}; the middle one is shown"
 
 
 def overall_table(metrics: Mapping[str, Any]) -> Table:
