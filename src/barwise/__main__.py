@@ -11,9 +11,11 @@ from barwise.messages import guarded
 
 # One module of barwise.commands each, imported when asked for, with `main(words)`.
 VERBS = {
+    "benchmark": "measure, each figure beside a baseline",
     "compare": "two or more runs side by side",
     "doctor": "what this machine can do: devices, parity, speed, what is missing",
     "leaderboard": "the runs below a folder, ranked",
+    "predict": "scores and signals of new bars, by the model of a run",
     "report": "render report.html of a run again",
     "verdict": "what the evidence supports after all trials so far; overfitting of a sweep",
 }
