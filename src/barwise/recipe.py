@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.data.bars import Market
 from barwise.errors import ConfigError
 from barwise.experiment import Parts
 from barwise.features import FeatureSet
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
+from barwise.validation.sealed import sealed
 
 AUDITS = ("quick", "thorough", "none")
 
@@ -30,20 +33,28 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None) -> Parts:
     if cfg.audit not in AUDITS:
         raise ConfigError(f"audit={cfg.audit}: must be one of {', '.join(AUDITS)}")
     return Parts(
-        data=make("data", cfg.data),
+        data=sealed(data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
         features=features,
         labels=make("labels", cfg.labels),
         validation=make("validation", cfg.validation),
         strategy=make("strategy", cfg.strategy),
-        signals=make("signals", cfg.signals),
+        signals=signal_rule(cfg, targets),
         backtest=make("backtest", cfg.backtest),
         baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
         threads=None if cfg.threads is None else whole_number("threads", cfg.threads, least=1),
         audit=cfg.audit,
+        shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
     )
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    """`value` as a bool, or the one line that says what it must be."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}={value}: must be true or false")
+    return value
 
 
 def whole_number(name: str, value: Any, least: int) -> int:
@@ -51,6 +62,11 @@ def whole_number(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name}={value}: must be a whole number of {least} or more")
     return value
+
+
+def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
+    """What gives the bars when it is called."""
+    return _make("data", cfg.data, targets)
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:

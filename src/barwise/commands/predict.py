@@ -1,0 +1,46 @@
+"""python -m barwise predict RUN data.path=new.csv: scores and signals of new bars."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from barwise.commands.arguments import Arguments, compose
+
+
+def main(words: list[str]) -> None:
+    """Write time, symbol, score and signal; what is odd about the bars goes to standard error."""
+    parser = Arguments("predict", "Scores and signals of new bars, by the model of a finished run.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's directory")
+    parser.add_argument("data", nargs="*", metavar="data.KEY=VALUE", help="the bars, as for training; from files")
+    parser.add_argument("--model", default="auto", help="auto (refit or else last), last, refit, ensemble, fold-2")
+    parser.add_argument("--ensemble", action="store_const", const="ensemble", dest="model", help="all folds, averaged")
+    parser.add_argument("--out", type=Path, help="a .csv, .parquet or .jsonl file; CSV to standard output without it")
+    parser.add_argument("--all", action="store_true", help="also bars that the model was trained on")
+    parser.add_argument("--any-scale", action="store_true", help="score bars whose prices seem to be in another unit")
+    parser.add_argument("--drift", type=Path, help="write every feature's drift to this JSON file")
+    parser.add_argument("--allow", action="append", default=[], metavar="TARGET", help="a part of your own, by name")
+    given = parser.parse_intermixed_args(words)
+
+    from barwise.recipe import data_source
+    from barwise.runs import write_json
+    from barwise.serving.model import serve
+    from barwise.serving.predict import check_format, predict, write
+
+    check_format(given.out)
+    served = serve(given.run, given.model, given.allow)
+    found = predict(served, data_source(data_config(given.data))(), given.all, given.any_scale)
+    for warning in found.warnings:
+        print(f"barwise: {warning}", file=sys.stderr)
+    if given.drift:
+        write_json(given.drift, {name: {"outside": a, "drift": b} for name, (a, b) in found.drift.items()})
+    text = write(found, given.out)
+    print(text, end="") if text is not None else print(given.out)
+
+
+def data_config(words: list[str]) -> DictConfig:
+    """The configuration with these overrides; bars come from files unless `data=` says otherwise."""
+    named = any(word.startswith("data=") for word in words)
+    return compose(words if named else ["data=files", *words])

@@ -1,0 +1,65 @@
+"""The folder of one model: every file that a strategy's `load` may hand to a library is checked first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from barwise.errors import DataError
+from barwise.safety.boosters import check_lightgbm, check_xgboost
+from barwise.safety.files import inside, read_json
+from barwise.safety.skops import check_skops
+from barwise.safety.tensors import Shapes, shapes_of
+
+SETTINGS_LIMIT = 64 * 1024
+LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
+REPEATS = ("layer", "level", "block", "depth", "head", "stack")  # settings that count parts of a net
+
+
+def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()) -> None:
+    """DataError unless each known file in `folder` is what its name says, with indices and sizes that hold.
+
+    `own`: targets that the user allowed by name; they may read other files at the user's own risk.
+    """
+    shapes: Shapes = {}
+    for name in sorted(p.name for p in folder.iterdir()):
+        path = inside(folder, name) if not (folder / name).is_dir() else folder / name
+        if path.suffix == ".ubj":
+            check_xgboost(path, n_features)
+        elif path.name == "model.txt":
+            check_lightgbm(path, n_features)
+        elif path.suffix == ".skops":
+            check_skops(path, n_features, own)
+        elif path.suffix == ".safetensors":
+            shapes |= shapes_of(path) if path.name != "scaler.safetensors" else {}
+    scaler = inside(folder, "scaler.safetensors")
+    if scaler.is_file() and shapes_of(scaler) != {"mean": (n_features,), "std": (n_features,)}:
+        raise DataError(f"{scaler}: does not hold the mean and deviation of {n_features} features; it is not loaded")
+    settings = inside(folder, "strategy.json")
+    if settings.is_file():
+        _check_settings(settings, read_json(settings, SETTINGS_LIMIT), shapes)
+
+
+def _check_settings(path: Path, settings: Any, shapes: Shapes) -> None:
+    """No number so large that building the model it describes would take memory or time without bound."""
+    if not isinstance(settings, dict):
+        raise DataError(f"{path}: holds {type(settings).__name__}, not settings; it is not loaded")
+    for name, value in settings.items():
+        numbers = value if isinstance(value, list) else [value]
+        limit = max(len(shapes), 64) if any(word in name for word in REPEATS) else LARGEST
+        if len(numbers) > LARGEST or any(isinstance(n, int | float) and abs(n) > limit for n in numbers):
+            raise DataError(f"{path}: {name}={value!r:.40} is more than {limit}; it is not loaded")
+
+
+def check_shapes(folder: Path, strategy: Any) -> None:
+    """Load a net once without memory, so that settings which do not fit its weights are found before it is built."""
+    if not inside(folder, "model.safetensors").is_file():
+        return
+    import torch
+
+    try:
+        with torch.device("meta"):
+            strategy.load(folder)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise DataError(f"{folder}: settings and weights of the net do not fit ({line}); it is not loaded") from None

@@ -1,0 +1,151 @@
+"""The model of a finished run, loaded to serve: strategy, scaler, thresholds and ranges, each checked first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from barwise.cli import conf_dir
+from barwise.errors import BarwiseError, ConfigError, DataError
+from barwise.experiment import scores_of
+from barwise.features import FeatureSet
+from barwise.loading import Run, load
+from barwise.ranges import Ranges, restored
+from barwise.recipe import feature_sets, signal_rule, strategy_class
+from barwise.safety.files import folder_inside, inside, read_json
+from barwise.safety.model import check_model, check_shapes
+from barwise.safety.targets import Targets
+from barwise.samples import Panel, Scaler
+from barwise.signals import SignalRule
+from barwise.strategies.base import Strategy
+
+CHOICES = "auto, last, refit, ensemble or fold-<number>"
+REFIT = "refit"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fitted model: what a fold's folder, or the refit's, holds."""
+
+    name: str
+    strategy: Strategy
+    scaler: Scaler | None
+    rule: SignalRule
+    ranges: Ranges
+
+    def scores(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
+        """Scores of `rows` as a run gives them; NaN where the features are not defined."""
+        return scores_of(self.strategy, panel, rows, self.scaler)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The feature sets of a run and one or more of its models, all on the same features."""
+
+    run: Run
+    sets: Mapping[str, FeatureSet]
+    members: tuple[Member, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.members[0].ranges.features
+
+    @property
+    def lookback(self) -> int:
+        """Bars of features that one score needs."""
+        return max(m.strategy.lookback for m in self.members)
+
+    @property
+    def last(self) -> np.datetime64:
+        """The latest time that any of the models has seen in training."""
+        return max(m.ranges.last for m in self.members)
+
+    def scores(self, panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score and signal of each row: the mean over the models, each with its own scaler and thresholds."""
+        scores, signals = [], []
+        for member in self.members:
+            score = member.scores(panel, rows)
+            scores.append(score)
+            signals.append(member.rule(score, panel.time[rows]))
+        return np.mean(scores, axis=0), np.mean(signals, axis=0)
+
+
+def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) -> Served:
+    """The model of the run in `folder`.
+
+    `model`: `last` fold, `refit` (made by `python -m barwise refit`), `ensemble` of all folds, `fold-2`; `auto` takes
+    the refit where there is one, else the last fold. `allow`: your own targets by name; a run's directory may
+    otherwise name only what barwise ships. DataError or ConfigError where anything is not as a run writes it.
+    """
+    run, cfg, targets = recorded(folder, allow)
+    names = _chosen(run, model)
+    sets, rule = feature_sets(cfg, targets), signal_rule(cfg, targets)
+    kind = strategy_class(cfg, targets)
+    members = tuple(_member(run.folder, name, kind, rule, targets.own) for name in names)
+    if len({m.ranges.features for m in members}) > 1:
+        raise DataError(f"{run.folder}: its folds have different features; train the run again")
+    return Served(run, sets, members)
+
+
+def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictConfig, Targets]:
+    """A run, its configuration as plain values, and what that may name; DataError where the run keeps none."""
+    run = load(folder)
+    if not run.config:
+        raise DataError(f"{run.folder}: {run.why('.hydra/config.yaml')}")
+    missing = [group for group in ("data", "features", "strategy", "signals") if group not in run.config]
+    if missing:
+        raise DataError(f"{run.folder}/.hydra/config.yaml: has no {missing[0]}; it is no barwise configuration")
+    return run, OmegaConf.create(run.config), Targets(Path(conf_dir()), allow)
+
+
+def _chosen(run: Run, model: str) -> list[str]:
+    """The names of the models' folders below model/."""
+    there = folder_inside(run.folder, "model")
+    folds = sorted((p.name for p in there.iterdir() if re.fullmatch(r"fold-\d{1,6}", p.name)), key=_number)
+    refit = (there / REFIT).exists()
+    if model == "auto":
+        model = REFIT if refit else "last"
+    if model == REFIT and not refit:
+        raise ConfigError(f"--model {REFIT}: there is none yet; `python -m barwise refit {run.folder}` makes it")
+    if model != REFIT and not folds:
+        raise DataError(f"{run.folder}/model: holds no fold; {run.why('model')}")
+    known = {REFIT: [REFIT], "last": folds[-1:], "ensemble": folds} | {name: [name] for name in folds}
+    if model not in known:
+        raise ConfigError(f"--model {model}: must be {CHOICES}; there are {', '.join(folds)}")
+    return known[model]
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[2])
+
+
+def _member(folder: Path, name: str, kind: type[Strategy], rule: SignalRule, own: frozenset[str]) -> Member:
+    """One model; what a library says of a file that passed the checks still ends in one line."""
+    place = folder_inside(folder, "model", name)
+    ranges = _ranges(place)
+    check_model(place, len(ranges.features), own)
+    check_shapes(place, kind)
+    scaler = inside(place, "scaler.safetensors")
+    learned = read_json(inside(place, "signals.json"))
+    try:
+        strategy = kind.load(place)
+    except BarwiseError:
+        raise
+    except Exception as error:  # a library's own words on a file; whatever they are, the file is to blame
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise DataError(f"{place}: the model cannot be loaded ({line}); train the run again") from error
+    fitted = restored(rule, learned, place / "signals.json")
+    return Member(name, strategy, Scaler.load(scaler) if scaler.is_file() else None, fitted, ranges)
+
+
+def _ranges(place: Path) -> Ranges:
+    path = inside(place, "ranges.json")
+    if not path.is_file():
+        raise DataError(f"{path}: is not there; the run was made by an earlier version, train it again")
+    read_json(path)  # its size and depth
+    return Ranges.load(path)

@@ -1,0 +1,132 @@
+"""Scores and signals of new bars, by the model of a finished run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from barwise.data.bars import Bars, Market
+from barwise.data.checks import check_market
+from barwise.errors import ConfigError, DataError
+from barwise.features.matrix import FeatureMatrix, build
+from barwise.panel import build_panel
+from barwise.ranges import warnings_of
+from barwise.runs import plain, write_parquet, write_text
+from barwise.samples import Labels, Panel
+from barwise.serving.model import Served
+
+FORMATS = (".csv", ".jsonl", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row per scored bar, ordered by symbol and time; `drift`: per feature share outside the range and score."""
+
+    time: np.ndarray
+    symbol: np.ndarray
+    score: np.ndarray
+    signal: np.ndarray
+    drift: dict[str, tuple[float, float]]
+    warnings: tuple[str, ...]
+
+    def columns(self) -> dict[str, np.ndarray]:
+        return {"time": self.time, "symbol": self.symbol, "score": self.score, "signal": self.signal}
+
+
+def predict(
+    served: Served, market: Market, seen_too: bool = False, any_scale: bool = False, threads: int = 1
+) -> Predictions:
+    """Score the bars of `market` that are later than all the model was trained on (`seen_too`: the others as well).
+
+    Bars before those are the history that features need: recursive ones (RSI, MACD, ATR) equal a run's only if
+    the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
+    or (unless `any_scale`) a unit that the model was not trained on.
+    """
+    matrix = build(check_market(market).bars, served.sets, threads)
+    panel = only(build_panel(matrix, no_labels), matrix, served.features)
+    new = np.flatnonzero((panel.time > served.last) | seen_too)
+    if not len(new):
+        raise DataError(
+            f"no bar is later than {day(served.last)}, the last that the model was trained on; --all scores older ones"
+        )
+    ranges = served.members[-1].ranges
+    defined = panel.X[new[panel.warm[new]]]
+    ranges.refuse(defined, {b.symbol: b.time for b in matrix.bars}, any_scale)
+    score, signal = served.scores(panel, new)
+    drift = ranges.drift(defined)
+    warnings = [f"{symbol} is left out: {reason}" for symbol, reason in matrix.left_out]
+    unknown = sorted({panel.symbols[i] for i in np.unique(panel.symbol[new])} - set(ranges.symbols))
+    if unknown:
+        warnings.append(f"{', '.join(unknown[:5])}: not among the symbols that the model was trained on")
+    if len(defined):
+        warnings += warnings_of(drift, len(defined))
+    names = np.asarray(panel.symbols, dtype=object)[panel.symbol[new]]
+    return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings))
+
+
+def only(panel: Panel, matrix: FeatureMatrix, features: tuple[str, ...]) -> Panel:
+    """The panel with the trained `features` in their order; DataError where one is missing."""
+    if panel.features == features:
+        return panel
+    missing = [name for name in features if name not in panel.features]
+    if missing:
+        raise DataError(
+            f"data: the features {', '.join(missing[:5])} cannot be made of these bars; "
+            "give them the columns that the run had, such as bid and ask"
+        )
+    places = [panel.features.index(name) for name in features]
+    picked = replace(matrix, X=panel.X[:, places], names=features, warmup=_warmup(matrix, places))
+    return build_panel(picked, no_labels)
+
+
+def _warmup(matrix: FeatureMatrix, places: list[int]) -> np.ndarray:
+    """Rows of each symbol before all columns at `places` have been defined once."""
+    blocks = [matrix.X[a:b, places] for a, b in zip(matrix.offsets[:-1], matrix.offsets[1:], strict=True)]
+    return np.array([np.isfinite(block).argmax(axis=0).max() for block in blocks])
+
+
+def no_labels(bars: Bars) -> Labels:
+    """New bars have no future to learn from."""
+    nan = np.full(len(bars), np.nan)
+    return Labels(nan, nan, np.full(len(bars), np.datetime64("NaT", "ns")), np.ones(len(bars)))
+
+
+def write(found: Predictions, path: Path | None) -> str | None:
+    """Write a table to `path` by its ending, whole or not at all; without a path return it as CSV."""
+    import pandas as pd
+
+    kind = check_format(path)
+    if kind in (".parquet", ".pq"):
+        write_parquet(path, found.columns())  # type: ignore[arg-type]
+        return None
+    if kind == ".jsonl":
+        rows = zip(found.time, found.symbol, found.score, found.signal, strict=True)
+        text = "".join(json_line(*row) + "\n" for row in rows)
+    else:
+        text = pd.DataFrame(found.columns()).to_csv(index=False)
+    if path is None:
+        return text
+    write_text(path, text)
+    return None
+
+
+def check_format(path: Path | None) -> str:
+    """The ending of `path`, .csv without one; ConfigError for any other."""
+    kind = ".csv" if path is None else path.suffix.lower()
+    if kind not in FORMATS:
+        raise ConfigError(f"--out {path}: must end in one of {', '.join(FORMATS)}")
+    return kind
+
+
+def json_line(time: np.datetime64, symbol: str, score: float, signal: float, **more: object) -> str:
+    """One row as JSON; a score that is not defined is null."""
+    row = {"time": day(time), "symbol": symbol, "score": float(score), "signal": float(signal), **more}
+    return json.dumps(plain(row))
+
+
+def day(time: np.datetime64) -> str:
+    """A time without the part that is midnight."""
+    return str(time.astype("datetime64[s]")).replace("T00:00:00", "")
