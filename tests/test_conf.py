@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 
 GROUPS = (
     "data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "monitor", "experiment",
+    "strategy/net",
 )  # fmt: skip
 NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
 OPTIONS = [
@@ -24,8 +25,10 @@ OPTIONS = [
     for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
     if f"{group}/{path.stem}" not in NEEDS_NETWORK
 ]
+NET = ["strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"]
 SMALL = {
-    "strategy/lstm": ["strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"],
+    "strategy/lstm": NET,
+    "strategy/net": ["strategy=lstm", *NET],
     "data/files": ["~data.n_symbols", "~data.n_bars"],
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
@@ -47,10 +50,10 @@ def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
-    group, name = option.split("/")
-    more = SMALL.get(option, []) + ([f"data.path={bars_file}"] if option == "data/files" else [])
+    group, _, name = option.rpartition("/")
+    more = SMALL.get(option, SMALL.get(group, [])) + ([f"data.path={bars_file}"] if option == "data/files" else [])
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", ["experiment=smoke", "threads=1", f"{group}={name}", *more])
+        config = compose("config", ["experiment=smoke", "threads=1", *more, f"{group}={name}"])
     out = RunDirectory(tmp_path)
     out.start()
     metrics = run(parts_of(config), out, Progress(quiet=True))
@@ -59,4 +62,4 @@ def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
 
 
 def test_no_group_is_forgotten():
-    assert {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()} - {"hydra"} == set(GROUPS)
+    assert {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()} - {"hydra"} == {g.split("/")[0] for g in GROUPS}

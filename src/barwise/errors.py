@@ -19,10 +19,20 @@ class DeviceError(BarwiseError, RuntimeError):
     """A device that is not there while `device.strict` asks for it."""
 
 
+class TrainingError(BarwiseError, ArithmeticError):
+    """A net's loss became NaN or infinite; the message has the facts of the batch."""
+
+
 class LeakError(BarwiseError):
     """The audit found the future in the past; the run is refused."""
 
     exit_code = 3
+
+
+class SweepError(BarwiseError):
+    """Some trials of a sweep did not end well; the others are done."""
+
+    exit_code = 4
 
 
 def require(ok: bool, message: str) -> None:

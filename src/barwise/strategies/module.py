@@ -1,108 +1,237 @@
-"""The one LightningModule, and the one training loop for nets."""
+"""The one LightningModule, and the one training loop for nets.
+
+    train(task, training, context, plan, checkpoint=None) -> net
+
+is the seam for whoever wants to go on elsewhere. `plan` says on which device and in how many rows at once; `checkpoint`
+is a file that is written after every epoch and, where it is there already, continued from: after a failure, call it
+again with another plan and the same file. Without a file it begins again. `task.net` is never changed. Random numbers
+are seeded from (seed, epoch), so that an epoch repeated is the same epoch. Raises `Diverged` where the loss is no
+longer a number, and whatever the device raises.
+"""
 
 from __future__ import annotations
 
 import copy
 import logging
+import math
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from barwise.devices.backend import backend
+from barwise.devices.fallback import Plan
 from barwise.devices.steps import Profile, StepTimer
 from barwise.strategies.base import FitContext
+from barwise.strategies.batches import Batches
+from barwise.strategies.losses import Loss
+from barwise.strategies.nets import SequenceNet
+from barwise.strategies.training import Training
+
+CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
+
+
+class Diverged(ArithmeticError):
+    """The loss became NaN or infinite; `facts` of the batch."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        super().__init__("the loss is no longer a number: " + ", ".join(f"{k} {v}" for k, v in facts.items()))
+        self.facts = facts
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned: a fresh net, its loss, and `batches(device)`: those of training and of validation."""
+
+    net: SequenceNet
+    loss: Loss
+    batches: Callable[[str], tuple[Batches, Batches | None]]
 
 
 class ScoreModule(pl.LightningModule):
-    """A net that learns scores: weighted mean squared error on y, AdamW."""
+    """A net that learns scores with AdamW; a batch is gone through in pieces of `piece` items."""
 
-    def __init__(self, net: nn.Module, learning_rate: float, weight_decay: float) -> None:
+    def __init__(self, net: SequenceNet, loss: Loss, train: Batches, valid: Batches | None, training: Training) -> None:
         super().__init__()
-        self.net = net
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.sums = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
+        self.automatic_optimization = False  # the pieces of a batch are ours, and a step costs less
+        self.net, self.loss, self.training_ = net, loss, training
+        self.stages = {"train": train, "valid": valid}
+        self.piece = train.per_batch
+        self.pending: list[tuple[int, Tensor, Tensor]] = []
+        self.sums: dict[str, list[Any]] = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+    def training_step(self, index: Tensor, number: int) -> None:
+        optimizer: Any = self.trainer.optimizers[0]
+        optimizer.zero_grad()
+        loss, weight = self._through(index, "train", backward=True)
+        if self.training_.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.training_.gradient_clip)
+        optimizer.step()
+        self._keep("train", loss, weight)
+        self.pending.append((number, loss, index))
+        if self.device.type == "cpu" or len(self.pending) >= CHECK_EVERY:
+            self.look()
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
-        return self._loss(batch, "train")
+    def validation_step(self, index: Tensor, number: int) -> None:
+        self._keep("valid", *self._through(index, "valid", backward=False))
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
-        return self._loss(batch, "valid")
+    def _through(self, index: Tensor, stage: str, backward: bool) -> tuple[Tensor, Tensor]:
+        """The mean loss of a batch, taken piece by piece, and the sum of its weights."""
+        batches: Any = self.stages[stage]
+        whole = batches.weigh(index).sum()
+        loss: Any = 0.0
+        for piece in index.split(self.piece) if backward else (index,):
+            x, target, weight = batches.gather(piece)
+            part = self.loss.mean(batches.outputs(self.net, x).float(), target, weight)
+            if len(piece) < len(index):
+                part = part * (weight.sum() / whole)
+            if backward:
+                self.manual_backward(part)
+            loss = loss + part.detach()
+        return loss, whole
 
-    def _loss(self, batch: tuple[Tensor, Tensor, Tensor], stage: str) -> Tensor:
-        x, y, weight = batch
-        loss = (weight * (self(x) - y) ** 2).sum() / weight.sum()
+    def _keep(self, stage: str, loss: Tensor, weight: Tensor) -> None:
         total = self.sums[stage]
-        total[0] = total[0] + loss.detach() * len(y)  # stays on the device until the epoch ends
-        total[1] += len(y)
-        return loss
+        total[0] = total[0] + loss * weight  # stays on the device until the epoch ends
+        total[1] = total[1] + weight
+
+    def look(self) -> None:
+        """Diverged if any loss since the last look is not a number."""
+        pending, self.pending = self.pending, []
+        if not pending or bool(torch.stack([loss for _, loss, _ in pending]).isfinite().all()):
+            return
+        number, loss, index = next(x for x in pending if not math.isfinite(float(x[1])))
+        batches: Any = self.stages["train"]
+        facts = {"loss": float(loss), "epoch": self.current_epoch + 1, "step": number, **batches.facts(index)}
+        raise Diverged({**facts, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]})
 
     def mean_loss(self, stage: str) -> float | None:
         """The stage's mean loss since this was last asked."""
-        total, rows = self.sums[stage]
+        total, weight = self.sums[stage]
         self.sums[stage] = [0.0, 0.0]
-        return float(total) / rows if rows else None
+        return float(total) / float(weight) if float(weight) else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        settings = self.training_
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.AdamW(
+            self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+        )
 
 
 class Watch(pl.Callback):
-    """Per epoch: logs both losses, keeps the best weights by the validation loss, stops after `patience` worse ones."""
+    """Per epoch: seeds it, logs both losses, keeps the best weights by the validation loss, stops after `patience`
+    epochs without a better one, and writes the checkpoint that training can go on from."""
 
-    def __init__(self, context: FitContext, epochs: int, patience: int) -> None:
-        self.context, self.epochs, self.patience = context, epochs, patience
-        self.best, self.best_epoch = float("inf"), -1
-        self.weights: dict[str, Any] | None = None
+    def __init__(self, context: FitContext, training: Training, checkpoint: Path | None) -> None:
+        self.context, self.training, self.checkpoint = context, training, checkpoint
+        self.best, self.best_epoch, self.done = float("inf"), -1, False
+        self.slower = 1.0  # what plateau multiplies the learning rate by
+        self.history: list[list[Any]] = []
+        self.weights: dict[str, Tensor] | None = None
+
+    KEPT = ("best", "best_epoch", "done", "slower", "history", "weights")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.KEPT}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in self.KEPT:
+            setattr(self, name, state_dict[name])
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        epoch = trainer.current_epoch
+        torch.manual_seed((self.context.seed * 1_000_003 + epoch + 1) % (2**63))
+        pl_module.stages["train"].epoch = epoch
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = self.training.learning_rate * self.training.factor(epoch) * self.slower
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        pl_module.look()
         epoch = trainer.current_epoch
-        losses = {stage: pl_module.mean_loss(stage) for stage in ("train", "valid")}
-        for stage, loss in losses.items():
-            if loss is not None:
-                self.context.log(f"{stage}_loss", loss, epoch)
+        losses = [pl_module.mean_loss(stage) for stage in ("train", "valid")]
+        self.history.append([epoch, *losses])
+        self.tell(self.history[-1:])
         if self.context.progress:
-            self.context.progress(f"epoch {epoch + 1} of at most {self.epochs}")
-        watched = losses["valid"] if losses["valid"] is not None else losses["train"]
+            self.context.progress(f"epoch {epoch + 1} of at most {self.training.epochs}")
+        watched = losses[0] if losses[1] is None else losses[1]
         if self.context.report and watched is not None:
             self.context.report(watched, epoch)
         if watched is not None and watched < self.best:
             self.best, self.best_epoch = watched, epoch
-            self.weights = copy.deepcopy(pl_module.net.state_dict())
-        trainer.should_stop = epoch - self.best_epoch >= self.patience
+            self.weights = {name: x.detach().cpu().clone() for name, x in pl_module.net.state_dict().items()}
+        elif self.training.scheduler == "plateau":
+            self.slower *= 0.5
+        stop = epoch - self.best_epoch >= self.training.patience
+        self.done = stop or epoch + 1 >= self.training.epochs
+        trainer.should_stop = stop
+        if self.checkpoint is not None:
+            beside = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}.tmp")
+            trainer.save_checkpoint(beside)
+            os.replace(beside, self.checkpoint)
+
+    def tell(self, epochs: list[list[Any]]) -> None:
+        """Log the losses of `epochs`."""
+        for epoch, *losses in epochs:
+            for stage, loss in zip(("train", "valid"), losses, strict=True):
+                if loss is not None:
+                    self.context.log(f"{stage}_loss", loss, epoch)
 
 
-def train(net: nn.Module, batches: Any, valid: Any, context: FitContext, settings: dict[str, Any]) -> nn.Module:
-    """Train `net` on the context's device and leave it on the CPU with the weights of its best epoch."""
+def train(
+    task: Task, training: Training, context: FitContext, plan: Plan, checkpoint: Path | None = None
+) -> SequenceNet:
+    """A copy of the task's net trained by `plan`, on the CPU, with the weights of its best epoch."""
     torch.set_num_threads(context.threads)
-    watch = Watch(context, settings["epochs"], settings["patience"])
-    with quiet():
-        trainer = pl.Trainer(
-            accelerator={"cuda": "gpu"}.get(context.device, context.device),
-            devices=1,
-            max_epochs=settings["epochs"],
-            gradient_clip_val=settings["gradient_clip"],
-            callbacks=[watch, *watchers(context)],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        module = ScoreModule(net, settings["learning_rate"], settings["weight_decay"])
-        trainer.fit(module, batches, valid)
-    net = net.cpu()
+    one = backend(plan.device)
+    watch = Watch(context, training, checkpoint)
+    net = copy.deepcopy(task.net)
+    known = checkpoint if checkpoint is not None and checkpoint.exists() else None
+    if known:
+        saved = torch.load(known, weights_only=True, map_location="cpu")
+        watch.load_state_dict(next(v for k, v in saved["callbacks"].items() if k.startswith("Watch")))
+        watch.tell(watch.history)
+    if not watch.done:
+        train_batches, valid_batches = task.batches(one.device)
+        one.place(net)
+        module = ScoreModule(net, task.loss, train_batches, valid_batches, training)
+        module.piece = max(1, plan.micro_batch // train_batches.rows_each)
+        with quiet(), compiled(net, training.compile, context):
+            trainer = trainer_of(training, one.accelerator, [watch, *watchers(context)])
+            try:
+                trainer.fit(module, train_batches, valid_batches, ckpt_path=known,
+                            weights_only=True)  # fmt: skip
+            except SystemExit:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from None
+        net = net.cpu()
     if watch.weights is not None:
         net.load_state_dict(watch.weights)
-    context.facts.update(epochs=trainer.current_epoch, best_epoch=watch.best_epoch + 1)
+    context.facts.update(epochs=len(watch.history), best_epoch=watch.best_epoch + 1)
     return net.eval()
+
+
+def trainer_of(training: Training, accelerator: str, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Lightning's Trainer without what the run has of its own: files, progress bar and logs."""
+    precision: Any = str(training.precision)
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=precision,
+        max_epochs=training.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 def watchers(context: FitContext) -> list[pl.Callback]:
@@ -111,6 +240,24 @@ def watchers(context: FitContext) -> list[pl.Callback]:
     if context.profile and context.folder is not None:
         found.append(Profile(context.folder.parents[1] / "profile", context))
     return found
+
+
+@contextmanager
+def compiled(net: SequenceNet, wanted: bool, context: FitContext) -> Iterator[None]:
+    """The net's body through torch.compile while this lasts; where that fails, an alert and the net as it is."""
+    if not wanted:
+        yield
+        return
+    import torch._dynamo
+
+    before = torch._dynamo.config.suppress_errors
+    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    net.hidden = torch.compile(net.hidden)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del net.hidden
+        torch._dynamo.config.suppress_errors = before
 
 
 @contextmanager

@@ -1,7 +1,12 @@
-"""The LSTM behind the strategy interface."""
+"""Nets that read sequences of bars, behind the strategy interface."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,19 +14,27 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from barwise.errors import require
+from barwise.devices.fallback import Plan, with_fallback
+from barwise.errors import ConfigError, TrainingError, require
 from barwise.samples import Samples
-from barwise.strategies import scores
+from barwise.strategies import scores, walking
 from barwise.strategies.base import FitContext
-from barwise.strategies.batches import Windows, window_rows
-from barwise.strategies.module import train as train_net
-from barwise.strategies.nets import LSTMNet
+from barwise.strategies.batches import Batches, Chunks, Windows, first_rows, window_rows
+from barwise.strategies.losses import Loss, loss_of
+from barwise.strategies.module import Diverged, Task, train
+from barwise.strategies.nets import LSTMNet, SequenceNet
+from barwise.strategies.training import Training, one_of, whole
+
+MODES = ("window", "stream")
+HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
 
 
-class LSTMStrategy:
-    """Scores the last bar of a window of `lookback` bars by SEED.md's LSTM, trained by Lightning.
+class SequenceStrategy:
+    """Scores a bar by a causal net over the bars before it, trained by Lightning.
 
-    Learns y as it is where it is -1, 0, +1, else y over three training deviations, clipped.
+    `sequence`: `window` shows the net `lookback` bars and learns from the last; `stream` walks `chunk` bars after a
+    warm-up of `lookback`, learns from each, and predicts carrying its state. `net`: a subclass of SequenceNet, or a
+    partial of one. `n_seeds` nets are averaged. `training`: the fields of `Training`.
     """
 
     scale = True
@@ -34,98 +47,164 @@ class LSTMStrategy:
         hidden_size: int = 64,
         num_layers: int = 2,
         dropout: float = 0.2,
-        learning_rate: float = 0.001,
-        batch_size: int = 256,
-        epochs: int = 8,
-        patience: int = 2,
-        weight_decay: float = 0.01,
-        gradient_clip: float = 1.0,
+        net: Callable[..., SequenceNet] | None = None,
+        sequence: str = "window",
+        chunk: int = 64,
+        n_seeds: int = 1,
+        **training: Any,
     ) -> None:
         for name, value, default in (
             ("lookback", lookback, 30), ("hidden_size", hidden_size, 64), ("num_layers", num_layers, 2),
-            ("batch_size", batch_size, 256), ("epochs", epochs, 8), ("patience", patience, 2),
+            ("chunk", chunk, 64), ("n_seeds", n_seeds, 1),
         ):  # fmt: skip
-            good = isinstance(value, int) and value >= 1
-            require(
-                good, f"strategy.{name}={value}: must be a whole number of 1 or more; the shipped default is {default}"
-            )
+            whole(name, value, default)
         require(0 <= dropout < 1, f"strategy.dropout={dropout}: must lie in [0, 1); the shipped default is 0.2")
-        require(learning_rate > 0, f"strategy.learning_rate={learning_rate}: must be above 0; the default is 0.001")
-        require(weight_decay >= 0, f"strategy.weight_decay={weight_decay}: must be 0 or more; the default is 0.01")
-        require(
-            gradient_clip >= 0, f"strategy.gradient_clip={gradient_clip}: must be 0 (off) or more; the default is 1"
-        )
+        one_of("sequence", sequence, MODES)
+        unknown = sorted(set(training) - set(Training.__dataclass_fields__))
+        require(not unknown, f"strategy.{unknown[0] if unknown else ''}: there is no such setting of a net's training")
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.dropout = dropout
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
+        self.sequence = sequence
+        self.chunk = chunk
+        self.n_seeds = n_seeds
+        self.training = Training(**training)
+        self.loss_ = loss_of(self.training.loss)
+        self.net = net.func if isinstance(net, partial) else net or LSTMNet
+        self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
-        torch.manual_seed(context.seed)
         first = train.time.min() if len(train) else None
         train = train.select(window_rows(train, self.lookback, first))
         require(len(train) > 0, f"strategy.lookback={self.lookback}: no training row has so many bars before it")
         self.n_features_ = len(train.features)
-        target = _target(train.y)
-        batches = Windows(train, self.lookback, self.batch_size, context.device, seed=context.seed)
-        batches.y = target(batches.y)
-        watched = None
-        if len(valid):
-            watched = Windows(valid, self.lookback, 4 * self.batch_size, context.device)
-            watched.y = target(watched.y)
-        settings = {
-            name: getattr(self, name)
-            for name in ("epochs", "patience", "learning_rate", "weight_decay", "gradient_clip")
-        }
-        self.net_ = train_net(self._net(), batches, watched, context, settings)
+        self.loss_ = loss_of(self.training.loss).fit(train)
+
+        def batches(device: str, seed: int) -> tuple[Batches, Batches | None]:
+            learned = self._batches(train, first_rows(train, first), device, seed)
+            if not len(valid):
+                return learned, None
+            watched = self._batches(valid, first_rows(valid), device, None)
+            watched.per_batch = 4 * learned.per_batch  # no gradients to keep
+            return learned, watched
+
+        self.nets_ = []
+        for i in range(self.n_seeds):
+            seed = context.seed + 1_000_003 * i
+            torch.manual_seed(seed)
+            task = Task(self._net(self.loss_), self.loss_, partial(batches, seed=seed))
+            self.nets_.append(self._trained(task, replace(context, seed=seed), i))
         return self
+
+    def _trained(self, task: Task, context: FitContext, member: int) -> SequenceNet:
+        """Train one net, again at a tenth of the learning rate if its loss is no longer a number and that is wanted."""
+        files = [context.folder / f"{name}-{member}.ckpt" if context.folder else None for name in ("last", "retry")]
+        settings, retried = self.training, files[1] is not None and files[1].exists()
+        slower = replace(settings, learning_rate=settings.learning_rate / 10)
+        if not retried:
+            try:
+                return self._attempt(task, settings, context, files[0])
+            except Diverged as error:
+                context.alert("nan", str(error))
+                if not settings.retry_nan:
+                    raise TrainingError(
+                        f"{error}; lower strategy.learning_rate or set strategy.retry_nan=true"
+                    ) from None
+                text = f"training begins again at a tenth of the learning rate, {slower.learning_rate:g}"
+                context.alert("nan", text)
+                context.facts["retried"] = f"{error}; {text}"
+        try:
+            return self._attempt(task, slower, context, files[1])
+        except Diverged as error:
+            raise TrainingError(
+                f"{error}; it was so at a tenth of strategy.learning_rate={settings.learning_rate:g} too:"
+                " look at the features"
+            ) from None
+
+    def _attempt(self, task: Task, settings: Training, context: FitContext, file: Path | None) -> SequenceNet:
+        plan = Plan(context.device, settings.batch_size, -(-settings.batch_size // settings.accumulate))
+        return with_fallback(lambda plan: train(task, settings, context, plan, file), plan, context)
+
+    def _batches(self, samples: Samples, begins: np.ndarray, device: str, seed: int | None) -> Batches:
+        target = self.loss_.target(samples)
+        size = self.training.batch_size
+        if self.sequence == "window":
+            return Windows(samples, target, self.lookback, size, device, seed)
+        return Chunks(samples, target, begins, (self.lookback, self.chunk), size, device, seed)
+
+    def _net(self, loss: Loss) -> SequenceNet:
+        settings = {
+            "n_features": self.n_features_, "hidden_size": self.hidden_size, "num_layers": self.num_layers,
+            "dropout": self.dropout, "outputs": loss.outputs, "squash": loss.squash, **self.net_settings,
+        }  # fmt: skip
+        if "lookback" in inspect.signature(self.net).parameters:
+            settings["lookback"] = self.lookback
+        return self.net(**settings)
 
     def probe(self, n_features: int) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
         """A fresh net and one random batch of the shape it trains on, by which devices are timed and compared."""
         generator = torch.Generator().manual_seed(0)
         self.n_features_ = n_features
-        x = torch.randn(self.batch_size, self.lookback, n_features, generator=generator)
-        return self._net(), x, torch.randn(self.batch_size, generator=generator).sign()
-
-    def _net(self) -> LSTMNet:
-        return LSTMNet(self.n_features_, self.hidden_size, self.num_layers, self.dropout)
+        stream = self.sequence == "stream"
+        items = max(1, self.training.batch_size // self.chunk) if stream else self.training.batch_size
+        x = torch.randn(items, self.lookback - 1 + (self.chunk if stream else 1), n_features, generator=generator)
+        return self._net(loss_of("mse")), x, torch.randn(items, generator=generator).sign()
 
     def predict(self, samples: Samples) -> np.ndarray:
-        score = np.full(len(samples), np.nan)
+        return self.members(samples).mean(axis=0)
+
+    def members(self, samples: Samples) -> np.ndarray:
+        """(net, sample): the scores of each net of the ensemble."""
+        found = np.full((len(self.nets_), len(samples)), np.nan)
         known = window_rows(samples, self.lookback)
         if len(known):
-            windows = Windows(samples.select(known), self.lookback, 1024, "cpu")
-            self.net_.eval()
-            with torch.inference_mode():
-                score[known] = torch.cat([self.net_(x) for x, _, _ in windows]).double().numpy()
-        return score
+            chosen = samples.select(known)
+            stream = self.sequence == "stream"
+            found[:, known] = (
+                walking.score_stretches(self.nets_, self.loss_, chosen)
+                if stream
+                else walking.score_windows(self.nets_, self.loss_, chosen, self.lookback)
+            )
+        return found
+
+    def advance(self, x: np.ndarray, memory: walking.Memory | None = None) -> tuple[np.ndarray, walking.Memory]:
+        """Scores of one symbol's next bars, (bar, feature) and scaled, and what to hand over with those after them."""
+        return walking.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
 
     def save(self, folder: Path) -> None:
-        names = ("lookback", "hidden_size", "num_layers", "dropout")
-        settings = {name: getattr(self, name) for name in names} | {"n_features": self.n_features_}
+        settings = {name: getattr(self, name) for name in HELD} | {"n_features": self.n_features_}
+        settings |= {"training": asdict(self.training), "net_settings": self.net_settings}
+        settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
         scores.save_settings(folder, "lstm", settings)
-        save_file(self.net_.state_dict(), folder / "model.safetensors")
+        for i, net in enumerate(self.nets_):
+            save_file(net.state_dict(), _weights(folder, i))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         settings = scores.load_settings(folder, "lstm")
-        n_features = int(settings.pop("n_features"))
-        model = cls(**settings)
-        model.n_features_ = n_features
-        model.net_ = model._net().eval()
-        model.net_.load_state_dict(load_file(folder / "model.safetensors"))
+        net = partial(shipped_net(settings["net"]), **settings["net_settings"])
+        model = cls(**{name: settings[name] for name in HELD}, net=net, **settings["training"])
+        model.n_features_ = int(settings["n_features"])
+        model.nets_ = []
+        for i in range(model.n_seeds):
+            one = model._net(model.loss_).eval()
+            one.load_state_dict(load_file(_weights(folder, i)))
+            model.nets_.append(one)
         return model
 
 
-def _target(y: np.ndarray) -> Any:
-    """What turns labels into what tanh can reach: signs as they are, else y over three deviations, clipped."""
-    if scores.is_classes(y):
-        return lambda t: t
-    width = 3.0 * float(np.std(y)) or 1.0
-    return lambda t: torch.clamp(t / width, -1.0, 1.0)
+LSTMStrategy = SequenceStrategy  # SEED.md's name
+
+
+def shipped_net(target: str) -> type[SequenceNet]:
+    """The net of that name; ConfigError unless it is one of barwise's own, since a run's directory is not trusted."""
+    module, _, name = str(target).rpartition(".")
+    found = getattr(import_module(module), name, None) if module.startswith("barwise.strategies.") else None
+    if not (isinstance(found, type) and issubclass(found, SequenceNet)):
+        raise ConfigError(f"{target}: is none of barwise's nets; a run's directory may name no other")
+    return found
+
+
+def _weights(folder: Path, member: int) -> Path:
+    return folder / (f"model-{member}.safetensors" if member else "model.safetensors")
