@@ -118,12 +118,11 @@ def test_features_that_leave_their_range_are_named_with_a_drift_score(trained, m
 
 def test_the_command_writes_each_format(trained, files, tmp_path, capsys):
     run = str(trained(shares(170, EARLY)))
-    frames = []
     for name in ("a.csv", "a.jsonl", "a.parquet"):
         program.main(["predict", run, "--out", str(tmp_path / name), f"data.path={files['all']}"])
         assert capsys.readouterr().out.strip() == str(tmp_path / name)
-    frames = [pd.read_csv(tmp_path / "a.csv", parse_dates=["time"]), pd.read_json(tmp_path / "a.jsonl", lines=True, precise_float=True),
-              pd.read_parquet(tmp_path / "a.parquet")]  # fmt: skip
+    lines = pd.read_json(tmp_path / "a.jsonl", lines=True, precise_float=True)
+    frames = [pd.read_csv(tmp_path / "a.csv", parse_dates=["time"]), lines, pd.read_parquet(tmp_path / "a.parquet")]
     for frame in frames:
         assert list(frame) == ["time", "symbol", "score", "signal"]
         np.testing.assert_allclose(frame["score"].astype(float), frames[2]["score"], rtol=1e-12)
