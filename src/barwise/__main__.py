@@ -17,6 +17,7 @@ VERBS = {
     "leaderboard": "the runs below a folder, ranked",
     "predict": "scores and signals of new bars, by the model of a run",
     "report": "render report.html of a run again",
+    "unseal": "score the sealed stretch of a run, once",
     "verdict": "what the evidence supports after all trials so far; overfitting of a sweep",
 }
 

@@ -39,6 +39,7 @@ from barwise.validation.audit import (
 )
 from barwise.validation.audit_fit import folds_are_purged, learning_ignores_later_rows, trades_wait
 from barwise.validation.folds import Fold, Validation
+from barwise.validation.shuffled import shuffled
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Parts:
     seed: int = 0
     threads: int | None = None
     audit: str = "quick"
+    shuffle_labels: bool = False
     monitor: Monitor | None = None
 
 
@@ -67,7 +69,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
         note_data(out, market, per_year)
     threads = parts.threads or default_threads(parts.strategy)
-    out.update(threads=threads, seed=parts.seed)
+    out.update(threads=threads, seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
         matrix = build(market.bars, parts.features, threads)
     with out.stage("labels"):
@@ -80,7 +82,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         device = choose_device(parts, len(panel.features), out)
     board = Board(out.path / "tensorboard")
     watcher = Watcher(parts.monitor, out, device.used, board.scalar)
-    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher)
+    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
     out.update(folds=lend.facts, monitor=watcher.facts())
@@ -98,7 +100,8 @@ def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, 
     """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
     parts = []
     for fold in lend.progress.over(folds, "folds"):
-        model, scaler = fit_fold(panel, fold, copy.deepcopy(strategy), lend)
+        learned_from = shuffled(panel, fold, lend.seed) if lend.shuffle_labels else panel
+        model, scaler = fit_fold(learned_from, fold, copy.deepcopy(strategy), lend)
         fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
         score = scores_of(model, panel, fold.test, scaler)
         signal = fitted(score, panel.time[fold.test])
@@ -142,6 +145,7 @@ class Lend:
     board: Board | None
     progress: Progress
     watcher: Watcher | None = None
+    shuffle_labels: bool = False
     facts: list[dict[str, Any]] = field(default_factory=list)
 
     def silent(self) -> Lend:
@@ -212,8 +216,14 @@ def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fol
 
 
 def default_threads(strategy: Strategy) -> int:
-    """One for nets (two on busy cores were seen ten times slower for small batches), all cores for trees."""
-    return 1 if getattr(strategy, "needs_torch", False) else os.cpu_count() or 1
+    """One for nets (two on busy cores were seen ten times slower for small batches), all cores for trees.
+
+    OMP_NUM_THREADS, which a sweep sets to a trial's share of the cores, is heeded.
+    """
+    if getattr(strategy, "needs_torch", False):
+        return 1
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(share)) if share.isdigit() else os.cpu_count() or 1
 
 
 def choose_device(parts: Parts, n_features: int, out: RunDirectory) -> DeviceChoice:

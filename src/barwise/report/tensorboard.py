@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-def summary_writer(folder: Path) -> Any:
-    """A tensorboardX writer; it imports torch if it can, which costs a tree run 1.4 s, so it is told there is none."""
+def writer_class() -> Any:
+    """tensorboardX's writer; it imports torch if it can, which costs a tree run 1.4 s, so it is told there is none."""
     hidden = "torch" not in sys.modules
     if hidden:
         sys.modules["torch"] = None  # type: ignore[assignment]  # an import of torch raises ImportError
@@ -18,7 +18,7 @@ def summary_writer(folder: Path) -> Any:
     finally:
         if hidden:
             del sys.modules["torch"]
-    return SummaryWriter(str(folder), flush_secs=30)
+    return SummaryWriter
 
 
 class Board:
@@ -27,7 +27,7 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
-        self._writer = summary_writer(folder)
+        self._writer = writer_class()(str(folder), flush_secs=30)
 
     def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
         """A `log(name, value, step)` for one fold."""

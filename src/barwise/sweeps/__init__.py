@@ -1,0 +1,1 @@
+"""Sweeps: trials in processes of their own, resumed, claimed, pruned and ranked."""

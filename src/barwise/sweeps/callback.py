@@ -1,0 +1,29 @@
+"""What Hydra tells barwise of a sweep, whichever launcher runs it (hydra.callbacks in conf/config.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from barwise.sweeps import sweep
+
+KEEPS_ITS_OWN = "hydra_plugins.barwise.isolated.IsolatedLauncher"  # this launcher writes the leaderboard itself
+
+
+class SweepCallback(Callback):
+    """Remembers the sweep for its end, and keeps leaderboard.csv up to date after each trial."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        sweep.current[:] = [sweep.Sweep.of(config)]
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if config.hydra.mode != RunMode.MULTIRUN or config.hydra.launcher.get("_target_") == KEEPS_ITS_OWN:
+            return
+        from barwise.sweeps.leaderboard import Leaderboard
+
+        Leaderboard(Path(str(config.hydra.sweep.dir)), sweep.objectives_of(config.objective)).update()

@@ -1,0 +1,231 @@
+"""The trials of a sweep, or any folder of runs, ranked by what they were compared on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from barwise.runs import write_text
+from barwise.sweeps.claims import state_of
+from barwise.sweeps.ending import metrics_of
+from barwise.validation import trials as ledger
+from barwise.validation.deflated import Moments, expected_maximum, probability
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NAME = "leaderboard.csv"
+LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is better when it is larger
+NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
+DEPTH = 4  # folders below the given one that are looked into
+
+
+@dataclass
+class Row:
+    """One trial; `values` in the order of the objectives, `overrides` with what all trials share left out."""
+
+    name: str
+    status: str
+    reason: str | None
+    overrides: tuple[str, ...]
+    values: tuple[float | None, ...] = ()
+    sharpe: float | None = None
+    moments: Moments | None = None
+    seed: int | None = None
+    device: str | None = None
+    seconds: float | None = None
+    home: Path | None = None
+    problem: str | None = None
+    dsr: float | None = None
+    seeds: int = 1
+    mean: float | None = None
+    spread: float | None = None
+
+
+@dataclass
+class Leaderboard:
+    """`update` reads what has changed below `folder` since it was last called, ranks it and writes leaderboard.csv."""
+
+    folder: Path
+    objectives: Sequence[str] = ("sharpe",)
+    rows: list[Row] = field(default_factory=list)
+    read: dict[Path, tuple[float, Row]] = field(default_factory=dict)
+
+    def update(self, write: bool = True) -> None:
+        """Read, rank and, unless there is nothing, write; whole or not at all."""
+        for path in manifests(self.folder):
+            stamp = path.stat().st_mtime
+            if path not in self.read or self.read[path][0] != stamp:
+                self.read[path] = (stamp, row_of(path.parent, self.folder, self.objectives))
+        found = [row for _, row in self.read.values()]
+        judge(found)
+        across_seeds(found)
+        self.rows = sorted(found, key=self._rank)
+        if write and self.rows:
+            write_text(self.folder / NAME, self.csv())
+
+    def _rank(self, row: Row) -> tuple[bool, float, str]:
+        value = row.values[0] if row.values else None
+        if value is None or row.status != "done":
+            return True, 0.0, row.name.zfill(12)
+        return False, value if self.objectives[0] in LEAST_IS_BEST else -value, row.name.zfill(12)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One a row: rank, trial, status, objectives, deflated Sharpe, spread over seeds, device, seconds, reason."""
+        shared = shared_words(self.rows)
+        for rank, row in enumerate(self.rows, 1):
+            values = dict(zip(self.objectives, row.values or [None] * len(self.objectives), strict=True))
+            yield {
+                "rank": rank, "trial": row.name, "status": row.status, **values, **{"sharpe": row.sharpe, **values},
+                "dsr": row.dsr, "seeds": row.seeds, "mean_over_seeds": row.mean, "std_over_seeds": row.spread,
+                "seed": row.seed, "device": row.device, "seconds": row.seconds,
+                "overrides": " ".join(w for w in row.overrides if w not in shared), "reason": row.reason,
+            }  # fmt: skip
+
+    def csv(self) -> str:
+        """The records as a table with a head; what is undefined is empty."""
+        text = io.StringIO()
+        records = list(self.records())
+        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()
+
+    def table(self, most: int = 30) -> Table:
+        """The first `most` rows for a terminal; all trials that did not end well are below them."""
+        from rich.table import Table
+
+        title = f"{self.folder}: {len(self.rows)} trials by {', '.join(self.objectives)}, net and out of sample"
+        table = Table(title=title, box=None, title_justify="left", title_style="bold")
+        heads = ("", "trial", *self.objectives, "DSR", "over seeds", "device", "seconds", "status", "what")
+        records = list(self.records())
+        kept = [r for i, r in enumerate(records) if i < most or r["status"] != "done"]
+        rows = [cells(record, self.objectives) for record in kept]
+        for i, name in enumerate(heads):
+            width = None if name == "what" else max(len(name), *(len(row[i]) for row in rows))
+            left = name in ("trial", "device", "status", "what")
+            table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=width)
+        for row in rows:
+            table.add_row(*row)
+        if len(kept) < len(records):
+            table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
+        return table
+
+
+def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
+    """A record as a row of the terminal's table."""
+    spread = "-"
+    if record["seeds"] > 1 and record["std_over_seeds"] is not None:
+        spread = f"{record['mean_over_seeds']:.3g} ± {record['std_over_seeds']:.2g} ({record['seeds']})"
+    what = record["overrides"] if not record["reason"] else f"{record['overrides']}  {record['reason']}"
+    return [
+        str(record["rank"]), str(record["trial"]), *(number(record[name]) for name in objectives),
+        "-" if record["dsr"] is None else f"{record['dsr']:.2f}", spread, record["device"] or "-",
+        "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], what.strip(),
+    ]  # fmt: skip
+
+
+def number(value: float | None) -> str:
+    """Three digits; a dash where it is undefined."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def manifests(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """run.json of each run at or below `folder`; nothing inside a run is looked at."""
+    if (folder / "run.json").is_file():
+        yield folder / "run.json"
+        return
+    if depth:
+        for below in sorted(x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")):
+            yield from manifests(below, depth - 1)
+
+
+def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
+    """What a run's directory says of itself."""
+    state, metrics = state_of(run), metrics_of(run)
+    home = state.get("trials_folder")
+    done = state.get("status") == "done"
+    return Row(
+        name=str(run.relative_to(folder)) if run != folder else run.name,
+        status=str(state.get("status", "missing")),
+        reason=state.get("reason"),
+        overrides=tuple(w for w in state.get("overrides") or () if not w.startswith(NOT_SHOWN)),
+        values=tuple(metrics.get(name) for name in objectives) if done else (),
+        sharpe=metrics.get("sharpe") if done else None,
+        moments=moments_of(run) if done else None,
+        seed=state.get("seed"),
+        device=(state.get("device") or {}).get("used"),
+        seconds=seconds_of(state),
+        home=run / home if home else None,
+        problem=state.get("problem"),
+    )
+
+
+def moments_of(run: Path) -> Moments | None:
+    """What the deflated Sharpe needs of the run's net returns; None where there are none."""
+    import pyarrow.parquet as pq
+
+    try:
+        net = pq.read_table(run / "ledger.parquet", columns=["net"])["net"].to_numpy()
+    except (OSError, KeyError, ValueError):
+        return None
+    moments = Moments.of(net)
+    return moments if math.isfinite(moments.sharpe) and math.isfinite(moments.spread) else None
+
+
+def seconds_of(state: Mapping[str, Any]) -> float | None:
+    """The stages' seconds; for a run that did not finish its stages, to the end it was given."""
+    stages = state.get("seconds") or {}
+    if state.get("status") == "done" and stages:
+        return round(sum(stages.values()), 3)
+    try:
+        begin, end = (datetime.fromisoformat(str(state.get(name))) for name in ("started", "finished"))
+    except ValueError:
+        return None
+    return (end - begin).total_seconds()
+
+
+def judge(rows: Sequence[Row]) -> None:
+    """Each row's deflated Sharpe for all trials on its problem, as barwise.validation.verdict has it."""
+    problems = defaultdict(list)
+    for row in rows:
+        row.dsr = None
+        if row.moments and row.home and row.problem:
+            problems[row.home.resolve(), row.problem].append(row)
+    for (home, problem), group in problems.items():
+        entries = ledger.read(home, problem)
+        if not entries:
+            continue
+        effective, _ = ledger.independent(entries)
+        seen = ledger.sharpes(entries)
+        across = statistics.variance(seen) if len(seen) > 1 else 0.0
+        for row in group:
+            if row.moments is not None:
+                own = row.moments.spread / (row.moments.n - 1)
+                row.dsr = probability(row.moments, expected_maximum(effective, max(across, own)))
+
+
+def across_seeds(rows: Sequence[Row]) -> None:
+    """Mean and standard deviation of the first objective over trials that differ in nothing but the seed."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(w for w in row.overrides if not w.startswith("seed="))].append(row)
+    for group in groups.values():
+        values = [row.values[0] for row in group if row.values and row.values[0] is not None]
+        for row in group:
+            row.seeds = len(values)
+            row.mean = statistics.fmean(values) if values else None
+            row.spread = statistics.stdev(values) if len(values) > 1 else None
+
+
+def shared_words(rows: Sequence[Row]) -> set[str]:
+    """Overrides that every row has, which tell nothing apart."""
+    return set.intersection(*(set(row.overrides) for row in rows)) if len(rows) > 1 else set()

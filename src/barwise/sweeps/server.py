@@ -1,0 +1,144 @@
+"""A process that imports what trials need, once, and starts one process for each trial; the pool runs it.
+
+`python -m barwise.sweeps.server fork|spawn` reads one JSON object a line: {"job": …} starts a trial, {"signal": number,
+"name": …} signals one. It answers with {"number", "pid"} when a trial starts and {"number", "code"} when it ended, as
+subprocess does: an exit code, or minus the signal. When its input closes, it kills what still runs and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Serve until the input closes; in a forked trial, run it and leave without what the server would clean up."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what an import prints must not look like an answer
+    server = Server(sys.argv[1], answers)
+    job = server.serve()
+    if job is not None:
+        from barwise.sweeps.trial import leave
+
+        leave(job)
+
+
+class Server:
+    """The loop: lines in, trials started, ends reported."""
+
+    def __init__(self, method: str, answers: int) -> None:
+        self.method, self.answers = method, answers
+        self.pids: dict[int, int] = {}  # number of the trial: its process
+        self.spawned: list[subprocess.Popen[bytes]] = []  # kept, so that subprocess never waits for them itself
+        self.woken, wake = os.pipe()
+        os.set_blocking(self.woken, False)
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which then tells the server
+        signal.set_wakeup_fd(wake)
+
+    def serve(self) -> dict[str, Any] | None:
+        """None when the input has closed; the job in a process that was forked for one."""
+        buffer = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(0, selectors.EVENT_READ)
+            selector.register(self.woken, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if self.woken in ready:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self.woken, 4096)
+                    self.reap()
+                if 0 not in ready:
+                    continue
+                got = os.read(0, 1 << 16)
+                if not got:
+                    self.signal_all(signal.SIGKILL)
+                    return None
+                *lines, buffer = (buffer + got).split(b"\n")
+                for line in lines:
+                    if self.obey(json.loads(line)):
+                        return self.job
+
+    def obey(self, order: dict[str, Any]) -> bool:
+        """Do what one line asks; True in the forked trial."""
+        if "signal" in order:
+            with contextlib.suppress(ProcessLookupError, KeyError):
+                os.killpg(self.pids[order["signal"]], signal.Signals[order["name"]])
+            return False
+        self.job: dict[str, Any] = order["job"]
+        if self.method == "spawn":
+            pid = self.spawn(self.job)
+        else:
+            warm(self.job)
+            pid = os.fork()
+            if pid == 0:
+                return True
+        self.pids[self.job["number"]] = pid
+        self.answer(number=self.job["number"], pid=pid)
+        return False
+
+    def spawn(self, job: dict[str, Any]) -> int:
+        """A fresh interpreter, where a fork of a process with threads is not safe: macOS."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "barwise.sweeps.trial"], stdin=subprocess.PIPE, start_new_session=True
+        )
+        self.spawned.append(process)
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(job).encode())
+                process.stdin.close()
+        return process.pid
+
+    def reap(self) -> None:
+        """Report the trials that ended, and end what they left behind."""
+        for number, pid in list(self.pids.items()):
+            try:
+                done, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                done, status = pid, 0
+            if done:
+                del self.pids[number]
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+                self.answer(number=number, code=os.waitstatus_to_exitcode(status))
+
+    def signal_all(self, number: signal.Signals) -> None:
+        for pid in self.pids.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+
+    def answer(self, **facts: int) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.answers, json.dumps(facts).encode() + b"\n")
+
+
+loaded: set[str] = set()
+
+
+def warm(job: dict[str, Any]) -> None:
+    """Import what the trial will, `module` or `module:function` to call; what fails is the trial's to report."""
+    sys.path[:] = job["path"]
+    fresh = [name for name in ("barwise.sweeps.trial", *job["imports"]) if name not in loaded]
+    for name in fresh:
+        loaded.add(name)
+        module, _, function = name.partition(":")
+        with contextlib.suppress(Exception):
+            found = importlib.import_module(module)
+            if function:
+                getattr(found, function)()
+    if fresh:
+        gc.collect()
+        gc.freeze()  # what is loaded stays shared: collecting would touch, and so copy, every page
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The sweep that this process runs: where it is, what it compares, and how it ends, whichever launcher runs it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from barwise.errors import SweepError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`folder` holds a directory a trial; `name` is what `sweep.name=` takes to go on."""
+
+    folder: Path
+    name: str
+    objectives: tuple[str, ...]
+    quiet: bool
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Sweep:
+        """From the composed configuration, `hydra` included."""
+        return cls(
+            Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet
+        )
+
+    def resume(self) -> str:
+        """The command that goes on with this sweep."""
+        words = [w for w in sys.argv[1:] if not w.startswith("sweep.name=")]
+        return " ".join(["python train.py", *map(quoted, words), f"sweep.name={self.name}"])
+
+
+current: list[Sweep] = []  # at most one; filled by the callback when Hydra starts a sweep
+
+
+def objectives_of(given: object) -> tuple[str, ...]:
+    """`objective` is one name or a list of them."""
+    return (given,) if isinstance(given, str) else tuple(str(x) for x in given)  # type: ignore[attr-defined]
+
+
+def quoted(word: str) -> str:
+    """A word as a shell takes it."""
+    import shlex
+
+    return shlex.quote(word)
+
+
+def finish() -> None:
+    """Write and print the leaderboard of the sweep that ran, if one did; SweepError if a trial did not end well."""
+    if not current:
+        return
+    sweep = current.pop()
+    if not sweep.folder.is_dir():
+        return
+    from rich.console import Console
+
+    from barwise.sweeps.leaderboard import Leaderboard
+
+    board = Leaderboard(sweep.folder, sweep.objectives)
+    board.update()
+    if not board.rows:
+        return
+    Console(highlight=False).print(board.table(SHOWN if not sweep.quiet else 1))
+    print(f"leaderboard: {sweep.folder}/leaderboard.csv")
+    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
+    if bad:
+        counted = Counter(row.reason or row.status for row in bad).most_common(3)
+        reasons = "; ".join(f"{n} × {reason}" for reason, n in counted)
+        more = "; …" if sum(n for _, n in counted) < len(bad) else ""
+        raise SweepError(
+            f"{len(bad)} of {len(board.rows)} trials failed ({reasons}{more});"
+            f" to try them again: {sweep.resume()} sweep.retry=failed"
+        )
+
+
+def interrupted() -> None:
+    """Say on standard error how to go on with the sweep that was stopped."""
+    if not current:
+        return
+    sweep = current.pop()
+    from barwise.sweeps.leaderboard import Leaderboard
+
+    done = 0
+    if sweep.folder.is_dir():
+        board = Leaderboard(sweep.folder, sweep.objectives)
+        board.update()
+        done = sum(row.status == "done" for row in board.rows)
+    print(f"barwise: stopped; {done} trials are done and kept; to go on: {sweep.resume()}", file=sys.stderr)

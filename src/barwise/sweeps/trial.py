@@ -1,0 +1,105 @@
+"""One trial of a sweep in a process of its own, from the composed configuration to its exit code."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.callbacks import Callbacks
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobRuntime, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+OUTPUT = "output.log"  # what the trial printed, and where it hung or crashed
+
+
+def leave(job: dict[str, Any]) -> NoReturn:
+    """Run the job in this process, which was made for it, and end the process."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()  # a group of its own: whatever it starts ends with it
+    signal.set_wakeup_fd(-1)
+    for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_DFL)
+    output = redirect(Path(job["folder"]))
+    faulthandler.enable(output)
+    faulthandler.register(signal.SIGUSR1, output)  # the pool asks before it kills what hangs
+    try:
+        code = run(job)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # at once: the interpreter would take its imports down one by one
+
+
+def redirect(folder: Path) -> Any:
+    """Standard output and error go to the trial's own file; nothing else that was open stays open."""
+    folder.mkdir(parents=True, exist_ok=True)
+    output = (folder / OUTPUT).open("a", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for given, wanted in ((nothing, 0), (output.fileno(), 1), (output.fileno(), 2)):
+        os.dup2(given, wanted)
+    kept = output.fileno()
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 256)
+    return output
+
+
+def run(job: dict[str, Any]) -> int:
+    """Exit code 0 when the task returned, 1 when it raised; run.json tells the rest."""
+    sys.argv[:] = job["argv"]
+    config = restored(job["config"])
+    setup_globals()
+    JobRuntime.instance().set("name", config.hydra.job.name)
+    HydraConfig.instance().set_config(config)
+    module, name = job["task"]
+    result = run_job(
+        hydra_context=HydraContext(config_loader=None, callbacks=Callbacks(config)),  # type: ignore[arg-type]
+        task_function=getattr(import_module(module), name),
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    return 0 if result.status == JobStatus.COMPLETED else 1
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain data, interpolations kept; what `now` gave is fixed."""
+    plain = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    for key in ("sweep.name", "output_dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
+        *parts, last = key.split(".")
+        node: Any = plain
+        for part in parts:
+            node = node[part]
+        node[last] = OmegaConf.select(config, key)
+    return plain  # type: ignore[return-value]
+
+
+def restored(plain: dict[str, Any]) -> DictConfig:
+    """What `plain_config` took apart, with Hydra's own types for its part."""
+    hydra = OmegaConf.structured(HydraConf)
+    OmegaConf.set_struct(hydra, False)
+    rest = {name: node for name, node in plain.items() if name != "hydra"}
+    config = OmegaConf.create({**rest, "hydra": OmegaConf.merge(hydra, plain["hydra"])})
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.stdin.buffer.read())
+    sys.path[:] = given["path"]
+    leave(given)

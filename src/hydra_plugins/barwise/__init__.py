@@ -1,0 +1,1 @@
+"""Hydra's plugins of barwise: the launcher `isolated` and the sweeper `study`."""

@@ -1,0 +1,60 @@
+"""A strategy that fails in each of the ways in which a trial can."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from barwise.samples import Samples
+from barwise.strategies.base import FitContext
+
+
+def boom() -> None:
+    raise RuntimeError("boom: the data fell over")
+
+
+WAYS = {
+    "fine": lambda: None,
+    "raise": boom,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "hang": lambda: time.sleep(600),
+    "exit": lambda: sys.exit(3),
+    "os_exit": lambda: os._exit(0),
+    "memory": lambda: np.zeros(1 << 50),
+}
+
+
+class Misbehaving:
+    """Scores noise; `how` it goes wrong is one of WAYS; `once` names a file: it goes wrong only until that is there."""
+
+    lookback = 1
+    scale = False
+    takes_nan = False
+
+    def __init__(self, how: str = "fine", n: int = 0, pause_s: float = 0.0, once: str | None = None) -> None:
+        self.how, self.n, self.pause_s, self.once = how, n, pause_s, once
+
+    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
+        if context.folder is not None:  # the run's own fit, not the audit's
+            time.sleep(self.pause_s)
+            if self.once is None or not Path(self.once).exists():
+                WAYS[self.how]()
+        self.rng = np.random.default_rng(self.n)
+        return self
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        return self.rng.uniform(-1, 1, len(samples))
+
+    def save(self, folder: Path) -> None:
+        (folder / "strategy.json").write_text("{}")
+
+    @classmethod
+    def load(cls, folder: Path) -> Any:
+        return cls()

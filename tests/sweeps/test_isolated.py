@@ -1,0 +1,181 @@
+"""hydra/launcher=isolated: a trial that fails in any way takes no other with it, and what failed is on record."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from barwise.sweeps.pool import Job, Pool
+from tests.conftest import ROOT, train
+from tests.sweeps.cases import SMALL, leaderboard, states
+
+REASONS = {
+    1: "RuntimeError: boom: the data fell over",
+    2: "killed by SIGKILL",
+    3: "took longer than hydra.launcher.timeout_s",
+    4: "its process ended with exit code 0 before the run was finished",
+}
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], subprocess.CompletedProcess[str]]:
+    """Eight trials of which four fail; the sweep's folder, the command and how it ended."""
+    folder = tmp_path_factory.mktemp("outputs")
+    command = [
+        "-m", *SMALL, "strategy.how=fine,raise,kill,hang,os_exit", "strategy.n=0", f"output_dir={folder}",
+        "sweep.name=broken", "hydra.launcher.timeout_s=4", "hydra.launcher.n_jobs=2",
+    ]  # fmt: skip
+    return folder / "sweeps" / "broken", command, train(*command)
+
+
+def test_the_others_go_on_and_what_failed_says_why(broken):
+    sweep, _, finished = broken
+    assert finished.returncode == 4
+    found = states(sweep)
+    assert {n: state["status"] for n, state in found.items()} == {0: "done", **dict.fromkeys(REASONS, "failed")}
+    for n, reason in REASONS.items():
+        assert found[n]["reason"].startswith(reason), found[n]["reason"]
+    assert "boom" in (sweep / "1" / "train.log").read_text()
+    assert 'misbehave.py", line' in (sweep / "3" / "output.log").read_text()  # where it hung
+
+
+def test_failed_trials_are_counted(broken):
+    sweep = broken[0]
+    lines = (sweep.parents[1] / "trials.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["status"] for line in lines) == ["done", *["failed"] * 4]
+
+
+def test_the_leaderboard_lists_all_and_the_last_line_says_some_failed(broken):
+    sweep, _, finished = broken
+    rows = leaderboard(sweep)
+    assert [row["status"] for row in rows] == ["done", *["failed"] * 4]
+    assert {row["reason"][:10] for row in rows[1:]} == {reason[:10] for reason in REASONS.values()}
+    last = finished.stderr.strip().splitlines()
+    assert len(last) == 1 and last[0].startswith("barwise: 4 of 5 trials failed"), last
+    assert "sweep.name=broken sweep.retry=failed" in last[0]
+    assert sum(line.startswith("[") for line in finished.stdout.splitlines()) == 5  # a line a trial
+
+
+def test_the_same_command_runs_only_what_is_missing(broken):
+    sweep, command, _ = broken
+    before = states(sweep)
+    wider = [word.replace("strategy.n=0", "strategy.n=0,1") for word in command]
+    only = [word.replace("fine,raise,kill,hang,os_exit", "fine,raise") for word in wider]
+    assert train(*only).returncode == 4  # the one that raises is new with n=1
+    after = states(sweep)
+    assert {n: after[n] for n in before} == before
+    assert {n: after[n]["status"] for n in sorted(set(after) - set(before))} == {5: "done", 6: "failed"}
+
+
+def test_failed_trials_are_tried_again_on_request(tmp_path: Path):
+    mended = tmp_path / "mended"
+    command = (
+        "-m", *SMALL, "strategy.how=fine,raise", f"strategy.once={mended}", f"output_dir={tmp_path}", "sweep.name=t",
+    )  # fmt: skip
+    assert train(*command).returncode == 4
+    mended.touch()
+    first = states(tmp_path / "sweeps" / "t")
+    assert train(*command, "sweep.retry=failed").returncode == 0
+    again = states(tmp_path / "sweeps" / "t")
+    assert again[0] == first[0] and again[1]["status"] == "done" and set(again) == {0, 1}
+
+
+def start(*overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *overrides], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def wait_until(true, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "this never came to be"
+        time.sleep(0.05)
+
+
+def running(sweep: Path) -> list[Path]:
+    return [p.parent for p in sweep.glob("*/run.json") if json.loads(p.read_text())["status"] == "running"]
+
+
+STOPS = [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("how", "code"), STOPS)
+def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, code: int):
+    sweep, stop = tmp_path / "sweeps" / "t", tmp_path / "stop"
+    command = (
+        "-m", *SMALL, "strategy.how=hang", f"strategy.once={stop}", "strategy.n=0,1", "hydra.launcher.n_jobs=1",
+        f"output_dir={tmp_path}", "sweep.name=t",
+    )  # fmt: skip
+    process = start(*command)
+    wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code
+    if how == signal.SIGINT:
+        assert errors.startswith("barwise: stopped; 0 trials are done and kept; to go on: python train.py -m ")
+        assert errors.strip().endswith("sweep.name=t")
+        assert states(sweep)[0]["reason"].startswith("interrupted")
+    stop.touch()
+    assert train(*command).returncode == 0
+    assert {n: state["status"] for n, state in states(sweep).items()} == {0: "done", 1: "done"}
+
+
+def test_two_processes_share_a_sweep(tmp_path: Path):
+    command = (
+        "-m", *SMALL, "strategy.n=0,1,2,3,4,5", "strategy.pause_s=0.2", "hydra.launcher.n_jobs=1",
+        f"output_dir={tmp_path}", "sweep.name=t",
+    )  # fmt: skip
+    both = [start(*command) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert {n: state["status"] for n, state in states(tmp_path / "sweeps" / "t").items()} == dict.fromkeys(
+        range(6), "done"
+    )
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert len(lines) == 6  # none was run twice
+    assert len(leaderboard(tmp_path / "sweeps" / "t")) == 6
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_is_asked_for_and_ends_alone(tmp_path: Path, method: str):
+    """The pool by itself: a task that is nowhere to be found ends its own process, and its output says why."""
+    with Pool(n_jobs=2, method=method) as pool:
+        for n in range(2):
+            pool.start(Job(n, tmp_path / str(n), {"hydra": {}}, ("nowhere", "task")))
+        ended = []
+        while pool.running:
+            ended += pool.wait(30)
+    assert sorted((e.job.number, e.code) for e in ended) == [(0, 1), (1, 1)]
+    assert "Traceback" in (tmp_path / "0" / "output.log").read_text()
+
+
+@pytest.mark.slow
+def test_spawned_trials_end_as_forked_ones_do(tmp_path: Path):
+    command = ("-m", *SMALL, "strategy.how=fine,kill", f"output_dir={tmp_path}", "sweep.name=t")
+    assert train(*command, "hydra.launcher.method=spawn", "hydra.launcher.n_jobs=2").returncode == 4
+    found = states(tmp_path / "sweeps" / "t")
+    assert {n: state["status"] for n, state in found.items()} == {0: "done", 1: "failed"}
+
+
+MISTAKES = {
+    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be 1 or more",
+    "hydra.launcher.method=thread": "hydra.launcher.method=thread: must be one of auto, fork, spawn",
+    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be above 0",
+    "sweep.retry=all": "sweep.retry=all: must be null or failed",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_one_line(override: str, tmp_path: Path):
+    finished = train("-m", *SMALL, override, f"output_dir={tmp_path}")
+    assert finished.returncode == 2
+    assert finished.stderr.strip() == f"barwise: {MISTAKES[override]}"
