@@ -115,7 +115,7 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None:
-    """Enter a run in the ledger of trials; one that never saw its bars is no trial."""
+    """Enter a run in the ledger of trials; one that never saw its bars, or learned shuffled labels, is no trial."""
     from barwise.validation import trials
 
     if "data" not in out.manifest:
@@ -123,7 +123,8 @@ def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None
     folder = Path(cfg.output_dir)
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     identity = trials.identity(out.manifest["data"], config)
-    trials.enter(folder, {**identity, "run": str(out.path), "status": status, **facts})
+    if not config.get("shuffle_labels"):
+        trials.enter(folder, {**identity, "run": str(out.path), "status": status, **facts})
     out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
 
 

@@ -13,6 +13,7 @@ ROWS = (  # name in verdict.json, what the reader sees, format
     ("n_trials", "trials on this problem", "{:,}"),
     ("n_effective", "worth so many independent ones", "{:.1f}"),
     ("n_trials_other_labels", "trials with other labels on the same symbols", "{:,}"),
+    ("sealed_openings", "openings of a sealed stretch on these symbols", "{:,}"),
     ("n_bars", "bars out of sample", "{:,}"),
     ("psr", "probabilistic Sharpe (one trial)", "{:.3f}"),
     ("dsr", "deflated Sharpe", "{:.3f}"),

@@ -14,6 +14,7 @@ from barwise.errors import DataError
 from barwise.validation import trials as ledger
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import Moments, expected_maximum, min_track_record, probability
+from barwise.validation.sealed import spent
 
 LEVEL = 0.95  # the usual level of a one-sided test
 
@@ -21,14 +22,17 @@ LEVEL = 0.95  # the usual level of a one-sided test
 def verdict_of(folder: Path) -> dict[str, Any]:
     """The verdict on the run in `folder` as of now: later trials on its problem count too.
 
-    Empty where the run has no verdict.json; as filed where the ledger of trials, or what it needs of the run, is gone.
+    Empty where the run has no verdict.json; as filed where what it takes is gone, or the ledger of trials was cut and
+    knows fewer than were filed: forgetting trials makes nothing truer.
     """
     filed = _json(folder / "verdict.json")
     run = _json(folder / "run.json")
     home = folder / str(run.get("trials_folder"))
-    if not filed or not (home / ledger.NAME).is_file() or not (folder / "ledger.parquet").is_file():
+    if not filed or "problem" not in run or not home.is_dir() or not (folder / "ledger.parquet").is_file():
         return filed
-    return judged(folder, run, _json(folder / "metrics.json"))
+    found = judged(folder, run, _json(folder / "metrics.json"))
+    known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, str(run["problem"]))
+    return found if known and found["n_trials"] >= filed.get("n_trials", 0) else filed
 
 
 def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +43,22 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     home, problem = folder / str(run["trials_folder"]), str(run["problem"])
     found = verdict(net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"))
     found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
+    looks = spent(home, run["data"])
+    found["sealed_openings"] = len(looks)
+    if run.get("shuffle_labels"):
+        found["sentence"] = placebo(found["dsr"])
+    elif looks:
+        times = f"{len(looks)} time{'s' if len(looks) > 1 else ''}, last on {looks[-1]['when'][:10]}"
+        found["sentence"] = f"{found['sentence'][:-1]}; sealed bars were opened {times}."
     return found
+
+
+def placebo(dsr: float | None) -> str:
+    """The verdict on a run that learned shuffled labels."""
+    if dsr is not None and dsr > LEVEL:
+        return f"A leak, or rare luck: trained on shuffled labels it still shows DSR {dsr:.2f}; not counted as a trial."
+    shows = "nothing" if dsr is None else f"no skill, DSR {dsr:.2f}"
+    return f"As it should be: trained on shuffled labels it shows {shows}; not counted as a trial."
 
 
 def verdict(

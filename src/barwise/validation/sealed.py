@@ -1,0 +1,102 @@
+"""The sealed stretch: the last bars of time, which no run sees until somebody opens them, and a record of who did."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import Market
+from barwise.errors import DataError, require
+from barwise.runs import plain
+
+NAME = "sealed.jsonl"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A source of bars without the last `fraction` of its times; they are cut before anything else sees them."""
+
+    load: Callable[[], Market]
+    fraction: float
+
+    def __call__(self) -> Market:
+        market = self.load()
+        time = np.unique(np.concatenate([b.time for b in market.bars]))
+        first = min(len(time) - 1, round(len(time) * (1 - self.fraction)))
+        found = before(market, time[first])
+        note = {"fraction": self.fraction, "from": str(time[first]), "to": str(time[-1]), "bars": len(time) - first}
+        return replace(found, facts={**found.facts, "sealed": note})
+
+
+def sealed(load: Callable[[], Market], fraction: Any) -> Callable[[], Market]:
+    """`load` without the last `fraction` of its times; as it is for 0. ConfigError outside [0, 0.9]."""
+    ok = isinstance(fraction, int | float) and not isinstance(fraction, bool) and 0 <= fraction <= 0.9
+    require(ok, f"sealed.fraction={fraction}: must be a share of the bars from 0 (none) to 0.9")
+    return Sealed(load, float(fraction)) if fraction else load
+
+
+def before(market: Market, time: np.datetime64) -> Market:
+    """The bars before `time`; a symbol that has none is left out, with a warning."""
+    kept = tuple(b.take(slice(0, int(np.searchsorted(b.time, time)))) for b in market.bars)
+    left = [b.symbol for b in kept if not len(b)]
+    if len(left) == len(kept):
+        raise DataError(f"sealed.fraction: no symbol has a bar before {time}; seal less")
+    gone = f"{', '.join(left)}: all bars lie in the sealed stretch"
+    warnings = [*market.facts.get("warnings", ()), *([gone] if left else [])]
+    return replace(market, bars=tuple(b for b in kept if len(b)), facts={**market.facts, "warnings": warnings})
+
+
+@dataclass(frozen=True)
+class Since:
+    """One split: test from the time `first` on, train on all before; scikit-learn's split over sorted times."""
+
+    first: np.datetime64
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        return 1
+
+    def split(self, X: np.ndarray, y: Any = None, groups: Any = None) -> Any:
+        cut = int(np.searchsorted(X, self.first))
+        yield np.arange(cut), np.arange(cut, len(X))
+
+
+def record(folder: Path, entry: dict[str, Any]) -> None:
+    """Append an opening {run, symbols, periods_per_year, from, to} with its date; safe when several write."""
+    folder.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(plain({"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry}), sort_keys=True)
+    with (folder / NAME).open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(line + "\n")
+        file.flush()
+
+
+def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> list[dict[str, Any]]:
+    """The openings so far, oldest first, of any stretch of any of `symbols` that meets [`first`, `last`].
+
+    A stretch is spent whatever the label, the bar size or the run was: its prices have been looked at.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return []
+    begin, end = np.datetime64(first), np.datetime64(last)
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        entry
+        for entry in found
+        if set(entry["symbols"]) & set(symbols)
+        and np.datetime64(entry["from"]) <= end
+        and np.datetime64(entry["to"]) >= begin
+    ]
+
+
+def spent(folder: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The openings that meet the bars, sealed ones included, of a run whose run.json has `data`."""
+    last = (data.get("sealed") or {}).get("to") or data["last"]
+    return openings(folder, data["symbols"], data["first"], last)
