@@ -11,6 +11,8 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.errors import DataError
 
+LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -53,6 +55,30 @@ class Grid:
     def complete(self) -> np.ndarray:
         """Per time: every symbol has a bar."""
         return np.asarray(self.has.all(axis=1))
+
+    @cached_property
+    def _places(self) -> tuple[int, int, np.ndarray]:
+        """Where a time's row stands: first time, common step, and a row (or -1) for each step; empty if it is long."""
+        known = ticks(self.time)
+        step = int(np.gcd.reduce(np.diff(known))) if len(known) > 1 else 1
+        length = int(known[-1] - known[0]) // step + 1
+        if length > LONGEST:
+            return int(known[0]), step, np.zeros(0, np.int64)
+        table = np.full(length, -1)
+        table[(known - known[0]) // step] = np.arange(len(known))
+        return int(known[0]), step, table
+
+    def row_of(self, time: np.ndarray) -> np.ndarray:
+        """The row of each time; -1 for one that no symbol has a bar at."""
+        known, wanted = ticks(self.time), ticks(time)
+        first, step, table = self._places
+        if len(table):
+            place = np.rint((wanted - first) * (1.0 / step)).astype(np.int64)  # times themselves are compared below
+            row = table[np.clip(place, 0, len(table) - 1)]
+        else:
+            row = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        right = known[row] == wanted
+        return row if right.all() else np.where(right, row, -1)
 
     @cached_property
     def drifts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -113,9 +139,8 @@ class Signals:
     def _cells(self, grid: Grid) -> np.ndarray:
         if not len(self.time):
             raise DataError("signals: there is none; the backtest needs one out-of-sample row or more")
-        known, wanted = ticks(grid.time), ticks(self.time)
-        row = np.searchsorted(known, wanted)
-        if row.max() >= len(known) or not np.array_equal(known[row], wanted):
+        row = grid.row_of(self.time)
+        if row.min() < 0:
             raise DataError("signals: a time that no symbol has a bar at; trade them on the bars they were made from")
         return row * len(grid.symbols) + self.symbol
 

@@ -134,7 +134,7 @@ class Backtest:
                 )
             bought = total(wanted)
             volume = total(np.abs(wanted - moved))
-            lent = lend * 0.5 * (total(np.abs(wanted)) - bought)
+            lent = lend * 0.5 * (total(np.abs(wanted)) - bought) if lend else 0.0
             paid = rate * volume + lent
             cash = (cash + held - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
