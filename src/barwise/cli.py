@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.errors import ConfigError
 from barwise.messages import one_line
+from barwise.resuming import recorded, redirected
 from barwise.sweeps import sweep
 
 log = logging.getLogger("barwise")
@@ -36,6 +37,7 @@ def main() -> None:
     """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 4 for a
     sweep of which some trials failed, 1 for our fault."""
     try:
+        sys.argv[1:] = redirected(sys.argv[1:])
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]
@@ -57,7 +59,7 @@ started: list[bool] = []  # whether composing went well
 failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
 
 
-def job(cfg: DictConfig) -> float | None:
+def job(cfg: DictConfig) -> Any:
     """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
     started.append(True)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -69,8 +71,8 @@ def job(cfg: DictConfig) -> float | None:
         return None
 
 
-def task(cfg: DictConfig) -> float | None:
-    """One job of Hydra's: returns the objective, so that sweepers can compare trials."""
+def task(cfg: DictConfig) -> Any:
+    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
     from barwise.backtest.metrics import OBJECTIVES
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.experiment import run
@@ -78,15 +80,20 @@ def task(cfg: DictConfig) -> float | None:
     from barwise.report.progress import Progress
     from barwise.report.terminal import summary
     from barwise.runs import RunDirectory
+    from barwise.sweeps.pruning import Pruning
 
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
+    cfg, targets = recorded(cfg, out) if cfg.resume else (cfg, None)
     try:
-        if cfg.objective not in OBJECTIVES:
-            raise ConfigError(f"objective={cfg.objective}: must be one of {', '.join(OBJECTIVES)}")
-        out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
-        parts = parts_of(cfg)
-        metrics = run(parts, out, Progress(cfg.quiet))
+        objectives = sweep.objectives_of(cfg.objective)
+        for name in objectives:
+            if name not in OBJECTIVES:
+                raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+        if targets is None:
+            out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+        parts = parts_of(cfg, targets)
+        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
         judged = judge(cfg, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
     except BaseException as error:
@@ -94,7 +101,8 @@ def task(cfg: DictConfig) -> float | None:
         raise
     out.finish("done")
     summary(out, metrics, judged, cfg.quiet)
-    return metrics[cfg.objective]
+    values = [metrics[name] for name in objectives]
+    return values[0] if len(values) == 1 else values
 
 
 def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -132,8 +140,8 @@ def fail(cfg: DictConfig, out: Any, error: BaseException) -> None:
     """Say in run.json how the run ended, count it, and keep the traceback in train.log unless it was the user's
     mistake."""
     code, line = one_line(error)
-    if code != 2:
+    if code not in (2, 5):
         log.error("%s", "".join(traceback.format_exception(error)))
-    status = "refused" if code == 3 else "failed"
+    status = {3: "refused", 5: "pruned"}.get(code, "failed")
     out.finish(status, line)
     count(cfg, out, status, {})

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
 from barwise.devices.monitor import Monitor, Watcher
+from barwise.ensemble import agreement, spread
 from barwise.features.matrix import FeatureMatrix, FeatureSet, build
 from barwise.panel import Labeler, build_panel
 from barwise.ranges import Ranges, learned
@@ -26,6 +27,7 @@ from barwise.report.progress import Progress
 from barwise.report.record import record
 from barwise.report.tensorboard import Board
 from barwise.results import Table, evaluate
+from barwise.resuming import Finished, begin_again, same_data, store, stored
 from barwise.runs import RunDirectory, write_json
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
@@ -40,6 +42,9 @@ from barwise.validation.audit import (
 from barwise.validation.audit_fit import folds_are_purged, learning_ignores_later_rows, trades_wait
 from barwise.validation.folds import Fold, Validation
 from barwise.validation.shuffled import shuffled
+
+if TYPE_CHECKING:
+    from barwise.sweeps.pruning import Pruning
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,13 @@ class Parts:
     monitor: Monitor | None = None
 
 
-def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
+def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
     """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
         note_data(out, market, per_year)
-    threads = parts.threads or default_threads(parts.strategy)
+    threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(threads=threads, seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
         matrix = build(market.bars, parts.features, threads)
@@ -82,7 +87,9 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
         device = choose_device(parts, len(panel.features), out)
     board = Board(out.path / "tensorboard")
     watcher = Watcher(parts.monitor, out, device.used, board.scalar)
-    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels)
+    lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
+                resumed="resumed" in out.manifest)  # fmt: skip
+    lend.pruning = pruning and pruning.on(Grid.build(matrix.bars), parts.backtest, per_year)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
     out.update(folds=lend.facts, monitor=watcher.facts())
@@ -91,6 +98,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress) -> dict[str, Any]:
     with out.stage("backtest"):
         grid = Grid.build(matrix.bars)
         result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
+        result.metrics.update(spread(lend.facts))
     with out.stage("report"):
         record(out, result, board)
     return result.metrics
@@ -100,14 +108,25 @@ def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, 
     """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
     parts = []
     for fold in lend.progress.over(folds, "folds"):
-        learned_from = shuffled(panel, fold, lend.seed) if lend.shuffle_labels else panel
-        model, scaler = fit_fold(learned_from, fold, copy.deepcopy(strategy), lend)
-        fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
-        score = scores_of(model, panel, fold.test, scaler)
-        signal = fitted(score, panel.time[fold.test])
-        lend.keep(panel, fold, model, scaler, fitted)
+        score, signal = lend.finished(fold) or walk_fold(panel, fold, strategy, rule, lend)
         parts.append(Table.of(panel, fold, score, signal))
+        if lend.pruning:
+            lend.pruning.fold(parts)
     return Table.join(parts)
+
+
+def walk_fold(
+    panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, lend: Lend
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score and signal of each test row of one fold."""
+    learned_from = shuffled(panel, fold, lend.seed) if lend.shuffle_labels else panel
+    model, scaler = fit_fold(learned_from, fold, copy.deepcopy(strategy), lend)
+    fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
+    score = scores_of(model, panel, fold.test, scaler)
+    signal = fitted(score, panel.time[fold.test])
+    lend.keep(panel, fold, model, scaler, fitted)
+    lend.finish(fold, score, signal, agreement(model, Samples(panel, fold.test, scaler)))
+    return score, signal
 
 
 def fit_fold(panel: Panel, fold: Fold, model: Strategy, lend: Lend) -> tuple[Strategy, Scaler | None]:
@@ -147,10 +166,35 @@ class Lend:
     watcher: Watcher | None = None
     shuffle_labels: bool = False
     facts: list[dict[str, Any]] = field(default_factory=list)
+    resumed: bool = False
+    pruning: Pruning | None = None
 
     def silent(self) -> Lend:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""
         return Lend(None, "cpu", self.threads, self.seed, None, Progress(quiet=True))
+
+    def finished(self, fold: Fold) -> tuple[np.ndarray, np.ndarray] | None:
+        """Score and signal of a fold that was finished before the run was cut off."""
+        if self.folder is None:
+            return None
+        folder = self.folder / f"fold-{fold.number}"
+        if not self.resumed:
+            begin_again(folder)
+        found = stored(folder, len(fold.test))
+        if found is None:
+            return None
+        self.facts.append(found.facts)
+        if self.board:
+            self.board.curves[f"fold-{fold.number}"] = found.curves
+        return found.score, found.signal
+
+    def finish(self, fold: Fold, score: np.ndarray, signal: np.ndarray, facts: Mapping[str, Any]) -> None:
+        """Keep what was found for a run that is cut off later."""
+        if self.folder is None:
+            return
+        self.facts[-1].update(facts)
+        curves = self.board.curves.get(f"fold-{fold.number}", {}) if self.board else {}
+        store(self.folder / f"fold-{fold.number}", Finished(score, signal, self.facts[-1], curves))
 
     def context(self, fold: Fold) -> FitContext:
         self.facts.append({"fold": fold.number})
@@ -165,6 +209,7 @@ class Lend:
             progress=self.progress.note,
             facts=self.facts[-1],
             log=log,
+            report=self.pruning and self.pruning.epoch(fold.number),
             **hears,
         )
 
@@ -242,6 +287,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
     for warning in market.facts.get("warnings", ()):
         out.warn(warning)
     facts = {k: v for k, v in market.facts.items() if k != "warnings"}
+    same_data(out.manifest, data_hash(market))
     out.update(
         data={
             **facts,

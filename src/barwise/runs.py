@@ -24,10 +24,15 @@ VERSIONED = ("barwise", "hydra-core", "lightning", "torch", "xgboost", "lightgbm
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` whole or not at all: to a file beside `path`, then renamed over it."""
+    """Write `text` whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` whole or not at all: to a file beside `path`, then renamed over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_bytes(data)
     os.replace(beside, path)
 
 
@@ -78,6 +83,14 @@ class RunDirectory:
             warnings=[], alerts=[],
         )  # fmt: skip
         self.update(**facts)
+
+    def resume(self, manifest: dict[str, Any]) -> None:
+        """Go on with the manifest of a run that was cut off."""
+        self.manifest.update(manifest)
+        if manifest.get("git") != git_revision():
+            self.warn("resumed at another revision than the run began with")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.update(status="running", reason=None, resumed=[*manifest.get("resumed", ()), now])
 
     def update(self, **facts: Any) -> None:
         """Add facts to run.json."""

@@ -16,7 +16,7 @@ from barwise.runs import plain
 from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
-NOT_A_TRIAL = ("sweep", "quiet", "output_dir", "threads", "device", "objective", "hydra", "monitor", "audit")
+NOT_A_TRIAL = ("sweep", "quiet", "resume", "output_dir", "threads", "device", "objective", "hydra", "monitor", "audit")
 NOT_THE_LABEL = ("weighting",)  # how rows count in training changes the trial, not what is predicted
 Trials = dict[str, dict[str, Any]]
 

@@ -1,0 +1,112 @@
+"""Going on with a run that was cut off: `python train.py resume=RUN`.
+
+A finished fold is kept as its scores and signals (`model/fold-<k>/scores.safetensors`) and a record written last
+(`finished.json`); a broken one goes on from its nets' checkpoints. Nothing that is read back is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from barwise.errors import ConfigError, DataError
+
+ALONE = ("resume", "quiet")  # what may be said again; the rest is as recorded
+RECORD, SCORES = "finished.json", "scores.safetensors"
+
+
+def redirected(words: list[str]) -> list[str]:
+    """The command line's words, with Hydra told to work in the directory that `resume=` names, if one does.
+
+    ConfigError where that is no run's directory, or another setting is given beside it.
+    """
+    named = [w.partition("=")[2].strip("'\"") for w in words if w.startswith("resume=")]
+    if not named or named[-1] in ("", "null"):
+        return words
+    folder = Path(named[-1])
+    others = [w for w in words if w.partition("=")[0] not in ALONE]
+    if others:
+        raise ConfigError(f"{others[0]}: resume= goes on with the recorded settings; only quiet= may stand beside it")
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        raise ConfigError(f"resume={folder}: is not a run's directory, there is no .hydra/config.yaml in it")
+    rest = [w for w in words if not w.startswith("resume=")]
+    return [*rest, f"resume={quoted(folder)}", f"hydra.run.dir={quoted(folder)}", "hydra.output_subdir=null"]
+
+
+def quoted(path: Path) -> str:
+    """A path as a value of Hydra's override grammar."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
+    """The configuration that the run in `out` began with, and what it may name; its run.json goes on."""
+    from barwise.serving.model import recorded as read
+
+    run, cfg, targets = read(out.path)
+    if run.manifest.get("status") == "done":
+        raise ConfigError(f"resume={out.path}: this run is done; there is nothing left to do")
+    cfg.quiet = given.quiet
+    out.resume(run.manifest)
+    return cfg, targets
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is kept of a fold: score and signal of its test rows, what run.json says of it, and its curves."""
+
+    score: np.ndarray
+    signal: np.ndarray
+    facts: dict[str, Any]
+    curves: dict[str, Any]
+
+
+def store(folder: Path, fold: Finished) -> None:
+    """Say that the fold in `folder` is finished; its checkpoints are of no more use."""
+    from safetensors.numpy import save
+
+    from barwise.runs import write_bytes, write_json
+
+    arrays = {"score": fold.score, "signal": fold.signal}
+    write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
+    write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
+    discard(folder, "*.ckpt")
+
+
+def stored(folder: Path, rows: int) -> Finished | None:
+    """The fold in `folder`, which has so many test rows; None if it is not finished."""
+    from safetensors.numpy import load_file
+
+    from barwise.safety.files import inside, read_json
+    from barwise.safety.tensors import shapes_of
+
+    record, scores = inside(folder, RECORD), inside(folder, SCORES)
+    if not record.is_file() or not scores.is_file():
+        return None
+    if shapes_of(scores) != {"score": (rows,), "signal": (rows,)}:
+        raise DataError(f"{scores}: does not hold the {rows} scores of this fold; begin again without resume=")
+    found, arrays = read_json(record), load_file(scores)
+    return Finished(arrays["score"], arrays["signal"], found["facts"], found["curves"])
+
+
+def same_data(manifest: Mapping[str, Any], found: str) -> None:
+    """DataError where a run that goes on would read other bars than it began with."""
+    if manifest.get("data_hash", found) != found:
+        raise DataError("resume: the bars are not those that the run began with; begin again without resume=")
+
+
+def begin_again(folder: Path) -> None:
+    """Nothing of an earlier run in the same directory may be taken for this one's."""
+    discard(folder, "*.ckpt", RECORD)
+
+
+def discard(folder: Path, *patterns: str) -> None:
+    """Delete the files that match."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
