@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from barwise.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from omegaconf import DictConfig
 
 ALONE = ("resume", "quiet")  # what may be said again; the rest is as recorded
 RECORD, SCORES = "finished.json", "scores.safetensors"
@@ -68,6 +69,7 @@ class Finished:
 
 def store(folder: Path, fold: Finished) -> None:
     """Say that the fold in `folder` is finished; its checkpoints are of no more use."""
+    import numpy as np
     from safetensors.numpy import save
 
     from barwise.runs import write_bytes, write_json
