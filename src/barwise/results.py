@@ -11,7 +11,7 @@ import numpy as np
 from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
-from barwise.backtest.metrics import compute, correlations, sharpe_ratio
+from barwise.backtest.metrics import compute, correlations, gross_sharpe, net_sharpe
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
 from barwise.validation.paths import full_paths, path_of
@@ -80,10 +80,10 @@ def evaluate(table: Table, linear: Table | None, grid: Grid, backtest: Backtest,
     market = others["buy_and_hold"][0]
     metrics, reasons = compute(ledger, market, main.score, main.ret, main.time, per_year)
     delayed = backtest.run(grid, main.signals(), per_year, delay=1)
-    metrics["sharpe_delayed"] = sharpe_ratio(delayed.net, per_year)
+    metrics["sharpe_delayed"] = net_sharpe(delayed, per_year)
     metrics["baselines"] = {name: mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
     if linear is not None:
-        metrics["baselines"]["linear"] = sharpe_ratio(middle_path(linear, grid, backtest, per_year)[1].net, per_year)
+        metrics["baselines"]["linear"] = net_sharpe(middle_path(linear, grid, backtest, per_year)[1], per_year)
     parts = [(k, table.select(table.fold == k)) for k in np.unique(table.fold)]
     own = [ledger] * len(parts)
     if len(books) > 1:  # a fold is judged by its own signals, few of which the middle path trades
@@ -102,14 +102,14 @@ def middle_path(table: Table, grid: Grid, backtest: Backtest, per_year: float) -
     path = path_of(table.symbol, table.time, table.fold)
     tables = [table.select(path == k) for k in full_paths(path)]
     books = [backtest.run(grid, t.signals(), per_year) for t in tables]
-    order = sorted(range(len(books)), key=lambda k: sharpe_ratio(books[k].net, per_year) or 0.0)
+    order = sorted(range(len(books)), key=lambda k: net_sharpe(books[k], per_year) or 0.0)
     shown = order[(len(order) - 1) // 2]
     return tables[shown], books[shown], books
 
 
 def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
     """Sharpe ratios and worst drawdown of each path, and mean, deviation, least and most of the net Sharpe ratios."""
-    net = [sharpe_ratio(book.net, per_year) for book in ledgers]
+    net = [net_sharpe(book, per_year) for book in ledgers]
     known = np.asarray([s for s in net if s is not None])
     spread = {
         "sharpe_mean": float(known.mean()), "sharpe_std": float(known.std(ddof=1)) if len(known) > 1 else None,
@@ -118,7 +118,7 @@ def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
     return {
         "n": len(ledgers),
         "sharpe": net,
-        "sharpe_gross": [sharpe_ratio(book.gross, per_year) for book in ledgers],
+        "sharpe_gross": [gross_sharpe(book, per_year) for book in ledgers],
         "max_drawdown": [float((book.equity / np.maximum.accumulate(book.equity)).min() - 1.0) for book in ledgers],
         **spread,
     }
@@ -126,7 +126,7 @@ def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
 
 def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
     """Mean net Sharpe over the draws of one baseline; None where none is defined."""
-    found = [s for s in (sharpe_ratio(x.net, per_year) for x in ledgers) if s is not None]
+    found = [s for s in (net_sharpe(x, per_year) for x in ledgers) if s is not None]
     return float(np.mean(found)) if found else None
 
 
@@ -139,8 +139,8 @@ def of_fold(part: Table, ledger: Ledger, per_year: float, number: int) -> dict[s
         "first": str(first),
         "last": str(last),
         "rows": len(part.time),
-        "sharpe": sharpe_ratio(ledger.net[inside], per_year),
-        "sharpe_gross": sharpe_ratio(ledger.gross[inside], per_year),
+        "sharpe": net_sharpe(ledger, per_year, inside),
+        "sharpe_gross": gross_sharpe(ledger, per_year, inside),
         **correlations(part.score, part.ret, part.time),
     }
 

@@ -28,8 +28,8 @@ def compute(
     moved = bool(np.any(net != 0.0)) and len(net) > 2
     options = {"annualization": per_year}
     values: dict[str, Any] = {
-        "sharpe": sharpe_ratio(net, per_year),
-        "sharpe_gross": sharpe_ratio(ledger.gross, per_year),
+        "sharpe": net_sharpe(ledger, per_year),
+        "sharpe_gross": gross_sharpe(ledger, per_year),
         "annual_return": number(empyrical.annual_return(net, **options)),
         "annual_volatility": number(empyrical.annual_volatility(net, **options)),
         "max_drawdown": number(empyrical.max_drawdown(net)),
@@ -61,6 +61,16 @@ def sharpe_ratio(returns: np.ndarray, per_year: float) -> float | None:
         return None
     deviation = float(np.std(returns, ddof=1))
     return number(float(np.mean(returns)) / deviation * math.sqrt(per_year)) if deviation > 1e-15 else None
+
+
+def net_sharpe(ledger: Ledger, per_year: float, rows: np.ndarray | slice = slice(None)) -> float | None:
+    """Sharpe ratio of net returns above what cash earns, over `rows` of the ledger."""
+    return sharpe_ratio(ledger.excess[rows], per_year)
+
+
+def gross_sharpe(ledger: Ledger, per_year: float, rows: np.ndarray | slice = slice(None)) -> float | None:
+    """The same before costs."""
+    return sharpe_ratio((ledger.gross - ledger.risk_free)[rows], per_year)
 
 
 def regression(net: np.ndarray, market: np.ndarray, per_year: float) -> dict[str, float | None]:
@@ -109,9 +119,13 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def breakeven(ledger: Ledger) -> float | None:
-    """Cost per side, in basis points, at which the net mean is zero: mean gross return over mean turnover."""
+    """Cost per side, in basis points, at which the mean return after borrow is that of cash.
+
+    The mean of gross less borrow less cash over the mean turnover: exact but for what costs change in the account.
+    """
     traded = float(ledger.turnover.mean())
-    return number(float(ledger.gross.mean()) / traded * 1e4) if traded > 0 else None
+    earned = float((ledger.gross - ledger.borrow).mean()) - ledger.risk_free
+    return number(earned / traded * 1e4) if traded > 0 else None
 
 
 def number(value: Any) -> float | None:
