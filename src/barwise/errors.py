@@ -29,6 +29,12 @@ class LeakError(BarwiseError):
     exit_code = 3
 
 
+class Pruned(BarwiseError):
+    """A study stopped the trial: others had done better by then."""
+
+    exit_code = 5
+
+
 class SweepError(BarwiseError):
     """Some trials of a sweep did not end well; the others are done."""
 

@@ -209,7 +209,7 @@ class Lend:
             progress=self.progress.note,
             facts=self.facts[-1],
             log=log,
-            report=self.pruning and self.pruning.epoch(fold.number),
+            report=self.pruning.epoch(fold.number) if self.pruning else None,
             **hears,
         )
 
