@@ -9,7 +9,7 @@ from barwise.commands.arguments import Arguments
 
 def main(words: list[str]) -> None:
     """Print what the run's configuration earned on the stretch it never saw, and how often that was opened."""
-    from barwise.commands.verdict import shown
+    from barwise.report.words import shown
     from barwise.unsealing import unseal
 
     parser = Arguments("unseal", "Train on all open bars and trade the sealed ones, once; the opening is recorded.")

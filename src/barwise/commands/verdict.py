@@ -8,20 +8,7 @@ from typing import Any
 
 from barwise.commands.arguments import Arguments
 from barwise.errors import DataError
-
-ROWS = (  # name in verdict.json, what the reader sees, format
-    ("n_trials", "trials on this problem", "{:,}"),
-    ("n_effective", "worth so many independent ones", "{:.1f}"),
-    ("n_trials_other_labels", "trials with other labels on the same symbols", "{:,}"),
-    ("sealed_openings", "openings of a sealed stretch on these symbols", "{:,}"),
-    ("n_bars", "bars out of sample", "{:,}"),
-    ("psr", "probabilistic Sharpe (one trial)", "{:.3f}"),
-    ("dsr", "deflated Sharpe", "{:.3f}"),
-    ("sharpe_of_luck", "Sharpe a year that luck would show", "{:.2f}"),
-    ("sharpe_low", "Sharpe a year, bootstrap 95 %, from", "{:.2f}"),
-    ("sharpe_high", "to", "{:.2f}"),
-    ("min_track_record", "bars such a Sharpe needs to be above 0 (one trial)", "{:,.0f}"),
-)
+from barwise.report.words import VERDICT, shown
 
 
 def main(words: list[str]) -> None:
@@ -45,9 +32,9 @@ def tell(folder: Path) -> None:
         raise DataError(f"{folder}: has no verdict.json; the run did not end well")
     write_json(folder / "verdict.json", found)
     print(f"{folder}: {found['sentence']}")
-    for name, label, form in ROWS:
-        if name in found:
-            print(f"  {label:<52}{shown(found[name], form)}")
+    for m in VERDICT:
+        if m.name in found:
+            print(f"  {m.label:<26}{shown(found[m.name], m.form):>9}  {m.means}")
 
 
 def tell_sweep(folder: Path) -> None:
@@ -67,8 +54,3 @@ def finished(folder: Path) -> dict[Path, Any]:
     """Net Sharpe of each finished run below a sweep's folder, by its directory, in order."""
     found = sorted(path.parent for path in folder.glob("*/metrics.json") if (path.parent / "ledger.parquet").is_file())
     return {run: json.loads((run / "metrics.json").read_text(encoding="utf-8")).get("sharpe") for run in found}
-
-
-def shown(value: Any, form: str) -> str:
-    """`value` in `form`; a dash where it is undefined."""
-    return "-" if value is None else form.format(value)

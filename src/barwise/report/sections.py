@@ -13,7 +13,7 @@ from barwise.errors import DataError
 from barwise.loading import Run
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
-from barwise.report.words import BASELINES, MEASURES, shown
+from barwise.report.words import BASELINES, MEASURES, VERDICT, paths_line, shown
 
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 
@@ -93,10 +93,11 @@ def every(run: Run) -> Markup:
             why = m.means if value is not None else f"undefined: {reasons.get(m.name, 'no reason was kept')}"
             rows.append([m.label, number(value, m.form, m.name), tag("td", why, class_="why")])
     verdict = attempt(lambda: run.verdict) or {}
-    if verdict:
-        meaning = f"probability of skill after {words(verdict.get('n_trials'))} trials on this problem"
-        rows.append(["deflated Sharpe", number(verdict.get("dsr"), "{:.2f}", "dsr"), tag("td", meaning, class_="why")])
-    return table((), rows)
+    for m in VERDICT:
+        if m.name in verdict:
+            rows.append([m.label, number(verdict[m.name], m.form, m.name), tag("td", m.means, class_="why")])
+    paths = run.metrics.get("paths")
+    return joined((table((), rows), tag("p", f"{paths_line(paths)}.", class_="missing"))) if paths else table((), rows)
 
 
 def folds(run: Run) -> Markup:

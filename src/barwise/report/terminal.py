@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from barwise.report.words import paths_line
 from barwise.runs import RunDirectory
 
 OVERALL = (  # name in metrics.json, what the reader sees, format
@@ -62,12 +63,6 @@ def fold_table(metrics: Mapping[str, Any]) -> Table:
             shown(fold["rank_ic"], "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
         )  # fmt: skip
     return table
-
-
-def paths_line(paths: Mapping[str, Any]) -> str:
-    """How far the histories of combinatorial splits lie apart."""
-    low, mean, high = (shown(paths.get(f"sharpe_{name}"), "{:.2f}") for name in ("min", "mean", "max"))
-    return f"{paths['n']} paths, Sharpe net from {low} to {high}, mean {mean}; the middle one is shown"
 
 
 def overall_table(metrics: Mapping[str, Any]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -40,12 +41,32 @@ MEASURES = tuple(
         ("n_bars", "bars", "{:,.0f}", "out of sample"),
     )
 )
+VERDICT = tuple(  # of verdict.json
+    Measure(*row)
+    for row in (
+        ("dsr", "deflated Sharpe", "{:.2f}", "probability of skill after all trials on this problem"),
+        ("n_trials", "trials", "{:,}", "configurations tried on these symbols, bar size and label, failed ones too"),
+        ("n_effective", "independent trials", "{:.1f}", "that they are worth, by the correlation of what they earned"),
+        ("n_trials_other_labels", "trials with other labels", "{:,}", "on the same symbols and bar size"),
+        ("sharpe_of_luck", "Sharpe of luck", "{:.2f}", "that the best of so many trials without skill would show"),
+        ("sharpe_low", "Sharpe, net, from", "{:.2f}", "lower end of 95 % of block bootstrap draws, a year"),
+        ("sharpe_high", "Sharpe, net, to", "{:.2f}", "upper end"),
+        ("min_track_record", "minimum track record", "{:,.0f}", "bars that such a Sharpe needs to be above 0"),
+        ("sealed_openings", "openings of sealed bars", "{:,}", "on these symbols"),
+    )
+)
 BASELINES = {
     "buy_and_hold": "buy and hold",
     "persistence": "persistence (sign of the last return)",
     "random": "random signals of the same turnover",
     "linear": "linear model on the same features",
 }
+
+
+def paths_line(paths: Mapping[str, Any]) -> str:
+    """How far the histories of combinatorial splits lie apart."""
+    low, mean, high = (shown(paths.get(f"sharpe_{name}"), "{:.2f}") for name in ("min", "mean", "max"))
+    return f"{paths['n']} paths, Sharpe net from {low} to {high}, mean {mean}; the middle one is shown"
 
 
 def shown(value: Any, form: str = "{}") -> str:
