@@ -3,13 +3,17 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "load"]
+__all__ = ["Run", "live", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `Run`, imported when first asked for, so that importing barwise stays free."""
-    if name in __all__:
-        from barwise import loading
+    """`load`, `Run` and `live`, imported when first asked for, so that importing barwise stays free."""
+    if name not in __all__:
+        raise AttributeError(f"module 'barwise' has no attribute {name!r}")
+    if name == "live":
+        from barwise.serving.live import live
 
-        return getattr(loading, name)
-    raise AttributeError(f"module 'barwise' has no attribute {name!r}")
+        return live
+    from barwise import loading
+
+    return getattr(loading, name)

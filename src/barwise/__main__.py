@@ -15,6 +15,7 @@ VERBS = {
     "compare": "two or more runs side by side",
     "doctor": "what this machine can do: devices, parity, speed, what is missing",
     "leaderboard": "the runs below a folder, ranked",
+    "live": "score bars as they come, from standard input or a growing file",
     "predict": "scores and signals of new bars, by the model of a run",
     "report": "render report.html of a run again",
     "unseal": "score the sealed stretch of a run, once",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -106,6 +106,7 @@ class Rank:
     Flat where fewer than two symbols have a score, or where all scores are equal.
     """
 
+    across_symbols: ClassVar[bool] = True  # a signal depends on the other symbols of its bar
     top: float = 0.2
     bottom: float = 0.2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from barwise.safety.tensors import Shapes, shapes_of
 
 SETTINGS_LIMIT = 64 * 1024
 LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
-REPEATS = ("layer", "level", "block", "depth", "head", "stack")  # settings that count parts of a net
+REPEATS = ("layer", "level", "block", "depth", "head", "stack", "seeds")  # settings that count parts of a net
 
 
 def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()) -> None:
@@ -45,6 +46,9 @@ def _check_settings(path: Path, settings: Any, shapes: Shapes) -> None:
     if not isinstance(settings, dict):
         raise DataError(f"{path}: holds {type(settings).__name__}, not settings; it is not loaded")
     for name, value in settings.items():
+        if isinstance(value, dict):
+            _check_settings(path, value, shapes)
+            continue
         numbers = value if isinstance(value, list) else [value]
         limit = max(len(shapes), 64) if any(word in name for word in REPEATS) else LARGEST
         if len(numbers) > LARGEST or any(isinstance(n, int | float) and abs(n) > limit for n in numbers):
@@ -58,7 +62,8 @@ def check_shapes(folder: Path, strategy: Any) -> None:
     import torch
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nothing is copied here, and torch says so
             strategy.load(folder)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0][:160]

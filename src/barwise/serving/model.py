@@ -38,6 +38,11 @@ class Member:
     rule: SignalRule
     ranges: Ranges
 
+    @property
+    def carries(self) -> bool:
+        """Whether the net scores a bar from a state that it hands on, rather than from a window of bars."""
+        return getattr(self.strategy, "sequence", "window") == "stream"
+
     def scores(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Scores of `rows` as a run gives them; NaN where the features are not defined."""
         return scores_of(self.strategy, panel, rows, self.scaler)
@@ -67,11 +72,11 @@ class Served:
 
     def scores(self, panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score and signal of each row: the mean over the models, each with its own scaler and thresholds."""
-        scores, signals = [], []
-        for member in self.members:
-            score = member.scores(panel, rows)
-            scores.append(score)
-            signals.append(member.rule(score, panel.time[rows]))
+        return self.combined([m.scores(panel, rows) for m in self.members], panel.time[rows])
+
+    def combined(self, scores: list[np.ndarray], time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean score and mean signal of the models' scores, one array each."""
+        signals = [m.rule(score, time) for m, score in zip(self.members, scores, strict=True)]
         return np.mean(scores, axis=0), np.mean(signals, axis=0)
 
 

@@ -1,0 +1,83 @@
+"""What a live symbol remembers: its last bars, and the last rows of its features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import COLUMNS, Bars
+from barwise.data.checks import check_bars
+from barwise.errors import DataError
+from barwise.features import FeatureSet
+from barwise.features.matrix import compute
+from barwise.serving.reach import last_row
+
+
+@dataclass
+class History:
+    """The bars of one symbol so far, at most `window` of them (all if None), and its last `keep` feature rows.
+
+    `rows`: (row, feature) float32, oldest first; `warm`: per row whether every feature had been defined by then.
+    `seen`: which features have been defined at least once. `carried`: per model, what a stream net hands on.
+    """
+
+    symbol: str
+    window: int | None
+    keep: int
+    bars: Bars
+    rows: np.ndarray
+    warm: np.ndarray
+    seen: np.ndarray
+    carried: dict[int, Any] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, symbol: str, window: int | None, keep: int, n_features: int) -> History:
+        """No bar yet."""
+        empty = np.zeros(0)
+        bars = Bars(symbol, np.zeros(0, "datetime64[ns]"), empty, empty, empty, empty, empty)
+        rows = np.zeros((0, n_features), np.float32)
+        return cls(symbol, window, keep, bars, rows, np.zeros(0, bool), np.zeros(n_features, bool))
+
+    def checked(self, new: Bars) -> Bars:
+        """The same bars; DataError where they are not bars, not later than the last, or have other columns."""
+        check_bars(new)
+        if len(self.bars) and new.time[0] <= self.bars.time[-1]:
+            raise DataError(
+                f"{self.symbol}: the bar of {new.time[0]} is not later than the last, of {self.bars.time[-1]}"
+            )
+        if len(self.bars) and set(new.extra) != set(self.bars.extra):
+            given, wanted = sorted(new.extra) or ["none"], sorted(self.bars.extra) or ["none"]
+            raise DataError(f"{self.symbol}: extra columns {', '.join(given)}; so far there were {', '.join(wanted)}")
+        return new
+
+    def add(
+        self, new: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Take one checked bar or several; returns their feature rows, and which of those are warm."""
+        bars = joined(self.bars, new) if len(self.bars) else new
+        columns = compute(bars, sets)
+        if len(new) == 1:
+            table = last_row(columns, features)[None]
+        else:
+            nan = np.full(len(bars), np.nan)
+            table = np.column_stack([columns.get(name, nan) for name in features])[-len(new) :]
+        with np.errstate(over="ignore"):
+            rows = table.astype(np.float32)
+        rows[~np.isfinite(rows)] = np.nan
+        ever = np.logical_or.accumulate(np.isfinite(rows), axis=0) | self.seen
+        self.rows = np.concatenate([self.rows, rows])[-self.keep :]
+        warm = ever.all(axis=1)
+        self.warm = np.concatenate([self.warm, warm])[-self.keep :]
+        self.seen = ever[-1]
+        self.bars = bars if self.window is None else bars.take(slice(max(0, len(bars) - self.window + 1), None))
+        return rows, warm
+
+
+def joined(old: Bars, new: Bars) -> Bars:
+    """The bars of both, one after the other."""
+    both = {name: np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("time", *COLUMNS)}
+    extra = {name: np.concatenate([old.extra[name], new.extra[name]]) for name in old.extra}
+    return Bars(old.symbol, **both, extra=extra)

@@ -1,0 +1,181 @@
+"""Live: one bar at a time in, score and signal out, equal to the batch on the same bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.checks import check_market
+from barwise.errors import ConfigError, DataError
+from barwise.panel import stretch_starts
+from barwise.samples import Panel
+from barwise.serving.carry import carry
+from barwise.serving.history import History
+from barwise.serving.model import Served, serve
+from barwise.serving.reach import reach
+
+LONGEST_LOOKBACK = 100_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one bar; NaN and 0 until its features are defined.
+
+    `unusual`: features that lie outside what training saw.
+    """
+
+    time: np.datetime64
+    symbol: str
+    score: float
+    signal: float
+    unusual: tuple[str, ...] = ()
+
+
+def live(
+    run: str | Path,
+    history: Market | None = None,
+    model: str = "auto",
+    allow: Iterable[str] = (),
+    state: str | Path | None = None,
+) -> Live:
+    """The model of the run in directory `run`, ready for bars.
+
+    `history`: past bars, so that features are defined from the first new bar on. `model` and `allow` as for
+    `barwise.serving.model.serve`. `state`: a file that `save` wrote, to go on from there.
+    """
+    found = Live(serve(run, model, allow))
+    if history is not None:
+        found.warm(history)
+    if state is not None:
+        from barwise.serving.state import restore
+
+        restore(found, Path(state))
+    return found
+
+
+class Live:
+    """Keeps, per symbol, the bars and feature rows that the next score needs.
+
+    Features are computed on the last `window` bars, as many as `reach` found them to need (on all bars if no window
+    will do), so that a bar costs the same however long the history is.
+    """
+
+    def __init__(self, served: Served) -> None:
+        if not 1 <= served.lookback <= LONGEST_LOOKBACK:
+            raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
+        self.served = served
+        self.window = reach(served.sets, served.features)
+        self.symbols: dict[str, History] = {}
+
+    @property
+    def across(self) -> bool:
+        """Whether a signal depends on the other symbols of its bar."""
+        return any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
+
+    def update(self, symbol: str, time: Any, **columns: float) -> Answer:
+        """The answer to one bar of one symbol: open, high, low, close, volume, and bid and ask if the run had them.
+
+        `time`: the bar's stamp; without a zone it is UTC. DataError, with nothing changed, for what is no bar.
+        """
+        if self.across:
+            raise ConfigError("this run's signals compare the symbols of one bar: give all of them at once, to `step`")
+        return self.step(time, {symbol: columns})[symbol]
+
+    def step(self, time: Any, bars: Mapping[str, Mapping[str, float]]) -> dict[str, Answer]:
+        """Answers to one bar each of several symbols, all of one time."""
+        stamp = utc(time)
+        new = {name: self._history(name).checked(one_bar(name, stamp, columns)) for name, columns in bars.items()}
+        for name, bar in new.items():
+            self._add(self.symbols.setdefault(name, self._history(name)), bar)
+        return self._answers(stamp, list(new)) if new else {}
+
+    def warm(self, market: Market) -> None:
+        """Take past bars without an answer."""
+        histories = {b.symbol: self._history(b.symbol) for b in check_market(market).bars}
+        for b in market.bars:
+            histories[b.symbol].checked(b)
+        for b in market.bars:
+            self._add(self.symbols.setdefault(b.symbol, histories[b.symbol]), b)
+
+    def save(self, path: str | Path) -> None:
+        """Write all that the next bar needs, whole or not at all, as safetensors."""
+        from barwise.serving.state import save
+
+        save(self, Path(path))
+
+    def _history(self, symbol: str) -> History:
+        known = self.symbols.get(symbol)
+        return known or History.begin(symbol, self.window, self.served.lookback, len(self.served.features))
+
+    def _add(self, history: History, bars: Bars) -> None:
+        """Compute the new rows of features, and lead the nets that carry a state over them."""
+        rows, warm = history.add(bars, self.served.sets, self.served.features)
+        for i, member in enumerate(self.served.members):
+            if member.carries:
+                history.carried[i] = carry(member, history.carried.get(i), rows, warm)
+
+    def _answers(self, stamp: np.datetime64, names: list[str]) -> dict[str, Answer]:
+        panel, rows = panel_of([self.symbols[name] for name in names], stamp, self.served.features)
+        scores = [
+            np.array([self.symbols[name].carried[i].score for name in names]) if member.carries
+            else member.scores(panel, rows)
+            for i, member in enumerate(self.served.members)
+        ]  # fmt: skip
+        score, signal = self.served.combined(scores, panel.time[rows])
+        ranges = self.served.members[-1].ranges
+        odd = (panel.X[rows] < ranges.low) | (panel.X[rows] > ranges.high)
+        return {
+            name: Answer(stamp, name, float(score[i]), float(signal[i]),
+                         tuple(np.array(self.served.features)[odd[i]].tolist()))
+            for i, name in enumerate(names)
+        }  # fmt: skip
+
+
+def panel_of(histories: list[History], stamp: np.datetime64, features: tuple[str, ...]) -> tuple[Panel, np.ndarray]:
+    """The last feature rows of the symbols as a panel, and the row of each symbol's newest bar."""
+    lengths = np.array([len(h.rows) for h in histories])
+    ends = np.cumsum(lengths)
+    X = np.concatenate([h.rows for h in histories])
+    warm = np.concatenate([h.warm for h in histories])
+    finite = warm & np.isfinite(X).all(axis=1)
+    nan = np.full(len(X), np.nan)
+    symbol = np.repeat(np.arange(len(histories), dtype=np.int32), lengths)
+    panel = Panel(
+        X=X, features=features, symbols=tuple(h.symbol for h in histories), symbol=symbol,
+        time=np.full(len(X), stamp), y=nan, ret=nan,
+        end=np.full(len(X), np.datetime64("NaT", "ns")), weight=np.ones(len(X)), finite=finite, warm=warm,
+        start=stretch_starts(finite, np.concatenate([[0], ends])),
+    )  # fmt: skip
+    return panel, ends - 1
+
+
+def one_bar(symbol: str, stamp: np.datetime64, columns: Mapping[str, float]) -> Bars:
+    """Bars of length one; DataError where a column is missing or no number."""
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        raise DataError(f"{symbol}: the bar of {stamp} has no {', '.join(missing)}")
+    try:
+        values = {str(name): np.array([float(value)]) for name, value in columns.items()}
+    except (TypeError, ValueError):
+        raise DataError(f"{symbol}: the bar of {stamp} holds what is no number: {dict(columns)!r:.120}") from None
+    prices = {name: values.pop(name) for name in COLUMNS}
+    return Bars(symbol, np.array([stamp]), **prices, extra=values)
+
+
+def utc(time: Any) -> np.datetime64:
+    """`time` (text, datetime, stamp, datetime64) in UTC; DataError where it is none."""
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(time)
+        if stamp is pd.NaT:
+            raise ValueError
+        plain = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+        return plain.as_unit("ns").to_datetime64()
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"time={time!r:.60}: is no time; write 2026-01-31 or 2026-01-31T15:30Z") from None

@@ -1,0 +1,88 @@
+"""The state of a live session in one safetensors file: arrays per symbol, and which model they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from barwise.data.bars import COLUMNS, Bars
+from barwise.errors import DataError
+from barwise.runs import plain
+from barwise.safety.tensors import shapes_of
+from barwise.serving.carry import Carried, packed, unpacked
+from barwise.serving.history import History
+
+if TYPE_CHECKING:
+    from barwise.serving.live import Live
+
+
+def save(session: Live, path: Path) -> None:
+    """Write the session whole or not at all."""
+    arrays: dict[str, np.ndarray] = {}
+    carried: dict[str, object] = {}
+    for i, history in enumerate(session.symbols.values()):
+        bars = history.bars
+        columns = {name: getattr(bars, name) for name in COLUMNS} | {f"extra.{k}": v for k, v in bars.extra.items()}
+        columns |= {"time": bars.time.view(np.int64), "rows": history.rows, "warm": history.warm, "seen": history.seen}
+        inner: dict[str, np.ndarray] = {}
+        states = {str(k): [c.score, packed(c.memory, inner)] for k, c in history.carried.items()}
+        carried[history.symbol] = plain(states)
+        columns |= {f"carried.{k}": v for k, v in inner.items()}
+        arrays |= {f"{i}.{name}": np.ascontiguousarray(values) for name, values in columns.items()}
+    facts = {"symbols": json.dumps(list(session.symbols)), "model": identity(session), "carried": json.dumps(carried)}
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file(arrays, beside, metadata=facts)
+    os.replace(beside, path)
+
+
+def restore(session: Live, path: Path) -> None:
+    """Go on from what `save` wrote; DataError where it belongs to another model or is no such file."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no state of a live session")
+    shapes_of(path)
+    with safe_open(path, framework="numpy") as file:
+        facts = file.metadata() or {}
+    if facts.get("model") != identity(session):
+        raise DataError(f"{path}: is the state of another model; start without it, from history")
+    arrays = load_file(path)
+    try:
+        names = json.loads(facts["symbols"])
+        carried = json.loads(facts["carried"])
+        session.symbols = {name: _history(session, name, i, arrays, carried[name]) for i, name in enumerate(names)}
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+        raise DataError(f"{path}: is no state of a live session; start without it, from history") from None
+
+
+def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], carried: dict[str, Any]) -> History:
+    own = {name.partition(".")[2]: values for name, values in arrays.items() if name.partition(".")[0] == str(i)}
+    extra = {name.partition(".")[2]: own[name] for name in own if name.startswith("extra.")}
+    prices = {name: own[name] for name in COLUMNS}
+    time = own["time"].view("datetime64[ns]")
+    history = session._history(symbol)
+    same = {len(values) for values in (time, *prices.values(), *extra.values())}
+    fits = own["rows"].shape[1] == len(history.seen) == len(own["seen"]) and len(own["rows"]) == len(own["warm"])
+    if len(same) != 1 or not fits:
+        raise ValueError(symbol)
+    history.bars = Bars(symbol, time, **prices, extra=extra)
+    inner = {name.partition(".")[2]: own[name] for name in own if name.startswith("carried.")}
+    for k, (score, memory) in carried.items():
+        history.carried[int(k)] = Carried(np.nan if score is None else float(score), unpacked(memory, inner))
+    history.rows, history.warm, history.seen = own["rows"], own["warm"].astype(bool), own["seen"].astype(bool)
+    return history
+
+
+def identity(session: Live) -> str:
+    """A hash of the features, names and ranges of the models, and of the run."""
+    digest = hashlib.sha256()
+    for member in session.served.members:
+        digest.update((session.served.run.folder / "model" / member.name / "ranges.json").read_bytes())
+        digest.update(member.name.encode())
+    digest.update(str(session.served.run.manifest.get("started")).encode())
+    return digest.hexdigest()

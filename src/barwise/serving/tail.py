@@ -1,0 +1,113 @@
+"""Bars as lines of text, CSV with a header or JSON: read from a stream that ends, or a file that grows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from barwise.data.columns import resolve
+from barwise.errors import DataError
+
+PAUSE = 0.2  # seconds between looks at a file that grows
+LONGEST_LINE = 65_536
+
+
+@dataclass(frozen=True)
+class Line:
+    """One bar as text: its place in the stream, time and symbol as written, numbers by our names."""
+
+    number: int
+    time: str
+    symbol: str
+    columns: dict[str, float]
+
+
+def lines_of(path: Path | None) -> Iterator[str]:
+    """Each line of a file, or of standard input."""
+    if path is None:
+        yield from sys.stdin
+        return
+    with path.open(encoding="utf-8") as file:
+        yield from file
+
+
+def follow(path: Path, idle: float | None) -> Iterator[str]:
+    """Each whole line of a file, and those that are added to it; stops after `idle` seconds without one."""
+    with path.open(encoding="utf-8") as file:
+        part, since = "", time.monotonic()
+        while True:
+            part += file.readline(LONGEST_LINE)
+            if part.endswith("\n"):
+                yield part
+                part, since = "", time.monotonic()
+            elif len(part) >= LONGEST_LINE:
+                raise DataError(f"{path}: a line is longer than {LONGEST_LINE} characters")
+            elif idle is not None and time.monotonic() - since > idle:
+                return
+            else:
+                time.sleep(PAUSE)
+
+
+def bars_in(lines: Iterable[str], where: str, symbol: str | None) -> Iterator[Line]:
+    """The bars that the lines hold; `symbol` names them where no column does. DataError names the line."""
+    names: dict[str, str] | None = None
+    header: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text:
+            continue
+        if text.startswith("{"):
+            row = _json(text, where, number)
+            names = resolve(list(row), {}, where)
+        else:
+            cells = next(csv.reader([text]))
+            if names is None:
+                header, names = cells, resolve(cells, {}, where)
+                continue
+            if len(cells) != len(header):
+                raise DataError(f"{where} line {number}: has {len(cells)} cells for {len(header)} columns")
+            row = dict(zip(header, cells, strict=True))
+        yield _line(row, names, f"{where} line {number}", number, symbol)
+
+
+def _json(text: str, where: str, number: int) -> dict[str, str]:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"{where} line {number}: is no JSON: {text[:60]}") from None
+    return {str(key): "" if value is None else str(value) for key, value in row.items()}
+
+
+def _line(row: dict[str, str], names: dict[str, str], place: str, number: int, symbol: str | None) -> Line:
+    name = row[names["symbol"]].strip() if "symbol" in names else symbol
+    if not name:
+        raise DataError(f"{place}: has no symbol; add a column, or --symbol NAME")
+    numbers = {}
+    for ours, theirs in names.items():
+        if ours in ("time", "symbol"):
+            continue
+        try:
+            numbers[ours] = float(row[theirs] or "nan")
+        except ValueError:
+            raise DataError(f"{place}: {theirs} is no number ({row[theirs][:40]!r})") from None
+    return Line(number, row[names["time"]], name, numbers)
+
+
+def by_time(lines: Iterable[Line], together: bool) -> Iterator[list[Line]]:
+    """Lines one by one; `together`: all of one time at once, which is known when the next time comes."""
+    group: list[Line] = []
+    for line in lines:
+        if not together:
+            yield [line]
+            continue
+        if group and line.time != group[0].time:
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
