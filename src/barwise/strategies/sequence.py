@@ -200,7 +200,10 @@ LSTMStrategy = SequenceStrategy  # SEED.md's name
 def shipped_net(target: str) -> type[SequenceNet]:
     """The net of that name; ConfigError unless it is one of barwise's own, since a run's directory is not trusted."""
     module, _, name = str(target).rpartition(".")
-    found = getattr(import_module(module), name, None) if module.startswith("barwise.strategies.") else None
+    try:
+        found = getattr(import_module(module), name, None) if module.startswith("barwise.strategies.") else None
+    except ImportError:
+        found = None
     if not (isinstance(found, type) and issubclass(found, SequenceNet)):
         raise ConfigError(f"{target}: is none of barwise's nets; a run's directory may name no other")
     return found
