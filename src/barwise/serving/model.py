@@ -100,6 +100,8 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
 def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictConfig, Targets]:
     """A run, its configuration as plain values, and what that may name; DataError where the run keeps none."""
     run = load(folder)
+    if run.manifest.get("status") != "done":
+        raise DataError(f"{run.folder}: {run.why('model')}")
     if not run.config:
         raise DataError(f"{run.folder}: {run.why('.hydra/config.yaml')}")
     missing = [group for group in ("data", "features", "strategy", "signals") if group not in run.config]

@@ -1,0 +1,179 @@
+"""A run directory from a stranger: refused with one line, nothing run, memory bounded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from barwise import __main__ as program
+from tests.safety import hostile as h
+
+MARK = Path("/tmp/barwise-was-here")
+SYSTEM = {"_target_": "os.system", "command": f"touch {MARK}"}
+GETTER = {"_target_": "hydra.utils.get_method", "path": "os.system"}
+WALK = {"_target_": "barwise.data.files.glob.os.system", "command": f"touch {MARK}"}
+CALLED = {"_target_": "barwise.features.price.price", "_args_": [SYSTEM]}
+FOREST = {"_target_": "barwise.strategies.sklearn.SklearnStrategy", "estimator": SYSTEM}
+
+PREDICT = {  # name: (strategy, how it is tampered with, what the line says)
+    "pickle for XGBoost": ("xgboost", h.pickled("model.ubj"), "is no XGBoost model that can be read"),
+    "pickle for LightGBM": ("lightgbm", h.pickled("model.txt"), "is no LightGBM model that can be read"),
+    "pickle for a net": ("lstm", h.pickled("model.safetensors"), "is no safetensors file"),
+    "pickle for a forest": ("forest", h.pickled("model.skops"), "is no skops archive"),
+    "target os.system": ("xgboost", h.config(features={"x": SYSTEM}), "may name only parts that barwise ships"),
+    "target of a getter": ("xgboost", h.config(signals=GETTER), "may name only parts that barwise ships"),
+    "target through a module": ("xgboost", h.config(features={"x": WALK}), "may name only parts that barwise ships"),
+    "target inside a strategy": ("xgboost", h.config(strategy=FOREST), "may name only parts that barwise ships"),
+    "target in an argument": ("xgboost", h.config(features={"x": CALLED}), "features._args_: is not allowed"),
+    "interpolation": ("xgboost", h.config(signals={"_target_": "${oc.env:HOME}"}), "is not filled in"),
+    "YAML that builds objects": ("xgboost", h.text(".hydra/config.yaml", "!!python/object/apply:os.system [id]"),
+                                 "is not YAML that can be read"),
+    "YAML alias bomb": ("xgboost", h.text(".hydra/config.yaml", h.BOMB), "has a YAML alias"),
+    "YAML too deep": ("xgboost", h.text(".hydra/config.yaml", h.DEEP[:60_000]), "levels deep"),
+    "JSON too deep": ("xgboost", h.text("model/fold-0/signals.json", h.DEEP), "is not JSON that can be read"),
+    "JSON too large": ("xgboost", h.text("run.json", '{"a": "' + "x" * 2**25 + '"}'), "more than the 16 MB"),
+    "link to a fold": ("xgboost", h.linked_fold, "is a link"),
+    "link to a device": ("xgboost", h.linked("model/fold-0/ranges.json", "/dev/zero"), "is a link"),
+    "link to a file outside": ("xgboost", h.linked("run.json", "/etc/passwd"), "is a link"),
+    "a pipe": ("xgboost", h.pipe, "is not a regular file"),
+    "huge shape": ("lstm", h.huge_shape, "claims the shape"),
+    "huge header": ("lstm", h.huge_header, "is no safetensors file"),
+    "tensors that overlap": ("ridge", h.overlapping, "tensors overlap"),
+    "huge net": ("lstm", h.settings(hidden_size=500_000), "settings and weights of the net do not fit"),
+    "endless net": ("lstm", h.settings(num_layers=10**9), "num_layers=1000000000 is more than"),
+    "net from elsewhere": ("lstm", h.settings(net="barwise.strategies.xgb.XGBoostStrategy"), "none of barwise's nets"),
+    "XGBoost child outside": ("xgboost", h.xgboost_child, "has a child 1000000"),
+    "XGBoost child is the root": ("xgboost", h.xgboost_cycle, "has a child 0"),
+    "XGBoost array too long": ("xgboost", h.xgboost_length, "is no XGBoost model that can be read"),
+    "LightGBM child outside": ("lightgbm", h.lightgbm("left_child=", "left_child=5000"), "arrays of different lengths"),
+    "LightGBM tree sizes": ("lightgbm", h.lightgbm_sizes, "its tree sizes are not those of its trees"),
+    "LightGBM categories": ("lightgbm", h.lightgbm("num_cat=", "num_cat=1000000"), "a tree splits on categories"),
+    "forest child outside": ("forest", h.repacked(h.forged_nodes({"left_child": 10**9})), "has a child 1000000000"),
+    "forest column outside": ("forest", h.repacked(h.forged_nodes({"feature": 10**9})), "splits on column 1000000000"),
+    "boosting child outside": ("hist", h.repacked(h.forged_nodes({"left": 10**9, "is_leaf": 0})), "has a child"),
+    "function in an archive": ("forest", h.repacked(h.schema('"ObjectNode"', '"MethodNode"')),
+                               "has a MethodNode, which could call code"),
+    "class in an archive": ("forest", h.repacked(h.schema('"sklearn.tree._classes"', '"subprocess"')),
+                            "holds subprocess."),
+    "support vectors": ("forest", h.repacked(h.schema("sklearn.ensemble._forest", "sklearn.svm._classes")),
+                                      "is not on the list of models that are safe to load"),
+    "path in an archive": ("forest", h.repacked(h.same, (("../../evil.npy", 0),)), "holds '../../evil.npy'"),
+    "zip bomb": ("forest", h.repacked(h.same, (("bomb.npy", 2**28),)), "would unpack to"),
+    "array header in an archive": ("ridge", h.repacked(h.wide_npy), "claims the shape"),
+    "thresholds that are attributes": ("xgboost", h.text("model/fold-0/signals.json", '{"__class__": 1}'),
+                                       "is nothing that a signal rule learns"),
+    "ranges of other features": ("xgboost", h.text("model/fold-0/ranges.json", '{"features": [[1, 2]]}'),
+                                 "does not hold the ranges of a fold"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PREDICT)
+def test_predict_refuses_with_one_line_and_runs_nothing(name, copy, files, capsys, executed):
+    strategy, tamper, line = PREDICT[name]
+    run = copy(strategy)
+    tamper(run)
+    executed.clear()
+    with pytest.raises(SystemExit) as stop:
+        program.main(["predict", str(run), f"data.path={files['all']}"])
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2, err
+    assert out == "" and len(err.splitlines()) == 1 and line in err and len(err) < 600
+    assert executed == [] and not MARK.exists()
+
+
+@pytest.mark.parametrize("strategy", ["xgboost", "lightgbm", "forest", "hist", "lstm", "ridge"])
+def test_the_same_runs_untouched_are_served(strategy, copy, files, capsys, executed):
+    run = copy(strategy)
+    executed.clear()
+    program.main(["predict", str(run), f"data.path={files['all']}"])
+    assert len(capsys.readouterr().out.splitlines()) > 10 and executed == []
+
+
+REPORT = {
+    "rows without end": (h.parquet_bomb, "at most 200000000 cells are read"),
+    "one word a hundred thousand times": (h.word_bomb, "a symbol has 1000000 characters"),
+    "alias bomb": (h.text(".hydra/config.yaml", h.BOMB), "has a YAML alias"),
+    "linked metrics": (h.linked("metrics.json", "/etc/passwd"), "is a link"),
+}
+
+
+@pytest.mark.parametrize("name", REPORT)
+def test_a_report_says_what_it_does_not_read(name, copy, capsys, executed):
+    tamper, line = REPORT[name]
+    run = copy("xgboost")
+    tamper(run)
+    executed.clear()
+    try:
+        program.main(["report", str(run)])
+        told = (run / "report.html").read_text()
+    except SystemExit as stop:
+        assert stop.code == 2
+        told = capsys.readouterr().err
+        assert len(told.splitlines()) == 1
+    assert line in told and executed == []
+
+
+def test_names_and_values_are_escaped_in_a_report(copy):
+    run = copy("xgboost")
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    raw = (run / "run.json").read_text().replace("S0000", evil.replace('"', "'"))
+    (run / "run.json").write_text(raw)
+    h.config(note=evil, **{evil: evil})(run)
+    import pandas as pd
+
+    frame = pd.read_parquet(run / "predictions.parquet")
+    frame["symbol"] = frame["symbol"].replace("S0000", evil)
+    frame.to_parquet(run / "predictions.parquet")
+    program.main(["report", str(run)])
+    page = (run / "report.html").read_text()
+    assert "<script" not in page and "<img src=x" not in page and "&lt;script&gt;" in page
+
+
+BOMBS = [
+    "JSON too large", "YAML alias bomb", "huge shape", "huge header", "huge net", "XGBoost array too long", "zip bomb",
+    "array header in an archive", "rows without end", "one word a hundred thousand times",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_memory_is_bounded(trained, files, tmp_path):
+    """All bombs one after the other in one process, which is allowed 400 MB over its imports."""
+    import shutil
+
+    from tests.safety.conftest import STRATEGIES
+
+    runs = []
+    for i, name in enumerate(BOMBS):
+        strategy, tamper, _ = PREDICT.get(name) or ("xgboost", *REPORT[name])
+        runs.append(["report" if name in REPORT else "predict", str(tmp_path / str(i))])
+        shutil.copytree(trained(*STRATEGIES[strategy]), tmp_path / str(i))
+        tamper(tmp_path / str(i))
+    done = subprocess.run([sys.executable, "-c", CHILD, json.dumps(runs), str(files["all"])], capture_output=True,
+                          text=True, timeout=240, check=True)  # fmt: skip
+    before, after, codes = json.loads(done.stdout.splitlines()[-1])
+    assert after - before < 400, f"{after - before} MB for {BOMBS}"
+    assert codes[:8] == [2] * 8, done.stderr
+
+
+CHILD = """
+import json, resource, sys, contextlib, io
+from barwise import __main__ as program
+import torch, xgboost, skops.io, pandas, pyarrow.parquet, matplotlib.figure
+import barwise.serving.predict, barwise.report.html
+runs, bars = json.loads(sys.argv[1]), sys.argv[2]
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, codes = peak(), []
+for verb, run in runs:
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            program.main([verb, run, *([f"data.path={bars}"] if verb == "predict" else [])])
+            codes.append(0)
+        except SystemExit as stop:
+            codes.append(stop.code)
+print(json.dumps([before, peak(), codes]))
+"""
