@@ -43,16 +43,16 @@ def test_a_new_bar_does_not_reset_a_problem_and_a_new_symbol_does():
 def test_each_configuration_counts_once_however_it_ended(tmp_path: Path):
     for trial, status, sharpe in (
         ("a", "done", 0.1), ("a", "done", 0.1), ("b", "failed", None), ("c", "refused", None),
-        ("d", "pruned", None), ("e", "done", 0.2), ("e", "failed", None),
+        ("d", "pruned", None), ("e", "done", 0.2), ("e", "failed", None), ("f", "failed", None), ("f", "done", 0.4),
     ):  # fmt: skip
         entry = {"market": "m", "problem": "p", "trial": trial, "status": status, "sharpe": sharpe}
         trials.enter(tmp_path, entry)
     trials.enter(tmp_path, {"market": "m", "problem": "other label", "trial": "a", "status": "done", "sharpe": 0.3})
     found = trials.read(tmp_path, "p")
-    assert set(found) == set("abcde") and sorted(trials.sharpes(found)) == [0.1, 0.2]
-    assert trials.statuses(found) == {"done": 2, "failed": 1, "pruned": 1, "refused": 1}
+    assert set(found) == set("abcdef") and sorted(trials.sharpes(found)) == [0.1, 0.2, 0.4]
+    assert trials.statuses(found) == {"done": 3, "failed": 1, "pruned": 1, "refused": 1}
     assert trials.with_other_labels(tmp_path, "m", "p") == 1
-    assert trials.independent(found) == (5.0, None)
+    assert trials.independent(found) == (6.0, None)
 
 
 def test_a_line_that_a_dying_process_left_unfinished_harms_no_other(tmp_path: Path):
@@ -95,6 +95,21 @@ def test_sketches_of_other_lengths_align():
     assert mean_correlation([longer, shorter]) == pytest.approx(1.0, abs=0.05)
     apart = sketch(DAYS[:300], x[:300]), sketch(DAYS[-300:], x[:300])
     assert mean_correlation(apart) == 0.0
+
+
+def test_thousands_of_trials_and_short_ones_far_apart_stay_cheap():
+    random = np.random.default_rng(5)
+    common = random.standard_normal(len(DAYS))
+    many = [sketch(DAYS, common + random.standard_normal(len(DAYS))) for _ in range(1200)]
+    assert mean_correlation(many) == pytest.approx(0.5, abs=0.03)
+    minutes = np.datetime64("2001-01-01", "ns") + np.arange(3000) * np.timedelta64(60_000_000_000)
+    later = minutes + np.timedelta64(20 * 365, "D")
+    assert (
+        mean_correlation(
+            [sketch(minutes, common[:2190].repeat(2)[:3000]), sketch(later, common[:2190].repeat(2)[:3000])]
+        )
+        == 0.0
+    )
 
 
 @pytest.mark.parametrize(("held", "low", "high"), [(0.0, 19.0, 20.0), (0.5, 9.0, 12.0), (1.0, 1.0, 1.1)])

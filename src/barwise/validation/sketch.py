@@ -10,6 +10,7 @@ import numpy as np
 
 MOST = 512  # stretches of time a sketch has at most: 1 kB, and correlations to about 0.05
 LEAST = 10  # stretches two sketches must share for a correlation
+MOST_TRIALS = 500  # of more, so many evenly chosen ones tell the average correlation well enough
 MINUTE = np.timedelta64(1, "m")
 
 
@@ -34,10 +35,14 @@ def mean_correlation(sketches: Sequence[Mapping[str, Any]]) -> float | None:
     """
     if len(sketches) < 2:
         return None
+    sketches = sketches[:: -(-len(sketches) // MOST_TRIALS)]
     width = max(int(s["minutes"]) for s in sketches)
     found = [widened(s, width) for s in sketches]
+    while span(found) > 4 * MOST:  # short trials far apart: coarser, or most of the table is empty
+        width *= 2
+        found = [widened(s, width) for s in sketches]
     first = min(begin for begin, _ in found)
-    last = max(begin + len(sums) for begin, sums in found)
+    last = first + span(found)
     x, known = np.zeros((2, len(found), last - first))
     for row, (begin, sums) in enumerate(found):
         x[row, begin - first : begin - first + len(sums)] = sums
@@ -50,6 +55,11 @@ def mean_correlation(sketches: Sequence[Mapping[str, Any]]) -> float | None:
     rho = np.where((n >= LEAST) & np.isfinite(rho), np.clip(rho, -1.0, 1.0), 0.0)
     pairs = ~np.eye(len(found), dtype=bool)
     return float(rho[pairs].mean())
+
+
+def span(found: Sequence[tuple[int, np.ndarray]]) -> int:
+    """Stretches from the first of any to the last of any."""
+    return max(begin + len(sums) for begin, sums in found) - min(begin for begin, _ in found)
 
 
 def widened(kept: Mapping[str, Any], width: int) -> tuple[int, np.ndarray]:
