@@ -111,3 +111,21 @@ def test_a_wrong_setting_is_one_line(wrong):
     name = next(iter(wrong))
     with pytest.raises(ConfigError, match=rf"^monitor\.{name}={wrong[name]}: must be "):
         Monitor(**wrong)
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_fifty_jobs_in_one_process(tmp_path):
+    """Small LSTM runs, one after the other; the first few fill caches."""
+    import gc
+
+    from barwise.devices.monitor import process_memory
+    from tests.devices.test_fallback import finished
+
+    resident = []
+    for job in range(50):
+        finished(tmp_path / str(job), f"seed={job}")
+        gc.collect()
+        resident.append(process_memory()["process_mb"])
+    early, late = sum(resident[8:13]) / 5, sum(resident[45:]) / 5
+    print(f"\nresident MB after jobs 8 to 12: {early:.0f}, after 45 to 49: {late:.0f}")
+    assert late < 1.05 * early

@@ -6,7 +6,7 @@ import re
 
 # torch raises plain RuntimeErrors for most of these; the words are theirs, of CUDA and MPS.
 KINDS: dict[str, re.Pattern[str]] = {
-    "out of memory": re.compile(r"out of memory|OutOfMemory|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE),
+    "out of memory": re.compile(r"out of memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE),
     "missing operator": re.compile(r"not (currently )?(implemented|supported) (for|on) the (MPS|CUDA)|"
                                    r"Could not run 'aten::|not implemented for '\w+'|doesn't support float64|"
                                    r"no kernel image is available", re.IGNORECASE),
@@ -32,5 +32,6 @@ def expected(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """Kind and first line, short enough for an alert."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"{kind_of(error)}: {first[:200]}"
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    kind = str(kind_of(error))
+    return first if kind in first else f"{kind}: {first}"

@@ -211,6 +211,7 @@ def train(
             except SystemExit:  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from None
         net = net.cpu()
+        one.empty_cache()  # the next fold, or the next job, begins with all of the memory
     if watch.weights is not None:
         net.load_state_dict(watch.weights)
     context.facts.update(epochs=len(watch.history), best_epoch=watch.best_epoch + 1)
