@@ -47,14 +47,22 @@ def quoted(path: Path) -> str:
 
 def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     """The configuration that the run in `out` began with, and what it may name; its run.json goes on."""
-    from barwise.serving.model import recorded as read
+    from omegaconf import OmegaConf
 
-    run, cfg, targets = read(out.path)
+    from barwise.cli import conf_dir
+    from barwise.loading import load
+    from barwise.safety.targets import Targets
+
+    run = load(out.path)
+    cfg = OmegaConf.create(run.config)
+    missing = [name for name in given if name not in cfg and given[name] is not None]
+    if missing:
+        raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
         raise ConfigError(f"resume={out.path}: this run is done; there is nothing left to do")
     cfg.quiet = given.quiet
     out.resume(run.manifest)
-    return cfg, targets
+    return cfg, Targets(Path(conf_dir()))
 
 
 @dataclass(frozen=True)
