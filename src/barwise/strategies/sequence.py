@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from barwise.devices.backend import backend
+from barwise.devices.batch import largest_batch
 from barwise.devices.fallback import Plan, with_fallback
 from barwise.errors import ConfigError, TrainingError, require
 from barwise.samples import Samples
@@ -69,7 +72,8 @@ class SequenceStrategy:
         self.sequence = sequence
         self.chunk = chunk
         self.n_seeds = n_seeds
-        self.training = Training(**training)
+        self.auto_batch = training.get("batch_size") == "auto"
+        self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
         self.loss_ = loss_of(self.training.loss)
         self.net = net.func if isinstance(net, partial) else net or LSTMNet
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
@@ -79,6 +83,10 @@ class SequenceStrategy:
         train = train.select(window_rows(train, self.lookback, first))
         require(len(train) > 0, f"strategy.lookback={self.lookback}: no training row has so many bars before it")
         self.n_features_ = len(train.features)
+        if self.auto_batch:
+            size, context.facts["batch_size_reason"] = largest_batch(self._sized, backend(context.device), len(train))
+            self.training = replace(self.training, batch_size=size)
+            context.facts["batch_size"] = size
         self.loss_ = loss_of(self.training.loss).fit(train)
 
         def batches(device: str, seed: int) -> tuple[Batches, Batches | None]:
@@ -150,6 +158,12 @@ class SequenceStrategy:
         items = max(1, self.training.batch_size // self.chunk) if stream else self.training.batch_size
         x = torch.randn(items, self.lookback - 1 + (self.chunk if stream else 1), n_features, generator=generator)
         return self._net(loss_of("mse")), x, torch.randn(items, generator=generator).sign()
+
+    def _sized(self, batch_size: int) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+        """`probe` with a batch of that many labels."""
+        other = copy.copy(self)
+        other.training = replace(self.training, batch_size=batch_size)
+        return other.probe(self.n_features_)
 
     def predict(self, samples: Samples) -> np.ndarray:
         return self.members(samples).mean(axis=0)
