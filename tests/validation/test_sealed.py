@@ -43,6 +43,7 @@ def test_a_symbol_that_lies_behind_the_seal_is_left_out_and_told():
     late = Market((bars[0], bars[1].take(slice(350, None))))
     found = before(late, bars[0].time[300])
     assert found.symbols == ("S0000",) and "S0001: all bars lie in the sealed stretch" in found.facts["warnings"]
+    assert sealed(lambda: late, 0.25)().facts["sealed"]["behind"] == ["S0001"]
     with pytest.raises(DataError, match="no symbol has a bar before"):
         before(late, bars[0].time[0])
 

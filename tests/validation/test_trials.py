@@ -18,6 +18,11 @@ CONFIG = {"labels": {"horizon": 5, "weighting": "uniform"}, "strategy": {"depth"
 DAYS = np.arange("2010-01-01", "2016-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
 
 
+def test_a_seal_before_a_symbols_first_bar_does_not_reset_a_problem():
+    behind = {"symbols": ["A"], "periods_per_year": 252.0, "sealed": {"behind": ["B"]}}
+    assert trials.identity(behind, CONFIG) == trials.identity(DATA, CONFIG)
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,9 @@ class Sealed:
         time = np.unique(np.concatenate([b.time for b in market.bars]))
         first = min(len(time) - 1, round(len(time) * (1 - self.fraction)))
         found = before(market, time[first])
-        note = {"fraction": self.fraction, "from": str(time[first]), "to": str(time[-1]), "bars": len(time) - first}
+        behind = sorted(set(market.symbols) - set(found.symbols))
+        span = {"from": str(time[first]), "to": str(time[-1]), "bars": len(time) - first}
+        note = {"fraction": self.fraction, **span, "behind": behind}
         return replace(found, facts={**found.facts, "sealed": note})
 
 
@@ -96,7 +98,12 @@ def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> lis
     ]
 
 
-def spent(folder: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
+def all_symbols(data: Mapping[str, Any]) -> list[str]:
+    """The symbols of a run whose run.json has `data`, those that lie wholly in the sealed stretch included."""
+    return sorted([*data["symbols"], *(data.get("sealed") or {}).get("behind", ())])
+
+
+def spent(folder: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The openings that meet the bars, sealed ones included, of a run whose run.json has `data`."""
     last = (data.get("sealed") or {}).get("to") or data["last"]
-    return openings(folder, data["symbols"], data["first"], last)
+    return openings(folder, all_symbols(data), data["first"], last)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise.runs import plain
+from barwise.validation.sealed import all_symbols
 from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
@@ -44,7 +45,7 @@ def trial_of(config: Mapping[str, Any]) -> str:
 
 def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
     """Which market, problem and trial a run is, from run.json's `data` and the composed configuration."""
-    symbols, per_year = data["symbols"], data["periods_per_year"]
+    symbols, per_year = all_symbols(data), data["periods_per_year"]
     return {
         "market": market_of(symbols, per_year),
         "problem": problem_of(symbols, per_year, config["labels"]),
