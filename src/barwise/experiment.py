@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -32,14 +32,9 @@ from barwise.runs import RunDirectory, write_json
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
-from barwise.validation.audit import (
-    Audit,
-    features_are_no_label,
-    features_look_back,
-    labels_can_be_earned,
-    labels_wait,
-)
-from barwise.validation.audit_fit import folds_are_purged, learning_ignores_later_rows, trades_wait
+from barwise.validation.audit import Audit
+from barwise.validation.audit_fit import Learner
+from barwise.validation.auditing import audited
 from barwise.validation.folds import Fold, Validation
 from barwise.validation.shuffled import shuffled
 
@@ -231,33 +226,23 @@ class Lend:
 
 def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:
     """Look for the future in the past before anything is trained; LeakError if it is there."""
-    audit = Audit.of(parts.audit, parts.seed)
-    if audit.mode == "none":
-        out.warn("audit=none: nothing was checked for look-ahead")
-        out.update(audit=audit.report())
-        return
-    execution = getattr(parts.backtest, "execution", "next_open")
-    lend = Lend(None, "cpu", 1, parts.seed, None, Progress(quiet=True))
-    audit.hear("features", features_look_back(audit, matrix.bars, parts.features))
-    audit.hear("features", features_are_no_label(audit, panel))
-    audit.hear("labels", labels_wait(audit, matrix.bars, parts.labels))
-    audit.hear("labels", labels_can_be_earned(audit, matrix.bars, parts.labels, execution))
-    audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
-    audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
-    audit.hear(
-        "learning",
-        learning_ignores_later_rows(
-            panel,
-            parts.strategy,
-            parts.signals,
-            lambda small, fold, model: fit_fold(small, fold, model, lend),
-            lambda fitted, small, rows: scores_of(fitted[0], small, rows, fitted[1]),
-        ),
-    )
-    for finding in audit.findings:
-        out.warn(finding.text)
+    audit = audit_of(parts, matrix, panel, folds)
+    for warning in audit.warnings:
+        out.warn(warning)
     out.update(audit=audit.report())
     audit.refuse()
+
+
+def audit_of(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold]) -> Audit:
+    """What the audit finds in an experiment that is about to run, fitting and scoring as `walk` does."""
+    lend = Lend(None, "cpu", 1, parts.seed, None, Progress(quiet=True))
+    learner = Learner(
+        parts.strategy,
+        lambda part, fold, model: fit_fold(part, fold, model, lend),
+        lambda fitted, part, rows: scores_of(fitted[0], part, rows, fitted[1]),
+        lambda fitted, folder: fitted[0].save(folder),
+    )
+    return audited(parts, matrix, panel, folds, learner)
 
 
 def default_threads(strategy: Strategy) -> int:

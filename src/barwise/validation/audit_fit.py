@@ -1,112 +1,132 @@
-"""The audit of what is learned: folds, scaler, strategy, signal rule and execution."""
+"""The audit of what is learned: no fit depends on test rows, no score on later rows or on labels."""
 
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import Bars
 from barwise.samples import Panel
-from barwise.validation.audit import Finding
+from barwise.validation.audit import Audit, Finding
+from barwise.validation.audit_features import when
 from barwise.validation.folds import Fold
 
 TINY = 400  # rows of one symbol that a quick audit trains on
+SOME = 1_500  # rows of a run's own fold that a thorough audit trains on
+FAR = 5.0  # standard deviations that a planted pattern stands out by
 
 
-def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[Finding | int]:
-    """No training or validation label's stretch meets a test row's, and none lies in the embargo after a test block."""
-    times = np.unique(panel.time[panel.warm])
-    for fold in folds:
-        yield len(fold.train) + len(fold.valid)
-        place = np.unique(np.searchsorted(times, panel.time[fold.test]))
-        for block in np.split(place, np.flatnonzero(np.diff(place) > 1) + 1):
-            inside = (panel.time[fold.test] >= times[block[0]]) & (panel.time[fold.test] <= times[block[-1]])
-            begin, end = times[block[0]], _ends(panel, fold.test[inside]).max()
-            banned = times[min(block[-1] + embargo, len(times) - 1)]
-            for name, rows in (("training", fold.train), ("validation", fold.valid)):
-                meets = (_ends(panel, rows) >= begin) & (panel.time[rows] <= max(end, banned if embargo else end))
-                if meets.any():
-                    yield _fold(panel, fold, int(rows[meets.argmax()]), f"{name} row", "a test block")
-        if len(fold.valid):
-            low, high = panel.time[fold.valid].min(), _ends(panel, fold.valid).max()
-            within = (panel.time[fold.train] >= low) & (panel.time[fold.train] <= high)
-            reaches = (panel.time[fold.train] < low) & (_ends(panel, fold.train) >= low)
-            if (within | reaches).any():
-                row = int(fold.train[(within | reaches).argmax()])
-                yield _fold(panel, fold, row, "training row", "the validation rows")
+@dataclass(frozen=True)
+class Learner:
+    """The run's own way to fit and to score: `fit(panel, fold, strategy)` gives what `scores(fitted, panel, rows)` and
+    `save(fitted, folder)` take.
+    """
+
+    strategy: Any
+    fit: Callable[[Panel, Fold, Any], Any]
+    scores: Callable[[Any, Panel, np.ndarray], np.ndarray]
+    save: Callable[[Any, Path], None]
+
+    @property
+    def name(self) -> str:
+        return type(self.strategy).__name__
+
+    def fitted(self, panel: Panel, fold: Fold) -> Any:
+        return self.fit(panel, fold, copy.deepcopy(self.strategy))
 
 
 def learning_ignores_later_rows(
-    panel: Panel, strategy: Any, rule: Any, fit: Callable[[Panel, Fold, Any], Any], scores: Callable[..., np.ndarray]
+    audit: Audit, panel: Panel, folds: list[Fold], learner: Learner, rule: Any
 ) -> Iterator[Finding | int]:
-    """Fitted on a few rows, the strategy scores the same when test rows are altered: it never saw them.
-
-    `fit(panel, fold, strategy)` returns what `scores(fitted, panel, rows)` takes; both are the run's own.
+    """Fitted on a few rows, the strategy is the same whatever the test rows hold, and its scores of a bar are the same
+    whatever comes later; a thorough audit also takes rows of the run's first and last fold.
     """
-    small = miniature(panel, max(TINY, 8 * strategy.lookback))
-    if small is None:
-        return
-    n = len(small)
-    train, valid, test = (np.arange(int(a * n), int(b * n)) for a, b in ((0, 0.6), (0.6, 0.8), (0.8, 1.0)))
-    train, valid = (rows[np.isfinite(small.ret[rows])] for rows in (train[:-3], valid[:-3]))
-    fold = Fold(0, train, valid, test)
-    other = tampered(small, test[0])
-    first, second = fit(small, fold, copy.deepcopy(strategy)), fit(other, fold, copy.deepcopy(strategy))
-    before, again = scores(first, small, valid), scores(second, other, valid)
-    yield len(valid)
-    if not _same(before, again):
-        text = "what the strategy (or its scaler) learns from training rows changes when test rows are altered."
+    cases = [(small, _thirds(small)) for small in [miniature(panel, max(TINY, 8 * learner.strategy.lookback))] if small]
+    if audit.thorough:
+        cases += [(panel, thinned(fold)) for fold in {f.number: f for f in (folds[0], folds[-1])}.values()]
+    for part, fold in cases:
+        leaks = 0
+        for found in _one_fold(audit, part, fold, learner, rule):
+            leaks += isinstance(found, Finding) and found.level == "leak"
+            yield found
+        if leaks:
+            return
+
+
+def _one_fold(audit: Audit, panel: Panel, fold: Fold, learner: Learner, rule: Any) -> Iterator[Finding | int]:
+    first = learner.fitted(like_training(panel, fold), fold)
+    second = learner.fitted(unlike_training(panel, fold), fold)
+    rows = np.concatenate([fold.train, fold.valid])
+    before, again = learner.scores(first, panel, rows), learner.scores(second, panel, rows)
+    yield len(rows)
+    differ = _differing(before, again)
+    files: tuple[str, ...] = ()
+    if audit.thorough or len(differ):
+        third = learner.fitted(like_training(panel, fold), fold)
+        if len(_differing(before, learner.scores(third, panel, rows))):
+            text = f"{learner.name}: two fits on the same rows score them differently; seed it, or no audit can tell."
+            yield Finding("strategy", "suspicion", text)
+            return
+        files = changed_files(learner, first, second, third) if audit.thorough else ()
+    if len(differ) or files:
+        what = _scored(panel, rows, differ[0], before, again) if len(differ) else f"what it files in {', '.join(files)}"
+        text = f"{learner.name}: what it learns from training rows changes when test rows are altered: {what}."
         yield Finding("strategy", "leak", text)
         return
-    middle = int(0.9 * n)
-    early = test[test < middle]
-    score, changed = scores(first, small, test), scores(first, tampered(small, middle), test)
+    yield from scores_look_back(panel, fold, learner, first)
+    score = learner.scores(first, panel, fold.test)
+    yield from rule_looks_back(rule, before[len(fold.train) :], score, panel.time[fold.test])
+
+
+def scores_look_back(panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
+    """Scores of the earlier test rows do not change with later rows, nor with the labels of any test row."""
+    time = panel.time[fold.test]
+    split = np.unique(time)[len(np.unique(time)) // 2]
+    early = fold.test[time < split]
+    score = learner.scores(fitted, panel, fold.test)[time < split]
+    later = np.zeros(len(panel), bool)
+    later[panel.time >= split] = True
+    X, unknown = panel.X.copy(), panel.y.copy()
+    X[later] = X[later][::-1] * 3.0 + 1.0
+    unknown[fold.test] = -unknown[fold.test] - 1.0
+    ret = panel.ret.copy()
+    ret[fold.test] = -ret[fold.test] - 0.1
+    changed = learner.scores(fitted, replace(panel, X=X, y=unknown, ret=ret), fold.test)[time < split]
     yield len(early)
-    if not _same(score[: len(early)], changed[: len(early)]):
-        yield Finding("strategy", "leak", "the strategy's scores of a bar change when later bars are altered.")
-    yield from rule_looks_back(rule, before, score, small.time[test], len(early))
+    differ = _differing(score, changed)
+    if len(differ):
+        what = _scored(panel, early, differ[0], score, changed)
+        text = f"{learner.name}: a score changes when later bars, or labels not known yet, are altered: {what}."
+        yield Finding("strategy", "leak", text)
 
 
-def rule_looks_back(
-    rule: Any, valid: np.ndarray, score: np.ndarray, time: np.ndarray, early: int
-) -> Iterator[Finding | int]:
+def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.ndarray) -> Iterator[Finding | int]:
     """Signals of a bar do not change when later scores are cut off or altered."""
     if not np.isfinite(valid).any():
         return
+    order = np.argsort(time, kind="stable")
+    score, time = score[order], time[order]
+    early = int(np.searchsorted(time, time[len(time) // 2]))
     fitted = copy.deepcopy(rule).fit(valid)
     whole = fitted(score, time)[:early]
     later = np.concatenate([score[:early], -5.0 * score[early:][::-1]])
     yield early
-    if not _same(whole, fitted(score[:early], time[:early])) or not _same(whole, fitted(later, time)[:early]):
-        yield Finding("signals", "leak", "the signal rule's answer for a bar changes with later scores.")
-
-
-def trades_wait(
-    backtest: Any, grid_of: Callable[[list[Bars]], Any], signals_of: Callable[..., Any]
-) -> Iterator[Finding | int]:
-    """A signal made at a bar's close earns nothing of that bar: the probe's only move is inside the signal's bar."""
-    n, at = 12, 5
-    time = np.arange(n).astype("datetime64[D]").astype("datetime64[ns]")
-    price = np.full(n, 100.0)
-    price[at + 1 :] = 150.0
-    open_, close = np.concatenate([[100.0], price[:-1]]), price.copy()
-    open_[at], close[at:], open_[at + 1 :] = 100.0, 150.0, 150.0
-    bars = Bars("PROBE", time, open_, np.maximum(open_, close), np.minimum(open_, close), close, np.full(n, 1e6))
-    value = np.zeros(n)
-    value[at] = 1.0
-    ledger = backtest.run(grid_of([bars]), signals_of(np.zeros(n, int), time, value), 252.0)
-    yield 1
-    if np.abs(ledger.gross).max() > 0.01:
-        yield Finding("execution", "leak", "the backtest earns the move of the bar whose close the signal was made at.")
+    for other in (fitted(score[:early], time[:early]), fitted(later, time)[:early]):
+        differ = _differing(whole, other)
+        if len(differ):
+            text = f"{type(rule).__name__}: its signal of {when(time[differ[0]])} changes with scores of later bars."
+            yield Finding("signals", "leak", text)
+            return
 
 
 def miniature(panel: Panel, n: int) -> Panel | None:
     """The first `n` finite, labelled rows of the symbol with the longest such stretch, as a panel of its own."""
-    good = panel.finite & np.isfinite(panel.ret)
+    good = panel.finite & panel.warm & np.isfinite(panel.ret)
     begins = np.flatnonzero(good & (panel.start == np.arange(len(panel))))
     lengths = np.array([int((panel.start[b:] == b).argmin() or len(panel) - b) for b in begins])
     if not len(begins) or lengths.max() < n // 2:
@@ -118,22 +138,63 @@ def miniature(panel: Panel, n: int) -> Panel | None:
     return replace(panel, **parts, start=np.zeros(rows.stop - rows.start, dtype=panel.start.dtype))
 
 
-def tampered(panel: Panel, first: int) -> Panel:
-    """The same panel with other features, labels and returns from row `first` on."""
+def _thirds(small: Panel) -> Fold:
+    n = len(small)
+    train, valid, test = (np.arange(int(a * n), int(b * n)) for a, b in ((0, 0.6), (0.6, 0.8), (0.8, 1.0)))
+    train, valid = (rows[np.isfinite(small.ret[rows])] for rows in (train[:-3], valid[:-3]))
+    return Fold(0, train, valid, test)
+
+
+def thinned(fold: Fold) -> Fold:
+    """Every so many rows of the fold, so that a thorough audit ends; the test rows stay."""
+    train, valid = (rows[:: max(1, len(rows) // SOME)] for rows in (fold.train, fold.valid))
+    return replace(fold, train=train, valid=valid)
+
+
+def like_training(panel: Panel, fold: Fold) -> Panel:
+    """Test rows are copies of training rows: who looks at them finds that all it learns holds there."""
+    X, y, ret, weight = panel.X.copy(), panel.y.copy(), panel.ret.copy(), panel.weight.copy()
+    copied = np.resize(fold.train, len(fold.test))
+    for values in (X, y, ret, weight):
+        values[fold.test] = values[copied]
+    return replace(panel, X=X, y=y, ret=ret, weight=weight)
+
+
+def unlike_training(panel: Panel, fold: Fold) -> Panel:
+    """Test rows teach the opposite: labels turned round, and planted in the features that training finds weakest."""
     X, y, ret = panel.X.copy(), panel.y.copy(), panel.ret.copy()
-    X[first:] = X[first:][::-1] * 3.0 + 1.0
-    y[first:], ret[first:] = -y[first:], -ret[first:]
+    copied = np.resize(fold.train, len(fold.test))
+    y[fold.test], ret[fold.test] = -y[copied], -ret[copied]
+    train = panel.X[fold.train].astype(np.float64)
+    center, spread = np.nanmean(train, axis=0), np.nanstd(train, axis=0) + 1e-6
+    target = panel.y[fold.train] - panel.y[fold.train].mean()
+    strength = np.abs(np.nan_to_num((train - center) / spread).T @ target)
+    weak = strength <= np.median(strength)
+    planted = center + spread * FAR * np.sign(y[fold.test] + 0.5 * np.sign(ret[fold.test]))[:, None]
+    moved = np.nan_to_num(X[fold.test][::-1]) * 3.0 + spread
+    X[fold.test] = np.where(weak, planted, moved).astype(np.float32)
     return replace(panel, X=X, y=y, ret=ret)
 
 
-def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:
-    return np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+def changed_files(learner: Learner, first: Any, second: Any, third: Any) -> tuple[str, ...]:
+    """Files that differ between `first` and `second`, and not between `first` and `third`, its twin."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = []
+        for name, fitted in (("first", first), ("second", second), ("third", third)):
+            place = Path(folder) / name
+            place.mkdir()
+            learner.save(fitted, place)
+            kept.append({str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()})
+    one, other, twin = kept
+    names = sorted(one.keys() | other.keys())
+    return tuple(k for k in names if one.get(k) != other.get(k) and one.get(k) == twin.get(k))
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-7, equal_nan=True))
+def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~np.isclose(a, b, rtol=1e-6, atol=1e-7, equal_nan=True))
 
 
-def _fold(panel: Panel, fold: Fold, row: int, kind: str, what: str) -> Finding:
-    where = f"{panel.symbols[panel.symbol[row]]} at {str(panel.time[row])[:19]}"
-    return Finding("folds", "leak", f"fold {fold.number}: the label of the {kind} {where} reaches into {what}.")
+def _scored(panel: Panel, rows: np.ndarray, place: int, before: np.ndarray, after: np.ndarray) -> str:
+    row = rows[place]
+    where = f"{panel.symbols[panel.symbol[row]]} at {when(panel.time[row])}"
+    return f"the score of {where} is {before[place]:.4g} or {after[place]:.4g}"

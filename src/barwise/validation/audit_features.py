@@ -1,0 +1,104 @@
+"""The audit of features: each row is made of bars known by then, and no column is the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from barwise.features import FeatureSet
+from barwise.features.matrix import FeatureMatrix, compute
+from barwise.samples import Panel
+from barwise.validation.audit import Audit, Finding
+from barwise.validation.audit_bars import probes
+
+SAME = 1e-9  # relative to the column's scale: what a formula may lose to rounding
+SUSPICIOUS, REPRODUCED = 0.3, 0.9  # |rank correlation| of a feature with the label
+LUCK = 5.0  # standard errors of a rank correlation that no luck explains
+ROWS = 5_000
+
+
+def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> Iterator[Finding | int]:
+    """Row t of every feature is the same on bars cut off after t, and on bars whose future is another."""
+    guilty: set[str] = set()
+    moved: set[str] = set()
+    names: set[str] = set()
+    for b, again in probes(audit.look, matrix.bars, int(matrix.warmup.max()), audit.seed):
+        whole = compute(b, sets)
+        names |= set(whole)
+        scale = {name: _scale(values) for name, values in whole.items()}
+        for other in again:
+            found = compute(other.bars, sets)
+            yield len(whole)
+            for name, values in whole.items():
+                row = _differs(values[: other.row + 1], found.get(name), scale[name])
+                if row is not None and name not in guilty:
+                    guilty.add(name)
+                    text = (
+                        f"feature {name} of {b.symbol} at {when(b.time[row])} changes when the bars after"
+                        f" {when(b.time[other.row])} are {other.how}: it uses bars that were not known yet."
+                    )
+                    yield Finding("features", "leak", text)
+                if other.how == "altered" and _differs(values, found.get(name), scale[name]) is not None:
+                    moved.add(name)
+    for name in sorted(names - moved):
+        text = f"feature {name} is the same on other bars: made of the time, or of what the audit cannot alter."
+        yield Finding("features", "note", text)
+
+
+def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]:
+    """No feature is the label, or suspiciously like it, by rank correlation with `ret` and with `y`."""
+    from scipy.stats import rankdata
+
+    rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
+    if not audit.thorough and len(rows) > ROWS:
+        rows = np.sort(np.random.default_rng(audit.seed).choice(rows, ROWS, replace=False))
+    yield len(panel.features)
+    if len(rows) < 30:
+        return
+    limit = max(SUSPICIOUS, LUCK / np.sqrt(independent(panel, rows)))
+    labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
+    for column, name in enumerate(panel.features):
+        values = panel.X[rows, column]
+        known = np.isfinite(values)
+        if known.sum() < 30 or np.ptp(values[known]) == 0:
+            continue
+        ranks = rankdata(values[known])
+        rho, what = max((_correlation(ranks, label[known]), what) for what, label in labels.items())
+        if rho > REPRODUCED:
+            text = f"feature {name} is the label: rank correlation {rho:.2f} with its {what}."
+            yield Finding("features", "leak", text)
+        elif rho > limit:
+            text = f"feature {name} has rank correlation {rho:.2f} with the label's {what}; that is rarely honest."
+            yield Finding("features", "suspicion", text)
+
+
+def independent(panel: Panel, rows: np.ndarray) -> float:
+    """How many labels that do not overlap the labelled `rows` are worth."""
+    step = np.median(np.diff(np.unique(panel.time)).view(np.int64))
+    span = (panel.end[rows] - panel.time[rows]).view(np.int64)
+    return max(1.0, len(rows) / max(1.0, float(np.median(span)) / max(1.0, float(step))))
+
+
+def when(time: np.datetime64) -> str:
+    """A time without the part that is midnight."""
+    return str(time.astype("datetime64[s]")).removesuffix("T00:00:00")
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(abs(np.corrcoef(a, b)[0, 1])) if np.ptp(b) else 0.0
+
+
+def _scale(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.abs(known).max()) if len(known) else 1.0
+
+
+def _differs(values: np.ndarray, again: np.ndarray | None, scale: float) -> int | None:
+    """The first row where the two are not the same; None if there is none."""
+    if again is None:
+        return len(values) - 1
+    again = again[: len(values)]
+    with np.errstate(invalid="ignore"):
+        same = (np.abs(values - again) <= SAME * scale) | (np.isnan(values) & np.isnan(again)) | (values == again)
+    return None if same.all() else int((~same).argmax())
