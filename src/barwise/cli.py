@@ -29,8 +29,10 @@ log = logging.getLogger("barwise")
 
 
 def conf_dir() -> str:
-    """The folder of the configuration: the checkout's `conf`."""
-    return str(Path(__file__).resolve().parents[2] / "conf")
+    """The folder of the configuration: inside the installed package, else the checkout's `conf`."""
+    here = Path(__file__).resolve()
+    inside = here.parent / "conf"
+    return str(inside if inside.is_dir() else here.parents[2] / "conf")
 
 
 def main() -> None:
@@ -77,6 +79,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.experiment import run
     from barwise.recipe import parts_of
+    from barwise.report.html import render_into
     from barwise.report.progress import Progress
     from barwise.report.terminal import summary
     from barwise.runs import RunDirectory
@@ -100,6 +103,8 @@ def task(cfg: DictConfig) -> Any:
         fail(cfg, out, error)
         raise
     out.finish("done")
+    if hydra_cfg.mode == RunMode.RUN:  # pages of a sweep's trials are rendered when they are asked for
+        render_into(out)
     summary(out, metrics, judged, cfg.quiet)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values

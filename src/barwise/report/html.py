@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from barwise.loading import Run, load
 from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
-from barwise.runs import write_text
+from barwise.runs import RunDirectory, write_text
+
+log = logging.getLogger("barwise")
 
 CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, figures
     ("results", "Results", ()),
@@ -32,6 +35,17 @@ def render(folder: Path) -> Path:
     path = run.folder / "report.html"
     write_text(path, document(run))
     return path
+
+
+def render_into(out: RunDirectory) -> None:
+    """Render the page of a run that has just ended; a page that cannot be drawn is a warning, not a failed run."""
+    try:
+        with out.stage("page"):
+            render(out.path)
+    except Exception as error:
+        log.exception("report.html could not be rendered")
+        out.warn(f"report.html could not be rendered: {type(error).__name__}: {error}; train.log has the traceback")
+    out.update()
 
 
 def document(run: Run) -> str:
