@@ -24,7 +24,7 @@ def run_batch(isolation: Isolation, batch: list[list[str]], first: int) -> list[
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
     source = Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
-    watch = Watch(source.total, isolation.pool.n_jobs, isolation.sweep.quiet)
+    watch = Watch(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))
     isolation.work(source, watch)
     return [source.value(key, isolation.sweep.objectives) for key in source.keys]

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from barwise.sweeps import sweep
 
-KEEPS_ITS_OWN = "hydra_plugins.barwise.isolated.IsolatedLauncher"  # this launcher writes the leaderboard itself
+KEEP_THEIR_OWN = "hydra_plugins.barwise."  # these launchers write the leaderboard themselves
 
 
 class SweepCallback(Callback):
@@ -22,7 +22,9 @@ class SweepCallback(Callback):
         sweep.current[:] = [sweep.Sweep.of(config)]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN or config.hydra.launcher.get("_target_") == KEEPS_ITS_OWN:
+        if config.hydra.mode != RunMode.MULTIRUN or str(config.hydra.launcher.get("_target_")).startswith(
+            KEEP_THEIR_OWN
+        ):
             return
         from barwise.sweeps.leaderboard import Leaderboard
 

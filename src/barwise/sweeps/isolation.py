@@ -19,6 +19,7 @@ from barwise.sweeps.claims import state_of
 from barwise.sweeps.ending import end_run, settle, values_of
 from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.pool import METHODS, Ended, Job, Pool
+from barwise.sweeps.ray_pool import RayPool
 from barwise.sweeps.sweep import Sweep
 from barwise.sweeps.trial import plain_config
 from barwise.sweeps.watch import Watch
@@ -60,26 +61,19 @@ class Source(Protocol):
 class Isolation:
     """One sweep's pool and what a trial needs to start in it; a context manager."""
 
-    pool: Pool
+    pool: Pool | RayPool
     sweep: Sweep
     config: DictConfig
     loader: ConfigLoader
     task: tuple[str, str]
 
     @classmethod
-    def of(cls, config: DictConfig, loader: ConfigLoader, task: TaskFunction, settings: Mapping[str, Any]) -> Isolation:
-        """From the sweep's composed configuration and the launcher's settings; null ones are chosen here."""
-        method = settings["method"]
-        if method not in ("auto", *METHODS):
-            raise ConfigError(f"hydra.launcher.method={method}: must be one of auto, {', '.join(METHODS)}")
-        if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
-            method = "spawn" if sys.platform == "darwin" else "fork"
-        n_jobs = min(cores(), MOST) if settings["n_jobs"] is None else settings["n_jobs"]
-        threads = settings["threads"] or max(1, cores() // max(1, n_jobs))
-        pool = Pool(n_jobs, settings["timeout_s"], method, threads)
+    def of(cls, config: DictConfig, loader: ConfigLoader, task: TaskFunction, pool: Pool | RayPool) -> Isolation:
+        """From the sweep's composed configuration and its launcher's pool."""
         return cls(pool, Sweep.of(config), config, loader, (task.__module__, task.__qualname__))
 
     def __enter__(self) -> Isolation:
+        self.pool.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,6 +123,16 @@ class Isolation:
         modules = sorted({module_of(t) for t in targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
         libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
         return Job(trial.number, folder.absolute(), plain, self.task, kind, (*ALWAYS, *modules, *libraries))
+
+
+def local_pool(n_jobs: int | None, timeout_s: float | None, method: str, threads: int | None) -> Pool:
+    """This machine's pool from the launcher's settings; null ones are chosen here."""
+    if method not in ("auto", *METHODS):
+        raise ConfigError(f"hydra.launcher.method={method}: must be one of auto, {', '.join(METHODS)}")
+    if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
+        method = "spawn" if sys.platform == "darwin" else "fork"
+    n_jobs = min(cores(), MOST) if n_jobs is None else n_jobs
+    return Pool(n_jobs, timeout_s, method, threads or max(1, cores() // max(1, n_jobs)))
 
 
 def module_of(target: str) -> str:

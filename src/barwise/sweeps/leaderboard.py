@@ -112,7 +112,7 @@ class Leaderboard:
         for i, name in enumerate(heads):
             width = None if name == "what" else max(len(name), *(len(row[i]) for row in rows))
             left = name in ("trial", "device", "status", "what")
-            table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=width)
+            table.add_column(name, justify="left" if left else "right", no_wrap=name != "what", min_width=width)
         for row in rows:
             table.add_row(*row)
         if len(kept) < len(records):
@@ -129,8 +129,13 @@ def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
     return [
         str(record["rank"]), str(record["trial"]), *(number(record[name]) for name in objectives),
         "-" if record["dsr"] is None else f"{record['dsr']:.2f}", spread, record["device"] or "-",
-        "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], what.strip(),
+        "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], shortened(what.strip()),
     ]  # fmt: skip
+
+
+def shortened(text: str, most: int = 90) -> str:
+    """The text, cut where it is too long for a table."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def number(value: float | None) -> str:

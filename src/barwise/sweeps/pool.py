@@ -113,6 +113,11 @@ class Pool:
         self.selector.close()
 
     @property
+    def slots(self) -> int:
+        """How many trials run at once."""
+        return self.n_jobs
+
+    @property
     def free(self) -> int:
         """How many trials more may start now."""
         return self.n_jobs - len(self.running)

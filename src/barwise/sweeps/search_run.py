@@ -45,7 +45,7 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
         in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))
         return
     with isolation() as pool:
-        watch = Watch(source.total, pool.pool.n_jobs, pool.sweep.quiet)
+        watch = Watch(source.total, pool.pool.slots, pool.sweep.quiet)
         watch.keep(source.finished())
         pool.work(source, watch)
 

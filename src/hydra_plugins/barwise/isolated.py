@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from barwise.sweeps.isolation import Isolation
+    from barwise.sweeps.pool import Pool
+    from barwise.sweeps.ray_pool import RayPool
 
 
 class IsolatedLauncher(Launcher):
@@ -29,7 +31,13 @@ class IsolatedLauncher(Launcher):
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return Isolation.of(self.config, self.hydra_context.config_loader, self.task_function, self.settings)
+        return Isolation.of(self.config, self.hydra_context.config_loader, self.task_function, self.pool())
+
+    def pool(self) -> Pool | RayPool:
+        """Where the trials run."""
+        from barwise.sweeps.isolation import local_pool
+
+        return local_pool(**self.settings)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run what this sweep has not done yet; one result a job, None for one that did not end well."""
