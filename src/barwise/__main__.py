@@ -17,7 +17,9 @@ VERBS = {
     "leaderboard": "the runs below a folder, ranked",
     "live": "score bars as they come, from standard input or a growing file",
     "predict": "scores and signals of new bars, by the model of a run",
+    "refit": "train a run's strategy on all its data, to serve",
     "report": "render report.html of a run again",
+    "rerun": "run a recorded experiment again, and compare",
     "unseal": "score the sealed stretch of a run, once",
     "verdict": "what the evidence supports after all trials so far; overfitting of a sweep",
 }

@@ -209,19 +209,25 @@ class Lend:
         )
 
     def keep(self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:
-        """Save what predicting again needs: weights, scaler, thresholds, and what the training rows looked like."""
+        """Save the model of one fold."""
         if self.folder is None:
             return
-        folder = self.folder / f"fold-{fold.number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        model.save(folder)
-        if scaler is not None:
-            scaler.save(folder / "scaler.safetensors")
-        write_json(folder / "signals.json", learned(rule))
-        Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
+        keep_model(self.folder / f"fold-{fold.number}", panel, fold, model, scaler, rule)
         self.facts[-1].update(
             signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
         )
+
+
+def keep_model(
+    folder: Path, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule
+) -> None:
+    """Save what predicting again needs: weights, scaler, thresholds, and what the training rows looked like."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder)
+    if scaler is not None:
+        scaler.save(folder / "scaler.safetensors")
+    write_json(folder / "signals.json", learned(rule))
+    Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
 
 
 def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:

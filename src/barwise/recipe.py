@@ -20,10 +20,11 @@ from barwise.validation.sealed import sealed
 AUDITS = ("quick", "thorough", "none")
 
 
-def parts_of(cfg: DictConfig, targets: Targets | None = None) -> Parts:
+def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[], Market] | None = None) -> Parts:
     """Instantiate each config group once, as the parameter of the same name.
 
-    `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own.
+    `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
+    what gives the bars in place of the configuration's.
     """
 
     def make(group: str, node: Any) -> Any:
@@ -33,7 +34,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None) -> Parts:
     if cfg.audit not in AUDITS:
         raise ConfigError(f"audit={cfg.audit}: must be one of {', '.join(AUDITS)}")
     return Parts(
-        data=sealed(data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
+        data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
         features=features,
         labels=make("labels", cfg.labels),
         validation=make("validation", cfg.validation),

@@ -1,0 +1,106 @@
+"""A model to serve, trained on all data of a run; its tests are the run's folds, it has none of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import Market
+from barwise.data.checks import check_market
+from barwise.data.hash import data_hash
+from barwise.devices.choose import DeviceSettings, resolve
+from barwise.errors import ConfigError
+from barwise.experiment import Lend, default_threads, fit_fold, keep_model, scores_of
+from barwise.features.matrix import build
+from barwise.loading import Run
+from barwise.panel import build_panel
+from barwise.recipe import parts_of
+from barwise.report.progress import Progress
+from barwise.runs import write_json
+from barwise.samples import Panel
+from barwise.serving.model import REFIT, recorded
+from barwise.strategies.base import Strategy
+from barwise.validation.folds import Fold, touches
+
+NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Where the model lies, and what it was trained on."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+
+def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: Iterable[str] = ()) -> Refit:
+    """Train the run's strategy on all labelled bars, into the run's `model/refit`.
+
+    First on all but the last stretch (`validation.valid_fraction`), which tells when to stop and, with scores that
+    the model has not learned from, where thresholds lie; then on every row for as many rounds or epochs. `data`: bars
+    in place of the recorded ones, such as newer ones. Repeated, it replaces the model.
+    """
+    run, cfg, targets = recorded(folder, allow)
+    parts = parts_of(cfg, targets, data)
+    market = check_market(parts.data())
+    threads = parts.threads or default_threads(parts.strategy)
+    panel = build_panel(build(market.bars, parts.features, threads), parts.labels)
+    half, every = stretches(panel, parts.validation.valid_fraction)
+    lend = Lend(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
+    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), lend)
+    rule = copy.deepcopy(parts.signals).fit(scores_of(model, panel, half.valid, scaler))
+    budget = dict(lend.facts[-1])
+    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), lend)
+    facts = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"), "data_hash": data_hash(market),
+        "rows": len(every.train), "first": panel.time[every.train].min(), "last": panel.time[every.train].max(),
+        "budget": {k: v for k, v in budget.items() if k in ("rounds", "best_epoch")}, "signals": rule.facts(),
+        "seed": parts.seed, "threads": threads, "data": dict(market.facts),
+    }  # fmt: skip
+    place = run.folder / "model" / REFIT
+    beside = place.with_name(f".{REFIT}.{os.getpid()}.tmp")
+    try:
+        keep_model(beside, panel, every, whole, scaler, rule)
+        write_json(beside / "refit.json", facts)
+        if place.exists():
+            shutil.rmtree(place)
+        os.replace(beside, place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Refit(place, facts)
+
+
+def stretches(panel: Panel, valid_fraction: float) -> tuple[Fold, Fold]:
+    """All labelled rows twice: split into training and a later, purged validation stretch; and undivided."""
+    rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
+    times = np.unique(panel.time[rows])
+    if len(times) < 20:
+        raise ConfigError(f"data: {len(times)} labelled bars are too few to train on; use more bars")
+    cut = times[max(1, round(len(times) * (1 - valid_fraction)))]
+    valid = rows[panel.time[rows] >= cut]
+    learn = rows[panel.time[rows] < cut]
+    learn = learn[~touches(panel, learn, valid)]
+    return Fold(0, learn, valid, NONE), Fold(0, rows, NONE, NONE)
+
+
+def with_budget(strategy: Strategy, facts: dict[str, Any]) -> Strategy:
+    """The strategy, to be trained for as many rounds or epochs as validation found best."""
+    if "rounds" in facts and hasattr(strategy, "n_estimators"):
+        strategy.n_estimators = max(1, int(facts["rounds"]))
+    if "best_epoch" in facts and hasattr(strategy, "training"):
+        strategy.training = replace(strategy.training, epochs=max(1, int(facts["best_epoch"])))
+    return strategy
+
+
+def device_of(run: Run, strategy: Strategy) -> str:
+    """The device that the run used, if it is here too, else the CPU."""
+    used = (run.manifest.get("device") or {}).get("used", "cpu")
+    return resolve(DeviceSettings(name=str(used), parity=False), None, getattr(strategy, "needs_torch", False)).used

@@ -1,0 +1,104 @@
+"""A recorded run, run again: the same configuration on the same bars, and its metrics compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from barwise.data.bars import Market
+from barwise.data.checks import check_market
+from barwise.data.hash import data_hash
+from barwise.errors import DataError
+from barwise.experiment import run as run_experiment
+from barwise.loading import Run
+from barwise.recipe import parts_of
+from barwise.report.progress import Progress
+from barwise.runs import RunDirectory, git_revision, plain, versions
+from barwise.safety.files import inside
+from barwise.serving.model import recorded
+
+MOST_THREADS = 1024
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """`differences`: metric: (recorded, now). `changes`: versions, revision and device that are not as recorded."""
+
+    folder: Path
+    metrics: int
+    differences: dict[str, tuple[Any, Any]]
+    changes: tuple[str, ...]
+
+
+def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = None, allow: Iterable[str] = ()) -> Rerun:
+    """Run the recorded configuration again into `out`, with the recorded seed, threads and device.
+
+    `data`: bars in place of the recorded ones, where those have moved. DataError where the bars are not the recorded
+    ones. Nothing that the configuration says of outputs is followed.
+    """
+    run, cfg, targets = recorded(folder, allow)
+    if not run.metrics:
+        raise DataError(f"{run.folder}: {run.why('metrics.json')}")
+    parts = parts_of(cfg, targets, data)
+    threads, device = run.manifest.get("threads"), (run.manifest.get("device") or {}).get("used")
+    if isinstance(threads, int) and 1 <= threads <= MOST_THREADS:
+        parts = replace(parts, threads=threads)
+    if isinstance(device, str):
+        parts = replace(parts, device={**parts.device, "name": device})
+    market = parts.data()
+    _same_bars(run, market)
+    directory = RunDirectory(out)
+    directory.start(overrides=run.overrides, seed=parts.seed, rerun_of=str(run.folder))
+    try:
+        found = run_experiment(replace(parts, data=lambda: market), directory, Progress(quiet=True))
+    except BaseException as error:
+        directory.finish("failed", str(error))
+        raise
+    directory.finish("done")
+    write_configuration(run, out)
+    recorded_metrics = flat(run.metrics)
+    now = flat(plain(found))
+    names = sorted(recorded_metrics.keys() | now.keys())
+    pairs = {name: (recorded_metrics.get(name), now.get(name)) for name in names}
+    return Rerun(out, len(names), {k: v for k, v in pairs.items() if v[0] != v[1]}, tuple(_changes(run, directory)))
+
+
+def _same_bars(run: Run, market: Market) -> None:
+    found, wanted = data_hash(check_market(market)), run.manifest.get("data_hash")
+    if found != wanted:
+        raise DataError(
+            f"{run.folder}: the bars are not those of the run (hash {found[:12]}, recorded {str(wanted)[:12]}); "
+            "name the recorded ones: data=files data.path=…"
+        )
+
+
+def _changes(run: Run, directory: RunDirectory) -> list[str]:
+    """What is not as it was and may explain a difference."""
+    was, now = run.manifest.get("versions") or {}, versions()
+    changes = [f"{name} {was[name]} → {now.get(name)}" for name in sorted(was) if was[name] != now.get(name)]
+    before, here = run.manifest.get("git") or {}, git_revision() or {}
+    if before.get("revision") != here.get("revision"):
+        changes.append(f"revision {str(before.get('revision'))[:9]} → {str(here.get('revision'))[:9]}")
+    if before.get("dirty") or here.get("dirty"):
+        changes.append("uncommitted changes in barwise's checkout, then or now")
+    devices = [(m.get("device") or {}).get("used") for m in (run.manifest, directory.manifest)]
+    return changes + ([f"device {devices[0]} → {devices[1]}"] if devices[0] != devices[1] else [])
+
+
+def write_configuration(run: Run, out: Path) -> None:
+    """The configuration goes with the new run, so that it too can be served."""
+    (out / ".hydra").mkdir(exist_ok=True)
+    for name in ("config.yaml", "overrides.yaml"):
+        path = inside(run.folder, ".hydra", name)
+        if path.is_file():
+            (out / ".hydra" / name).write_bytes(path.read_bytes())
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested values by dotted name."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        return {name: value}
+    return {k: v for key, inner in items for k, v in flat(inner, f"{name}.{key}" if name else str(key)).items()}
