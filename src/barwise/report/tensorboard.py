@@ -21,13 +21,18 @@ def writer_class() -> Any:
     return SummaryWriter
 
 
+def summary_writer(folder: Path) -> Any:
+    """A writer into `folder`."""
+    return writer_class()(str(folder), flush_secs=30)
+
+
 class Board:
     """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` once at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
-        self._writer = writer_class()(str(folder), flush_secs=30)
+        self._writer = summary_writer(folder)
 
     def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
         """A `log(name, value, step)` for one fold."""

@@ -26,6 +26,7 @@ from barwise.sweeps.watch import Watch
 
 ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
     "barwise.cli", "barwise.experiment", "barwise.recipe", "barwise.report.terminal", "barwise.validation.verdict",
+    "barwise.report.dashboard", "barwise.report.figures", "PIL.Image",
     "pyarrow.parquet", "pyarrow.dataset", "empyrical", "barwise.report.tensorboard:writer_class",
 )  # fmt: skip
 LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit

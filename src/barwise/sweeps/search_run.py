@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.backtest.metrics import OBJECTIVES
 from barwise.errors import ConfigError
+from barwise.messages import one_line
+from barwise.runs import RunDirectory
 from barwise.sweeps.batch import RETRY
 from barwise.sweeps.claims import status_of
 from barwise.sweeps.ending import values_of
@@ -104,7 +106,13 @@ def outcome(trial: Trial, result: Any, folder: Path, objectives: Sequence[str]) 
     status = status_of(run)
     if status != "missing":
         return status, values_of(run, objectives) if status == "done" else None
-    if result is None or result.status.name != "COMPLETED" or result.return_value is None:
+    if result is None or result.status.name != "COMPLETED":
+        error = "the launcher lost the trial" if result is None else one_line(result._return_value)[1]
+        out = RunDirectory(run)
+        out.start(overrides=[w for w in trial.overrides if not w.startswith("hydra.")])
+        out.finish("failed", error)
         return "failed", None
+    if result.return_value is None:
+        return "done", None
     values = result.return_value
     return "done", [float(v) for v in (values if isinstance(values, list | tuple) else [values])]

@@ -48,7 +48,7 @@ def address(storage: str | None, folder: Path) -> str:
     return f"sqlite:///{folder.absolute() / 'study.db'}"
 
 
-def storage_at(url: str) -> Any:
+def storage_at(url: str, tries: int = 5) -> Any:
     """Optuna's storage; ConfigError where there is no Optuna, no driver or no database."""
     try:
         import optuna
@@ -63,6 +63,9 @@ def storage_at(url: str) -> Any:
     except ImportError as error:
         raise ConfigError(f"hydra.sweeper.storage: its driver is not installed ({error}); pip install it") from None
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
+        if tries and isinstance(error, sqlalchemy.exc.IntegrityError | sqlalchemy.exc.ProgrammingError):
+            time.sleep(0.5)  # another process makes the same tables at this moment
+            return storage_at(url, tries - 1)
         told = str(error).splitlines()[0]
         raise ConfigError(f"hydra.sweeper.storage: cannot be used ({told}); check the address") from None
 

@@ -74,7 +74,11 @@ def run(job: dict[str, Any]) -> int:
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
-    return 0 if result.status == JobStatus.COMPLETED else 1
+    if result.status == JobStatus.COMPLETED:
+        return 0
+    error = result._return_value  # Hydra keeps what the task raised, and shows it to nobody
+    traceback.print_exception(error) if isinstance(error, BaseException) else print(error)
+    return 1
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
