@@ -137,7 +137,8 @@ def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     identity = trials.identity(out.manifest["data"], config)
     if not config.get("shuffle_labels"):
-        trials.enter(folder, {**identity, "run": str(out.path), "status": status, **facts})
+        seen = {"run": str(out.path), "last": out.manifest["data"]["last"]}
+        trials.enter(folder, {**identity, **seen, "status": status, **facts})
     out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
 
 

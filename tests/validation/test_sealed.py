@@ -61,7 +61,7 @@ def test_an_opening_spends_what_it_overlaps_and_nothing_else(tmp_path: Path):
 def opened(tmp_path_factory) -> Path:
     """A run with a sealed fifth, opened once, beside one that sealed nothing."""
     home = tmp_path_factory.mktemp("outputs")
-    train_all(home, {"run": ("sealed.fraction=0.2", "data.n_bars=800"), "plain": ()})
+    train_all(home, {"run": ("sealed.fraction=0.2", "data.n_bars=800"), "plain": ("data.n_bars=800",)})
     assert barwise.load(home / "run").verdict["sealed_openings"] == 0
     main(["unseal", str(home / "run")])
     return home / "run"
@@ -82,6 +82,7 @@ def test_the_opening_is_on_record_and_later_reports_say_so(opened):
     assert len(lines) == 1 and json.loads(lines[0])["symbols"] == ["S0000", "S0001"]
     found = barwise.load(opened).verdict
     assert found["sealed_openings"] == 1 and "; sealed bars were opened 1 time, last on 20" in found["sentence"]
+    assert found["sealed_traded"] == 1 and found["sentence"].endswith(" and seen by 1 trial without the seal.")
     assert "sealed bars were opened" not in json.loads((opened / "verdict.json").read_text())["sentence"]
 
 

@@ -53,6 +53,7 @@ VERDICT = tuple(  # of verdict.json
         ("sharpe_high", "Sharpe, net, to", "{:.2f}", "upper end"),
         ("min_track_record", "minimum track record", "{:,.0f}", "bars that such a Sharpe needs to be above 0"),
         ("sealed_openings", "openings of sealed bars", "{:,}", "on these symbols"),
+        ("sealed_traded", "trials on sealed bars", "{:,}", "that had no seal, or a later one"),
     )
 )
 BASELINES = {

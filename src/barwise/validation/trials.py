@@ -54,7 +54,7 @@ def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
 
 
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Append one line {market, problem, trial, run, status, sharpe, bars, net}; safe when many processes write."""
+    """Append one line {market, problem, trial, run, last, status, sharpe, bars, net}; safe with many processes."""
     folder.mkdir(parents=True, exist_ok=True)
     line = json.dumps(plain({"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry}), sort_keys=True)
     with (folder / NAME).open("ab+") as file:
@@ -105,6 +105,12 @@ def with_other_labels(folder: Path, market: str, problem: str) -> int:
     """How many trials there were on the same symbols and bar size with another label."""
     here = [entry for entry in lines(folder) if entry.get("market") == market]
     return len({(e["problem"], e["trial"]) for e in here if e.get("problem") != problem})
+
+
+def beyond(folder: Path, market: str, time: str) -> int:
+    """How many trials on the same symbols and bar size saw bars at `time` or later; times as run.json has them."""
+    here = [entry for entry in lines(folder) if entry.get("market") == market]
+    return len({(e["problem"], e["trial"]) for e in here if str(e.get("last", "")) >= time})
 
 
 def sharpes(trials: Mapping[str, Mapping[str, Any]]) -> list[float]:

@@ -43,14 +43,28 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     home, problem = folder / str(run["trials_folder"]), str(run["problem"])
     found = verdict(net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"))
     found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
-    looks = spent(home, run["data"])
+    looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
+    found["sealed_traded"] = ledger.beyond(home, str(run["market"]), str(seal["from"])) if seal else 0
     if run.get("shuffle_labels"):
         found["sentence"] = placebo(found["dsr"])
-    elif looks:
-        times = f"{len(looks)} time{'s' if len(looks) > 1 else ''}, last on {looks[-1]['when'][:10]}"
-        found["sentence"] = f"{found['sentence'][:-1]}; sealed bars were opened {times}."
+    elif looks or found["sealed_traded"]:
+        found["sentence"] = f"{found['sentence'][:-1]}; sealed bars were {seen(looks, found['sealed_traded'])}."
     return found
+
+
+def seen(looks: list[dict[str, Any]], traded: int) -> str:
+    """How often sealed bars were looked at: on record, and by trials that had no seal."""
+    found = []
+    if looks:
+        found.append(f"opened {counted(len(looks), 'time')}, last on {looks[-1]['when'][:10]}")
+    if traded:
+        found.append(f"seen by {counted(traded, 'trial')} without the seal")
+    return " and ".join(found)
+
+
+def counted(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def placebo(dsr: float | None) -> str:
@@ -97,7 +111,7 @@ def sentence(dsr: float, n_trials: int, t_alpha: float | None) -> str:
 
     A Sharpe that buy-and-hold explains is the market's, not skill: `t_alpha` is the t of alpha on it.
     """
-    trials = f"DSR {dsr:.2f} after {n_trials} trial{'s' if n_trials > 1 else ''} on this problem"
+    trials = f"DSR {dsr:.2f} after {counted(n_trials, 'trial')} on this problem"
     if dsr <= 0.8:
         return f"No evidence of skill: {trials}."
     if t_alpha is not None and t_alpha < 1.645:
