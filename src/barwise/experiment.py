@@ -35,6 +35,7 @@ from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.validation.audit import Audit
 from barwise.validation.audit_fit import Learner
 from barwise.validation.auditing import audited
+from barwise.validation.drift import StartUp, warmed
 from barwise.validation.folds import Fold, Validation
 from barwise.validation.shuffled import shuffled
 
@@ -71,7 +72,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(threads=threads, seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
-        matrix = build(market.bars, parts.features, threads)
+        matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
+        note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels)
         note_features(out, panel, matrix.left_out)
@@ -290,6 +292,13 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
         },
         data_hash=data_hash(market),
     )
+
+
+def note_start_up(out: RunDirectory, found: StartUp) -> None:
+    """What run.json says of the warm-up, and of features that no warm-up settles."""
+    for warning in found.warnings:
+        out.warn(warning)
+    out.update(start_up=found.report())
 
 
 def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...]) -> None:

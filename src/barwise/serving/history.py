@@ -54,9 +54,12 @@ class History:
         return new
 
     def add(
-        self, new: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...]
+        self, new: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...], warmup: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Take one checked bar or several; returns their feature rows, and which of those are warm."""
+        """Take one checked bar or several; returns their feature rows, and which of those are warm.
+
+        `warmup`: bars before a row can be warm; once one is, all later ones are, so that the window may forget them.
+        """
         bars = joined(self.bars, new) if len(self.bars) else new
         columns = compute(bars, sets)
         if len(new) == 1:
@@ -69,7 +72,8 @@ class History:
         rows[~np.isfinite(rows)] = np.nan
         ever = np.logical_or.accumulate(np.isfinite(rows), axis=0) | self.seen
         self.rows = np.concatenate([self.rows, rows])[-self.keep :]
-        warm = ever.all(axis=1)
+        old_enough = np.arange(len(bars))[-len(new) :] >= warmup
+        warm = ever.all(axis=1) & (old_enough | bool(len(self.warm) and self.warm[-1]))
         self.warm = np.concatenate([self.warm, warm])[-self.keep :]
         self.seen = ever[-1]
         self.bars = bars if self.window is None else bars.take(slice(max(0, len(bars) - self.window + 1), None))

@@ -114,7 +114,7 @@ class Live:
 
     def _add(self, history: History, bars: Bars) -> None:
         """Compute the new rows of features, and lead the nets that carry a state over them."""
-        rows, warm = history.add(bars, self.served.sets, self.served.features)
+        rows, warm = history.add(bars, self.served.sets, self.served.features, self.served.warmup)
         for i, member in enumerate(self.served.members):
             if member.carries:
                 history.carried[i] = carry(member, history.carried.get(i), rows, warm)

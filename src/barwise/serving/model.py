@@ -66,6 +66,11 @@ class Served:
         return max(m.strategy.lookback for m in self.members)
 
     @property
+    def warmup(self) -> int:
+        """Bars of a symbol before its features have forgotten where they start, as the run measured it."""
+        return int((self.run.manifest.get("start_up") or {}).get("bars") or 0)
+
+    @property
     def last(self) -> np.datetime64:
         """The latest time that any of the models has seen in training."""
         return max(m.ranges.last for m in self.members)

@@ -46,7 +46,8 @@ def predict(
     or (unless `any_scale`) a unit that the model was not trained on.
     """
     matrix = build(check_market(market).bars, served.sets, threads)
-    panel = only(build_panel(matrix, no_labels), matrix, served.features)
+    matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
+    panel = only(build_panel(matrix, no_labels), matrix, served)
     new = np.flatnonzero((panel.time > served.last) | seen_too)
     if not len(new):
         raise DataError(
@@ -67,8 +68,9 @@ def predict(
     return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings))
 
 
-def only(panel: Panel, matrix: FeatureMatrix, features: tuple[str, ...]) -> Panel:
-    """The panel with the trained `features` in their order; DataError where one is missing."""
+def only(panel: Panel, matrix: FeatureMatrix, served: Served) -> Panel:
+    """The panel with the trained features in their order; DataError where one is missing."""
+    features = served.features
     if panel.features == features:
         return panel
     missing = [name for name in features if name not in panel.features]
@@ -78,7 +80,8 @@ def only(panel: Panel, matrix: FeatureMatrix, features: tuple[str, ...]) -> Pane
             "give them the columns that the run had, such as bid and ask"
         )
     places = [panel.features.index(name) for name in features]
-    picked = replace(matrix, X=panel.X[:, places], names=features, warmup=_warmup(matrix, places))
+    warmup = np.maximum(_warmup(matrix, places), served.warmup)
+    picked = replace(matrix, X=panel.X[:, places], names=features, warmup=warmup)
     return build_panel(picked, no_labels)
 
 

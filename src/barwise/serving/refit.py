@@ -28,6 +28,7 @@ from barwise.runs import write_json
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
+from barwise.validation.drift import warmed
 from barwise.validation.folds import Fold, touches
 
 NONE = np.zeros(0, np.int64)
@@ -52,7 +53,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     parts = parts_of(cfg, targets, data)
     market = check_market(parts.data())
     threads = parts.threads or default_threads(parts.strategy)
-    panel = build_panel(build(market.bars, parts.features, threads), parts.labels)
+    panel = build_panel(warmed(build(market.bars, parts.features, threads), parts.features)[0], parts.labels)
     half, every = stretches(panel, parts.validation.valid_fraction)
     lend = Lend(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), lend)
