@@ -18,5 +18,5 @@ def record(out: RunDirectory, result: Result, board: Board) -> None:
     out.update(reasons=result.reasons, contribution=contribution(ledger, result.table.symbols))
     board.metrics(result.metrics)
     board.equity(ledger.equity)
-    board.close()
+    board.flush()
     write_json(out.path / "metrics.json", result.metrics)

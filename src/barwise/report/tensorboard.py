@@ -21,9 +21,20 @@ def writer_class() -> Any:
     return SummaryWriter
 
 
-def summary_writer(folder: Path) -> Any:
-    """A writer into `folder`."""
-    return writer_class()(str(folder), flush_secs=30)
+OPEN: dict[Path, Any] = {}  # one writer a folder: TensorBoard may pass over a second event file of the same run
+
+
+def writer_of(folder: Path) -> Any:
+    """The writer of a run's event folder, opened when first asked for."""
+    if folder not in OPEN:
+        OPEN[folder] = writer_class()(str(folder), flush_secs=30)
+    return OPEN[folder]
+
+
+def close_writer(folder: Path) -> None:
+    """Close the folder's event file, if it is open."""
+    if folder in OPEN:
+        OPEN.pop(folder).close()
 
 
 class Board:
@@ -32,7 +43,7 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
-        self._writer = summary_writer(folder)
+        self._writer = writer_of(folder)
 
     def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
         """A `log(name, value, step)` for one fold."""
@@ -64,5 +75,6 @@ class Board:
         for i in range(0, len(equity), step):
             self._writer.add_scalar("backtest/equity", float(equity[i]), i)
 
-    def close(self) -> None:
-        self._writer.close()
+    def flush(self) -> None:
+        """What was written so far into the file; it stays open for the run's ending."""
+        self._writer.flush()
