@@ -13,6 +13,7 @@ from barwise.messages import guarded
 VERBS = {
     "benchmark": "measure, each figure beside a baseline",
     "compare": "two or more runs side by side",
+    "contracts": "check every part, yours included, against what it must keep to",
     "doctor": "what this machine can do: devices, parity, speed, what is missing",
     "leaderboard": "the runs below a folder, ranked",
     "live": "score bars as they come, from standard input or a growing file",

@@ -1,0 +1,65 @@
+"""python -m barwise contracts: every part in conf/ and in a folder of your own keeps to its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omegaconf import DictConfig
+
+from barwise.commands.arguments import Arguments
+from barwise.errors import BarwiseError, ConfigError
+
+BASE = ("experiment=smoke", "threads=1", "device=cpu")
+NETS = ("strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5")
+MORE = {  # what a part needs beside its name to be tried in seconds
+    "strategy/net": ("strategy=lstm", *NETS),
+    "strategy/lstm": NETS,
+    "validation/rolling": ("validation.splitter.window=150",),
+}
+
+
+def main(words: list[str]) -> None:
+    """Print each part with the number of promises tried; ends with the first that is broken."""
+    parser = Arguments("contracts", "Check every part of conf/, and of a folder of your own, against its contract.")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as hydra.searchpath=[file://own/conf]")
+    parser.add_argument("--only", action="append", default=[], metavar="GROUP/NAME", help="this part alone")
+    given = parser.parse_intermixed_args(words)
+
+    from barwise.contracts import Broken, check
+    from barwise.recipe import parts_of
+
+    found = [x for x in options(given.overrides) if not given.only or x in given.only]
+    missing = sorted(set(given.only) - set(found))
+    if missing:
+        raise ConfigError(f"--only {missing[0]}: there is no such part; `python -m barwise contracts` lists them")
+    for option in found:
+        try:
+            tried = check(option.rpartition("/")[0], parts_of(composed(option, given.overrides)))
+        except BarwiseError as error:
+            raise Broken(f"{option}: {error}") from error
+        print(f"{option}: {tried} promises kept", flush=True)
+
+
+def options(overrides: list[str]) -> Iterator[str]:
+    """group/name of each part in conf/ and in the folders of `hydra.searchpath`."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from barwise.cli import conf_dir
+    from barwise.contracts import CONTRACTS
+
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        for group in CONTRACTS:
+            for name in loader.get_group_options(group, config_name="config", overrides=overrides):
+                yield f"{group}/{name}"
+
+
+def composed(option: str, overrides: list[str]) -> DictConfig:
+    """A small experiment with this part."""
+    from barwise.commands.arguments import compose
+
+    group, _, name = option.rpartition("/")
+    value = f"[{name}]" if group == "features" else name
+    more = MORE.get(option, MORE.get(group, ()))
+    return compose([*BASE, *more, f"{group}={value}", *overrides])

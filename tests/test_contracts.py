@@ -1,0 +1,81 @@
+"""Every part in conf/ keeps to its contract, a new one from the day it is added; broken parts are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from barwise.commands.contracts import composed, options
+from barwise.contracts import Broken, check
+from barwise.recipe import parts_of
+from barwise.samples import Labels
+from barwise.signals import FixedThreshold
+
+OPTIONS = list(options([]))
+SMALL = {
+    "strategy/random_forest": ["strategy.estimator.n_estimators=10"],
+    "strategy/extra_trees": ["strategy.estimator.n_estimators=10"],
+    "strategy/hist_gradient_boosting": ["strategy.estimator.max_iter=10"],
+    "strategy/xgboost": ["strategy.n_estimators=30"],
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_it_keeps_to_its_contract(option):
+    assert check(option.rpartition("/")[0], parts_of(composed(option, SMALL.get(option, [])))) >= 3
+
+
+class Peeks:
+    """A strategy whose scores depend on which rows are asked for."""
+
+    lookback, scale, takes_nan = 1, False, False
+
+    def fit(self, train, valid, context):
+        return self
+
+    def predict(self, samples):
+        x = samples.X[:, 0]
+        return np.clip((x - x.mean()) / (3 * x.std()), -1, 1)
+
+    def save(self, folder):
+        pass
+
+    @classmethod
+    def load(cls, folder):
+        return cls()
+
+
+class Loud(Peeks):
+    def predict(self, samples):
+        return samples.X[:, 0] * 1e6
+
+
+def tomorrow(bars):
+    return {"x": np.append(bars.close[1:], bars.close[-1])}
+
+
+def at_once(bars):
+    ret = np.append(np.diff(np.log(bars.close)), np.nan)
+    return Labels(np.sign(ret), ret, bars.time.copy(), np.ones(len(bars)))
+
+
+class Always(FixedThreshold):
+    def __call__(self, score, time):
+        return np.ones(len(score))
+
+
+@pytest.mark.parametrize(
+    ("group", "change", "line"),
+    [
+        ("features", {"features": {"x": tomorrow}}, "x does not change when later bars are taken away"),
+        ("labels", {"labels": at_once}, "a label ends later than its bar"),
+        ("strategy", {"strategy": Peeks()}, "a score does not depend on the rows beside it"),
+        ("strategy", {"strategy": Loud()}, "scores lie between -1 and 1"),
+        ("signals", {"signals": Always()}, "a row without a score is flat"),
+    ],
+)
+def test_what_breaks_a_contract_is_named(group, change, line):
+    with pytest.raises(Broken, match=line):
+        check(group, replace(parts_of(composed("signals/quantile", [])), **change))
