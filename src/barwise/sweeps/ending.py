@@ -39,7 +39,18 @@ def reason_of(ended: Ended) -> str:
         name = signal.Signals(-ended.code).name
         why = SIGNALS.get(signal.Signals(-ended.code))
         return f"killed by {name}" + (f" ({why})" if why else "")
-    return f"its process ended with exit code {ended.code} before the run was finished; {OUTPUT} has what it printed"
+    last = last_line(ended.job.folder / OUTPUT)
+    said = f", saying {last}" if last else ""
+    return f"its process ended with exit code {ended.code} before the run was finished{said}"
+
+
+def last_line(path: Path) -> str:
+    """The last line of what the trial printed, empty where it printed nothing."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
 def end_run(job: Job, reason: str, interrupted: bool = False) -> None:

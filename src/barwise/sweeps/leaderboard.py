@@ -101,6 +101,7 @@ class Leaderboard:
 
     def table(self, most: int = 30) -> Table:
         """The first `most` rows for a terminal; all trials that did not end well are below them."""
+        from rich.markup import escape
         from rich.table import Table
 
         title = f"{self.folder}: {len(self.rows)} trials by {', '.join(self.objectives)}, net and out of sample"
@@ -114,7 +115,7 @@ class Leaderboard:
             left = name in ("trial", "device", "status", "what")
             table.add_column(name, justify="left" if left else "right", no_wrap=name != "what", min_width=width)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         if len(kept) < len(records):
             table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
         return table
