@@ -79,6 +79,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.experiment import run
     from barwise.recipe import parts_of
+    from barwise.report.dashboard import GLANCE, finish_board
     from barwise.report.html import render_into
     from barwise.report.progress import Progress
     from barwise.report.terminal import summary
@@ -103,8 +104,11 @@ def task(cfg: DictConfig) -> Any:
         fail(cfg, out, error)
         raise
     out.finish("done")
-    if hydra_cfg.mode == RunMode.RUN:  # pages of a sweep's trials are rendered when they are asked for
+    if hydra_cfg.mode == RunMode.RUN:
         render_into(out)
+        finish_board(out)
+    else:  # a trial's page is rendered when it is asked for
+        finish_board(out, GLANCE)
     summary(out, metrics, judged, cfg.quiet)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values

@@ -1,0 +1,117 @@
+"""What TensorBoard shows of a finished run beside its curves: hyper-parameters, figures, configuration and verdict."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from barwise.errors import DataError
+from barwise.loading import Run, load
+from barwise.report.tensorboard import close_writer, writer_of
+from barwise.runs import RunDirectory
+
+log = logging.getLogger("barwise")
+
+GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
+FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
+OUTCOMES = ("sharpe", "sharpe_gross", "max_drawdown", "rank_ic", "turnover")  # of metrics.json, and dsr of the verdict
+DOTS = 70  # dots per inch of a figure: readable, and quick to draw
+GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
+LAYOUT = {
+    "training": {
+        "loss, all folds": ["Multiline", [r"fold-\d+/train_loss", r"fold-\d+/valid_loss"]],
+        "validation loss": ["Multiline", [r"fold-\d+/valid_loss"]],
+    },
+    "result": {
+        "Sharpe by fold": ["Multiline", [r"folds/sharpe"]],
+        "rank correlation by fold": ["Multiline", [r"folds/rank_ic"]],
+        "equity": ["Multiline", [r"backtest/equity"]],
+    },
+    "machine": {
+        "seconds by stage": ["Multiline", [r"timing/.*"]],
+        "memory": ["Multiline", [r"device/.*_mb"]],
+    },
+}
+
+
+def finish_board(out: RunDirectory, figures: tuple[str, ...] = FIGURES) -> None:
+    """Add the ending of a run to its dashboard; what cannot be drawn is a warning, not a failed run."""
+    try:
+        with out.stage("dashboard"):
+            write_ending(load(out.path), figures)
+    except Exception as error:
+        log.exception("the dashboard's ending could not be written")
+        out.warn(f"TensorBoard lacks the run's ending: {type(error).__name__}: {error}; train.log has the traceback")
+    out.update()
+
+
+def write_ending(run: Run, figures: tuple[str, ...] = FIGURES) -> None:
+    """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event folder."""
+    events = run.folder / "tensorboard"
+    writer = writer_of(events)
+    try:
+        writer.add_text("verdict", str(run.verdict.get("sentence") or "no verdict"), 0)
+        writer.add_text("configuration", "```\n" + json.dumps(run.config, indent=1, default=str) + "\n```", 0)
+        writer.add_custom_scalars(LAYOUT)
+        for stage, seconds in (run.manifest.get("seconds") or {}).items():
+            writer.add_scalar(f"timing/{stage}", float(seconds), 0)
+        for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
+            writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
+        for name in figures:
+            try:
+                writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
+            except DataError:
+                continue
+        add_hparams(writer, hyper_parameters(run), outcomes(run))
+    finally:
+        close_writer(events)
+
+
+def add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float]) -> None:
+    """Enter the run in the HParams tab under its own name; the library's add_hparams would open a run beside it."""
+    from tensorboardX.summary import hparams
+
+    for part in hparams(dict(given), dict(found)):
+        writer.file_writer.add_summary(part)
+    for name, value in found.items():
+        writer.add_scalar(name, value, 0)
+
+
+def outcomes(run: Run) -> dict[str, float]:
+    """Final numbers by which trials are sorted; what is undefined is left out."""
+    found = {name: run.metrics.get(name) for name in OUTCOMES} | {"dsr": run.verdict.get("dsr")}
+    return {f"outcome/{name}": float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def hyper_parameters(run: Run) -> dict[str, Any]:
+    """The choice of each group, the seed, and every plain setting of strategy, labels, signals and validation."""
+    found: dict[str, Any] = {group: run.choices[group] for group in GROUPS if group in run.choices}
+    features = run.config.get("features")
+    if isinstance(features, dict):
+        found["features"] = ",".join(features)
+    found["seed"] = run.config.get("seed")
+    for group in ("strategy", "labels", "signals", "validation"):
+        found.update(leaves(run.config.get(group), group))
+    return {name: value for name, value in found.items() if isinstance(value, bool | int | float | str)}
+
+
+def leaves(node: Any, name: str) -> dict[str, Any]:
+    """The plain values below `node`, by dotted name, but for Hydra's own keys."""
+    if isinstance(node, dict):
+        return {k: v for key, child in node.items() if not str(key).startswith("_")
+                for k, v in leaves(child, f"{name}.{key}").items()}  # fmt: skip
+    return {name: node}
+
+
+def pixels(figure: Any) -> np.ndarray:
+    """(height, width, 3) bytes of a figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(DOTS)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
