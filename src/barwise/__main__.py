@@ -11,6 +11,7 @@ from barwise.messages import guarded
 
 # One module of barwise.commands each, imported when asked for, with `main(words)`.
 VERBS = {
+    "audit": "look for the future in the past, thoroughly, and report",
     "benchmark": "measure, each figure beside a baseline",
     "compare": "two or more runs side by side",
     "contracts": "check every part, yours included, against what it must keep to",

@@ -70,13 +70,13 @@ def _one_fold(audit: Audit, panel: Panel, fold: Fold, learner: Learner, rule: An
         third = learner.fitted(like_training(panel, fold), fold)
         if len(_differing(before, learner.scores(third, panel, rows))):
             text = f"{learner.name}: two fits on the same rows score them differently; seed it, or no audit can tell."
-            yield Finding("strategy", "suspicion", text)
+            yield Finding("learning", "suspicion", text)
             return
         files = changed_files(learner, first, second, third) if audit.thorough else ()
     if len(differ) or files:
         what = _scored(panel, rows, differ[0], before, again) if len(differ) else f"what it files in {', '.join(files)}"
         text = f"{learner.name}: what it learns from training rows changes when test rows are altered: {what}."
-        yield Finding("strategy", "leak", text)
+        yield Finding("learning", "leak", text)
         return
     yield from scores_look_back(panel, fold, learner, first)
     score = learner.scores(first, panel, fold.test)
@@ -92,7 +92,8 @@ def scores_look_back(panel: Panel, fold: Fold, learner: Learner, fitted: Any) ->
     later = np.zeros(len(panel), bool)
     later[panel.time >= split] = True
     X, unknown = panel.X.copy(), panel.y.copy()
-    X[later] = X[later][::-1] * 3.0 + 1.0
+    for rows in (later & panel.finite, later & ~panel.finite):  # what is finite stays so
+        X[rows] = X[rows][::-1] * 3.0 + 1.0
     unknown[fold.test] = -unknown[fold.test] - 1.0
     ret = panel.ret.copy()
     ret[fold.test] = -ret[fold.test] - 0.1
@@ -102,7 +103,7 @@ def scores_look_back(panel: Panel, fold: Fold, learner: Learner, fitted: Any) ->
     if len(differ):
         what = _scored(panel, early, differ[0], score, changed)
         text = f"{learner.name}: a score changes when later bars, or labels not known yet, are altered: {what}."
-        yield Finding("strategy", "leak", text)
+        yield Finding("learning", "leak", text)
 
 
 def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.ndarray) -> Iterator[Finding | int]:
@@ -120,7 +121,7 @@ def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.nd
         differ = _differing(whole, other)
         if len(differ):
             text = f"{type(rule).__name__}: its signal of {when(time[differ[0]])} changes with scores of later bars."
-            yield Finding("signals", "leak", text)
+            yield Finding("learning", "leak", text)
             return
 
 
@@ -154,7 +155,7 @@ def thinned(fold: Fold) -> Fold:
 def like_training(panel: Panel, fold: Fold) -> Panel:
     """Test rows are copies of training rows: who looks at them finds that all it learns holds there."""
     X, y, ret, weight = panel.X.copy(), panel.y.copy(), panel.ret.copy(), panel.weight.copy()
-    copied = np.resize(fold.train, len(fold.test))
+    copied = _copied(panel, fold)
     for values in (X, y, ret, weight):
         values[fold.test] = values[copied]
     return replace(panel, X=X, y=y, ret=ret, weight=weight)
@@ -163,7 +164,7 @@ def like_training(panel: Panel, fold: Fold) -> Panel:
 def unlike_training(panel: Panel, fold: Fold) -> Panel:
     """Test rows teach the opposite: labels turned round, and planted in the features that training finds weakest."""
     X, y, ret = panel.X.copy(), panel.y.copy(), panel.ret.copy()
-    copied = np.resize(fold.train, len(fold.test))
+    copied = _copied(panel, fold)
     y[fold.test], ret[fold.test] = -y[copied], -ret[copied]
     train = panel.X[fold.train].astype(np.float64)
     center, spread = np.nanmean(train, axis=0), np.nanstd(train, axis=0) + 1e-6
@@ -174,6 +175,12 @@ def unlike_training(panel: Panel, fold: Fold) -> Panel:
     moved = np.nan_to_num(X[fold.test][::-1]) * 3.0 + spread
     X[fold.test] = np.where(weak, planted, moved).astype(np.float32)
     return replace(panel, X=X, y=y, ret=ret)
+
+
+def _copied(panel: Panel, fold: Fold) -> np.ndarray:
+    """A training row for each test row, finite where there are such: what is finite must stay so."""
+    finite = fold.train[panel.finite[fold.train]]
+    return np.resize(finite if len(finite) else fold.train, len(fold.test))
 
 
 def changed_files(learner: Learner, first: Any, second: Any, third: Any) -> tuple[str, ...]:
