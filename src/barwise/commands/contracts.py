@@ -62,4 +62,5 @@ def composed(option: str, overrides: list[str]) -> DictConfig:
     group, _, name = option.rpartition("/")
     value = f"[{name}]" if group == "features" else name
     more = MORE.get(option, MORE.get(group, ()))
-    return compose([*BASE, *more, f"{group}={value}", *overrides])
+    others = [word for word in overrides if not word.startswith(f"{group}=")]  # the part itself is what is tried
+    return compose([*BASE, *more, f"{group}={value}", *others])
