@@ -6,7 +6,7 @@ so that neither a NaN nor the rounding of large values outlives it, as they do i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import bottleneck as bn
 import numpy as np
@@ -55,7 +55,7 @@ def mean(values: np.ndarray, window: int) -> np.ndarray:
 
 def std(values: np.ndarray, window: int, ddof: int = 1) -> np.ndarray:
     """Rolling standard deviation; exactly 0 in a window of one value."""
-    _, squares = _windows((values, np.zeros_like(values)), _merge_squares, window)
+    _, squares = _windows((values, np.zeros_like(values)), merge_squares, window)
     return np.sqrt(ratio(squares, float(window - ddof)))
 
 
@@ -70,7 +70,7 @@ def skew(values: np.ndarray, window: int) -> np.ndarray:
 def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling Pearson correlation; NaN where either does not vary in the window."""
     zero = np.zeros_like(x)
-    _, _, xx, yy, xy = _windows((x, y, zero, zero, zero), _merge_products, window)
+    _, _, xx, yy, xy = _windows((x, y, zero, zero, zero), merge_products, window)
     return np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
 
 
@@ -92,6 +92,26 @@ def require_bars(setting: str, given: object, default: object, least: int = 1) -
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < least:
             shown = list(default) if isinstance(default, tuple) else default
             raise ConfigError(f"features.{setting}={given}: must be {wanted} (bars); the shipped default is {shown}")
+
+
+def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tuple[int, Statistics]]:
+    """`_windows` for several windows, which share their blocks: (window, statistics), NaN until it is full."""
+    rows, blocks, size = len(bars[0]), {1: bars}, 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        while size * 2 <= min(max(windows), rows):
+            part = blocks[size]
+            blocks[2 * size] = merge(tuple(x[:-size] for x in part), size, tuple(x[size:] for x in part), size)
+            size *= 2
+        for window in windows:
+            if window > rows:
+                yield window, tuple(np.full(rows, np.nan) for _ in bars)
+                continue
+            total, counted = None, 0
+            for size in (s for s in blocks if window & s):
+                part = tuple(x[counted : counted + rows - window + 1] for x in blocks[size])
+                total = part if total is None else merge(total, counted, part, size)
+                counted += size
+            yield window, tuple(np.concatenate([np.full(window - 1, np.nan), x]) for x in total or ())
 
 
 def _windows(bars: Statistics, merge: Merge, window: int) -> Statistics:
@@ -118,7 +138,12 @@ def _merged(block: Statistics, merge: Merge, window: int, rows: int) -> Statisti
         size *= 2
 
 
-def _merge_squares(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def merge_sums(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+    """Sums."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def merge_squares(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
     """Mean and sum of squared deviations (Chan, Golub and LeVeque 1979)."""
     gap, n = b[0] - a[0], na + nb
     return a[0] + gap * (nb / n), a[1] + b[1] + gap * gap * (na * nb / n)
@@ -127,12 +152,12 @@ def _merge_squares(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics
 def _merge_cubes(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
     """Mean, and sums of squared and cubed deviations (Pébay 2008)."""
     gap, n = b[0] - a[0], na + nb
-    mean, squares = _merge_squares(a, na, b, nb)
+    mean, squares = merge_squares(a, na, b, nb)
     cubes = a[2] + b[2] + gap * gap * gap * (na * nb * (na - nb) / n**2) + gap * (na * b[1] - nb * a[1]) * (3.0 / n)
     return mean, squares, cubes
 
 
-def _merge_products(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def merge_products(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
     """Both means, both sums of squared deviations, and the sum of their products."""
     gap_x, gap_y, n = b[0] - a[0], b[1] - a[1], na + nb
     weight = na * nb / n
