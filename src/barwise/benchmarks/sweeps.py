@@ -1,0 +1,178 @@
+"""What a process of its own costs a trial, and how a sweep's pace compares with calling train.py for each trial."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from barwise.benchmarks.measure import FOLDER, store
+from barwise.commands.arguments import Arguments
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def main(words: list[str]) -> None:
+    """Measure both, print a table, and store it."""
+    parser = Arguments("benchmark sweeps", __doc__ or "")
+    parser.add_argument("--trials", type=int, default=64, help="of each kind (64)")
+    parser.add_argument("--pairs", type=int, default=16, help="trials run both warm and isolated (16)")
+    parser.add_argument("--n_jobs", type=int, default=2, help="trials at once (2)")
+    parser.add_argument("--strategy", default="xgboost", help="what the trials train (xgboost)")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("overrides", nargs="*", help="of every trial, such as data=synthetic")
+    given = parser.parse_args(words)
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded, and some are by now
+        os.execve(sys.executable, [sys.executable, "-m", "barwise", "benchmark", "sweeps", *words], environment())
+    fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
+    with tempfile.TemporaryDirectory() as scratch:
+        cost = isolation_cost(fixed, given.pairs, Path(scratch))
+        pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch))
+    facts = {"overrides": fixed, "isolation": cost, "throughput": pace}
+    show(facts)
+    print(f"stored: {store('sweeps', facts, given.folder)}")
+
+
+def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path) -> dict[str, float]:
+    """The same trials in turns: in this process, where all is imported, and each in a process of its own."""
+    from barwise.sweeps.pool import Pool
+    from barwise.sweeps.trial import run
+
+    warm, alone, spent = [], [], []
+    jobs = list(composed(fixed, 2 * (pairs + 1), scratch))
+    with Pool(n_jobs=1) as pool:
+        for i in range(pairs + 1):  # the first pair pays for the imports, in both
+            begin = time.perf_counter()
+            with contextlib.redirect_stdout(io.StringIO()):
+                run({"argv": sys.argv, "config": jobs[2 * i].config, "task": jobs[2 * i].task})
+            warm.append(time.perf_counter() - begin)
+            begin, cpu = time.perf_counter(), cpu_seconds()
+            pool.start(jobs[2 * i + 1])
+            while not (ended := pool.wait()):
+                continue
+            if ended[0].code:
+                raise RuntimeError(f"the trial failed; {ended[0].job.folder} has why")
+            alone.append(time.perf_counter() - begin)
+            spent.append(cpu_seconds() - cpu)
+    differences = [a - w for a, w in zip(alone[1:], warm[1:], strict=True)]
+    return {
+        "trials": pairs, "warm_s": statistics.median(warm[1:]), "isolated_s": statistics.median(alone[1:]),
+        "cost_median_s": statistics.median(differences), "cost_mean_s": statistics.fmean(differences),
+        "first_isolated_s": alone[0], "parent_cpu_s": statistics.median(spent[1:]),
+    }  # fmt: skip
+
+
+def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
+    """`n` trials as the launcher would start them."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from barwise import cli
+    from barwise.sweeps.isolation import Isolation, Trial, local_pool
+
+    with initialize_config_dir(cli.conf_dir(), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        if hydra is None:
+            raise RuntimeError("Hydra was not initialised")
+        words = [*fixed, f"output_dir={scratch / 'isolation'}", "quiet=true", "sweep.name=isolation"]
+        config = hydra.compose_config("config", words, RunMode.MULTIRUN)
+        isolation = Isolation.of(config, hydra.config_loader, cli.job, local_pool(1, None, "auto", None))
+        for i in range(n):
+            yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
+
+
+def cpu_seconds() -> float:
+    """Of this process, its children left out."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) -> dict[str, Any]:
+    """A sweep, separate calls, separate calls, a sweep: half the trials each, so that a busy hour hits both kinds."""
+    half = max(1, trials // 2)
+    sweeps, calls, memory = [], [], []
+    for turn, kind in enumerate(("sweep", "calls", "calls", "sweep")):
+        if kind == "sweep":
+            took, sizes = sweep(fixed, half, n_jobs, scratch / str(turn))
+            sweeps.append(took)
+            memory.append(sizes)
+        else:
+            calls.append(separate(fixed, half, n_jobs, scratch / str(turn)))
+    a, b = 60 * 2 * half / sum(sweeps), 60 * 2 * half / sum(calls)
+    return {
+        "trials": 2 * half, "n_jobs": n_jobs, "sweep_s": sweeps, "calls_s": calls, "sweep_trials_a_minute": a,
+        "calls_trials_a_minute": b, "ratio": a / b,
+        "parent_mb": [{"after_a_quarter": s[len(s) // 4], "at_the_end": s[-1]} for s in memory],
+    }  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+
+
+def sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple[float, list[float]]:
+    """Seconds of one sweep, and the parent's resident MB at every tenth of a second once trials have ended."""
+    import psutil
+
+    command = [
+        sys.executable, str(ROOT / "train.py"), "-m", *fixed, f"seed=range(0,{trials})", f"output_dir={folder}",
+        f"hydra.launcher.n_jobs={n_jobs}", "sweep.name=pace",
+    ]  # fmt: skip
+    begin, sizes = time.perf_counter(), []
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment())
+    parent, first = psutil.Process(process.pid), folder / "sweeps" / "pace" / "leaderboard.csv"
+    while process.poll() is None:
+        if first.exists():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                sizes.append(parent.memory_info().rss / 2**20)
+        time.sleep(0.1)
+    if process.returncode:
+        raise RuntimeError(f"the sweep ended with {process.returncode}")
+    return time.perf_counter() - begin, [s for s in sizes if s > 1]
+
+
+def separate(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> float:
+    """Seconds of as many calls of train.py, `n_jobs` at a time."""
+
+    def call(seed: int) -> None:
+        command = [sys.executable, str(ROOT / "train.py"), *fixed, f"seed={seed}", f"output_dir={folder}"]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment(), check=True)
+
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(n_jobs) as pool:
+        list(pool.map(call, range(trials)))
+    return time.perf_counter() - begin
+
+
+def show(facts: dict[str, Any]) -> None:
+    """The figures as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, title="sweeps", title_justify="left", title_style="bold")
+    cost, pace = facts["isolation"], facts["throughput"]
+    rows = [
+        ("a trial in a warm process, median", f"{cost['warm_s']:.3f} s"),
+        ("the same in a process of its own", f"{cost['isolated_s']:.3f} s"),
+        ("what isolation costs, median of the pairs", f"{cost['cost_median_s']:+.3f} s"),
+        ("what isolation costs, mean of the pairs", f"{cost['cost_mean_s']:+.3f} s"),
+        ("trials a minute, one sweep", f"{pace['sweep_trials_a_minute']:.1f}"),
+        ("trials a minute, a call of train.py each", f"{pace['calls_trials_a_minute']:.1f}"),
+        ("ratio", f"{pace['ratio']:.2f}"),
+        *[("parent, MB after a quarter, at the end", f"{m['after_a_quarter']:.1f}, {m['at_the_end']:.1f}")
+          for m in pace["parent_mb"]],
+    ]  # fmt: skip
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
