@@ -96,8 +96,11 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     from barwise.report.progress import Progress
     from barwise.runs import peak_memory_mb
 
-    words = ["data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1"]
-    words += ["validation=holdout", "validation.splitter.test_fraction=0.2", f"strategy={name}", f"device={device}", *SETTINGS.get(name, [])]
+    words = [
+        "data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1",
+        "validation=holdout", "validation.splitter.test_fraction=0.2",
+        f"strategy={name}", f"device={device}", *SETTINGS.get(name, []),
+    ]  # fmt: skip
     parts = parts_of(compose(words))
     threads = threads or default_threads(parts.strategy)
     panel = build_panel(build(parts.data().bars, parts.features, threads), parts.labels)
