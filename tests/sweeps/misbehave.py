@@ -19,6 +19,16 @@ def boom() -> None:
     raise RuntimeError("boom: the data fell over")
 
 
+def twice(mark: str) -> None:
+    """The first two who come here fail, whichever they are."""
+    for k in range(2):
+        try:
+            os.mkdir(f"{mark}.{k}")
+        except FileExistsError:
+            continue
+        boom()
+
+
 WAYS = {
     "fine": lambda: None,
     "raise": boom,
@@ -44,7 +54,9 @@ class Misbehaving:
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
         if context.folder is not None:  # the run's own fit, not the audit's
             time.sleep(self.pause_s)
-            if self.once is None or not Path(self.once).exists():
+            if self.how == "twice":
+                twice(str(self.once))
+            elif self.once is None or not Path(self.once).exists():
                 WAYS[self.how]()
         self.rng = np.random.default_rng(self.n)
         return self
