@@ -17,11 +17,12 @@ from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
+from barwise.data.universe import told
 from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
 from barwise.devices.monitor import Monitor, Watcher
 from barwise.ensemble import agreement, spread
 from barwise.features.matrix import FeatureMatrix, FeatureSet, build
-from barwise.panel import Labeler, build_panel
+from barwise.panel import Labeler, build_panel, members
 from barwise.ranges import Ranges, learned
 from barwise.report.progress import Progress
 from barwise.report.record import record
@@ -75,8 +76,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
         note_start_up(out, start_up)
     with out.stage("labels"):
-        panel = build_panel(matrix, parts.labels)
-        note_features(out, panel, matrix.left_out)
+        panel = build_panel(matrix, parts.labels, market.universe)
+        note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = parts.validation.folds(panel)
     with out.stage("audit"):
         audit_run(parts, matrix, panel, folds, out)
@@ -86,14 +87,14 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     watcher = Watcher(parts.monitor, out, device.used, board.scalar)
     lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
                 resumed="resumed" in out.manifest)  # fmt: skip
-    lend.pruning = pruning and pruning.on(Grid.build(matrix.bars), parts.backtest, per_year)
+    lend.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
     out.update(folds=lend.facts, monitor=watcher.facts())
     with out.stage("baselines"):
         linear = walk(panel, folds, parts.baseline, parts.signals, lend.silent()) if parts.baseline else None
     with out.stage("backtest"):
-        grid = Grid.build(matrix.bars)
+        grid = Grid.build(matrix.bars, market.universe)
         result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(lend.facts))
     with out.stage("report"):
@@ -279,7 +280,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
     """What run.json says of the bars."""
     for warning in market.facts.get("warnings", ()):
         out.warn(warning)
-    facts = {k: v for k, v in market.facts.items() if k != "warnings"}
+    facts = {k: v for k, v in told(market.facts).items() if k != "warnings"}
     same_data(out.manifest, data_hash(market))
     out.update(
         data={
@@ -301,14 +302,17 @@ def note_start_up(out: RunDirectory, found: StartUp) -> None:
     out.update(start_up=found.report())
 
 
-def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...]) -> None:
+def note_features(
+    out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray
+) -> None:
     """What run.json says of the features, warm-up and labels."""
     for symbol, reason in left_out:
         out.warn(f"{symbol} is left out: {reason}")
     out.update(
         rows={
             "all": len(panel),
-            "warm_up": int((~panel.warm).sum()),
+            "warm_up": int((~panel.warm & inside).sum()),
+            "outside_universe": int((~inside).sum()),
             "undefined_after_warm_up": int((panel.warm & ~panel.finite).sum()),
             "labelled": int(np.isfinite(panel.ret).sum()),
         },

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.universe import Universe
 from barwise.errors import ConfigError
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Labels, Panel
@@ -14,8 +15,11 @@ from barwise.samples import Labels, Panel
 Labeler = Callable[[Bars], Labels]
 
 
-def build_panel(matrix: FeatureMatrix, labeler: Labeler) -> Panel:
-    """Label each symbol's bars and lay the arrays beside the feature matrix, which is not copied."""
+def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | None = None) -> Panel:
+    """Label each symbol's bars and lay the arrays beside the feature matrix, which is not copied.
+
+    Rows outside a symbol's stays in the `universe` are not warm; they may still lie in the window of a later row.
+    """
     bars, offsets = matrix.bars, matrix.offsets
     labels = [_checked(labeler(b), b) for b in bars]
     lengths = [len(b) for b in bars]
@@ -33,9 +37,16 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler) -> Panel:
         end=np.concatenate([x.end for x in labels]),
         weight=np.concatenate([x.weight for x in labels]).astype(np.float64),
         finite=finite,
-        warm=warm,
+        warm=warm & members(bars, universe),
         start=stretch_starts(finite, offsets),
     )
+
+
+def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
+    """Per row whether its symbol was in the universe; True where there is none."""
+    if universe is None:
+        return np.ones(sum(map(len, bars)), bool)
+    return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
 
 
 def finite_rows(X: np.ndarray, block: int = 65_536) -> np.ndarray:

@@ -19,7 +19,7 @@ def baselines(
     return. random: the strategy's own signals, each symbol's turned round in time by a random shift.
     """
     span = (grid.time >= signals.time.min()) & (grid.time <= signals.time.max())
-    rows, columns = np.nonzero(grid.has & span[:, None])
+    rows, columns = np.nonzero(grid.member & span[:, None])
 
     def as_signals(dense: np.ndarray) -> Signals:
         return Signals(columns, grid.time[rows], dense[rows, columns])
@@ -28,7 +28,7 @@ def baselines(
         last_return = np.nan_to_num(np.sign(grid.close / grid.before - 1.0))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
-    drawn = [as_signals(shifted(dense, grid.has & span[:, None], random)) for _ in range(DRAWS)]
+    drawn = [as_signals(shifted(dense, grid.member & span[:, None], random)) for _ in range(DRAWS)]
     return {
         "buy_and_hold": [buy_and_hold(grid, backtest, signals, periods_per_year)],
         "persistence": [backtest.run(grid, as_signals(last_return), periods_per_year)],
@@ -49,6 +49,8 @@ def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> 
 def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
     """Equal weights at the first execution price and whenever the set of symbols grows; left alone in between."""
     first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
+    if grid.universe is not None:
+        return hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
     target = np.full(grid.has.shape, np.nan)
     held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
     bought = False
@@ -59,3 +61,18 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
             target[t, grid.has[t]] = 1.0 / max(1, int((held & grid.has[t:].any(axis=0)).sum()))
             bought = True
     return backtest.trade(grid, target, (int(first), int(last)), periods_per_year, int(held.sum()))
+
+
+def hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
+    """Equal weights in the symbols of the universe, anew whenever one comes, leaves or has its last bar."""
+    first, last = span
+    target = np.full(grid.has.shape, np.nan)
+    lives = np.flip(np.maximum.accumulate(np.flip(grid.has, axis=0), axis=0), axis=0)  # has a bar here or later
+    held, count = np.zeros(grid.has.shape[1], bool), 0
+    for t in range(first + 1, last + 1):
+        wanted = grid.inside[t - 1] & lives[t] & (held | grid.has[t])
+        if (wanted != held).any() and grid.has[t].any():
+            target[t, grid.has[t]] = wanted[grid.has[t]] / max(1, int(wanted.sum()))
+            count += int((wanted != held).sum())
+            held = np.where(grid.has[t], wanted, held)
+    return backtest.trade(grid, target, span, periods_per_year, count)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.universe import Universe
 from barwise.errors import DataError
 
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
@@ -29,9 +30,10 @@ class Grid:
     close: np.ndarray
     before: np.ndarray
     prior: np.ndarray
+    universe: Universe | None = None
 
     @classmethod
-    def build(cls, bars: Sequence[Bars]) -> Grid:
+    def build(cls, bars: Sequence[Bars], universe: Universe | None = None) -> Grid:
         """The grid of `bars`, one column a symbol, in their order."""
         time = np.unique(np.concatenate([b.time for b in bars]))
         column = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
@@ -49,7 +51,19 @@ class Grid:
             close = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), np.nan)
             prior[1:] = last[:-1]
         before = np.vstack([np.full((1, len(bars)), np.nan), close[:-1]])
-        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior)
+        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior, universe)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """(time, symbol): the symbol is in the universe, whether it has a bar or not."""
+        if self.universe is None:
+            return np.ones(self.has.shape, bool)
+        return np.column_stack([self.universe.inside(symbol, self.time) for symbol in self.symbols])
+
+    @cached_property
+    def member(self) -> np.ndarray:
+        """(time, symbol): there is a bar of a symbol that is in the universe."""
+        return self.has if self.universe is None else self.has & self.inside
 
     @cached_property
     def complete(self) -> np.ndarray:

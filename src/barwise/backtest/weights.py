@@ -17,8 +17,11 @@ CALMEST = 4.0  # a halted symbol must not take the whole account
 
 
 def weigh(grid: Grid, signal: np.ndarray, backtest: Backtest) -> np.ndarray:
-    """Weights (time, symbol): the signal over the number of symbols with a bar; Σ|weight| at most `max_gross`."""
-    present = np.maximum(grid.has.sum(axis=1, keepdims=True), 1)
+    """Weights (time, symbol): the signal over the number of symbols in the universe with a bar.
+
+    Σ|weight| is at most `max_gross`.
+    """
+    present = np.maximum(grid.member.sum(axis=1, keepdims=True), 1)
     weight = signal / present
     if backtest.weighting == "volatility":
         weight = weight * relative_calm(grid, backtest.volatility_window)

@@ -52,7 +52,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     market = check_market(parts.data())
     threads = parts.threads or default_threads(parts.strategy)
     matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
-    panel = build_panel(matrix, parts.labels)
+    panel = build_panel(matrix, parts.labels, market.universe)
     audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))
     return audit, {
         "data": {"name": market.facts.get("name"), "symbols": list(market.symbols), "rows": len(panel)},

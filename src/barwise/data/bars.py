@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from barwise.data.universe import Universe
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -43,12 +46,14 @@ class Market:
     """All symbols of one source, ordered by symbol.
 
     `periods_per_year` is None where the times should tell. `facts` are plain values that reports show:
-    `name`, `note` (for example on survivorship), `dropped_rows`, `adjusted`, and the like.
+    `name`, `note` (for example on survivorship), `dropped_rows`, `adjusted`, and the like. `universe`: when each symbol
+    was in; None: always.
     """
 
     bars: tuple[Bars, ...]
     periods_per_year: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    universe: Universe | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from barwise.data.content import Content, content
 from barwise.data.settings import choice, number, yes_or_no
 from barwise.data.tables import KNOWN, suffix
 from barwise.data.times import check_zone
+from barwise.data.universe import within
 from barwise.errors import DataError, require
 
 ON_BAD = ("error", "drop")
@@ -28,13 +29,15 @@ def load(
     timezone: str | None = None,
     periods_per_year: float | None = None,
     on_bad: str = "error",
+    universe: str | None = None,
 ) -> Market:
     """The bars in `path`: a file, a folder or a glob; ordered by symbol, checked, in UTC.
 
     `columns`: {our name: the file's}, for names that are not common. `adjusted`: bring prices to the level of the
     adjusted close, volume inversely. `timezone`: what naive times mean (UTC, with a warning, if null and intraday).
-    `on_bad`: `error`, or `drop` to leave bad rows out and count them. Facts: `files`, `dropped_rows`, `adjusted`,
-    `ignored_columns`, `warnings`. ConfigError for a setting, DataError for what is in the files.
+    `on_bad`: `error`, or `drop` to leave bad rows out and count them. `universe`: a file of symbol, from, to.
+    Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `warnings`.
+    ConfigError for a setting, DataError for what is in the files.
     """
     require(
         path is not None and str(path).strip() != "",
@@ -74,7 +77,7 @@ def load(
     }
     if facts["dropped_rows"]:
         warnings.append(f"{path}: {facts['dropped_rows']} bad rows left out, as data.on_bad=drop asks")
-    return Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
+    return within(Market(bars, None if periods_per_year is None else float(periods_per_year), facts), universe)
 
 
 def find(path: str) -> tuple[list[Path], list[str]]:

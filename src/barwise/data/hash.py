@@ -10,7 +10,7 @@ from barwise.data.bars import COLUMNS, Market
 
 
 def data_hash(market: Market) -> str:
-    """SHA-256 over symbols, times, prices, volumes and extra columns, as hexadecimal digits."""
+    """SHA-256 over symbols, times, prices, volumes, extra columns and stays in the universe, as hexadecimal digits."""
     digest = hashlib.sha256()
     for bars in market.bars:
         digest.update(bars.symbol.encode())
@@ -19,4 +19,6 @@ def data_hash(market: Market) -> str:
         for name, values in columns.items():
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(values).data)
+        if market.universe is not None:
+            digest.update(market.universe.inside(bars.symbol, bars.time).tobytes())
     return digest.hexdigest()

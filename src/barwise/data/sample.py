@@ -9,16 +9,20 @@ import pandas as pd
 
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.universe import within
 from barwise.errors import ConfigError, DataError
 
 NOTE = "the sample's five symbols are survivors, known today to have done well; survivorship is not controlled"
 
 
-def load(symbols: list[str] | None = None, start: str | None = None, end: str | None = None) -> Market:
+def load(
+    symbols: list[str] | None = None, start: str | None = None, end: str | None = None, universe: str | None = None
+) -> Market:
     """AAPL, FB, GOOG, IBM and MSFT: open to close times adj_close/close, volume over it.
 
-    `start` and `end`, as dates, bound the bars, both included. ConfigError for a symbol or date that is none,
-    DataError where no bar is left. Source and terms: data/sample/PROVENANCE.md.
+    `start` and `end`, as dates, bound the bars, both included. `universe`: a file of symbol, from, to.
+    ConfigError for a symbol or date that is none, DataError where no bar is left. Source and terms:
+    data/sample/PROVENANCE.md.
     """
     table = raw()
     known = sorted(table["symbol"].unique())
@@ -34,7 +38,7 @@ def load(symbols: list[str] | None = None, start: str | None = None, end: str | 
     if kept.empty:
         raise DataError(f"data: no bars from {start} to {end}; the sample runs from 2000-03-01 to 2013-03-01")
     bars = tuple(adjust(_bars(str(symbol), part)) for symbol, part in kept.groupby("symbol", sort=True))
-    return Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True})
+    return within(Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True}), universe)
 
 
 def raw() -> pd.DataFrame:

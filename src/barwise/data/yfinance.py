@@ -9,6 +9,7 @@ import pandas as pd
 
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.settings import choice
+from barwise.data.universe import within
 from barwise.errors import ConfigError, DataError, require
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
@@ -16,9 +17,16 @@ NOTE = "symbols that trade today, chosen today: survivorship is not controlled; 
 
 
 def load(
-    tickers: list[str], start: str | None = None, end: str | None = None, interval: str = "1d", timeout: float = 30
+    tickers: list[str],
+    start: str | None = None,
+    end: str | None = None,
+    interval: str = "1d",
+    timeout: float = 30,
+    universe: str | None = None,
 ) -> Market:
     """Adjusted bars of `tickers` from `start` (included) to `end` (not included), both dates or null.
+
+    `universe`: a file of symbol, from, to.
 
     ConfigError without the package or for a setting, DataError for a ticker without bars or a download that failed.
     """
@@ -47,7 +55,8 @@ def load(
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"data.tickers={','.join(chosen)}: the download failed: {reason}; try again later") from None
     bars = tuple(_bars(ticker, table, start, end) for ticker in sorted(set(chosen)))
-    return Market(bars, None, {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval})
+    facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval}
+    return within(Market(bars, None, facts), universe)
 
 
 def _bars(ticker: str, table: Any, start: str | None, end: str | None) -> Bars:

@@ -53,7 +53,9 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     parts = parts_of(cfg, targets, data)
     market = check_market(parts.data())
     threads = parts.threads or default_threads(parts.strategy)
-    panel = build_panel(warmed(build(market.bars, parts.features, threads), parts.features)[0], parts.labels)
+    panel = build_panel(
+        warmed(build(market.bars, parts.features, threads), parts.features)[0], parts.labels, market.universe
+    )
     half, every = stretches(panel, parts.validation.valid_fraction)
     lend = Lend(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), lend)

@@ -128,8 +128,10 @@ def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.nd
 def miniature(panel: Panel, n: int) -> Panel | None:
     """The first `n` finite, labelled rows of the symbol with the longest such stretch, as a panel of its own."""
     good = panel.finite & panel.warm & np.isfinite(panel.ret)
-    begins = np.flatnonzero(good & (panel.start == np.arange(len(panel))))
-    lengths = np.array([int((panel.start[b:] == b).argmin() or len(panel) - b) for b in begins])
+    edge = np.ones(len(panel), bool)  # where a symbol or a stretch of good rows begins
+    edge[1:] = (panel.symbol[1:] != panel.symbol[:-1]) | (good[1:] != good[:-1])
+    begins = np.flatnonzero(edge)
+    lengths = np.where(good[begins], np.diff(np.append(begins, len(panel))), 0)
     if not len(begins) or lengths.max() < n // 2:
         return None
     first = int(begins[lengths.argmax()])
