@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from barwise import __main__ as program
@@ -177,3 +178,68 @@ for verb, run in runs:
             codes.append(stop.code)
 print(json.dumps([before, peak(), codes]))
 """
+
+
+LGBM = {"_target_": "barwise.strategies.lgbm.LightGBMStrategy", "machines": "example:1", "num_machines": 2}
+CACHE = {
+    "_target_": "barwise.strategies.sklearn.SklearnStrategy",
+    "estimator": {"_target_": "sklearn.pipeline.Pipeline", "steps": [], "memory": "cache"},
+}
+STEP = {
+    "_target_": "barwise.strategies.sklearn.SklearnStrategy",
+    "estimator": {"_target_": "sklearn.preprocessing.FunctionTransformer", "func": SYSTEM},
+}
+AGAIN = {
+    "data by os.system": (h.config(data=SYSTEM), "may name only parts that barwise ships"),
+    "labels by a getter": (h.config(labels=GETTER), "may name only parts that barwise ships"),
+    "splitter from elsewhere": (h.config(validation={"_target_": "sklearn.utils.Bunch"}), "may name only parts"),
+    "a library's network setting": (h.config(strategy=LGBM), "strategy.machines: is no setting that barwise ships"),
+    "a cache of pickles": (h.config(strategy=CACHE), "strategy.estimator.memory: a cache of pickles"),
+    "a function inside an estimator": (h.config(strategy=STEP), "may name only parts that barwise ships"),
+    "an object as a device": (h.config(device={"name": "${oc.env:HOME}"}), "device"),
+}
+
+
+@pytest.mark.parametrize("verb", ["rerun", "refit"])
+@pytest.mark.parametrize("name", AGAIN)
+def test_running_it_again_refuses_the_same(name, verb, copy, tmp_path, monkeypatch, capsys, executed):
+    tamper, line = AGAIN[name]
+    run = copy("xgboost")
+    tamper(run)
+    monkeypatch.chdir(tmp_path)
+    executed.clear()
+    with pytest.raises(SystemExit) as stop:
+        program.main([verb, str(run)])
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2, err
+    assert out == "" and len(err.splitlines()) == 1 and line in err
+    assert executed == [] and not MARK.exists() and not (tmp_path / "outputs").exists()
+
+
+def test_a_forged_state_of_a_live_session_is_refused(copy, market, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    import barwise
+    from barwise.data.bars import Market
+    from barwise.errors import DataError
+
+    run = copy("xgboost")
+    session = barwise.live(run, Market(tuple(b.take(slice(0, 300)) for b in market)))
+    session.save(tmp_path / "state")
+    with safe_open(tmp_path / "state", framework="numpy") as file:
+        facts = file.metadata()
+    arrays = load_file(tmp_path / "state")
+    for change in (
+        {"0.rows": arrays["0.rows"][:, :3]},
+        {"0.close": arrays["0.close"][:5]},
+        {"0.seen": np.zeros(2, bool)},
+    ):
+        save_file(
+            {**arrays, **{k: np.ascontiguousarray(v) for k, v in change.items()}}, tmp_path / "bad", metadata=facts
+        )
+        with pytest.raises(DataError, match="is no state of a live session"):
+            barwise.live(run, state=tmp_path / "bad")
+    save_file(arrays, tmp_path / "bad", metadata={**facts, "symbols": "{}"})
+    with pytest.raises(DataError, match="is no state"):
+        barwise.live(run, state=tmp_path / "bad")

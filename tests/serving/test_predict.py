@@ -147,3 +147,20 @@ def test_a_mistake_is_one_line(words, line, trained, capsys):
         program.main(["predict", *(run if w == "RUN" else w for w in words)])
     out, err = capsys.readouterr()
     assert stop.value.code == 2 and out == "" and len(err.splitlines()) == 1 and line in err
+
+
+def test_a_net_of_ones_own_is_served_only_when_it_is_allowed_by_name(files, tmp_path, monkeypatch):
+    from tests.serving.conftest import train_here
+
+    (tmp_path / "own_net.py").write_text(
+        "from barwise.strategies.nets import GRUNet\n\n\nclass Mine(GRUNet):\n    '''A net of one's own.'''\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "run").mkdir()
+    small = ["strategy=lstm", "strategy.epochs=1", "strategy.hidden_size=4", "strategy.lookback=3"]
+    run = train_here(tmp_path / "run", f"data.path={files['early']}", *small, "strategy.net._target_=own_net.Mine")
+    with pytest.raises(ConfigError, match=r"own_net\.Mine$"):
+        serve(run)
+    assert len(predict(serve(run, allow=["own_net.Mine"]), source.load(str(files["all"]))).time)
+    with pytest.raises(ConfigError, match=r"own_net\.Mine$"):
+        serve(run)

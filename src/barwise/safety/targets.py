@@ -33,14 +33,21 @@ class Targets:
     def check(self, group: str, node: Any) -> None:
         """ConfigError for a target of `group` that is not allowed, or a setting that only allowed names may have."""
         shipped = _shipped(self.conf)
+        self.check_filled(group, node)
         for place, part in _mappings(group, node):
-            for key, value in part.items():
-                if isinstance(value, str) and "${" in value:
-                    raise ConfigError(f"{place}.{key}={value}: is not filled in from a run's directory; give the value")
+            for key in part:
                 if str(key).startswith("_") and str(key).endswith("_") and key not in MARKS:
                     raise ConfigError(f"{place}.{key}: is not allowed in a run's directory")
             if "_target_" in part:
                 self._check_target(group, place, part, shipped)
+
+    def check_filled(self, place: str, node: Any) -> None:
+        """ConfigError where a value is still an interpolation, which could read the environment or call a resolver."""
+        if isinstance(node, str) and "${" in node:
+            raise ConfigError(f"{place}={node:.80}: is not filled in from a run's directory; give the value itself")
+        items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
+        for key, value in items:
+            self.check_filled(f"{place}.{key}", value)
 
     def _check_target(self, group: str, place: str, part: Mapping[str, Any], shipped: dict[str, set[str]]) -> None:
         target = part["_target_"]
@@ -73,8 +80,6 @@ def _mappings(place: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield from _mappings(f"{place}.{key}", value)
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
-            if isinstance(value, str) and "${" in value:
-                raise ConfigError(f"{place}[{i}]={value}: is not filled in from a run's directory; give the value")
             yield from _mappings(f"{place}[{i}]", value)
 
 

@@ -26,6 +26,8 @@ from barwise.strategies.base import Strategy
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
+UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
+LONGEST_WARMUP = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Served:
     @property
     def warmup(self) -> int:
         """Bars of a symbol before its features have forgotten where they start, as the run measured it."""
-        return int((self.run.manifest.get("start_up") or {}).get("bars") or 0)
+        found = (self.run.manifest.get("start_up") or {}).get("bars")
+        return found if isinstance(found, int) and 0 <= found <= LONGEST_WARMUP else 0
 
     @property
     def last(self) -> np.datetime64:
@@ -96,6 +99,8 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     names = _chosen(run, model)
     sets, rule = feature_sets(cfg, targets), signal_rule(cfg, targets)
     kind = strategy_class(cfg, targets)
+    if hasattr(kind, "own_nets"):
+        kind = type(kind.__name__, (kind,), {"own_nets": targets.own})  # no other session is to trust them
     members = tuple(_member(run.folder, name, kind, rule, targets.own) for name in names)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
@@ -112,7 +117,11 @@ def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictCo
     missing = [group for group in ("data", "features", "strategy", "signals") if group not in run.config]
     if missing:
         raise DataError(f"{run.folder}/.hydra/config.yaml: has no {missing[0]}; it is no barwise configuration")
-    return run, OmegaConf.create(run.config), Targets(Path(conf_dir()), allow)
+    targets = Targets(Path(conf_dir()), allow)
+    for key, value in run.config.items():
+        if key not in UNUSED:
+            targets.check_filled(key, value)
+    return run, OmegaConf.create(run.config), targets
 
 
 def _chosen(run: Run, model: str) -> list[str]:

@@ -55,6 +55,8 @@ def restore(session: Live, path: Path) -> None:
     try:
         names = json.loads(facts["symbols"])
         carried = json.loads(facts["carried"])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("symbols")
         session.symbols = {name: _history(session, name, i, arrays, carried[name]) for i, name in enumerate(names)}
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         raise DataError(f"{path}: is no state of a live session; start without it, from history") from None

@@ -43,6 +43,7 @@ class SequenceStrategy:
     scale = True
     takes_nan = False
     needs_torch = True
+    own_nets: frozenset[str] = frozenset()  # the user's, which `load` may name
 
     def __init__(
         self,
@@ -197,7 +198,7 @@ class SequenceStrategy:
     @classmethod
     def load(cls, folder: Path) -> Self:
         settings = scores.load_settings(folder, "lstm")
-        net = partial(shipped_net(settings["net"]), **settings["net_settings"])
+        net = partial(known_net(settings["net"], cls.own_nets), **settings["net_settings"])
         model = cls(**{name: settings[name] for name in HELD}, net=net, **settings["training"])
         model.n_features_ = int(settings["n_features"])
         model.nets_ = []
@@ -211,15 +212,16 @@ class SequenceStrategy:
 LSTMStrategy = SequenceStrategy  # SEED.md's name
 
 
-def shipped_net(target: str) -> type[SequenceNet]:
-    """The net of that name; ConfigError unless it is one of barwise's own, since a run's directory is not trusted."""
+def known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:
+    """The net of that name; ConfigError unless barwise ships it or it is in `own`: a run's directory is not trusted."""
     module, _, name = str(target).rpartition(".")
+    known = module.startswith("barwise.strategies.") or target in own
     try:
-        found = getattr(import_module(module), name, None) if module.startswith("barwise.strategies.") else None
+        found = getattr(import_module(module), name, None) if known else None
     except ImportError:
         found = None
     if not (isinstance(found, type) and issubclass(found, SequenceNet)):
-        raise ConfigError(f"{target}: is none of barwise's nets; a run's directory may name no other")
+        raise ConfigError(f"{target}: is none of barwise's nets; if you trust it, allow it by name: --allow {target}")
     return found
 
 
