@@ -30,7 +30,8 @@ def twice(mark: str) -> None:
 
 
 WAYS = {
-    "fine": lambda: None,
+    **dict.fromkeys(("fine", "well", "good", "nice"), lambda: None),
+    "modules": lambda: print("torch imported:", "torch" in sys.modules),
     "raise": boom,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),

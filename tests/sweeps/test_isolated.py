@@ -18,10 +18,11 @@ from tests.sweeps.cases import SMALL, leaderboard, states
 
 REASONS = {
     1: "RuntimeError: boom: the data fell over",
-    2: "killed by SIGKILL",
-    3: "took longer than hydra.launcher.timeout_s",
-    4: "its process ended with exit code 0 before the run was finished",
+    3: "killed by SIGKILL",
+    5: "took longer than hydra.launcher.timeout_s",
+    7: "its process ended with exit code 0 before the run was finished",
 }
+EIGHT = "fine,raise,well,kill,good,hang,nice,os_exit"
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], s
     """Eight trials of which four fail; the sweep's folder, the command and how it ended."""
     folder = tmp_path_factory.mktemp("outputs")
     command = [
-        "-m", *SMALL, "strategy.how=fine,raise,kill,hang,os_exit", "strategy.n=0", f"output_dir={folder}",
-        "sweep.name=broken", "hydra.launcher.timeout_s=4", "hydra.launcher.n_jobs=2",
+        "-m", *SMALL, f"strategy.how={EIGHT}", "strategy.n=0", f"output_dir={folder}", "sweep.name=broken",
+        "hydra.launcher.timeout_s=8", "hydra.launcher.n_jobs=2",
     ]  # fmt: skip
     return folder / "sweeps" / "broken", command, train(*command)
 
@@ -39,39 +40,49 @@ def test_the_others_go_on_and_what_failed_says_why(broken):
     sweep, _, finished = broken
     assert finished.returncode == 4
     found = states(sweep)
-    assert {n: state["status"] for n, state in found.items()} == {0: "done", **dict.fromkeys(REASONS, "failed")}
+    assert {n: state["status"] for n, state in found.items()} == {
+        n: "failed" if n in REASONS else "done" for n in range(8)
+    }
     for n, reason in REASONS.items():
         assert found[n]["reason"].startswith(reason), found[n]["reason"]
     assert "boom" in (sweep / "1" / "train.log").read_text()
-    assert 'misbehave.py", line' in (sweep / "3" / "output.log").read_text()  # where it hung
+    assert 'misbehave.py", line' in (sweep / "5" / "output.log").read_text()  # where it hung
 
 
 def test_failed_trials_are_counted(broken):
     sweep = broken[0]
     lines = (sweep.parents[1] / "trials.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["status"] for line in lines) == ["done", *["failed"] * 4]
+    assert sorted(json.loads(line)["status"] for line in lines) == ["done"] * 4 + ["failed"] * 4
 
 
 def test_the_leaderboard_lists_all_and_the_last_line_says_some_failed(broken):
     sweep, _, finished = broken
     rows = leaderboard(sweep)
-    assert [row["status"] for row in rows] == ["done", *["failed"] * 4]
-    assert {row["reason"][:10] for row in rows[1:]} == {reason[:10] for reason in REASONS.values()}
+    assert [row["status"] for row in rows] == ["done"] * 4 + ["failed"] * 4
+    assert {row["reason"][:10] for row in rows[4:]} == {reason[:10] for reason in REASONS.values()}
     last = finished.stderr.strip().splitlines()
-    assert len(last) == 1 and last[0].startswith("barwise: 4 of 5 trials failed"), last
+    assert len(last) == 1 and last[0].startswith("barwise: 4 of 8 trials failed"), last
     assert "sweep.name=broken sweep.retry=failed" in last[0]
-    assert sum(line.startswith("[") for line in finished.stdout.splitlines()) == 5  # a line a trial
+    assert sum(line.startswith("[") for line in finished.stdout.splitlines()) == 8  # a line a trial
 
 
 def test_the_same_command_runs_only_what_is_missing(broken):
     sweep, command, _ = broken
     before = states(sweep)
     wider = [word.replace("strategy.n=0", "strategy.n=0,1") for word in command]
-    only = [word.replace("fine,raise,kill,hang,os_exit", "fine,raise") for word in wider]
+    only = [word.replace(EIGHT, "fine,raise") for word in wider]
     assert train(*only).returncode == 4  # the one that raises is new with n=1
     after = states(sweep)
     assert {n: after[n] for n in before} == before
-    assert {n: after[n]["status"] for n in sorted(set(after) - set(before))} == {5: "done", 6: "failed"}
+    assert {n: after[n]["status"] for n in sorted(set(after) - set(before))} == {8: "done", 9: "failed"}
+
+
+def test_the_very_same_command_runs_nothing(broken):
+    sweep, command, _ = broken
+    before = states(sweep)
+    finished = train(*command)
+    assert finished.returncode == 4 and "8 trials are finished already and kept" in finished.stdout
+    assert states(sweep) == before
 
 
 def test_failed_trials_are_tried_again_on_request(tmp_path: Path):
@@ -179,3 +190,15 @@ def test_a_mistake_is_one_line(override: str, tmp_path: Path):
     finished = train("-m", *SMALL, override, f"output_dir={tmp_path}")
     assert finished.returncode == 2
     assert finished.stderr.strip() == f"barwise: {MISTAKES[override]}"
+
+
+@pytest.mark.slow
+def test_a_tree_trial_and_a_net_trial_share_no_process(tmp_path: Path):
+    """A net's server imports torch; a trial of another strategy in the same sweep does not have it."""
+    finished = train(
+        "-m", "--config-dir=tests/sweeps/conf", "experiment=tree_and_net", f"output_dir={tmp_path}", "sweep.name=t",
+        "hydra.launcher.n_jobs=1",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    tree = next(p for p, s in states(tmp_path / "sweeps" / "t").items() if "strategy=misbehave" in s["overrides"])
+    assert "torch imported: False" in (tmp_path / "sweeps" / "t" / str(tree) / "output.log").read_text()

@@ -37,6 +37,7 @@ def main(words: list[str]) -> None:
     fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
     with tempfile.TemporaryDirectory() as scratch:
         cost = isolation_cost(fixed, given.pairs, Path(scratch))
+        print(f"isolation costs {cost['cost_median_s']:+.3f} s of {cost['isolated_s']:.2f}", flush=True)
         pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch))
     facts = {"overrides": fixed, "isolation": cost, "throughput": pace}
     show(facts)
@@ -107,8 +108,10 @@ def throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) ->
             took, sizes = sweep(fixed, half, n_jobs, scratch / str(turn))
             sweeps.append(took)
             memory.append(sizes)
+            print(f"{half} trials in one sweep: {took:.0f} s", flush=True)
         else:
             calls.append(separate(fixed, half, n_jobs, scratch / str(turn)))
+            print(f"{half} calls of train.py: {calls[-1]:.0f} s", flush=True)
     a, b = 60 * 2 * half / sum(sweeps), 60 * 2 * half / sum(calls)
     return {
         "trials": 2 * half, "n_jobs": n_jobs, "sweep_s": sweeps, "calls_s": calls, "sweep_trials_a_minute": a,
