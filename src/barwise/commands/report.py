@@ -1,4 +1,4 @@
-"""python -m barwise report RUN …: render report.html again, from the run's directory alone."""
+"""python -m barwise report RUN|SWEEP …: render pages again, from the directories alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ def main(words: list[str]) -> None:
     """Render the page of each run and print where it is."""
     from barwise.report.html import render
 
-    parser = Arguments("report", "Render report.html of one or more runs again.")
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's directory")
+    parser = Arguments("report", "Render report.html of runs again, and sweep.html of folders of runs.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's directory, or a sweep's")
     for folder in parser.parse_args(words).runs:
-        print(render(folder))
+        if folder.is_dir() and not (folder / "run.json").exists():
+            from barwise.report.sweep import render_sweep
+
+            print(render_sweep(folder))
+        else:
+            print(render(folder))

@@ -14,6 +14,7 @@ from barwise.loading import Run
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.words import BASELINES, MEASURES, VERDICT, paths_line, shown
+from barwise.validation.audit import STAMP
 
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 
@@ -144,9 +145,30 @@ def about(run: Run) -> Markup:
         ("Labels", config.get("labels") or {}),
         ("Validation", {**(config.get("validation") or {}), "folds": len(run.manifest.get("folds") or [])}),
         ("Signals and backtest", {"signals": config.get("signals"), **(config.get("backtest") or {})}),
-        ("Audit", run.manifest.get("audit") or {"result": "this run kept no audit"}),
+        ("Warm-up", start_up_words(run.manifest.get("start_up") or {})),
+        ("Audit", audit_words(run.manifest.get("audit") or {})),
     ]  # fmt: skip
     return joined(tag("div", joined((tag("h3", title), facts(found)))) for title, found in parts if found)
+
+
+def start_up_words(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The warm-up, and each feature that depends on where its history starts."""
+    drifting = {
+        name: f"first value off by {line['at_first']:.2f} deviations, "
+        + ("never settled" if line["settled"] is None else f"settled after {line['settled']} bars")
+        for name, line in (found.get("features") or {}).items()
+    }
+    about = {"bars at least": found.get("bars"), "slowest feature": found.get("slowest")}
+    return {**about, "depend on where history starts": drifting} if found else {}
+
+
+def audit_words(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit compared and found, and what it means."""
+    if not found:
+        return {"result": "this run kept no audit"}
+    result = {True: "no leak found", False: "refused", None: STAMP}[found.get("passed")]
+    findings = [f"{f['level']}: {f['text']}" for f in found.get("findings") or []]
+    return {"result": result, "mode": found.get("mode"), "comparisons": found.get("checks"), "findings": findings}
 
 
 def machine(run: Run) -> Markup:

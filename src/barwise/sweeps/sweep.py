@@ -24,13 +24,15 @@ class Sweep:
     name: str
     objectives: tuple[str, ...]
     quiet: bool
+    pages: int = 0
 
     @classmethod
     def of(cls, config: DictConfig) -> Sweep:
         """From the composed configuration, `hydra` included."""
         return cls(
-            Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet
-        )
+            Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet,
+            config.sweep.get("pages", 0),
+        )  # fmt: skip
 
     def resume(self) -> str:
         """The command that goes on with this sweep."""
@@ -68,8 +70,13 @@ def finish() -> None:
     board.update()
     if not board.rows:
         return
-    Console(highlight=False).print(board.table(SHOWN if not sweep.quiet else 1))
+    wide = None if sys.stdout.isatty() else 160  # a file has no edge to wrap at
+    Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
+    if sweep.pages:
+        from barwise.report.sweep import finish_pages
+
+        print("\n".join(finish_pages(board, sweep.pages)))
     bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
     if bad:
         counted = Counter(row.reason or row.status for row in bad).most_common(3)

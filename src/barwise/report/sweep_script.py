@@ -1,0 +1,66 @@
+"""The script and style of sweep.html: draws the charts, in the reader's colours, and sorts the table."""
+
+# Plotly needs inline styles and scripts and makes pictures as data or blobs; nothing is fetched.
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "img-src data: blob:; font-src data:"
+)
+
+STYLE = """
+.barwise .caption{color:var(--muted);margin:.1rem 0 .6rem}
+.barwise .tall{max-height:34rem;overflow:auto}
+.barwise #trials thead th{position:sticky;top:0;background:var(--page);z-index:1}
+.barwise #trials button{all:unset;cursor:pointer;color:inherit}
+.barwise #trials button:focus-visible{outline:2px solid var(--link)}
+.barwise #trials th[aria-sort=ascending] button::after{content:" \\25B2"}
+.barwise #trials th[aria-sort=descending] button::after{content:" \\25BC"}
+.barwise .chart{width:100%;min-height:300px}
+"""
+
+SCRIPT = """
+"use strict";
+(function () {
+  const charts = JSON.parse(document.getElementById("charts").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const colour = name => getComputedStyle(document.body).getPropertyValue("--" + name).trim();
+  function look(layout) {
+    const ink = colour("ink"), line = colour("line");
+    const base = {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: 13},
+      margin: {l: 60, r: 60, t: 30, b: 50}, legend: {orientation: "h", y: -0.18},
+      colorway: ["blue", "orange", "green", "red", "purple", "sky", "yellow", "muted"].map(colour),
+      hoverlabel: {namelength: -1}
+    };
+    const all = Object.assign(base, layout);
+    for (const key of new Set([...Object.keys(all).filter(k => /^[xy]axis/.test(k)), "xaxis", "yaxis"]))
+      all[key] = Object.assign({gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true}, all[key]);
+    return all;
+  }
+  function draw() {
+    for (const [name, chart] of Object.entries(charts))
+      Plotly.react("chart-" + name, chart.data, look(structuredClone(chart.layout)),
+                   {responsive: true, displaylogo: false});
+  }
+  draw();
+  dark.addEventListener("change", draw);
+
+  const table = document.getElementById("trials");
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+    const number = head.dataset.kind === "number";
+    const down = head.getAttribute("aria-sort") === "descending" ||
+                 (head.getAttribute("aria-sort") === null && !number);
+    heads.forEach(h => h.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", down ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows];
+    const key = row => row.cells[column].dataset.sort;
+    rows.sort((a, b) => {
+      const x = key(a), y = key(b);
+      if (x === "" || y === "") return (x === "") - (y === "");
+      const order = number ? Number(x) - Number(y) : x.localeCompare(y, undefined, {numeric: true});
+      return down ? order : -order;
+    });
+    table.tBodies[0].append(...rows);
+  }));
+})();
+"""
