@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from barwise.sweeps.pruning import Pruning
 
 
+MEASURED = 0  # what threads=auto means for Parts
+
+
 @dataclass(frozen=True)
 class Parts:
     """What an experiment is made of, one field per config group."""
@@ -58,7 +61,7 @@ class Parts:
     baseline: Strategy | None = None
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
-    threads: int | None = None
+    threads: int | None = None  # MEASURED: those that train the net fastest
     audit: str = "quick"
     shuffle_labels: bool = False
     monitor: Monitor | None = None
@@ -71,7 +74,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
         note_data(out, market, per_year)
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
-    out.update(threads=threads, seed=parts.seed, shuffle_labels=parts.shuffle_labels)
+    out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
         matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
         note_start_up(out, start_up)
@@ -83,6 +86,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         audit_run(parts, matrix, panel, folds, out)
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
+        threads = settle_threads(parts, len(panel.features), threads, out)
     board = Board(out.path / "tensorboard")
     watcher = Watcher(parts.monitor, out, device.used, board.scalar)
     lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
@@ -265,6 +269,18 @@ def default_threads(strategy: Strategy) -> int:
     return max(1, int(share)) if share.isdigit() else os.cpu_count() or 1
 
 
+def settle_threads(parts: Parts, n_features: int, threads: int, out: RunDirectory) -> int:
+    """`threads`, or with threads=auto those that train the net fastest here; recorded, and kept when a run goes on."""
+    probe = getattr(parts.strategy, "probe", None)
+    if parts.threads == MEASURED and "threads" not in out.manifest and probe is not None:
+        from barwise.devices.threads import fastest
+
+        threads, facts = fastest(lambda: probe(n_features))
+        out.update(threads_measured=facts)
+    out.update(threads=threads)
+    return threads
+
+
 def choose_device(parts: Parts, n_features: int, out: RunDirectory) -> DeviceChoice:
     """Resolve the device once, with one batch of the net that is to run on it; a fallback warns."""
     strategy = parts.strategy
@@ -302,9 +318,7 @@ def note_start_up(out: RunDirectory, found: StartUp) -> None:
     out.update(start_up=found.report())
 
 
-def note_features(
-    out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray
-) -> None:
+def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
     """What run.json says of the features, warm-up and labels."""
     for symbol, reason in left_out:
         out.warn(f"{symbol} is left out: {reason}")

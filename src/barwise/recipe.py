@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.data.bars import Market
 from barwise.errors import ConfigError
-from barwise.experiment import Parts
+from barwise.experiment import MEASURED, Parts
 from barwise.features import FeatureSet
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule
@@ -44,7 +44,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
-        threads=None if cfg.threads is None else whole_number("threads", cfg.threads, least=1),
+        threads=thread_count(cfg.threads),
         audit=cfg.audit,
         shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
@@ -56,6 +56,15 @@ def yes_or_no(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{name}={value}: must be true or false")
     return value
+
+
+def thread_count(value: Any) -> int | None:
+    """`threads` of the configuration: a number, auto, or null for the default of the strategy."""
+    if value == "auto":
+        return MEASURED
+    if isinstance(value, str):
+        raise ConfigError(f"threads={value}: must be a whole number of 1 or more, auto or null")
+    return None if value is None else whole_number("threads", value, least=1)
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

@@ -55,7 +55,7 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
 
     run = load(out.path)
     cfg = OmegaConf.create(run.config)
-    missing = [name for name in given if name not in cfg and given[name] is not None]
+    missing = [str(name) for name in given if name not in cfg and given[name] is not None]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
