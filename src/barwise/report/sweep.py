@@ -195,7 +195,9 @@ def parallel(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
         given = [trial.given.get(name, "default") for trial in trials]
         numbers = [number(word) for word in given]
         if all(n is not None for n in numbers):
-            dimensions.append({"label": name, "values": numbers})
+            ticks = sorted({n for n in numbers if n is not None})
+            few = {"tickvals": ticks, "ticktext": [f"{n:g}" for n in ticks]} if len(ticks) <= 8 else {}
+            dimensions.append({"label": name, "values": numbers, **few})
             continue
         levels = sorted(set(given))
         ticks = list(range(len(levels)))
@@ -208,7 +210,7 @@ def parallel(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
     line = {"color": values, "colorscale": "Viridis", "showscale": True, "colorbar": {"title": {"text": objective}}}
     return {
         "data": [{"type": "parcoords", "dimensions": dimensions, "line": line}],
-        "layout": {"height": 420, "margin": {"t": 60}},
+        "layout": {"height": 420, "margin": {"t": 60, "l": 170}},
     }
 
 
@@ -301,6 +303,7 @@ def luck(board: Leaderboard) -> dict[str, Any] | None:
         "overlaying": "y",
         "side": "right",
         "range": [0, 1.02],
+        "tickmode": "auto",
         "showgrid": False,
     }
     layout = {

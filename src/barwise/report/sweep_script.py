@@ -27,7 +27,7 @@ SCRIPT = """
     const ink = colour("ink"), line = colour("line");
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: 13},
-      margin: {l: 60, r: 60, t: 30, b: 50}, legend: {orientation: "h", y: -0.18},
+      margin: {l: 60, r: 60, t: 30, b: 50}, legend: {orientation: "h", y: -0.25, yanchor: "top"},
       colorway: ["blue", "orange", "green", "red", "purple", "sky", "yellow", "muted"].map(colour),
       hoverlabel: {namelength: -1}
     };
