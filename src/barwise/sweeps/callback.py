@@ -12,8 +12,6 @@ from omegaconf import DictConfig
 
 from barwise.sweeps import sweep
 
-KEEP_THEIR_OWN = "hydra_plugins.barwise."  # these launchers write the leaderboard themselves
-
 
 class SweepCallback(Callback):
     """Remembers the sweep for its end, and keeps leaderboard.csv up to date after each trial."""
@@ -22,9 +20,7 @@ class SweepCallback(Callback):
         sweep.current[:] = [sweep.Sweep.of(config)]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN or str(config.hydra.launcher.get("_target_")).startswith(
-            KEEP_THEIR_OWN
-        ):
+        if config.hydra.mode != RunMode.MULTIRUN or not sweep.foreign(config.hydra.launcher):
             return
         from barwise.sweeps.leaderboard import Leaderboard
 

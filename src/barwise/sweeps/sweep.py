@@ -13,6 +13,7 @@ from barwise.errors import SweepError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+OURS = "hydra_plugins.barwise."  # launchers that keep the leaderboard themselves and let no trial end a sweep
 SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
 
 
@@ -25,13 +26,14 @@ class Sweep:
     objectives: tuple[str, ...]
     quiet: bool
     pages: int = 0
+    foreign: bool = False  # run by a launcher that lets the first trial that fails end the sweep
 
     @classmethod
     def of(cls, config: DictConfig) -> Sweep:
         """From the composed configuration, `hydra` included."""
         return cls(
             Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet,
-            config.sweep.get("pages", 0),
+            config.sweep.get("pages", 0), foreign(config.hydra.launcher),
         )  # fmt: skip
 
     def resume(self) -> str:
@@ -46,6 +48,11 @@ current: list[Sweep] = []  # at most one; filled by the callback when Hydra star
 def objectives_of(given: object) -> tuple[str, ...]:
     """`objective` is one name or a list of them."""
     return (given,) if isinstance(given, str) else tuple(str(x) for x in given)  # type: ignore[attr-defined]
+
+
+def foreign(launcher: DictConfig) -> bool:
+    """Whether a launcher of the configuration is not barwise's own."""
+    return not str(launcher.get("_target_")).startswith(OURS)
 
 
 def quoted(word: str) -> str:
@@ -86,6 +93,17 @@ def finish() -> None:
             f"{len(bad)} of {len(board.rows)} trials failed ({reasons}{more});"
             f" to try them again: {sweep.resume()} sweep.retry=failed"
         )
+
+
+def ended_by(error: Exception) -> Exception:
+    """What to tell of an error that came out of a sweep: how many trials failed, where a trial's own ended it."""
+    if not current or not current[0].foreign:
+        return error
+    try:
+        finish()
+    except SweepError as told:
+        return told
+    return error
 
 
 def interrupted() -> None:
