@@ -28,8 +28,9 @@ from tests.serving.conftest import BARS, EARLY
 SETS = sorted(p.stem for p in (ROOT / "conf" / "features").glob("*.yaml"))
 LSTM = "strategy=lstm strategy.epochs=1 strategy.lookback=5 strategy.hidden_size=8"
 NETS = sorted(p.stem for p in (ROOT / "conf" / "strategy" / "net").glob("*.yaml"))
-QUICK = ["strategy=xgboost", "strategy=xgboost signals=rank", "strategy=logistic", f"{LSTM} strategy.sequence=stream"]
+QUICK = ["strategy=xgboost signals=rank", f"{LSTM} strategy.sequence=stream"]
 LONG = [
+    "strategy=xgboost", "strategy=logistic",
     "strategy=lightgbm strategy.min_data_in_leaf=10", "strategy=ridge", "strategy=sklearn",
     "strategy=random_forest strategy.estimator.n_estimators=5",
     "strategy=extra_trees strategy.estimator.n_estimators=5",
@@ -38,7 +39,8 @@ LONG = [
     *(f"{LSTM} strategy/net={name} strategy.sequence=stream" for name in NETS),
     *(f"strategy=xgboost signals={name}" for name in ("proportional", "fixed_threshold")),
 ]  # fmt: skip
-STRATEGIES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]
+SLOW = pytest.mark.slow
+STRATEGIES = [*QUICK, *(pytest.param(name, marks=SLOW) for name in LONG)]
 
 
 def steps(session: Live, bars: list[Bars], begin: int, end: int) -> dict[str, list[tuple[float, float]]]:
@@ -81,7 +83,7 @@ def test_from_the_first_bar_on_and_through_the_warm_up(trained, market):
     assert np.isfinite([session.symbols[b.symbol].rows[-1] for b in market]).all()
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("all", "normalized") else SLOW) for n in SETS])
 def test_live_equals_the_batch_for_every_feature_set(name, trained, market):
     """Soon after the start, and thousands of bars later, when the window has forgotten most of them."""
     from barwise.data import synthetic

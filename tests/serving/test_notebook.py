@@ -110,8 +110,12 @@ def test_any_case_of_names_and_a_plain_index(frame):
     np.testing.assert_array_equal(one.generate_signals(frame), two.generate_signals(other))
 
 
-@parametrize_with_checks(
-    [XGBoostStrategy(n_estimators=5), LightGBMStrategy(n_estimators=5), RandomForestStrategy(n_estimators=5)]
-)
+@parametrize_with_checks([XGBoostStrategy(n_estimators=5)])
 def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([LightGBMStrategy(n_estimators=5), RandomForestStrategy(n_estimators=5)])
+def test_scikit_learns_own_checks_of_the_others(estimator, check):
     check(estimator)

@@ -26,7 +26,12 @@ def shares(train: int, bars: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["strategy=xgboost", "strategy=logistic", "strategy=lightgbm strategy.min_data_in_leaf=10"]
+    "strategy",
+    [
+        "strategy=xgboost",
+        pytest.param("strategy=logistic", marks=pytest.mark.slow),
+        pytest.param("strategy=lightgbm strategy.min_data_in_leaf=10", marks=pytest.mark.slow),
+    ],
 )
 def test_scores_are_those_of_a_longer_run_on_the_same_rows(strategy, trained, files):
     short = trained(*strategy.split(), shares(170, EARLY))
