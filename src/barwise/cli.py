@@ -119,6 +119,7 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     from barwise.runs import write_json
+    from barwise.validation.audit import stamped
     from barwise.validation.deflated import sharpe
     from barwise.validation.sketch import sketch
     from barwise.validation.verdict import judged
@@ -126,7 +127,7 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     ledger = pq.read_table(out.path / "ledger.parquet", columns=["time", "net"])
     time, net = ledger["time"].to_numpy(), ledger["net"].to_numpy()
     count(cfg, out, "done", {"sharpe": sharpe(net), "bars": len(net), "net": sketch(time, net)})
-    found = judged(out.path, out.manifest, metrics)
+    found = stamped(judged(out.path, out.manifest, metrics), out.manifest)
     write_json(out.path / "verdict.json", found)
     return found
 

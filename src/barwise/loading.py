@@ -55,9 +55,10 @@ class Run:
     @cached_property
     def verdict(self) -> dict[str, Any]:
         """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
+        from barwise.validation.audit import stamped
         from barwise.validation.verdict import verdict_of
 
-        return verdict_of(self.folder)
+        return stamped(verdict_of(self.folder), self.manifest)
 
     @cached_property
     def curves(self) -> dict[str, dict[str, list[list[float]]]]:

@@ -94,3 +94,28 @@ def test_the_verb_has_the_exit_codes_of_train(folder: Path, tmp_path: Path, caps
             main(["audit", *words, *given])
         assert left.value.code == code, given
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_run_without_audit_says_so_on_every_report(smoke, capsys: pytest.CaptureFixture[str]):
+    from barwise import load
+    from barwise.commands import verdict
+    from barwise.report.html import render
+    from barwise.report.terminal import summary
+    from barwise.runs import RunDirectory
+
+    folder = smoke("strategy=ridge", "audit=none", "threads=1")
+    assert json.loads((folder / "run.json").read_text())["audit"] == {
+        "mode": "none", "checks": {}, "findings": [], "passed": None
+    }  # fmt: skip
+    stamp = "not audited for look-ahead (audit=none)"
+    page = render(folder).read_text()
+    assert page.count(stamp) >= 2 and "audit=none: nothing was checked for look-ahead" in page
+    assert load(folder).verdict["sentence"].endswith(f"; {stamp}.")
+    assert json.loads((folder / "verdict.json").read_text())["sentence"].count(stamp) == 1
+    verdict.main([str(folder)])
+    assert capsys.readouterr().out.splitlines()[0].count(stamp) == 1
+    for quiet in (True, False):
+        out = RunDirectory(folder, json.loads((folder / "run.json").read_text()))
+        summary(out, load(folder).metrics, load(folder).verdict, quiet)
+        assert stamp in " ".join(capsys.readouterr().out.split())
+    assert stamp not in render(smoke("strategy=ridge", "threads=1")).read_text()

@@ -25,9 +25,10 @@ def main(words: list[str]) -> None:
 def tell(folder: Path) -> None:
     """One run: the sentence, then the numbers."""
     from barwise.runs import write_json
+    from barwise.validation.audit import stamped
     from barwise.validation.verdict import verdict_of
 
-    found = verdict_of(folder)
+    found = stamped(verdict_of(folder), json.loads((folder / "run.json").read_text(encoding="utf-8")))
     if not found:
         raise DataError(f"{folder}: has no verdict.json; the run did not end well")
     write_json(folder / "verdict.json", found)

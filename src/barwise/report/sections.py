@@ -14,6 +14,7 @@ from barwise.loading import Run
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.words import BASELINES, MEASURES, VERDICT, paths_line, shown
+from barwise.safety.files import YAML_LIMIT, check_size, inside
 from barwise.validation.audit import STAMP
 
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
@@ -197,9 +198,10 @@ def machine(run: Run) -> Markup:
 
 def config(run: Run) -> Markup:
     """The composed configuration as it was filed."""
-    path = run.folder / ".hydra" / "config.yaml"
+    path = inside(run.folder, ".hydra", "config.yaml")
     if not path.is_file():
         raise DataError(run.why(".hydra/config.yaml"))
+    check_size(path, YAML_LIMIT)
     return tag("pre", path.read_text(encoding="utf-8", errors="replace"), tabindex=0)
 
 
@@ -210,12 +212,13 @@ def again(run: Run) -> Markup:
     same = ["Same configuration, data, seed, versions and threads give the same metrics.json."]
     if git.get("revision"):
         same.append(
-            f"Revision {git['revision'][:12]}"
+            f"Revision {str(git['revision'])[:12]}"
             + (", with local changes that are not kept." if git.get("dirty") else ".")
         )
     if data_hash:
         same.append(f"Data hash {str(data_hash)[:16]}.")
-    return joined((tag("pre", command, tabindex=0), tag("p", " ".join(same))))
+    check = f"python -m barwise rerun {shlex.quote(str(run.folder))}   # once more, and compare the metrics"
+    return joined((tag("pre", f"{command}\n{check}", tabindex=0), tag("p", " ".join(same))))
 
 
 TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
