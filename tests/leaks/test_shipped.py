@@ -1,0 +1,51 @@
+"""No false alarm: every shipped set, labeler, splitter, signal rule, backtest and strategy passes the thorough audit.
+
+The quick audit of each is part of its run in tests/test_conf.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from barwise.commands.arguments import compose
+from barwise.commands.audit import examine
+from barwise.experiment import run
+from barwise.recipe import parts_of
+from barwise.report.progress import Progress
+from barwise.runs import RunDirectory
+from tests.conftest import ROOT
+from tests.test_conf import SMALL
+
+GROUPS = ("features", "labels", "validation", "signals", "backtest", "strategy", "strategy/net")
+OPTIONS = [f"{group}/{path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
+FAST = "strategy=ridge"  # for what is no strategy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", OPTIONS)
+def test_what_ships_passes_the_thorough_audit(option: str):
+    group, _, name = option.rpartition("/")
+    own = SMALL.get(option, SMALL.get(group, []))
+    strategy = [] if group.startswith("strategy") else [FAST]
+    words = ["experiment=smoke", "data.n_bars=900", "threads=1", "audit=thorough", *strategy, *own, f"{group}={name}"]
+    audit, _ = examine(compose(words))
+    assert not audit.leaks and audit.report()["passed"] is True
+    assert not [f for f in audit.findings if f.level == "suspicion"]
+    assert all(audit.checks[check] > 0 for check in ("features", "labels", "folds", "execution", "learning"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("features", ["normalized", "all"])
+def test_the_audit_of_every_run_takes_less_than_a_tenth(features: str, tmp_path: Path):
+    """Of the stages of an XGBoost run on the sample, in a process that has imported what it needs; least of three."""
+    parts = parts_of(compose([f"features={features}", "threads=1"]))
+    shares = []
+    for k in range(3):
+        out = RunDirectory(tmp_path / str(k))
+        out.start()
+        run(parts, out, Progress(quiet=True))
+        seconds = out.manifest["seconds"]
+        shares.append(seconds["audit"] / sum(seconds.values()))
+    assert min(shares) < 0.10, shares
