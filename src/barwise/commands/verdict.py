@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from barwise.commands.arguments import Arguments
 from barwise.errors import DataError
 from barwise.report.words import VERDICT, shown
+from barwise.safety.files import inside, read_json
 
 
 def main(words: list[str]) -> None:
@@ -28,7 +28,7 @@ def tell(folder: Path) -> None:
     from barwise.validation.audit import stamped
     from barwise.validation.verdict import verdict_of
 
-    found = stamped(verdict_of(folder), json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    found = stamped(verdict_of(folder), read_json(inside(folder, "run.json")))
     if not found:
         raise DataError(f"{folder}: has no verdict.json; the run did not end well")
     write_json(folder / "verdict.json", found)
@@ -54,4 +54,4 @@ def tell_sweep(folder: Path) -> None:
 def finished(folder: Path) -> dict[Path, Any]:
     """Net Sharpe of each finished run below a sweep's folder, by its directory, in order."""
     found = sorted(path.parent for path in folder.glob("*/metrics.json") if (path.parent / "ledger.parquet").is_file())
-    return {run: json.loads((run / "metrics.json").read_text(encoding="utf-8")).get("sharpe") for run in found}
+    return {run: read_json(inside(run, "metrics.json")).get("sharpe") for run in found}

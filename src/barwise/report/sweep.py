@@ -17,6 +17,7 @@ from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
 from barwise.report.sweep_script import POLICY, SCRIPT, STYLE
 from barwise.runs import write_text
+from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
 
 NAME = "sweep.html"
@@ -171,7 +172,7 @@ def equity(folder: Path, trials: Sequence[Trial]) -> dict[str, Any] | None:
     for trial in trials[:BEST]:
         path = folder / str(trial.record["trial"]) / "ledger.parquet"
         try:
-            found = pq.read_table(path, columns=["time", "equity"])
+            found = pq.read_table(checked(path), columns=["time", "equity"])
         except (OSError, ValueError, KeyError):
             continue
         rows = np.unique(np.linspace(0, len(found) - 1, min(POINTS, len(found))).astype(int))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.errors import DataError
-from barwise.safety.files import MB
+from barwise.safety.files import MB, inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 CELLS = 200_000_000  # 1.6 GB as float64: 20 million predictions of ten columns
 UNPACKED = 2048 * MB
 TEXT = 4096  # characters that a symbol or feature name may have
+
+
+def checked(path: Path, cells: int = CELLS) -> Path:
+    """`path`, for whoever reads a few columns of numbers; DataError for a link, a huge table or no Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    inside(path.parent, path.name)
+    try:
+        _check(path, pq.read_metadata(path), cells)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _told(path, error) from None
+    return path
 
 
 def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
@@ -31,10 +44,13 @@ def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
         table = pq.read_table(path, read_dictionary=words, use_threads=False)
         return _plain(path, table, words)
     except (OSError, ValueError, pa.ArrowException) as error:
-        if isinstance(error, DataError):
-            raise
-        line = (str(error).splitlines() or ["no reason given"])[0][:160]
-        raise DataError(f"{path}: cannot be read as Parquet ({line})") from None
+        raise _told(path, error) from None
+
+
+def _told(path: Path, error: Exception) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    return DataError(f"{path}: cannot be read as Parquet ({(str(error).splitlines() or ['no reason'])[0][:160]})")
 
 
 BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")

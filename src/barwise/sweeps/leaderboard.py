@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.runs import write_text
+from barwise.safety.tables import checked
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.ending import metrics_of
 from barwise.validation import trials as ledger
@@ -180,7 +181,7 @@ def moments_of(run: Path) -> Moments | None:
     import pyarrow.parquet as pq
 
     try:
-        net = pq.read_table(run / "ledger.parquet", columns=["net"])["net"].to_numpy()
+        net = pq.read_table(checked(run / "ledger.parquet"), columns=["net"])["net"].to_numpy()
     except (OSError, KeyError, ValueError):
         return None
     moments = Moments.of(net)

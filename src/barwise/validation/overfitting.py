@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from barwise.errors import ConfigError, DataError, require
+from barwise.safety.tables import checked
 
 SPLITS = 16  # 12,870 ways to halve the time: the number of the paper's examples
 
@@ -94,7 +95,7 @@ def common_returns(folders: Sequence[Path]) -> np.ndarray:
     for folder in folders:
         if not (folder / "ledger.parquet").is_file():
             raise DataError(f"{folder}: has no ledger.parquet; name finished runs")
-        table = pq.read_table(folder / "ledger.parquet", columns=["time", "net"])
+        table = pq.read_table(checked(folder / "ledger.parquet"), columns=["time", "net"])
         tables.append((table["time"].to_numpy(), table["net"].to_numpy()))
     if not tables:
         return np.zeros((0, 0))

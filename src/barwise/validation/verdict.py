@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from barwise.errors import DataError
+from barwise.safety.files import inside, read_json
+from barwise.safety.tables import checked
 from barwise.validation import trials as ledger
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import Moments, expected_maximum, min_track_record, probability
@@ -39,7 +39,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     """The verdict on the run in `folder`, from its ledger and the ledger of trials that its manifest `run` names."""
     import pyarrow.parquet as pq
 
-    net = pq.read_table(folder / "ledger.parquet", columns=["net"])["net"].to_numpy()
+    net = pq.read_table(checked(folder / "ledger.parquet"), columns=["net"])["net"].to_numpy()
     home, problem = folder / str(run["trials_folder"]), str(run["problem"])
     found = verdict(net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"))
     found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
@@ -127,10 +127,5 @@ def finite(value: float) -> float | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: is not JSON ({error}); run the experiment again") from None
+    found = read_json(path) if inside(path.parent, path.name).is_file() else {}
     return found if isinstance(found, dict) else {}
