@@ -21,6 +21,7 @@ from barwise.samples import Samples, Scaler
 from barwise.signals import Quantile
 from barwise.validation import audit_bars, auditing, folds
 from barwise.validation.audit import Audit
+from tests.conftest import ROOT
 from tests.leaks import features
 from tests.leaks.cases import FOLDS, LEAKS, LEARNING, Leak, honest, overlapping
 from tests.leaks.strategies import Honest
@@ -195,3 +196,12 @@ def test_a_feature_like_the_label_is_named_and_only_warned_of(tmp_path: Path):
 def test_the_audit_can_be_left_out_and_says_so():
     found = audit(honest(audit="none"))
     assert found.warnings == ["audit=none: nothing was checked for look-ahead"] and found.report()["passed"] is None
+
+
+def test_the_readme_counts_what_is_caught_and_what_is_prevented():
+    kinds = ("features", "labels", ("strategy", "signals"), ("validation", "backtest"))
+    wanted = [sum(next(iter(leak.change)) in kind for leak in LEAKS.values()) for kind in kinds]
+    prevented = sum(name.startswith("test_prevented_") for name in globals())
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The audit")[2].partition("\n## ")[0]
+    told = [int(line.split("|")[2]) for line in table.splitlines() if line.startswith(("| caught", "| prevented"))]
+    assert told == [*wanted, prevented] and sum(wanted) == len(LEAKS) >= 15
