@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from barwise import __main__ as program
 from barwise.data import files as source
@@ -115,7 +116,9 @@ def test_other_bars_are_refused(run, files, tmp_path):
 
 def test_what_the_configuration_says_of_outputs_is_not_followed(run, tmp_path, monkeypatch):
     path = run / ".hydra" / "config.yaml"
-    path.write_text(path.read_text().replace("output_dir: outputs", f"output_dir: {tmp_path}/stolen"))
+    tree = yaml.safe_load(path.read_text())
+    tree |= {"output_dir": f"{tmp_path}/stolen", "cache": {"folder": f"{tmp_path}/cached", "gb": 1}}
+    path.write_text(yaml.safe_dump(tree))
     monkeypatch.chdir(tmp_path)
     rerun(run, tmp_path / "again")
     assert {p.name for p in tmp_path.iterdir()} == {"run", "again"}

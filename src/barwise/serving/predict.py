@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.data.bars import Bars, Market
 from barwise.data.checks import check_market
+from barwise.data.universe import Universe
 from barwise.errors import ConfigError, DataError
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.panel import build_panel
@@ -47,7 +48,7 @@ def predict(
     """
     matrix = build(check_market(market).bars, served.sets, threads)
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
-    panel = only(build_panel(matrix, no_labels), matrix, served)
+    panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     new = np.flatnonzero((panel.time > served.last) | seen_too)
     if not len(new):
         raise DataError(
@@ -68,7 +69,7 @@ def predict(
     return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings))
 
 
-def only(panel: Panel, matrix: FeatureMatrix, served: Served) -> Panel:
+def only(panel: Panel, matrix: FeatureMatrix, served: Served, universe: Universe | None) -> Panel:
     """The panel with the trained features in their order; DataError where one is missing."""
     features = served.features
     if panel.features == features:
@@ -82,7 +83,7 @@ def only(panel: Panel, matrix: FeatureMatrix, served: Served) -> Panel:
     places = [panel.features.index(name) for name in features]
     warmup = np.maximum(_warmup(matrix, places), served.warmup)
     picked = replace(matrix, X=panel.X[:, places], names=features, warmup=warmup)
-    return build_panel(picked, no_labels)
+    return build_panel(picked, no_labels, universe)
 
 
 def _warmup(matrix: FeatureMatrix, places: list[int]) -> np.ndarray:
