@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("BARWISE_CACHE", tempfile.mkdtemp(prefix="barwise-cache-"))  # never the user's own
 
 
 def train(*overrides: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

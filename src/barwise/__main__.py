@@ -13,6 +13,7 @@ from barwise.messages import guarded
 VERBS = {
     "audit": "look for the future in the past, thoroughly, and report",
     "benchmark": "measure, each figure beside a baseline",
+    "cache": "feature matrices that are kept, and clearing them",
     "compare": "two or more runs side by side",
     "contracts": "check every part, yours included, against what it must keep to",
     "doctor": "what this machine can do: devices, parity, speed, what is missing",

@@ -21,8 +21,10 @@ from barwise.data.universe import told
 from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
 from barwise.devices.monitor import Monitor, Watcher
 from barwise.ensemble import agreement, spread
-from barwise.features.matrix import FeatureMatrix, FeatureSet, build
+from barwise.features.matrix import FeatureMatrix, FeatureSet
+from barwise.features.store import Store
 from barwise.panel import Labeler, build_panel, members
+from barwise.prepared import prepared
 from barwise.ranges import Ranges, learned
 from barwise.report.progress import Progress
 from barwise.report.record import record
@@ -36,7 +38,7 @@ from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.validation.audit import Audit
 from barwise.validation.audit_fit import Learner
 from barwise.validation.auditing import audited
-from barwise.validation.drift import StartUp, warmed
+from barwise.validation.drift import StartUp
 from barwise.validation.folds import Fold, Validation
 from barwise.validation.shuffled import shuffled
 
@@ -65,6 +67,7 @@ class Parts:
     audit: str = "quick"
     shuffle_labels: bool = False
     monitor: Monitor | None = None
+    cache: Store | None = None
 
 
 def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
-        matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
+        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache)
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)

@@ -12,6 +12,7 @@ from barwise.data.bars import Market
 from barwise.errors import ConfigError
 from barwise.experiment import MEASURED, Parts
 from barwise.features import FeatureSet
+from barwise.features.store import Store
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
@@ -48,6 +49,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         audit=cfg.audit,
         shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
+        cache=Store(cfg.cache.folder, cfg.cache.gb) if cfg.get("cache") and targets is None else None,
     )
 
 

@@ -17,7 +17,9 @@ from barwise.validation.sealed import all_symbols
 from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
-NOT_A_TRIAL = ("sweep", "quiet", "resume", "output_dir", "threads", "device", "objective", "hydra", "monitor", "audit")
+NOT_A_TRIAL = (
+    "audit", "cache", "device", "hydra", "monitor", "objective", "output_dir", "quiet", "resume", "sweep", "threads",
+)  # fmt: skip
 NOT_THE_LABEL = ("weighting",)  # how rows count in training changes the trial, not what is predicted
 Trials = dict[str, dict[str, Any]]
 

@@ -1,0 +1,32 @@
+"""python -m barwise cache: look at the kept feature matrices, and clear them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from barwise.commands.arguments import Arguments
+
+
+def main(words: list[str]) -> None:
+    """List what is kept; `--clear` removes all, `--gb N` the longest unused until N gigabytes are left."""
+    from barwise.features.store import GIB, Store, age
+
+    parser = Arguments("cache", "Feature matrices that are kept for later runs.")
+    parser.add_argument("--folder", type=Path, help="in place of the user's cache folder")
+    parser.add_argument("--clear", action="store_true", help="remove all of them")
+    parser.add_argument("--gb", type=float, help="remove the longest unused until so much is left")
+    given = parser.parse_args(words)
+    store = Store(given.folder) if given.gb is None else Store(given.folder, given.gb)
+    if given.clear:
+        print(f"removed {store.clear()} matrices from {store.home}")
+        return
+    if given.gb is not None:
+        print(f"removed {store.trim()} matrices from {store.home}")
+    entries = store.entries()
+    for folder, size, used in entries:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        shape = f"{meta['offsets'][-1]:,} bars × {len(meta['names'])} features, {len(meta['kept'])} symbols"
+        print(f"{folder.name}  {size / 2**20:8.1f} MB  {shape}, used {age(used)} ago")
+    total = sum(size for _, size, _ in entries)
+    print(f"{len(entries)} matrices, {total / GIB:.2f} GB in {store.home}")

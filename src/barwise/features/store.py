@@ -1,0 +1,227 @@
+"""The store: feature matrices kept on disk, opened memory-mapped, shared by all trials and processes.
+
+A matrix is known by the hash of its bars, of what its sets were given, and of the code that computes them; a changed
+bar, parameter or line of code makes a new one. Files hold plain numbers and JSON: nothing that is loaded runs code.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import Bars
+from barwise.errors import ConfigError
+from barwise.features import FeatureSet
+from barwise.features.matrix import FeatureMatrix
+from barwise.runs import write_json
+
+GIB = 2**30
+LIBRARIES = ("numpy", "TA-Lib", "bottleneck")
+Facts = dict[str, Any]
+Make = Callable[[], tuple[FeatureMatrix, Facts]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """`conf/config.yaml`'s `cache`. `folder`: null is $BARWISE_CACHE, else the user's cache folder. `gb`: the most it
+    may hold, the longest unused go first; 0 keeps nothing."""
+
+    folder: str | Path | None = None
+    gb: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.gb, int | float) or isinstance(self.gb, bool) or self.gb < 0:
+            raise ConfigError(f"cache.gb={self.gb}: must be a number of gigabytes, 0 to keep nothing")
+
+    @property
+    def home(self) -> Path:
+        """Where matrices lie."""
+        return (Path(self.folder) if self.folder else cache_folder()) / "features"
+
+    def matrix(
+        self, data: str, bars: Sequence[Bars], sets: Mapping[str, FeatureSet], make: Make
+    ) -> tuple[FeatureMatrix, Facts]:
+        """The matrix of `sets` on the bars whose hash is `data`, opened if it is kept, else made, kept and opened.
+
+        Of several processes that want it at once one makes it. What cannot be kept (no source of a function, a full
+        disk) is made and used as it is.
+        """
+        key = key_of(data, sets) if self.gb else None
+        if key is None:
+            return make()
+        folder = self.home / key
+        found = opened(folder, bars)
+        if found is not None:
+            return found
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            lock = (self.home / f".{key}.lock").open("a")
+        except OSError:
+            return make()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the process ends, however it ends
+            return opened(folder, bars) or self._made(folder, bars, make)
+
+    def _made(self, folder: Path, bars: Sequence[Bars], make: Make) -> tuple[FeatureMatrix, Facts]:
+        """Make it, keep it and open what was kept; used as it is where it cannot be kept."""
+        matrix, facts = make()
+        if matrix.X.nbytes > self.gb * GIB:
+            return matrix, facts
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+            keep(folder, matrix, facts, bars)
+            self.trim(spare=folder.name)
+        except OSError:
+            return matrix, facts
+        return opened(folder, bars) or (matrix, facts)
+
+    def entries(self) -> list[tuple[Path, int, float]]:
+        """(folder, bytes, when last used) of each matrix, the longest unused first."""
+        found = []
+        for folder in self.home.glob("[0-9a-f]*") if self.home.is_dir() else ():
+            try:
+                size = sum(file.stat().st_size for file in folder.iterdir())
+                found.append((folder, size, (folder / "meta.json").stat().st_mtime))
+            except OSError:
+                continue
+        return sorted(found, key=lambda entry: entry[2])
+
+    def trim(self, spare: str = "") -> int:
+        """Remove the longest unused until the rest fits; returns how many went. One that is mapped stays readable."""
+        entries = self.entries()
+        total, gone = sum(size for _, size, _ in entries), 0
+        for folder, size, _ in entries:
+            if total <= self.gb * GIB:
+                break
+            if folder.name != spare:
+                shutil.rmtree(folder, ignore_errors=True)
+                total, gone = total - size, gone + 1
+        return gone
+
+    def clear(self) -> int:
+        """Remove all; returns how many went."""
+        entries = self.entries()
+        for folder, _, _ in entries:
+            shutil.rmtree(folder, ignore_errors=True)
+        for lock in self.home.glob(".*.lock") if self.home.is_dir() else ():
+            lock.unlink(missing_ok=True)
+        return len(entries)
+
+
+def cache_folder() -> Path:
+    """$BARWISE_CACHE, else barwise in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("BARWISE_CACHE") or Path(base) / "barwise")
+
+
+def keep(folder: Path, matrix: FeatureMatrix, facts: Facts, bars: Sequence[Bars]) -> None:
+    """Write a matrix whole or not at all: beside its place, then renamed into it."""
+    places = {b.symbol: i for i, b in enumerate(bars)}
+    beside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        np.save(beside / "X.npy", matrix.X, allow_pickle=False)
+        meta = {
+            "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars], "offsets": matrix.offsets,
+            "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": facts,
+        }  # fmt: skip
+        write_json(beside / "meta.json", meta)
+        os.rename(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def opened(folder: Path, bars: Sequence[Bars]) -> tuple[FeatureMatrix, Facts] | None:
+    """The matrix in `folder`, memory-mapped and not writable; None where there is none or it is damaged."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        X = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
+        kept = tuple(bars[i] for i in meta["kept"])
+        offsets = np.asarray(meta["offsets"], dtype=np.int64)
+        names = tuple(meta["names"])
+        right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
+        if not right or np.diff(offsets).tolist() != [len(b) for b in kept]:
+            return None
+        os.utime(folder / "meta.json")  # used now
+        left_out = tuple((str(s), str(why)) for s, why in meta["left_out"])
+        matrix = FeatureMatrix(X, names, kept, offsets, np.asarray(meta["warmup"], dtype=np.int64), left_out)
+        return matrix, dict(meta["facts"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def key_of(data: str, sets: Mapping[str, FeatureSet]) -> str | None:
+    """The name of a matrix; None where a set's code cannot be read, or its settings are no plain values."""
+    digest = hashlib.sha256(data.encode())
+    for name, one in sets.items():
+        function, given = unwrapped(one)
+        module = sys.modules.get(getattr(function, "__module__", ""))
+        try:
+            code = source_hash(module) if module else None
+            settings = json.dumps(given, sort_keys=True)
+        except (TypeError, OSError):
+            return None
+        if code is None:
+            return None
+        digest.update(f"{name}|{function.__module__}.{function.__qualname__}|{settings}|{code}|".encode())
+    digest.update("|".join(f"{x} {version(x)}" for x in LIBRARIES).encode())
+    for shared in ("barwise.features.matrix", "barwise.validation.drift"):
+        if shared in sys.modules:
+            digest.update(str(source_hash(sys.modules[shared])).encode())
+    return digest.hexdigest()[:32]
+
+
+def unwrapped(one: Any) -> tuple[Any, dict[str, Any]]:
+    """The function below partials, and all that it is given."""
+    given: dict[str, Any] = {}
+    while isinstance(one, partial):
+        given = {**{str(i): value for i, value in enumerate(one.args)}, **one.keywords, **given}
+        one = one.func
+    return one, given
+
+
+def source_hash(module: ModuleType) -> str | None:
+    """Hash of a module's source and of every module of its own side that it uses, libraries left out."""
+    digest, waiting, seen = hashlib.sha256(), [module], set()
+    while waiting:
+        one = waiting.pop()
+        path = getattr(one, "__file__", None)
+        if one.__name__ in seen:
+            continue
+        seen.add(one.__name__)
+        if path is None or not path.endswith(".py"):
+            return None
+        digest.update(one.__name__.encode() + Path(path).read_bytes())
+        used = {value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
+                for value in vars(one).values()}  # fmt: skip
+        waiting += sorted((m for m in used if m is not None and own(m)), key=lambda m: m.__name__)
+    return digest.hexdigest()
+
+
+def own(module: ModuleType) -> bool:
+    """Whether a module is barwise's features or the user's, and no library's or Python's."""
+    path = str(getattr(module, "__file__", "") or "")
+    if module.__name__.startswith("barwise."):
+        return module.__name__.startswith("barwise.features.") and not module.__name__.endswith((".store", ".matrix"))
+    library = "site-packages" in path or "dist-packages" in path or path.startswith(os.path.dirname(os.__file__))
+    return path.endswith(".py") and not library
+
+
+def age(when: float) -> str:
+    """How long ago, in words."""
+    hours = (time.time() - when) / 3600
+    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

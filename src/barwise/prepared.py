@@ -1,0 +1,27 @@
+"""Features with their warm-up, from the store where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from barwise.data.bars import Market
+from barwise.features import FeatureSet
+from barwise.features.matrix import FeatureMatrix, build
+from barwise.features.store import Store
+from barwise.validation.drift import Drift, StartUp, warmed
+
+
+def prepared(
+    market: Market, data: str, sets: Mapping[str, FeatureSet], threads: int, store: Store | None
+) -> tuple[FeatureMatrix, StartUp]:
+    """The matrix of `sets` with a warm-up long enough, and the start-up drift; `data` is the hash of the market."""
+
+    def make() -> tuple[FeatureMatrix, dict[str, Any]]:
+        matrix, found = warmed(build(market.bars, sets, threads), sets)
+        drift = [[name, d.defined, d.settled, d.at_first] for name, d in found.drift.items()]
+        return matrix, {"bars": found.bars, "looked": found.looked, "drift": drift}
+
+    matrix, kept = make() if store is None else store.matrix(data, market.bars, sets, make)
+    drift = {str(name): Drift(int(d), None if s is None else int(s), float(a)) for name, d, s, a in kept["drift"]}
+    return matrix, StartUp(int(kept["bars"]), drift, int(kept["looked"]))
