@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from barwise import experiment
+from barwise.data.bars import Market
 from barwise.errors import ConfigError, LeakError
 from barwise.experiment import Parts, audit_of, run
 from barwise.features.matrix import build
+from barwise.features.price import price
 from barwise.panel import build_panel
 from barwise.report.progress import Progress
 from barwise.runs import RunDirectory
@@ -21,10 +23,11 @@ from barwise.samples import Samples, Scaler
 from barwise.signals import Quantile
 from barwise.validation import audit_bars, auditing, folds
 from barwise.validation.audit import Audit
+from barwise.validation.splits import WalkForward
 from tests.conftest import ROOT
 from tests.leaks import features
 from tests.leaks.cases import FOLDS, LEAKS, LEARNING, Leak, honest, overlapping
-from tests.leaks.strategies import Honest
+from tests.leaks.strategies import Honest, ScaledOnAllRows
 
 
 def audit(parts: Parts) -> Audit:
@@ -181,6 +184,57 @@ def test_a_strategy_that_no_seed_repeats_is_suspect_and_no_leak():
 
     found = audit(honest(strategy=Unseeded()))
     assert not found.leaks and [f.text for f in found.findings if "two fits on the same rows" in f.text]
+
+
+def test_a_strategy_that_goes_on_learning_from_labels_that_are_known_passes():
+    class Online(Honest):
+        """Adds the mean of the test labels that had ended by the bar that is scored."""
+
+        def predict(self, samples: Samples) -> np.ndarray:
+            score, panel = super().predict(samples), samples.panel
+            past = Samples(panel, np.flatnonzero(panel.end <= samples.time.max()))
+            order = np.argsort(panel.end[past.rows], kind="stable")
+            total = np.concatenate([[0.0], np.cumsum(past.y[order])])
+            known = np.searchsorted(panel.end[past.rows][order], samples.time, side="right")
+            return np.clip(score + 0.01 * total[known] / np.maximum(known, 1), -1, 1)
+
+    assert not audit(honest(strategy=Online())).findings
+
+
+def test_what_raises_on_other_bars_or_few_rows_is_told_and_no_leak():
+    def brittle(bars: Any) -> dict[str, np.ndarray]:
+        if len(bars) < 600:
+            raise ValueError("too few")
+        return {"mine": bars.close / bars.open}
+
+    class Large(Honest):
+        def fit(self, train: Samples, valid: Samples, context: Any) -> Any:
+            if len(train) < 300:
+                raise ValueError("too few rows")
+            return super().fit(train, valid, context)
+
+    found = audit(honest(features={"price": price, "mine": brittle}))
+    assert not found.leaks and "cannot be computed on bars of S000" in found.warnings[0]
+    assert "(ValueError: too few in features.mine on S000" in found.warnings[0]
+    found = audit(honest(strategy=Large()))
+    assert not found.leaks and found.warnings[0].startswith("Large: cannot be fitted or asked on 2")
+
+
+def test_a_column_of_codes_stays_one():
+    def of_sector(bars: Any) -> dict[str, np.ndarray]:
+        return {"sector": np.array([0.1, 0.5, 0.9])[bars.extra["code"].astype(int)]}
+
+    parts = honest(features={"price": price, "mine": of_sector})
+    bars = tuple(replace(b, extra={"code": np.arange(700.0) % 3}) for b in parts.data().bars)
+    assert not audit(replace(parts, data=lambda: Market(bars))).findings
+
+
+def test_where_no_stretch_is_long_enough_the_runs_own_fold_is_taken():
+    parts = honest()
+    bars = tuple(b.take(slice(0, 380)) for b in parts.data().bars)
+    few = replace(parts, data=lambda: Market(bars), validation=folds.Validation(WalkForward(2), min_train=20))
+    assert audit(few).checks["learning"] > 0 and not audit(few).findings
+    assert audit(replace(few, strategy=ScaledOnAllRows())).leaks
 
 
 def test_a_feature_like_the_label_is_named_and_only_warned_of(tmp_path: Path):

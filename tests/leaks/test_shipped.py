@@ -5,6 +5,10 @@ The quick audit of each is part of its run in tests/test_conf.py.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -39,13 +43,27 @@ def test_what_ships_passes_the_thorough_audit(option: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("features", ["normalized", "all"])
 def test_the_audit_of_every_run_takes_less_than_a_tenth(features: str, tmp_path: Path):
-    """Of the stages of an XGBoost run on the sample, in a process that has imported what it needs; least of three."""
+    """CPU seconds of the stages of an XGBoost run on the sample, in a process that has imported it; least of three."""
     parts = parts_of(compose([f"features={features}", "threads=1"]))
     shares = []
     for k in range(3):
-        out = RunDirectory(tmp_path / str(k))
+        out = Clocked(tmp_path / str(k))
         out.start()
         run(parts, out, Progress(quiet=True))
-        seconds = out.manifest["seconds"]
-        shares.append(seconds["audit"] / sum(seconds.values()))
+        shares.append(out.cpu["audit"] / sum(out.cpu.values()))
+    print(f"audit of features={features}: {min(shares):.1%} of the run")
     assert min(shares) < 0.10, shares
+
+
+@dataclass
+class Clocked(RunDirectory):
+    """Keeps the CPU seconds of each stage: what others do on the machine does not count."""
+
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = time.process_time()
+        with super().stage(name):
+            yield
+        self.cpu[name] = time.process_time() - begin

@@ -9,6 +9,7 @@ import numpy as np
 
 from barwise.data.bars import Bars
 
+CODES = 50  # different whole numbers that a column of codes has at most
 STRETCH = 1_000  # bars of a symbol that a quick audit computes on, unless the warm-up needs more
 
 
@@ -93,5 +94,12 @@ def altered(bars: Bars, first: int) -> Bars:
     columns["volume"][first] += 2.0 * bars.volume.max() + 1.0
     extra = {name: values.copy() for name, values in bars.extra.items()}
     for values in extra.values():
-        values[tail] = values[tail][::-1] * factor + 1.0
+        scaled = not coded(values)
+        values[tail] = values[tail][::-1] * factor + 1.0 if scaled else values[tail][::-1]
     return replace(bars, **columns, extra=extra)
+
+
+def coded(values: np.ndarray) -> bool:
+    """Whether a column looks like codes, a few whole numbers: others would be none."""
+    known = values[np.isfinite(values)]
+    return bool((known == np.round(known)).all()) and len(np.unique(known[:10_000])) <= CODES

@@ -23,12 +23,17 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
     guilty: set[str] = set()
     moved: set[str] = set()
     names: set[str] = set()
+    failed: dict[str, Exception] = {}
     for b, again in probes(audit.look, matrix.bars, int(matrix.warmup.max()), audit.seed):
         whole = compute(b, sets)
         names |= set(whole)
         scale = {name: _scale(values) for name, values in whole.items()}
         for other in again:
-            found = compute(other.bars, sets)
+            try:
+                found = compute(other.bars, sets)
+            except Exception as error:  # a set of the user's; on bars that differ it may raise what it likes
+                failed.setdefault(f"{b.symbol} {other.how} after {when(b.time[other.row])}", error)
+                continue
             yield len(whole)
             for name, values in whole.items():
                 row = _differs(values[: other.row + 1], found.get(name), scale[name])
@@ -41,6 +46,11 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
                     yield Finding("features", "leak", text)
                 if other.how == "altered" and _differs(values, found.get(name), scale[name]) is not None:
                     moved.add(name)
+    for place, raised in list(failed.items())[:1]:
+        notes = " ".join(getattr(raised, "__notes__", ()))
+        reason = " ".join(f"{type(raised).__name__}: {raised} {notes}".split())[:160]
+        text = f"features cannot be computed on bars of {place} ({reason}): {len(failed)} comparisons were not made."
+        yield Finding("features", "suspicion", text)
     for name in sorted(names - moved):
         text = f"feature {name} is the same on other bars: made of the time, or of what the audit cannot alter."
         yield Finding("features", "note", text)
