@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from barwise.benchmarks.measure import FOLDER, store
 from barwise.commands.arguments import Arguments
+
+if TYPE_CHECKING:
+    from barwise.sweeps.pool import Job
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def main(words: list[str]) -> None:
     """Measure both, print a table, and store it."""
     parser = Arguments("benchmark sweeps", __doc__ or "")
-    parser.add_argument("--trials", type=int, default=64, help="of each kind (64)")
+    parser.add_argument("--trials", type=int, default=64, help="of each kind, 0 for none (64)")
     parser.add_argument("--pairs", type=int, default=16, help="trials run both warm and isolated (16)")
     parser.add_argument("--n_jobs", type=int, default=2, help="trials at once (2)")
     parser.add_argument("--strategy", default="xgboost", help="what the trials train (xgboost)")
@@ -36,41 +40,81 @@ def main(words: list[str]) -> None:
         os.execve(sys.executable, [sys.executable, "-m", "barwise", "benchmark", "sweeps", *words], environment())
     fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
     with tempfile.TemporaryDirectory() as scratch:
-        cost = isolation_cost(fixed, given.pairs, Path(scratch))
+        empty = isolation_cost(fixed, 4 * given.pairs, Path(scratch) / "empty", (__name__, "nothing"))
+        cost = isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.cli", "job"))
         print(f"isolation costs {cost['cost_median_s']:+.3f} s of {cost['isolated_s']:.2f}", flush=True)
-        pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch))
-    facts = {"overrides": fixed, "isolation": cost, "throughput": pace}
+        pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch)) if given.trials else None
+    facts = {"overrides": fixed, "empty": empty, "isolation": cost, "throughput": pace}
     show(facts)
     print(f"stored: {store('sweeps', facts, given.folder)}")
 
 
-def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path) -> dict[str, float]:
-    """The same trials in turns: in this process, where all is imported, and each in a process of its own."""
+def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path, task: tuple[str, str]) -> dict[str, float]:
+    """The same trials in turns: one after another in a process that has all imported, and each in one of its own."""
     from barwise.sweeps.pool import Pool
-    from barwise.sweeps.trial import run
 
-    warm, alone, spent = [], [], []
-    jobs = list(composed(fixed, 2 * (pairs + 1), scratch))
-    with Pool(n_jobs=1) as pool:
+    warm, alone = [], []
+    jobs = [replace(job, task=task) for job in composed(fixed, 2 * (pairs + 1), scratch)]
+    with Pool(n_jobs=1) as pool, warm_process() as one_after_another:
         for i in range(pairs + 1):  # the first pair pays for the imports, in both
             begin = time.perf_counter()
-            with contextlib.redirect_stdout(io.StringIO()):
-                run({"argv": sys.argv, "config": jobs[2 * i].config, "task": jobs[2 * i].task})
+            one_after_another(jobs[2 * i])
             warm.append(time.perf_counter() - begin)
-            begin, cpu = time.perf_counter(), cpu_seconds()
+            begin = time.perf_counter()
             pool.start(jobs[2 * i + 1])
             while not (ended := pool.wait()):
                 continue
             if ended[0].code:
                 raise RuntimeError(f"the trial failed; {ended[0].job.folder} has why")
             alone.append(time.perf_counter() - begin)
-            spent.append(cpu_seconds() - cpu)
     differences = [a - w for a, w in zip(alone[1:], warm[1:], strict=True)]
     return {
         "trials": pairs, "warm_s": statistics.median(warm[1:]), "isolated_s": statistics.median(alone[1:]),
         "cost_median_s": statistics.median(differences), "cost_mean_s": statistics.fmean(differences),
-        "first_isolated_s": alone[0], "parent_cpu_s": statistics.median(spent[1:]),
+        "cost_worst_s": max(differences), "first_isolated_s": alone[0],
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def warm_process() -> Iterator[Callable[[Job], None]]:
+    """A process that runs one trial after another; of a session of its own, as trials are, for the scheduler's sake."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "barwise.benchmarks.sweeps"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True, env=environment(),
+    )  # fmt: skip
+    given, answers = process.stdin, process.stdout
+    if given is None or answers is None:
+        raise RuntimeError("no pipes")
+
+    def one(job: Job) -> None:
+        order = {"argv": sys.argv, "config": job.config, "task": job.task, "imports": job.imports, "path": sys.path}
+        given.write(json.dumps(order).encode() + b"\n")
+        given.flush()
+        if not answers.readline():
+            raise RuntimeError("the warm process is gone")
+
+    yield one
+    given.close()
+    process.wait()
+
+
+def serve() -> None:
+    """The warm process: a job a line, an answer a line."""
+    from barwise.sweeps.server import warm
+    from barwise.sweeps.trial import run
+
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    sys.stdout = io.StringIO()
+    for line in sys.stdin.buffer:
+        job = json.loads(line)
+        warm(job)
+        run(job)
+        answers.write(b"done\n")
+
+
+def nothing(config: Any) -> float:
+    """A trial without work: what is left is the process, its directory and its log."""
+    return 0.0
 
 
 def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
@@ -91,12 +135,6 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
         isolation = Isolation.of(config, hydra.config_loader, cli.job, local_pool(1, None, "auto", None))
         for i in range(n):
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
-
-
-def cpu_seconds() -> float:
-    """Of this process, its children left out."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) -> dict[str, Any]:
@@ -164,18 +202,27 @@ def show(facts: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, title="sweeps", title_justify="left", title_style="bold")
-    cost, pace = facts["isolation"], facts["throughput"]
+    empty, cost, pace = facts["empty"], facts["isolation"], facts["throughput"]
     rows = [
+        ("a process of its own, for a trial without work: median", f"{empty['cost_median_s']:+.3f} s"),
+        ("the worst", f"{empty['cost_worst_s']:+.3f} s"),
         ("a trial in a warm process, median", f"{cost['warm_s']:.3f} s"),
         ("the same in a process of its own", f"{cost['isolated_s']:.3f} s"),
-        ("what isolation costs, median of the pairs", f"{cost['cost_median_s']:+.3f} s"),
-        ("what isolation costs, mean of the pairs", f"{cost['cost_mean_s']:+.3f} s"),
-        ("trials a minute, one sweep", f"{pace['sweep_trials_a_minute']:.1f}"),
-        ("trials a minute, a call of train.py each", f"{pace['calls_trials_a_minute']:.1f}"),
-        ("ratio", f"{pace['ratio']:.2f}"),
-        *[("parent, MB after a quarter, at the end", f"{m['after_a_quarter']:.1f}, {m['at_the_end']:.1f}")
-          for m in pace["parent_mb"]],
-    ]  # fmt: skip
+        ("difference, median of the pairs", f"{cost['cost_median_s']:+.3f} s"),
+    ]
+    if pace:
+        rows += [
+            ("trials a minute, one sweep", f"{pace['sweep_trials_a_minute']:.1f}"),
+            ("trials a minute, a call of train.py each", f"{pace['calls_trials_a_minute']:.1f}"),
+            ("ratio", f"{pace['ratio']:.2f}"),
+        ]
+        for size in pace["parent_mb"]:
+            sizes = f"{size['after_a_quarter']:.1f}, {size['at_the_end']:.1f}"
+            rows.append(("parent, MB after a quarter, at the end", sizes))
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+if __name__ == "__main__":
+    serve()
