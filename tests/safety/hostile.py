@@ -118,6 +118,28 @@ def xgboost_length(run: Path) -> None:
     path.write_bytes(bytes(raw))
 
 
+def xgboost_group(run: Path) -> None:
+    """A tree that adds to a class beyond those of the model."""
+    path = run / FOLD / "model.ubj"
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"tree_info[#L") + len(b"tree_info[#L") + 8
+    assert raw[at : at + 1] == b"i"
+    raw[at + 1] = 100
+    path.write_bytes(bytes(raw))
+
+
+def replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:
+    """The bytes of one file of the fold with `old` replaced."""
+
+    def tamper(run: Path) -> None:
+        path = run / FOLD / name
+        raw = path.read_bytes()
+        assert old in raw
+        path.write_bytes(raw.replace(old, new))
+
+    return tamper
+
+
 def lightgbm(old: str, new: str) -> Callable[[Path], None]:
     """The first `old…` line of a tree with more than one leaf becomes `new`, the sizes mended."""
 

@@ -31,24 +31,37 @@ def check_xgboost(path: Path, n_features: int) -> None:
             raise DataError(
                 f"{path}: is a model of {given['num_feature']} features and {groups} classes, not of {n_features}"
             )
+        _check_objective(path, learner, max(groups, 1))
         booster = learner["gradient_booster"]
         if booster["name"] == "gblinear":
             weights = booster["model"]["weights"]
             _agree(path, len(weights) == (n_features + 1) * max(groups, 1), "its weights do not fit its features")
             return
         _agree(path, booster["name"] in ("gbtree", "dart"), f"its booster {booster['name']!r} is unknown")
-        _check_forest(path, booster["model"] if booster["name"] == "gbtree" else booster["gbtree"]["model"], n_features)
+        model = booster["model"] if booster["name"] == "gbtree" else booster["gbtree"]["model"]
+        drops = booster.get("weight_drop", model["trees"])
+        _agree(path, len(drops) == len(model["trees"]), "its weights are not those of its trees")
+        _check_forest(path, model, n_features, max(groups, 1))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: is no XGBoost model that can be read ({error}); it is not loaded") from None
 
 
-def _check_forest(path: Path, model: dict[str, Any], n_features: int) -> None:
+def _check_objective(path: Path, learner: dict[str, Any], outputs: int) -> None:
+    """What turns sums of leaves into predictions must expect as many numbers a row as the trees give."""
+    softmax = learner["objective"].get("softmax_multiclass_param", {"num_class": outputs})
+    _agree(path, int(softmax["num_class"]) == outputs, "its objective and its trees differ in classes")
+    start = str(learner["learner_model_param"]["base_score"]).strip("[]").split(",")
+    _agree(path, len(start) in (1, outputs), "it has a start value for each of other classes")
+
+
+def _check_forest(path: Path, model: dict[str, Any], n_features: int, outputs: int) -> None:
     trees = model["trees"]
+    _agree(path, not any(len(x) for x in model.get("cats", {}).values()), "it has categories")
     info, steps = np.asarray(model["tree_info"]), np.asarray(model.get("iteration_indptr", [0, len(trees)]))
     _agree(path, int(model["gbtree_model_param"]["num_trees"]) == len(trees) == len(info), "it miscounts its trees")
-    _agree(path, not len(info) or (info.min() >= 0 and info.max() < max(CLASSES)), "a tree is of an unknown class")
+    _agree(path, not len(info) or (info.min() >= 0 and info.max() < outputs), "a tree is of an unknown class")
     grows = len(steps) > 0 and steps[0] == 0 and steps[-1] == len(trees) and (np.diff(steps) >= 0).all()
     _agree(path, bool(grows), "its rounds do not add up to its trees")
     for tree in trees:
@@ -70,7 +83,10 @@ def check_lightgbm(path: Path, n_features: int) -> None:
         given = _pairs(head)
         per_round = int(given["num_tree_per_iteration"])
         _agree(path, int(given["max_feature_idx"]) == n_features - 1, f"it is not a model of {n_features} features")
-        _agree(path, int(given["num_class"]) in CLASSES and per_round in CLASSES, "it has an unknown number of classes")
+        claimed = [int(word[10:]) for word in given["objective"].split() if word.startswith("num_class:")] or [1]
+        known = per_round in (1, 3) and {int(given["num_class"]), *claimed} == {per_round}
+        _agree(path, known, "its objective and its trees differ in classes")
+        _agree(path, len(given["feature_names"].split()) == n_features, f"it is not a model of {n_features} features")
         _agree(path, "linear_tree" not in given, "it has linear trees")
         body = text[len(head) + 1 : text.index("end of trees")]
         blocks = ["Tree=" + block for block in body.split("Tree=")[1:]]

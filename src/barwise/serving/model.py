@@ -47,7 +47,13 @@ class Member:
 
     def scores(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Scores of `rows` as a run gives them; NaN where the features are not defined."""
-        return scores_of(self.strategy, panel, rows, self.scaler)
+        try:
+            return scores_of(self.strategy, panel, rows, self.scaler)
+        except BarwiseError:
+            raise
+        except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+            raise DataError(f"{self.name}: its model cannot score these bars ({line}); train the run again") from error
 
 
 @dataclass(frozen=True)
