@@ -47,7 +47,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sweep.interrupted()
         sys.exit(130)
-    except Exception as error:
+    except Exception as raised:
+        error = sweep.ended_by(raised)
         code, line = one_line(error, started=bool(started))
         print(f"barwise: {line}", file=sys.stderr)
         if code == 1:
@@ -109,7 +110,8 @@ def task(cfg: DictConfig) -> Any:
         finish_board(out)
     else:  # a trial's page is rendered when it is asked for
         finish_board(out, GLANCE)
-    summary(out, metrics, judged, cfg.quiet)
+    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
+    summary(out, metrics, judged, cfg.quiet or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 
