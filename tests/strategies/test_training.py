@@ -105,6 +105,30 @@ def test_out_of_memory_goes_on_with_smaller_pieces_and_the_same_net(tmp_path):
         torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_half_precision_trains_or_says_that_this_processor_cannot(net):
+    alerts: list[tuple[str, str]] = []
+    context = FitContext(seed=1, alert=lambda kind, text: alerts.append((kind, text)))
+    model, scaler = fitted(model_of(net, precision="bf16-mixed"), PANEL, ROWS, context)
+    assert np.isfinite(model.predict(Samples(PANEL, ROWS, scaler))).all()
+    assert all(kind == "fallback" and "goes on at precision 32" in text for kind, text in alerts)
+
+
+RATES = {
+    "constant": [1.0, 1.0, 1.0, 1.0],
+    "cosine": [1.0, 0.853553, 0.5, 0.146447],
+    "plateau": [1.0, 1.0, 0.5, 0.25],  # the first epoch is the best, as nothing is learned after it
+}
+
+
+@pytest.mark.parametrize("scheduler", RATES)
+def test_schedulers_set_the_learning_rate_of_each_epoch(scheduler):
+    rates: list[float] = []
+    context = FitContext(seed=1, log=lambda name, value, epoch: name == "learning_rate" and rates.append(value))
+    fitted(model_of(scheduler=scheduler, epochs=4, patience=4, learning_rate=1e-30), PANEL, ROWS, context)
+    np.testing.assert_allclose(np.array(rates) / 1e-30, RATES[scheduler], rtol=1e-4)
+
+
 MISTAKES = {
     "lookback": (0, "strategy.lookback=0: must be a whole number of 1 or more; the shipped default is 30"),
     "dropout": (1.0, "strategy.dropout=1.0: must lie in"),

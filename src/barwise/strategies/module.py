@@ -12,12 +12,9 @@ longer a number, and whatever the device raises.
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import os
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +25,11 @@ from torch import Tensor
 
 from barwise.devices.backend import backend
 from barwise.devices.fallback import Plan
-from barwise.devices.steps import Profile, StepTimer
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
 from barwise.strategies.losses import Loss
 from barwise.strategies.nets import SequenceNet
+from barwise.strategies.trainer import compiled, quiet, trainer_of, watchers
 from barwise.strategies.training import Training
 
 CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
@@ -158,7 +155,7 @@ class Watch(pl.Callback):
         pl_module.look()
         epoch = trainer.current_epoch
         losses = [pl_module.mean_loss(stage) for stage in ("train", "valid")]
-        self.history.append([epoch, *losses])
+        self.history.append([epoch, trainer.optimizers[0].param_groups[0]["lr"], *losses])
         self.tell(self.history[-1:])
         if self.context.progress:
             self.context.progress(f"epoch {epoch + 1} of at most {self.training.epochs}")
@@ -179,11 +176,11 @@ class Watch(pl.Callback):
             os.replace(beside, self.checkpoint)
 
     def tell(self, epochs: list[list[Any]]) -> None:
-        """Log the losses of `epochs`."""
-        for epoch, *losses in epochs:
-            for stage, loss in zip(("train", "valid"), losses, strict=True):
-                if loss is not None:
-                    self.context.log(f"{stage}_loss", loss, epoch)
+        """Log the learning rate and the losses of `epochs`."""
+        for epoch, *values in epochs:
+            for name, value in zip(("learning_rate", "train_loss", "valid_loss"), values, strict=True):
+                if value is not None:
+                    self.context.log(name, value, epoch)
 
 
 def train(
@@ -217,64 +214,3 @@ def train(
         net.load_state_dict(watch.weights)
     context.facts.update(epochs=len(watch.history), best_epoch=watch.best_epoch + 1)
     return net.eval()
-
-
-def trainer_of(training: Training, accelerator: str, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """Lightning's Trainer without what the run has of its own: files, progress bar and logs."""
-    precision: Any = str(training.precision)
-    return pl.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        precision=precision,
-        max_epochs=training.epochs,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-def watchers(context: FitContext) -> list[pl.Callback]:
-    """What tells the run's monitor of steps and memory, and the profiler where it is asked for."""
-    found: list[pl.Callback] = [StepTimer(context)]
-    if context.profile and context.folder is not None:
-        found.append(Profile(context.folder.parents[1] / "profile", context))
-    return found
-
-
-@contextmanager
-def compiled(net: SequenceNet, wanted: bool, context: FitContext) -> Iterator[None]:
-    """The net's body through torch.compile while this lasts; where that fails, an alert and the net as it is."""
-    if not wanted:
-        yield
-        return
-    import torch._dynamo
-
-    before = torch._dynamo.config.suppress_errors
-    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
-    net.hidden = torch.compile(net.hidden)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        del net.hidden
-        torch._dynamo.config.suppress_errors = before
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Lightning's banners and its advice on workers; errors still come through."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    before = [x.level for x in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning.*")
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

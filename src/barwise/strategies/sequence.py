@@ -132,8 +132,19 @@ class SequenceStrategy:
             ) from None
 
     def _attempt(self, task: Task, settings: Training, context: FitContext, file: Path | None) -> SequenceNet:
-        plan = Plan(context.device, settings.batch_size, -(-settings.batch_size // settings.accumulate))
-        return with_fallback(lambda plan: train(task, settings, context, plan, file), plan, context)
+        def go(chosen: Training) -> SequenceNet:
+            plan = Plan(context.device, settings.batch_size, -(-settings.batch_size // settings.accumulate))
+            return with_fallback(lambda plan: train(task, chosen, context, plan, file), plan, context)
+
+        try:
+            return go(settings)
+        except RuntimeError as error:
+            if str(settings.precision) == "32" or "primitive" not in str(error):  # oneDNN's word for a kernel
+                raise
+            line = str(error).splitlines()[0][:120]
+            text = f"no {settings.precision} for this net on this processor ({line}); training goes on at precision 32"
+            context.alert("fallback", text)
+            return go(replace(settings, precision="32"))
 
     def _batches(self, samples: Samples, begins: np.ndarray, device: str, seed: int | None) -> Batches:
         target = self.loss_.target(samples)
