@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from barwise.backtest.ledger import Backtest
 from barwise.data import synthetic
-from barwise.data.bars import Bars, Market
+from barwise.data.bars import Market
 from barwise.experiment import Parts
 from barwise.features.price import price
 from barwise.labels import next_return_sign
+from barwise.panel import Labeler
 from barwise.signals import Quantile
 from barwise.validation.folds import Validation
 from barwise.validation.splits import PurgedKFold, WalkForward
@@ -62,6 +63,12 @@ LEAKS: dict[str, Leak] = {
     "target encoding of a feature": feature(features.target_encoded, "weekday", LOOKS_BACK),
     "low-pass over the whole series": feature(features.low_passed, "trend", LOOKS_BACK),
     "feature that is the label": feature(features.label_itself, "target", NO_LABEL, market="labelled"),
+    "feature that names the label's class": Leak(
+        {"features": {"price": price, "mine": features.label_renamed}, "labels": others.large_moves},
+        ("feature state is the label under other names",),
+        (NO_LABEL,),
+        market="classes",
+    ),
     "label that ends too early": Leak(
         {"labels": others.ends_too_early}, ("the label of S000", "its end"), (WAITS,), also=(EARNED,)
     ),
@@ -137,13 +144,15 @@ def quotes() -> Market:
 
 
 @cache
-def labelled() -> Market:
+def labelled(labeler: Labeler = next_return_sign) -> Market:
     """With the label among the columns, as a table from elsewhere may have it."""
-
-    def known(b: Bars) -> Bars:
-        return replace(b, extra={"target": next_return_sign(b).y})
-
-    return Market(tuple(known(b) for b in days().bars))
+    return Market(tuple(replace(b, extra={"target": labeler(b).y}) for b in days().bars))
 
 
-MARKETS = {"days": days, "hours": hours, "quotes": quotes, "labelled": labelled}
+MARKETS = {
+    "days": days,
+    "hours": hours,
+    "quotes": quotes,
+    "labelled": labelled,
+    "classes": partial(labelled, others.large_moves),
+}

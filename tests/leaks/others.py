@@ -43,6 +43,12 @@ def scaled_by_all_returns(bars: Bars) -> Labels:
     return replace(found, y=np.where(np.abs(found.ret) > np.nanstd(found.ret), found.y, 0.0))
 
 
+def large_moves(bars: Bars) -> Labels:
+    """Up, down, or less than one per cent: three classes, and no leak."""
+    found = next_return_sign(bars)
+    return replace(found, y=np.where(np.abs(found.ret) < 0.01, 0.0, found.y))
+
+
 at_the_close = partial(next_return_sign, execution="next_close")
 twenty_bars = partial(forward_return, horizon=20)
 

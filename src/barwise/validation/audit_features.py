@@ -10,10 +10,11 @@ from barwise.features import FeatureSet
 from barwise.features.matrix import FeatureMatrix, compute
 from barwise.samples import Panel
 from barwise.validation.audit import Audit, Finding
-from barwise.validation.audit_bars import probes
+from barwise.validation.audit_bars import CODES, coded, probes
 
 SAME = 1e-9  # relative to the column's scale: what a formula may lose to rounding
 SUSPICIOUS, REPRODUCED = 0.3, 0.9  # |rank correlation| of a feature with the label
+BLIND, MISSED = 0.05, 0.05  # shares of rows whose class the commonest one misses, and of these that a code may miss
 LUCK = 5.0  # standard errors of a rank correlation that no luck explains
 ROWS = 2_000  # that a quick audit ranks: a correlation of 0.1 is five standard errors
 
@@ -78,9 +79,26 @@ def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]
         if rho > REPRODUCED:
             text = f"feature {name} is the label: rank correlation {rho:.2f} with its {what}."
             yield Finding("features", "leak", text)
+        elif named(values[known], panel.y[rows][known]):
+            text = f"feature {name} is the label under other names: each of its values goes with one value of y."
+            yield Finding("features", "leak", text)
         elif rho > limit:
             text = f"feature {name} has rank correlation {rho:.2f} with the label's {what}; that is rarely honest."
             yield Finding("features", "suspicion", text)
+
+
+def named(values: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a column of codes tells the class of y almost always, and much better than the commonest class does."""
+    if not coded(values):
+        return False
+    _, codes = np.unique(values, return_inverse=True)
+    _, classes = np.unique(y, return_inverse=True)
+    if classes.max() >= CODES or classes.max() == 0:
+        return False
+    counts = np.zeros((codes.max() + 1, classes.max() + 1))
+    np.add.at(counts, (codes, classes), 1.0)
+    missed, blind = 1 - counts.max(axis=1).sum() / len(y), 1 - counts.sum(axis=0).max() / len(y)
+    return bool(blind > BLIND and missed < MISSED * blind)
 
 
 def independent(panel: Panel, rows: np.ndarray) -> float:
