@@ -21,7 +21,7 @@ BLOCK_ARRAYS = ("split_feature", "split_gain", "threshold", "decision_type", "le
 
 
 def check_xgboost(path: Path, n_features: int) -> None:
-    """DataError unless `path` is an XGBoost model of plain trees or a linear one, on `n_features` columns."""
+    """DataError unless `path` is an XGBoost model of plain trees on `n_features` columns."""
     check_size(path, MODEL_LIMIT)
     try:
         learner = parse(path.read_bytes())["learner"]
@@ -33,10 +33,6 @@ def check_xgboost(path: Path, n_features: int) -> None:
             )
         _check_objective(path, learner, max(groups, 1))
         booster = learner["gradient_booster"]
-        if booster["name"] == "gblinear":
-            weights = booster["model"]["weights"]
-            _agree(path, len(weights) == (n_features + 1) * max(groups, 1), "its weights do not fit its features")
-            return
         _agree(path, booster["name"] in ("gbtree", "dart"), f"its booster {booster['name']!r} is unknown")
         model = booster["model"] if booster["name"] == "gbtree" else booster["gbtree"]["model"]
         drops = booster.get("weight_drop", model["trees"])

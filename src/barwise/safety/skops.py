@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,10 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
             _check_entries(path, archive)
             schema = json.loads(archive.read("schema.json"))
             nodes = list(_nodes(schema))
-            _check_classes(path, schema, nodes, parts)
-            arrays = {i.filename: _array(path, archive, i) for i in archive.infolist() if i.filename.endswith(".npy")}
+            entries = [i for i in archive.infolist() if i.filename.endswith(".npy")]
+            marks = {i.filename: sha256(archive.read(i)).hexdigest() for i in entries}
+            _check_classes(path, schema, nodes, parts, marks)
+            arrays = {i.filename: _array(path, archive, i) for i in entries}
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, RecursionError, OSError, EOFError) as error:
         if isinstance(error, DataError):
             raise
@@ -89,8 +92,13 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             rest.extend(node)
 
 
-def _check_classes(path: Path, schema: dict[str, Any], nodes: list[dict[str, Any]], parts: tuple[str, ...]) -> None:
-    """Loaders and classes on the list; one id means one object, so that none can stand in for another."""
+def _check_classes(
+    path: Path, schema: dict[str, Any], nodes: list[dict[str, Any]], parts: tuple[str, ...], marks: Mapping[str, str]
+) -> None:
+    """Loaders and classes on the list; one id means one object, so that none can stand in for another.
+
+    `marks`: a hash of each array's file: an object that is saved twice has its arrays in files of their own.
+    """
     from skops.io._protocol import PROTOCOL
 
     if schema.get("protocol") != PROTOCOL:
@@ -106,16 +114,17 @@ def _check_classes(path: Path, schema: dict[str, Any], nodes: list[dict[str, Any
                 f"if you trust it, allow its estimator by name: --allow {'.'.join(module.split('.')[:2])}.{name}"
             )
         first = seen.setdefault(node.get("__id__"), node) if loader != "CachedNode" else node
-        if first is not node and first != node and _bare(first) != _bare(node):
+        if first is not node and first != node and _bare(first, marks) != _bare(node, marks):
             raise DataError(f"{path}: gives two objects one id; it is not loaded")
 
 
-def _bare(node: Any) -> Any:
+def _bare(node: Any, marks: Mapping[str, str]) -> Any:
     """The node without ids, which skops gives anew to what it makes while saving; references keep theirs."""
     if isinstance(node, dict):
         kept = node.get("__loader__") == "CachedNode"
-        return {key: _bare(value) for key, value in node.items() if key != "__id__" or kept}
-    return [_bare(value) for value in node] if isinstance(node, list) else node
+        items = {key: value for key, value in node.items() if key != "__id__" or kept}
+        return {key: marks.get(value) if key == "file" else _bare(value, marks) for key, value in items.items()}
+    return [_bare(value, marks) for value in node] if isinstance(node, list) else node
 
 
 def _known(module: str, name: str, parts: tuple[str, ...]) -> bool:
