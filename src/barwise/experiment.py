@@ -23,6 +23,7 @@ from barwise.devices.monitor import Monitor, Watcher
 from barwise.ensemble import agreement, spread
 from barwise.features.matrix import FeatureMatrix, FeatureSet
 from barwise.features.store import Store
+from barwise.importance import Score, explain
 from barwise.panel import Labeler, build_panel, members
 from barwise.prepared import prepared
 from barwise.ranges import Ranges, learned
@@ -68,6 +69,7 @@ class Parts:
     shuffle_labels: bool = False
     monitor: Monitor | None = None
     cache: Store | None = None
+    importance: str = "auto"
 
 
 def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     board = Board(out.path / "tensorboard")
     watcher = Watcher(parts.monitor, out, device.used, board.scalar)
     lend = Lend(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
-                resumed="resumed" in out.manifest)  # fmt: skip
+                resumed="resumed" in out.manifest, importance=parts.importance)  # fmt: skip
     lend.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, lend)
@@ -130,6 +132,7 @@ def walk_fold(
     score = scores_of(model, panel, fold.test, scaler)
     signal = fitted(score, panel.time[fold.test])
     lend.keep(panel, fold, model, scaler, fitted)
+    lend.explain(panel, fold, model, lambda other, rows: scores_of(model, other, rows, scaler))
     lend.finish(fold, score, signal, agreement(model, Samples(panel, fold.test, scaler)))
     return score, signal
 
@@ -173,6 +176,7 @@ class Lend:
     facts: list[dict[str, Any]] = field(default_factory=list)
     resumed: bool = False
     pruning: Pruning | None = None
+    importance: str = "none"
 
     def silent(self) -> Lend:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""
@@ -226,6 +230,11 @@ class Lend:
         self.facts[-1].update(
             signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
         )
+
+    def explain(self, panel: Panel, fold: Fold, model: Strategy, score: Score) -> None:
+        """Keep which features the model of one fold leans on."""
+        if self.folder is not None and self.importance != "none":
+            explain(self.importance, model, panel, fold, score, self.folder / f"fold-{fold.number}")
 
 
 def keep_model(

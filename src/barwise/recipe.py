@@ -13,6 +13,7 @@ from barwise.errors import ConfigError
 from barwise.experiment import MEASURED, Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
+from barwise.importance import KINDS
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
@@ -32,8 +33,6 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         return _make(group, node, targets)
 
     features = feature_sets(cfg, targets)
-    if cfg.audit not in AUDITS:
-        raise ConfigError(f"audit={cfg.audit}: must be one of {', '.join(AUDITS)}")
     return Parts(
         data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
         features=features,
@@ -46,11 +45,19 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
         threads=thread_count(cfg.threads),
-        audit=cfg.audit,
+        audit=one_of("audit", cfg.audit, AUDITS),
         shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
+        importance=one_of("importance", cfg.get("importance", "auto"), KINDS),
         cache=Store(cfg.cache.folder, cfg.cache.gb) if cfg.get("cache") and targets is None else None,
     )
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """`value` if it is allowed, or the one line that says what is."""
+    if value not in allowed:
+        raise ConfigError(f"{name}={value}: must be one of {', '.join(allowed)}")
+    return str(value)
 
 
 def yes_or_no(name: str, value: Any) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions, RenderResult
 
-NOT_COMPARED = ("cache", "output_dir", "quiet", "sweep", "hydra")  # where a run writes and what it prints change no number
+NOT_COMPARED = ("cache", "output_dir", "quiet", "sweep", "hydra")  # where a run writes changes no number
 
 
 class Difference(NamedTuple):

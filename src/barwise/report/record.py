@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from barwise.importance import collect
 from barwise.report.tensorboard import Board
 from barwise.results import Result, contribution
 from barwise.runs import RunDirectory, write_json, write_parquet
@@ -14,6 +15,7 @@ def record(out: RunDirectory, result: Result, board: Board) -> None:
     names = ("time", "gross", "cost", "net", "turnover", "equity")
     columns = {name: getattr(ledger, name) for name in names}
     write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
+    collect(out.path / "model", out.path / "importance.parquet")
     write_json(out.path / "curves.json", board.curves)
     out.update(reasons=result.reasons, contribution=contribution(ledger, result.table.symbols))
     board.metrics(result.metrics)

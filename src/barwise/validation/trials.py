@@ -18,7 +18,8 @@ from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
 NOT_A_TRIAL = (
-    "audit", "cache", "device", "hydra", "monitor", "objective", "output_dir", "quiet", "resume", "sweep", "threads",
+    "audit", "cache", "device", "hydra", "importance", "monitor", "objective", "output_dir", "quiet", "resume", "sweep",
+    "threads",
 )  # fmt: skip
 NOT_THE_LABEL = ("weighting",)  # how rows count in training changes the trial, not what is predicted
 Trials = dict[str, dict[str, Any]]
