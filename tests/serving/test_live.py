@@ -96,6 +96,18 @@ def test_live_equals_the_batch_for_every_feature_set(name, trained, market):
     check(served, bars, 4990, 10)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETS)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.integers(600, 4990), seed=st.integers(0, 99))
+def test_live_equals_the_batch_on_any_long_history(name, trained, start, seed):
+    from barwise.data import synthetic
+
+    check(
+        serve(trained(f"features=[{name}]")), list(synthetic.load(n_symbols=1, n_bars=5000, seed=seed).bars), start, 5
+    )
+
+
 def test_a_set_that_remembers_everything_keeps_everything(trained):
     served = serve(trained())
     sets = {"obv": lambda b: {"obv": np.cumsum(b.volume)}}
