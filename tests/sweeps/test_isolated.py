@@ -202,3 +202,28 @@ def test_a_tree_trial_and_a_net_trial_share_no_process(tmp_path: Path):
     assert finished.returncode == 0, finished.stdout + finished.stderr
     tree = next(p for p, s in states(tmp_path / "sweeps" / "t").items() if "strategy=misbehave" in s["overrides"])
     assert "torch imported: False" in (tmp_path / "sweeps" / "t" / str(tree) / "output.log").read_text()
+
+
+def test_the_check_before_a_sweep_composes_what_is_new_once():
+    """Each choice of a group and each key, not each trial: a thousand seeds are not a thousand compositions."""
+    from hydra_plugins.barwise.isolated import EachOnce
+
+    composed = []
+
+    class Loader:
+        def get_group_options(self, group: str) -> list[str]:
+            return ["ridge", "lstm"] if group == "strategy" else []
+
+        def load_sweep_config(self, master: str, overrides: list[str]) -> str:
+            composed.append(overrides)
+            return "composed"
+
+    once = EachOnce(Loader())
+    for words in (["strategy=ridge", "seed=1"], ["strategy=ridge", "seed=2"], ["strategy=lstm", "seed=1"]):
+        once.load_sweep_config("master", words)
+    once.load_sweep_config("master", ["strategy=lstm", "strategy.epochs=1"])
+    assert composed == [
+        ["strategy=ridge", "seed=1"],
+        ["strategy=lstm", "seed=1"],
+        ["strategy=lstm", "strategy.epochs=1"],
+    ]

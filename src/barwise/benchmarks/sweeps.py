@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -53,49 +53,67 @@ def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path, task: tuple[
     """The same trials in turns: one after another in a process that has all imported, and each in one of its own."""
     from barwise.sweeps.pool import Pool
 
-    warm, alone = [], []
+    warm: list[float] = []
+    alone: list[float] = []
+    cpu: tuple[list[float], list[float]] = ([], [])
     jobs = [replace(job, task=task) for job in composed(fixed, 2 * (pairs + 1), scratch)]
-    with Pool(n_jobs=1) as pool, warm_process() as one_after_another:
+    with Pool(n_jobs=1) as pool, Warm() as one_after_another:
         for i in range(pairs + 1):  # the first pair pays for the imports, in both
-            begin = time.perf_counter()
-            one_after_another(jobs[2 * i])
+            begin, used = time.perf_counter(), cpu_seconds(one_after_another.pid)
+            one_after_another.run(jobs[2 * i])
             warm.append(time.perf_counter() - begin)
-            begin = time.perf_counter()
+            cpu[0].append(cpu_seconds(one_after_another.pid) - used)
+            server = next((x.process.pid for x in pool.servers.values()), None)
+            begin, used = time.perf_counter(), cpu_seconds(server)
             pool.start(jobs[2 * i + 1])
             while not (ended := pool.wait()):
                 continue
             if ended[0].code:
                 raise RuntimeError(f"the trial failed; {ended[0].job.folder} has why")
             alone.append(time.perf_counter() - begin)
+            cpu[1].append(cpu_seconds(server) - used)
     differences = [a - w for a, w in zip(alone[1:], warm[1:], strict=True)]
     return {
         "trials": pairs, "warm_s": statistics.median(warm[1:]), "isolated_s": statistics.median(alone[1:]),
         "cost_median_s": statistics.median(differences), "cost_mean_s": statistics.fmean(differences),
+        "warm_cpu_s": statistics.median(cpu[0][1:]), "isolated_cpu_s": statistics.median(cpu[1][1:]),
         "cost_worst_s": max(differences), "first_isolated_s": alone[0],
     }  # fmt: skip
 
 
-@contextlib.contextmanager
-def warm_process() -> Iterator[Callable[[Job], None]]:
+def cpu_seconds(pid: int | None) -> float:
+    """Processor seconds of a process and of those it started that have ended."""
+    import psutil
+
+    if pid is None:
+        return 0.0
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system + used.children_user + used.children_system)
+
+
+class Warm:
     """A process that runs one trial after another; of a session of its own, as trials are, for the scheduler's sake."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "barwise.benchmarks.sweeps"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        start_new_session=True, env=environment(),
-    )  # fmt: skip
-    given, answers = process.stdin, process.stdout
-    if given is None or answers is None:
-        raise RuntimeError("no pipes")
 
-    def one(job: Job) -> None:
+    def __enter__(self) -> Warm:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "barwise.benchmarks.sweeps"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True, env=environment(), text=True,
+        )  # fmt: skip
+        self.pid = self.process.pid
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+    def run(self, job: Job) -> None:
+        """Run one trial to its end."""
         order = {"argv": sys.argv, "config": job.config, "task": job.task, "imports": job.imports, "path": sys.path}
-        given.write(json.dumps(order).encode() + b"\n")
-        given.flush()
-        if not answers.readline():
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("no pipes")
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        if not self.process.stdout.readline():
             raise RuntimeError("the warm process is gone")
-
-    yield one
-    given.close()
-    process.wait()
 
 
 def serve() -> None:
@@ -205,7 +223,7 @@ def show(facts: dict[str, Any]) -> None:
     empty, cost, pace = facts["empty"], facts["isolation"], facts["throughput"]
     rows = [
         ("a process of its own, for a trial without work: median", f"{empty['cost_median_s']:+.3f} s"),
-        ("the worst", f"{empty['cost_worst_s']:+.3f} s"),
+        ("the same, processor time", f"{empty['isolated_cpu_s'] - empty['warm_cpu_s']:+.3f} s"),
         ("a trial in a warm process, median", f"{cost['warm_s']:.3f} s"),
         ("the same in a process of its own", f"{cost['isolated_s']:.3f} s"),
         ("difference, median of the pairs", f"{cost['cost_median_s']:+.3f} s"),

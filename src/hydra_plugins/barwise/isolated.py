@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -23,7 +24,8 @@ class IsolatedLauncher(Launcher):
         self.settings = {"n_jobs": n_jobs, "timeout_s": timeout_s, "method": method, "threads": threads}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+        self.config, self.task_function, self.loader = config, task_function, hydra_context.config_loader
+        hydra_context.config_loader = EachOnce(self.loader)  # the sweeper's, which only checks with it
 
     def isolation(self) -> Isolation:
         """What runs trials of this sweep; a context manager."""
@@ -31,7 +33,7 @@ class IsolatedLauncher(Launcher):
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return Isolation.of(self.config, self.hydra_context.config_loader, self.task_function, self.pool())
+        return Isolation.of(self.config, self.loader, self.task_function, self.pool())
 
     def pool(self) -> Pool | RayPool:
         """Where the trials run."""
@@ -46,6 +48,39 @@ class IsolatedLauncher(Launcher):
         with self.isolation() as isolation:
             found = run_batch(isolation, [list(words) for words in job_overrides], initial_job_idx)
         return [returned(words, value) for words, value in zip(job_overrides, found, strict=True)]
+
+
+class EachOnce:
+    """A config loader for the sweeper's check before it starts: it composes what is new in a trial, not each trial.
+
+    A key has to be known, and each choice of a config group has to be there; another number for a known key needs no
+    composing again. The trials themselves are composed by the loader that this one stands for.
+    """
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.loader = loader
+        self.seen: set[str] = set()
+        self.groups: dict[str, bool] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """As the loader does; the sweep's own configuration where nothing in the overrides is new."""
+        new = {self.mark(word) for word in sweep_overrides} - self.seen
+        if not new:
+            return master_config
+        config = self.loader.load_sweep_config(master_config, sweep_overrides)
+        self.seen |= new
+        return config
+
+    def mark(self, word: str) -> str:
+        """What has to be composed once: the whole override of a group's choice, else its key."""
+        key = word.partition("=")[0]
+        group = key.lstrip("+~").partition("@")[0]
+        if group not in self.groups:
+            self.groups[group] = bool(self.loader.get_group_options(group))
+        return word if self.groups[group] else key
 
 
 def returned(overrides: Sequence[str], value: Any) -> JobReturn:
