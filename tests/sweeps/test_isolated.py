@@ -140,6 +140,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
     assert {n: state["status"] for n, state in states(sweep).items()} == {0: "done", 1: "done"}
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_sweep(tmp_path: Path):
     command = (
         "-m", *SMALL, "strategy.n=0,1,2,3,4,5", "strategy.pause_s=0.2", "hydra.launcher.n_jobs=1",
