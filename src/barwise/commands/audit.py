@@ -42,6 +42,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
+    from barwise.data.universe import told
     from barwise.experiment import audit_of, default_threads
     from barwise.features.matrix import build
     from barwise.panel import build_panel
@@ -50,12 +51,18 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
 
     parts = parts_of(cfg)
     market = check_market(parts.data())
+    facts = told(market.facts)
     threads = parts.threads or default_threads(parts.strategy)
     matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
     panel = build_panel(matrix, parts.labels, market.universe)
     audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))
     return audit, {
-        "data": {"name": market.facts.get("name"), "symbols": list(market.symbols), "rows": len(panel)},
+        "data": {
+            "name": facts.get("name"),
+            "symbols": list(market.symbols),
+            "rows": len(panel),
+            "note": facts.get("note"),
+        },
         "data_hash": data_hash(market),
         "sets": list(parts.features),
         "features": list(panel.features),

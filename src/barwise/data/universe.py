@@ -51,7 +51,7 @@ def within(market: Market, path: str | None) -> Market:
     missing = sorted(set(universe.stays) - set(market.symbols))
     warnings = list(market.facts.get("warnings", ()))
     if never:
-        warnings.append(f"{_named(never)}: left out, never in {path} while it had bars")
+        warnings.append(f"{_named(never)}: left out: {path} has none of the times of its bars")
     if missing:
         warnings.append(
             f"{_named(missing)}: in {path} but without bars; survivorship is controlled only as far as bars go"
