@@ -73,6 +73,9 @@ def test_a_killed_run_goes_on_where_it_was(smoke, tmp_path, overrides, moment):
     assert manifest["status"] == "done" and len(manifest["resumed"]) == 1
     assert [fold["fold"] for fold in manifest["folds"]] == list(range(len(manifest["folds"])))
     assert not list(run.glob("model/*/*.ckpt"))
+    if overrides is NET:
+        seeds = json.loads((run / "metrics.json").read_text())["seeds"]
+        assert seeds["n"] == 2 and seeds["rank_ic"][0] != seeds["rank_ic"][1] and seeds["score_std"] > 0
 
 
 def test_what_cannot_be_resumed_is_one_line_and_leaves_the_run_alone(smoke, tmp_path):

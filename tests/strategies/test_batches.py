@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.samples import Samples
-from barwise.strategies.batches import Chunks, Windows, first_rows, window_rows
+from barwise.strategies.batches import Chunks, Windows, first_rows, resident, window_rows
 from tests.strategies.panels import MODES, fitted, model_of, panel_of, readable
 
 LOOKBACK = 6
@@ -69,6 +69,16 @@ def test_chunks_pass_each_training_row_once_and_never_leave_its_stretch(epoch, c
             passed += scored[known[: len(scored)]].tolist()
             assert np.array_equal(rows[t.numpy()[known].astype(int)], scored[known[: len(scored)]])
     assert sorted(passed) == rows.tolist()
+
+
+def test_a_matrix_that_does_not_fit_the_device_stays_where_it_is():
+    class Large(torch.Tensor):
+        def to(self, *where):
+            raise torch.OutOfMemoryError("out of memory")
+
+    small = torch.zeros(3)
+    large = small.as_subclass(Large)
+    assert resident(small, "cpu") is small and resident(large, "cuda") is large
 
 
 @BOTH

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from barwise.devices.guards import kind_of
 from barwise.samples import Panel, Samples
 from barwise.strategies.nets import SequenceNet
 
@@ -50,9 +51,13 @@ class Batches:
         self.per_batch = 1
         X = samples.panel.X[low : int(samples.rows.max()) + 1]
         X = X if samples.scaler is None else samples.scaler(X)
-        self.X = torch.as_tensor(
-            np.nan_to_num(X, copy=samples.scaler is None, nan=0.0, posinf=0.0, neginf=0.0), device=device
-        )
+        X = np.nan_to_num(X, copy=samples.scaler is None, nan=0.0, posinf=0.0, neginf=0.0)  # rows that no context holds
+        self.X = resident(torch.as_tensor(X), device)
+
+    def pick(self, places: Tensor) -> Tensor:
+        """The matrix's rows at `places` (time, batch) on the device: (batch, time, feature), laid out by time."""
+        rows = self.X.index_select(0, places.flatten().to(self.X.device))
+        return rows.view(*places.shape, -1).transpose(0, 1).to(self.device)
 
     def items(self) -> int:
         """How many windows or chunks an epoch has."""
@@ -123,7 +128,7 @@ class Windows(Batches):
     def x(self, index: Tensor) -> Tensor:
         """(batch, lookback, feature); laid out by time, as recurrent layers want it."""
         places = self.ends[index] + self.steps
-        return self.X.index_select(0, places.flatten()).view(*places.shape, -1).transpose(0, 1)
+        return self.pick(places)
 
     def outputs(self, net: SequenceNet, x: Tensor) -> Tensor:
         return net(x)
@@ -179,8 +184,7 @@ class Chunks(Batches):
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, until = self.cut()[:, index]
         places = (first + self.steps).minimum(until - 1)  # (time, batch); one that ends early repeats its last row
-        x = self.X.index_select(0, places.flatten()).view(*places.shape, -1).transpose(0, 1)
-        return x, self.dense[0, places[self.warm :]].T, self.weigh(index)
+        return self.pick(places), self.dense[0, places[self.warm :]].T, self.weigh(index)
 
     def weigh(self, index: Tensor) -> Tensor:
         first, until = self.cut()[:, index]
@@ -194,6 +198,16 @@ class Chunks(Batches):
     def rows(self, index: Tensor) -> np.ndarray:
         table = self.cut()[:, index].cpu().numpy()
         return np.concatenate([np.arange(a, b) for a, b in table.T]) + self.low
+
+
+def resident(X: Tensor, device: str) -> Tensor:
+    """The matrix on the device if it fits there, else where it is, to be gathered from batch by batch."""
+    try:
+        return X.to(device)
+    except RuntimeError as error:
+        if kind_of(error) != "out of memory":
+            raise
+        return X
 
 
 def generator(seed: int, epoch: int) -> torch.Generator:
