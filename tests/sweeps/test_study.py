@@ -121,6 +121,7 @@ def test_a_study_goes_on_after_it_was_killed(tmp_path: Path):
     assert sorted(t.state.name for t in kept) == ["COMPLETE"] * 28 + ["FAIL"] * 2
     again = states(sweep)
     assert {n: again[n] for n in done} == done  # none of those that were done ran again
+    assert "running" not in {row["status"] for row in leaderboard(sweep)}  # what was cut off says so
     drawn = [tuple(t.params.items()) for t in kept]
     assert len(set(drawn)) == len(drawn)  # and the sampler did not repeat itself
 

@@ -162,7 +162,7 @@ def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
     done = state.get("status") == "done"
     return Row(
         name=str(run.relative_to(folder)) if run != folder else run.name,
-        status=str(state.get("status", "missing")),
+        status="interrupted" if state.get("interrupted") else str(state.get("status", "missing")),
         reason=state.get("reason"),
         overrides=tuple(w for w in state.get("overrides") or () if not w.startswith(NOT_SHOWN)),
         values=tuple(metrics.get(name) for name in objectives) if done else (),

@@ -80,8 +80,10 @@ class Pruning:
         if self.by != "fold" or self.traded is None:
             return
         from barwise.results import Table
+        from barwise.validation.paths import path_of
 
         table = Table.join(list(tables))
+        table = table.select(path_of(table.symbol, table.time, table.fold) == 0)  # overlapping splits: the first score
         ledger = self.traded(table)
         value = compute(ledger, ledger, table.score, table.ret, table.time, self.per_year)[0][self.objective]
         if value is not None and np.isfinite(value):

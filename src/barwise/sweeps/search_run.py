@@ -41,7 +41,7 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     study, made = opened(address(settings["storage"], folder), str(config.sweep.name), plan)
-    source = StudySource(study, made, plan, dimensions, fixed)
+    source = StudySource(study, made, plan, dimensions, fixed, folder)
     isolation = getattr(sweeper.launcher, "isolation", None)
     if isolation is None:
         in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))

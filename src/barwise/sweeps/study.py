@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.errors import ConfigError, require
-from barwise.sweeps.claims import alive, myself
+from barwise.runs import RunDirectory
+from barwise.sweeps.claims import alive, myself, state_of
 from barwise.sweeps.isolation import Trial
 from barwise.sweeps.search import Dimension, every, suggest, words
 
@@ -110,6 +111,7 @@ class StudySource:
     plan: Plan
     dimensions: Sequence[Dimension]
     fixed: Sequence[str]
+    folder: Path
     running: dict[int, Any] = field(default_factory=dict)
     owner: str = field(default_factory=myself)
     retried: bool = False
@@ -179,6 +181,14 @@ class StudySource:
                 gone = not alive(owner, seen)
             if gone and self._drop(trial._trial_id):
                 self._again(trial, superseded=True)
+                self._close(self.folder / str(trial.number))
+
+    def _close(self, run: Path) -> None:
+        """Say in the directory of a trial that was cut off that it runs again under another number."""
+        state = state_of(run)
+        if state.get("status") == "running":
+            out = RunDirectory(run, {**state, "interrupted": True})
+            out.finish("failed", "interrupted; it runs again under another number")
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
