@@ -117,6 +117,13 @@ def test_a_row_without_bars_of_the_market_is_refused():
         Backtest().run(Grid.build(bars), wrong, 252)
 
 
+def test_two_signals_of_one_symbol_and_time_are_refused():
+    bars = market(1, 2, 20, 0.0)
+    twice = Signals(np.array([0, 1, 0]), bars[0].time[[3, 3, 3]], np.array([1.0, 1.0, -1.0]))
+    with pytest.raises(DataError, match=r"^signals: two of one symbol and time"):
+        Backtest().run(Grid.build(bars), twice, 252)
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("execution", "now"), ("commission_bps", -1), ("slippage_bps", True), ("cash_rate", 2), ("max_gross", 0),

@@ -87,8 +87,9 @@ class Grid:
         known, wanted = ticks(self.time), ticks(time)
         first, step, table = self._places
         if len(table):
-            place = np.rint((wanted - first) * (1.0 / step)).astype(np.int64)  # times themselves are compared below
-            row = table[np.clip(place, 0, len(table) - 1)]
+            place = (wanted - first) * (1.0 / step)
+            np.rint(place, out=place)  # times themselves are compared below
+            row = table.take(place.astype(np.int64), mode="clip")
         else:
             row = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         right = known[row] == wanted
@@ -114,7 +115,7 @@ class Grid:
         """`values` (time, symbol) moved so many of each symbol's own bars later; NaN where there is none."""
         out = np.full(values.shape, np.nan)
         if self.complete.all():
-            out[bars:] = values[: len(values) - bars]
+            out[bars:] = values[: max(0, len(values) - bars)]
             return out
         row = self.prior
         for _ in range(bars - 1):
@@ -133,17 +134,11 @@ class Signals:
     value: np.ndarray
 
     def on(self, grid: Grid) -> np.ndarray:
-        """(time, symbol), 0 where there is none; `DataError` for none at all, or a time that the grid has not."""
+        """(time, symbol), 0 where there is none; `DataError` for none at all, a time of no bar, or two of one bar."""
         cell = self._cells(grid)
         dense = np.zeros(grid.has.shape)
         dense.ravel()[cell] = np.where(np.isfinite(self.value), self.value, 0.0)
         return dense
-
-    def rows(self, grid: Grid) -> np.ndarray:
-        """(time, symbol): there is a row, with a signal or NaN."""
-        found = np.zeros(grid.has.shape, bool)
-        found.ravel()[self._cells(grid)] = True
-        return found
 
     def span(self, grid: Grid) -> tuple[int, int]:
         """The first and the last row of the grid with a signal's row."""
@@ -156,9 +151,18 @@ class Signals:
         row = grid.row_of(self.time)
         if row.min() < 0:
             raise DataError("signals: a time that no symbol has a bar at; trade them on the bars they were made from")
-        return row * len(grid.symbols) + self.symbol
+        cell = row * len(grid.symbols)
+        cell += self.symbol
+        taken = np.zeros(grid.has.size, bool)
+        taken[cell] = True
+        if np.count_nonzero(taken) < len(cell):
+            raise DataError(
+                "signals: two of one symbol and time, of which the ledger could trade one; trade the paths of"
+                " overlapping splits one by one"
+            )
+        return cell
 
 
 def ticks(time: np.ndarray) -> np.ndarray:
     """Times as whole numbers, which are searched faster."""
-    return time.astype("datetime64[ns]").view(np.int64)
+    return time.astype("datetime64[ns]", copy=False).view(np.int64)

@@ -112,8 +112,7 @@ class Backtest:
         rate = (self.commission_bps + self.slippage_bps) * BPS
         lend, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
         first, last = span
-        open_orders = ~np.isnan(target)
-        all_ordered, none_ordered = open_orders.all(axis=1), ~open_orders.any(axis=1)
+        target, bought_by = capped(target, self.max_gross)
         net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
         value, contribution = np.zeros((2, len(grid.symbols)))
         cash = worth = 1.0
@@ -121,25 +120,24 @@ class Backtest:
         total = np.add.reduce
         for i, t in enumerate(range(first, last + 1)):
             moved = value * to_price[t]
-            held = total(moved)
+            held = float(total(moved))
             account = cash + held
             ruined = account <= 0.0
-            if ruined or none_ordered[t]:
-                wanted = moved
-            elif all_ordered[t]:
-                wanted = within(target[t] * account, None, self.max_gross * account)
+            if ruined:
+                wanted, bought = moved, held
+            elif bought_by[t] == bought_by[t]:  # no NaN: an order for every symbol
+                wanted, bought = target[t] * account, bought_by[t] * account
             else:
-                wanted = within(
-                    np.where(open_orders[t], target[t] * account, moved), open_orders[t], self.max_gross * account
-                )
-            bought = total(wanted)
-            volume = total(np.abs(wanted - moved))
-            lent = lend * 0.5 * (total(np.abs(wanted)) - bought) if lend else 0.0
+                wanted = within(target[t] * account, moved, self.max_gross * account)
+                bought = float(total(wanted))
+            change = wanted - moved
+            volume = float(total(np.abs(change)))
+            lent = lend * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lend else 0.0
             paid = rate * volume + lent
-            cash = (cash + held - bought) * (1.0 + interest) - paid
+            cash = (account - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
-            contribution += (moved - value + after - wanted) / worth
-            value, now = after, cash + total(after)
+            contribution += (after - value - change) / worth
+            value, now = after, cash + float(total(after))
             traded = volume / account if account > 0.0 else 0.0
             if t in grid.gone and now > 0.0:
                 ended = grid.gone[t]
@@ -159,17 +157,31 @@ class Backtest:
         return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest)
 
 
-def within(wanted: np.ndarray, ordered: np.ndarray | None, most: float) -> np.ndarray:
-    """Values wanted, those `ordered` (None is all) scaled down until Σ|value| is at most `most`."""
-    size = np.abs(wanted)
-    gross = float(np.add.reduce(size))
+def capped(target: np.ndarray, most: float) -> tuple[np.ndarray, list[float]]:
+    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`, and Σ weight of each row.
+
+    A row that lacks an order is left as it is, and its sum is NaN.
+    """
+    gross = np.abs(target).sum(axis=1)
+    above = gross > most * ROUNDING
+    if above.any():
+        target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]
+    return target, target.sum(axis=1).tolist()
+
+
+def within(wanted: np.ndarray, held: np.ndarray, most: float) -> np.ndarray:
+    """Values wanted, or `held` where that is NaN; those wanted are scaled down until Σ|value| is at most `most`."""
+    ordered = ~np.isnan(wanted)
+    if not ordered.any():
+        return held
+    values = np.where(ordered, wanted, held)
+    size = np.abs(values)
+    gross = float(size.sum())
     if gross <= most * ROUNDING:
-        return wanted
-    if ordered is None:
-        return wanted * (most / gross)
+        return values
     fixed = float(size[~ordered].sum())
     scale = max(0.0, most - fixed) / max(gross - fixed, 1e-300)
-    return np.where(ordered, wanted * min(scale, 1.0), wanted)
+    return np.where(ordered, values * min(scale, 1.0), values)
 
 
 def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: str) -> int:

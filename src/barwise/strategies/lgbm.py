@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from barwise.errors import ConfigError, require
+from barwise.errors import ConfigError
 from barwise.samples import Samples
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
@@ -29,17 +29,8 @@ class LightGBMStrategy:
         task: str = "auto",
         **parameters: Any,
     ) -> None:
-        require(
-            n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300"
-        )
-        require(num_leaves >= 2, f"strategy.num_leaves={num_leaves}: must be 2 or more; the shipped default is 8")
-        require(
-            0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default"
-        )
-        require(
-            early_stopping_rounds is None or early_stopping_rounds >= 1,
-            f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
-        )
+        scores.check_boosting(n_estimators, learning_rate, early_stopping_rounds)
+        scores.whole("num_leaves", num_leaves, 2, "the shipped default is 8")
         self.n_estimators = n_estimators
         self.num_leaves = num_leaves
         self.learning_rate = learning_rate

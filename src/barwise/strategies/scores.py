@@ -8,11 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, require
 from barwise.runs import write_json
 from barwise.samples import Samples
 
 CLASSES = np.array([-1.0, 0.0, 1.0])  # down, flat, up, in the order of every classifier here
+
+
+def check_boosting(n_estimators: Any, learning_rate: Any, early_stopping_rounds: Any) -> None:
+    """ConfigError for settings of boosted trees that are out of range or no numbers."""
+    whole("n_estimators", n_estimators, 1, "the shipped default is 300")
+    good = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool) and 0 < learning_rate <= 1
+    require(good, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; the shipped default is 0.05")
+    if early_stopping_rounds is not None:
+        whole("early_stopping_rounds", early_stopping_rounds, 1, "null is never")
+
+
+def whole(name: str, value: Any, least: int, advice: str) -> None:
+    """ConfigError unless `value` is a whole number of `least` or more."""
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    require(good, f"strategy.{name}={value}: must be a whole number of {least} or more; {advice}")
 
 
 def is_classes(y: np.ndarray) -> bool:

@@ -32,16 +32,11 @@ class XGBoostStrategy:
         task: str = "auto",
         **parameters: Any,
     ) -> None:
+        scores.check_boosting(n_estimators, learning_rate, early_stopping_rounds)
+        whole = isinstance(max_depth, int) and not isinstance(max_depth, bool)
         require(
-            n_estimators >= 1, f"strategy.n_estimators={n_estimators}: must be 1 or more; the shipped default is 300"
-        )
-        require(1 <= max_depth <= 30, f"strategy.max_depth={max_depth}: must lie between 1 and 30; the default is 3")
-        require(
-            0 < learning_rate <= 1, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; 0.05 is the default"
-        )
-        require(
-            early_stopping_rounds is None or early_stopping_rounds >= 1,
-            f"strategy.early_stopping_rounds={early_stopping_rounds}: must be null or 1 or more",
+            whole and 1 <= max_depth <= 30,
+            f"strategy.max_depth={max_depth}: must lie between 1 and 30; the shipped default is 3",
         )
         self.n_estimators = n_estimators
         self.max_depth = max_depth
