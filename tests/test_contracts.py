@@ -22,7 +22,11 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+LONG = {"strategy/extra_trees", "strategy/hist_gradient_boosting", "strategy/net/mlp", "strategy/net/tcn",
+        "strategy/net/transformer", "strategy/lstm"}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", [pytest.param(x, marks=pytest.mark.slow) if x in LONG else x for x in OPTIONS])
 def test_it_keeps_to_its_contract(option):
     assert check(option.rpartition("/")[0], parts_of(composed(option, SMALL.get(option, [])))) >= 3
 

@@ -207,7 +207,7 @@ AGAIN = {
 }
 
 
-@pytest.mark.parametrize("verb", ["rerun", "refit"])
+@pytest.mark.parametrize("verb", ["rerun", pytest.param("refit", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", AGAIN)
 def test_running_it_again_refuses_the_same(name, verb, copy, tmp_path, monkeypatch, capsys, executed):
     tamper, line = AGAIN[name]
