@@ -51,3 +51,23 @@ def test_a_mistake_is_one_line(words, line, capsys):
         barwise(["benchmark", *words])
     err = capsys.readouterr().err
     assert stop.value.code == 2 and line in err and len(err.splitlines()) == 1
+
+
+def test_features_are_measured_in_small_and_the_usual_way_gives_the_same_columns(tmp_path, capsys):
+    import numpy as np
+
+    from barwise.benchmarks.features import SEED_SETS, market_of, usual_way
+    from barwise.features.matrix import compute
+
+    bars = market_of(1, 300).bars[0]
+    usual, ours = usual_way(bars), compute(bars, SEED_SETS)
+    assert set(usual.columns) == set(ours)
+    for name in usual:
+        kept = np.isfinite(ours[name]) & (np.arange(300) > 60)
+        np.testing.assert_allclose(usual[name].to_numpy()[kept], ours[name][kept], rtol=1e-4, atol=1e-5, err_msg=name)
+    barwise(
+        ["benchmark", "features", "--n_symbols=8", "--n_bars=300", "--plain=1", "--repeats=1", f"--folder={tmp_path}"]
+    )
+    found = json.loads((tmp_path / "features.json").read_text())
+    assert found["seed"]["ratio"] > 1 and found["store"]["share"] < 1 and len(found["growth"]["bars"]) == 4
+    assert "rows/s" in capsys.readouterr().out

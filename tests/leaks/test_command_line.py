@@ -33,7 +33,6 @@ def folder(tmp_path: Path) -> Path:
 OVERRIDES = {
     "features=[price,mine]": "feature centred of S000",
     "strategy=mine": "StoppedOnTestRows: what it learns from training rows changes when test rows are altered",
-    "backtest=mine": "AtTheBarsOwnOpen: a signal made at the close of a bar earns",
 }
 
 

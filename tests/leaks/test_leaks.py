@@ -84,6 +84,7 @@ def test_an_honest_experiment_passes(market: str, mode: str):
     assert not audit(overlapping(audit=mode)).findings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEAKS)
 def test_the_thorough_audit_finds_it_too(name: str):
     leak = LEAKS[name]

@@ -31,7 +31,8 @@ def test_of_many_that_claim_at_once_one_gets_each_trial(tmp_path: Path):
     got: dict[str, list[str]] = {key: [] for key in keys}
 
     def work(owner: str) -> None:
-        claims = Claims(tmp_path, owner=f"{myself()[:-1]}{owner}")
+        head, start = myself().rsplit("~", 1)
+        claims = Claims(tmp_path, owner=f"{head}~{'0' * int(owner)}{start}")  # another name, and as much alive
         for i, key in enumerate(keys):
             if claims.take(key, i) is not None:
                 got[key].append(owner)
