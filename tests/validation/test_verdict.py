@@ -15,7 +15,7 @@ from barwise.validation import trials
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import sharpe
 from barwise.validation.sketch import sketch
-from barwise.validation.verdict import verdict, verdict_of
+from barwise.validation.verdict import sentence, verdict, verdict_of
 from tests.validation.finished import train_all
 
 DAYS = np.arange("2010-01-01", "2014-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
@@ -54,6 +54,13 @@ def test_one_sentence_says_what_the_evidence_supports(ratio, n, t_alpha, begins)
     assert found["n_trials"] == n and n - 1.5 < found["n_effective"] <= n
     assert found["trials"]["failed"] == 1
     assert found["sharpe_low"] < ratio * np.sqrt(252) < found["sharpe_high"]
+
+
+def test_skill_that_a_slow_order_loses_is_said():
+    gone = ", but one bar later it is gone (Sharpe -0.82)."
+    assert sentence(0.99, 1, 3.0, -0.82) == "Evidence of skill: DSR 0.99 after 1 trial on this problem" + gone
+    assert sentence(0.9, 1, 3.0, -0.82).endswith(gone) and "later" not in sentence(0.5, 1, 3.0, -0.82)
+    assert sentence(0.99, 1, 3.0, 0.4) == sentence(0.99, 1, 3.0, None) == sentence(0.99, 1, 3.0)
 
 
 def test_what_never_traded_is_said():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     console.print(f"[dim]device: {device['used']} ({device['reason']})[/dim]", soft_wrap=True)
     console.print(f"[bold]{verdict['sentence']}[/bold]", soft_wrap=True)
     console.print(f"report:      {out.path}/report.html", soft_wrap=True)
-    console.print("dashboard:   tensorboard --logdir outputs", soft_wrap=True)
+    beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
+    console.print(f"dashboard:   tensorboard --logdir {beside}", soft_wrap=True)
 
 
 def fold_table(metrics: Mapping[str, Any]) -> Table:

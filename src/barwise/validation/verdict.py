@@ -41,7 +41,10 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
 
     net = pq.read_table(checked(folder / "ledger.parquet"), columns=["net"])["net"].to_numpy()
     home, problem = folder / str(run["trials_folder"]), str(run["problem"])
-    found = verdict(net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"))
+    found = verdict(
+        net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"),
+        metrics.get("sharpe_delayed"),
+    )  # fmt: skip
     found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
     looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
@@ -76,8 +79,9 @@ def placebo(dsr: float | None) -> str:
 
 
 def verdict(
-    net: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None
-) -> dict[str, Any]:
+    net: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None,
+    delayed: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """What net returns per bar support after the trials on the same problem; None where it is undefined.
 
     `dsr` deflates by the best Sharpe that so many independent trials would show by luck (`sharpe_of_luck`). Their
@@ -103,19 +107,22 @@ def verdict(
         sharpe_low=finite(low * scale), sharpe_high=finite(high * scale),
         min_track_record=finite(min_track_record(moments, level=LEVEL)),
     )  # fmt: skip
-    return {**found, "sentence": sentence(found["dsr"], found["n_trials"], t_alpha)}
+    return {**found, "sentence": sentence(found["dsr"], found["n_trials"], t_alpha, delayed)}
 
 
-def sentence(dsr: float, n_trials: int, t_alpha: float | None) -> str:
+def sentence(dsr: float, n_trials: int, t_alpha: float | None, delayed: float | None = None) -> str:
     """The verdict as one sentence; 0.95 is the usual level of a one-sided test, and 1.645 its t.
 
-    A Sharpe that buy-and-hold explains is the market's, not skill: `t_alpha` is the t of alpha on it.
+    A Sharpe that buy-and-hold explains is the market's, not skill: `t_alpha` is the t of alpha on it. `delayed`, the
+    Sharpe of trading one bar later, tells of skill that a slow order loses.
     """
     trials = f"DSR {dsr:.2f} after {counted(n_trials, 'trial')} on this problem"
     if dsr <= 0.8:
         return f"No evidence of skill: {trials}."
     if t_alpha is not None and t_alpha < 1.645:
         return f"No evidence of skill beyond buy-and-hold: t of alpha {t_alpha:.2f}, though {trials}."
+    if delayed is not None and delayed <= 0:
+        trials += f", but one bar later it is gone (Sharpe {delayed:.2f})"
     if dsr <= LEVEL:
         return f"Weak evidence of skill, not enough to trade on: {trials}."
     return f"Evidence of skill: {trials}."
