@@ -7,10 +7,12 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ import numpy as np
 
 from barwise.benchmarks.measure import FOLDER, store
 from barwise.commands.arguments import Arguments, compose
-from barwise.runs import peak_memory_mb
 from barwise.samples import Panel, Samples, Scaler
 
 SIZE = {"symbols": 10, "bars": 10_000, "features": 39, "lookback": 30}  # SEED.md's, as issue 6 of this project asks
@@ -126,20 +127,25 @@ class Problem:
     def seed(self, batch: int) -> float:
         """SEED.md's loop: a DataLoader over materialised windows, Adam, the loss read at each step."""
         import torch
-        from torch.utils.data import DataLoader, TensorDataset
 
         rows = self.rows[: ROWS[batch]]
-        data = TensorDataset(self.windows(rows), torch.as_tensor(self.panel.y[rows], dtype=torch.float32))
+        return self.loop(self.windows(rows), torch.as_tensor(self.panel.y[rows], dtype=torch.float32), batch)
+
+    def loop(self, X: Any, labels: Any, batch: int, steps: int | None = None) -> float:
+        """One epoch of SEED.md's loop, or so many steps of it."""
+        import torch
+        from torch.utils.data import DataLoader, TensorDataset
+
         net, total = self.net(), 0.0
         optimizer, criterion = torch.optim.Adam(net.parameters(), lr=0.001), torch.nn.MSELoss()
         begin = self.clock()
-        for x, y in DataLoader(data, batch_size=batch, shuffle=True):
+        for x, y in islice(DataLoader(TensorDataset(X, labels), batch_size=batch, shuffle=True), steps):
             loss = criterion(net(x), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item()
-        return len(rows) / (self.clock() - begin)
+        return len(X) / (self.clock() - begin)
 
     def ours(self, mode: str, batch: int) -> float:
         """The product's own loop through Lightning; the second epoch is timed. Clips as the bare loop does, and not at
@@ -173,25 +179,44 @@ def apart(way: str) -> dict[str, float]:
 
 
 def memory_of(way: str) -> dict[str, float]:
-    """Peak memory above that of the bars' features, of one training step over all bars."""
-    import lightning.pytorch  # noqa: F401  imports are not what is measured
+    """Peak resident memory above that before, features loaded: one epoch of ours, or SEED.md's windows and its loop."""
     import torch
 
     torch.set_num_threads(1)
     warm, problem = Problem.random(1, 200, 1), Problem.random(SIZE["symbols"], SIZE["bars"], 1)
     warm.ours("window", 32)  # what torch and Lightning take for themselves
-    before = peak_memory_mb()
+    warm.seed(32)
     ROWS[32] = len(problem.rows)
-    if way == "seed":
-        X = np.array([problem.panel.X[r - SIZE["lookback"] + 1 : r + 1].astype(np.float64) for r in problem.rows])
-        kept: Any = torch.FloatTensor(X)
-    else:
-        from barwise.strategies.batches import Windows
+    with Peak() as peak:
+        if way == "seed":
+            X = np.array([problem.panel.X[r - SIZE["lookback"] + 1 : r + 1].astype(np.float64) for r in problem.rows])
+            kept = torch.FloatTensor(X)
+            problem.loop(kept, torch.as_tensor(problem.panel.y[problem.rows], dtype=torch.float32), 32, steps=50)
+        else:
+            problem.ours("window", 32)
+    return {"windows": float(len(problem.rows)), "peak_mb": peak.mb}
 
-        samples = Samples(problem.panel, problem.rows, Scaler.fit(problem.panel.X))
-        kept = Windows(samples, problem.panel.y[problem.rows].astype(np.float32), SIZE["lookback"], 32, "cpu")
-        kept.gather(next(iter(kept)))
-    return {"windows": float(len(kept.ends if way == "window" else kept)), "peak_mb": peak_memory_mb() - before}
+
+class Peak:
+    """Resident memory of this process in MB above that on entering, its peak by looking every 5 ms."""
+
+    def __enter__(self) -> Peak:
+        import psutil
+
+        process, self.done, self.mb = psutil.Process(), threading.Event(), 0.0
+        before = process.memory_info().rss
+
+        def look() -> None:
+            while not self.done.wait(0.005):
+                self.mb = max(self.mb, (process.memory_info().rss - before) / 2**20)
+
+        self.thread = threading.Thread(target=look)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.done.set()
+        self.thread.join()
 
 
 def prediction(repeats: int = 3) -> dict[str, float]:
