@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +14,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-os.environ.setdefault("BARWISE_CACHE", tempfile.mkdtemp(prefix="barwise-cache-"))  # never the user's own
+if "BARWISE_CACHE" not in os.environ:  # never the user's own
+    os.environ["BARWISE_CACHE"] = tempfile.mkdtemp(prefix="barwise-cache-")
+    atexit.register(shutil.rmtree, os.environ["BARWISE_CACHE"], ignore_errors=True)
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it scikit-learn's own checks skip one
 
 
 def train(*overrides: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
