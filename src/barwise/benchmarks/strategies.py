@@ -157,8 +157,9 @@ def show(rows: list[dict[str, Any]], news: list[str]) -> None:
 
     console = Console(highlight=False)
     table = Table(box=None)
-    for name in ("strategy", "device", "threads", "train s", "inference s", "signals/s", "peak MB", "rank corr."):
-        table.add_column(name, justify="left" if name in ("strategy", "device") else "right")
+    for name in ("strategy", "device", "threads", "train s", "score s", "signals/s", "peak MB", "rank corr."):
+        left = name in ("strategy", "device")
+        table.add_column(name, justify="left" if left else "right", min_width=22 if name == "strategy" else None)
     for row in rows:
         rank = "-" if row["rank_ic"] is None else f"{row['rank_ic']:.4f}"
         table.add_row(

@@ -18,7 +18,14 @@ PACKAGES = (
     "barwise", "torch", "lightning", "xgboost", "lightgbm", "scikit-learn", "TA-Lib", "numpy", "pandas", "pyarrow",
     "hydra-core", "omegaconf", "tensorboard",
 )  # fmt: skip
-EXTRAS = {"yfinance": "yfinance", "optuna": "optuna", "plotly": "report", "ray": "ray", "submitit": "slurm"}
+EXTRAS = {
+    "yfinance": "yfinance",
+    "optuna": "optuna",
+    "plotly": "report",
+    "ray": "ray",
+    "submitit": "submitit",
+    "psycopg": "postgresql",
+}
 SETTINGS = ("PYTORCH_ENABLE_MPS_FALLBACK", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
 
 

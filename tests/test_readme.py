@@ -1,0 +1,92 @@
+"""The README's commands, run as they stand there: in small in the quick tests, word for word in the slow ones.
+
+"Your own parts" is tests/test_extension.py's, and the notebook's classes are tests/serving/test_notebook.py's.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from barwise.data import synthetic
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ELSEWHERE = {  # what another test runs
+    "make ": "CI", "tensorboard ": "tests/report/test_dashboard.py", "pip install": "tests/test_installed.py",
+    "python train.py resume=": "tests/test_resume.py",
+}  # fmt: skip
+SMALL = {
+    "-m": ("validation=holdout",),
+    "hydra/sweeper=study": ("hydra.sweeper.n_trials=3",),
+    "strategy=lstm": ("strategy.epochs=1", "strategy.lookback=5"),
+}
+PLACES = ("newer.csv", "history.csv", "feed.csv", "my_bars.csv")
+
+
+def commands() -> list[str]:
+    """Lines indented by four spaces, outside of fences; without comments, joined at a backslash."""
+    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL).replace("\\\n", " ")
+    lines = [re.split(r"\s{2,}#", line)[0].strip() for line in re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)]
+    return [line for line in lines if not line.startswith(tuple(ELSEWHERE))]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a user's files, a finished run and a sweep."""
+    folder = tmp_path_factory.mktemp("home")
+    market = synthetic.load(n_symbols=2, n_bars=800)
+    rows = [
+        (str(b.time[t])[:10], b.symbol, *(float(getattr(b, c)[t]) for c in ("open", "high", "low", "close", "volume")))
+        for t in range(800)
+        for b in market.bars
+    ]
+    for name, part in zip(PLACES, (rows, rows[:1580], rows[1580:], rows[:1400]), strict=True):
+        with open(folder / name, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("Date", "ticker", "Open", "High", "Low", "Close", "Volume"), *part])
+    (folder / "train.py").write_text((ROOT / "train.py").read_text())
+    for line in ("data=files data.path=my_bars.csv hydra.run.dir=RUN validation=holdout sealed.fraction=0.2",
+                 "-m experiment=smoke validation=holdout strategy=ridge,xgboost sweep.name=NAME"):  # fmt: skip
+        done = call(folder, ["train.py", *line.split(), "quiet=true"])
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def call(home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *words], cwd=home, capture_output=True, text=True, timeout=1200,
+                          env=environment, check=False)  # fmt: skip
+
+
+def test_there_are_commands():
+    assert len(commands()) > 25 and all(line.startswith("python ") for line in commands())
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if "experiment=" not in line])
+def test_a_command_works_in_small(home, line):
+    words = [word.replace("strategy=lstm,", "strategy=") for word in shlex.split(line)[1:]]  # nets of a sweep: slow
+    if words[0] == "train.py":
+        words += ["quiet=true", "validation=holdout"] if "data=files" in words else ["quiet=true", "experiment=smoke"]
+        words += [word for key, small in SMALL.items() if key in words for word in small]
+    check(home, words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python train.py")])
+def test_a_command_works_as_it_stands(home, line):
+    check(home, shlex.split(line)[1:])
+
+
+def check(home: Path, words: list[str]) -> None:
+    words = [w for w in words if w != "--follow"]  # it would wait for lines for ever
+    words = [re.sub(r"\bmy_set\b", "price", w).replace("outputs/sweeps/mine", "outputs/sweeps/NAME") for w in words]
+    done = call(home, words)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Traceback" not in done.stdout + done.stderr
