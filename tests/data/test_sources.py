@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -130,6 +133,33 @@ def answer(index: pd.DatetimeIndex, tickers: list[str], empty: str | None = None
     if empty:
         table[empty] = np.nan
     return table
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+def test_what_yahoo_answered_once(monkeypatch, tmp_path):
+    """Yahoo's answer of 2022-06-28 for AAPL, five days, read by yfinance itself: only the network is replaced.
+
+    Somebody recorded it in public code; the numbers are Yahoo's.
+    """
+    import yfinance as package
+    from yfinance.data import YfData
+
+    text = (Path(__file__).parent / "yahoo_aapl_2022-06-28.json").read_text(encoding="utf-8")
+    asked = []
+
+    def get(self, url, params=None, timeout=30):
+        asked.append((url, params))
+        return SimpleNamespace(text=text, json=lambda: json.loads(text))
+
+    monkeypatch.setattr(YfData, "get", get)
+    monkeypatch.setattr(YfData, "cache_get", get)
+    package.set_tz_cache_location(str(tmp_path))
+    (bars,) = check_market(yfinance.load(["AAPL"], start="2022-06-22", end="2022-06-28")).bars
+    told = json.loads(text)["chart"]["result"][0]["indicators"]["quote"][0]
+    assert [str(t)[:10] for t in bars.time] == ["2022-06-22", "2022-06-23", "2022-06-24", "2022-06-27"]
+    for name in ("open", "high", "low", "close", "volume"):
+        np.testing.assert_allclose(getattr(bars, name), told[name][:4])
+    assert asked[-1][0].endswith("/v8/finance/chart/AAPL") and asked[-1][1]["interval"] == "1d"
 
 
 def test_yahoo_bars_are_adjusted_and_ordered_by_symbol(monkeypatch):
