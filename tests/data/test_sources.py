@@ -135,7 +135,6 @@ def answer(index: pd.DatetimeIndex, tickers: list[str], empty: str | None = None
     return table
 
 
-@pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_what_yahoo_answered_once(monkeypatch, tmp_path):
     """Yahoo's answer of 2022-06-28 for AAPL, five days, read by yfinance itself: only the network is replaced.
 

@@ -155,7 +155,7 @@ def show(rows: list[dict[str, Any]], news: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=max(100, Console().width))  # not a column less in a file
     table = Table(box=None)
     for name in ("strategy", "device", "threads", "train s", "score s", "signals/s", "peak MB", "rank corr."):
         left = name in ("strategy", "device")
