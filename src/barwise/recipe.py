@@ -49,7 +49,9 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
         importance=one_of("importance", cfg.get("importance", "auto"), KINDS),
-        cache=Store(cfg.cache.folder, cfg.cache.gb) if cfg.get("cache") and targets is None else None,
+        cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
+        if cfg.get("cache") and targets is None
+        else None,
     )
 
 

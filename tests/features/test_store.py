@@ -36,9 +36,9 @@ def wanted(market, store, sets=SETS):
     """The matrix, and how often it was made."""
     made = []
 
-    def make():
+    def make(room):
         made.append(1)
-        return build(market.bars, sets), {"one": 1}
+        return build(market.bars, sets, room=room), {"one": 1}
 
     matrix, facts = store.matrix(data_hash(market), market.bars, sets, make)
     assert facts == {"one": 1}
@@ -54,7 +54,7 @@ def test_a_second_run_opens_what_the_first_made(market, tmp_path):
     for name in ("X", "offsets", "warmup"):
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
     assert again.names == first.names and [b.symbol for b in again.bars] == [b.symbol for b in first.bars]
-    assert isinstance(again.X, np.memmap) and not again.X.flags.writeable
+    assert isinstance(again.X.base, np.memmap) and not again.X.flags.writeable
 
 
 def test_a_symbol_that_was_left_out_stays_left_out(tmp_path):
@@ -145,7 +145,7 @@ def test_of_several_processes_one_makes_it(tmp_path):
         "from barwise.features.matrix import build\nfrom barwise.features.price import price\n"
         "from barwise.features.store import Store\n"
         "m = synthetic.load(n_symbols=2, n_bars=300); sets = {'price': price}\n"
-        "def make():\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
+        "def make(room):\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
         "x, _ = Store(sys.argv[1]).matrix(data_hash(m), m.bars, sets, make)\nprint(float(x.X[-1].sum()))\n"
     )
     command_line = [sys.executable, "-c", code, str(tmp_path)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -11,10 +11,18 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
+from barwise.mapped import release
 
 __all__ = ["FeatureMatrix", "FeatureSet", "build"]
 
 AMPLE = 4_096  # bars on which any sensible feature is defined; tells a broken one from one that needs more bars
+
+Room = Callable[[tuple[int, int]], np.ndarray]  # float32 of that shape, in memory or mapped from a file
+
+
+def in_memory(shape: tuple[int, int]) -> np.ndarray:
+    """Room for a matrix in memory."""
+    return np.empty(shape, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,11 @@ class FeatureMatrix:
     left_out: tuple[tuple[str, str], ...]
 
 
-def build(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], threads: int = 1) -> FeatureMatrix:
-    """Compute `sets` on each symbol; a symbol on which a feature is never defined is left out, with the reason.
+def build(
+    bars: Sequence[Bars], sets: Mapping[str, FeatureSet], threads: int = 1, room: Room = in_memory
+) -> FeatureMatrix:
+    """Compute `sets` on each symbol, written into `room`; a symbol on which a feature is never defined is left out,
+    with the reason.
 
     Raises ConfigError for sets that give the same column, what is no column of the bars' length, or a column that is
     NaN throughout; DataError if no symbol is longer than the warm-up.
@@ -43,11 +54,13 @@ def build(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], threads: int = 1
         raise DataError("data: there are no bars to compute features on; name at least one symbol")
     names, known = _columns(bars, sets)
     offsets = np.concatenate([[0], np.cumsum([len(b) for b in bars])]).astype(np.int64)
-    X = np.full((offsets[-1], len(names)), np.nan, dtype=np.float32)
+    X = room((int(offsets[-1]), len(names)))
 
     def fill(i: int) -> np.ndarray:
         columns = known.pop(i, None) or compute(bars[i], sets)
-        return _fill(X[offsets[i] : offsets[i + 1]], bars[i], columns, names)
+        first = _fill(X[offsets[i] : offsets[i + 1]], bars[i], columns, names)
+        release(X)
+        return first
 
     if threads > 1 and len(bars) > 1:
         with ThreadPoolExecutor(threads) as pool:
@@ -117,6 +130,8 @@ def _fill(block: np.ndarray, bars: Bars, columns: Mapping[str, np.ndarray], name
             values[~known] = np.nan
             block[:, place] = values
             first[place] = known.argmax() if known.any() else len(bars)
+        else:
+            block[:, place] = np.nan
     return first
 
 
@@ -140,6 +155,7 @@ def _kept(
             continue
         if end != offsets[i]:
             X[end : end + len(b)] = X[offsets[i] : offsets[i + 1]]
+            release(X)
         end += len(b)
         ends.append(end)
     kept = tuple(b for b, k in zip(bars, keep, strict=True) if k)

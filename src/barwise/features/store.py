@@ -12,10 +12,9 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,26 +26,30 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
+from barwise.features.making import Facts, Make, Making
 from barwise.features.matrix import FeatureMatrix
-from barwise.runs import write_json
+from barwise.mapped import free_memory
 
 GIB = 2**30
+SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
 LIBRARIES = ("numpy", "TA-Lib", "bottleneck")
-Facts = dict[str, Any]
-Make = Callable[[], tuple[FeatureMatrix, Facts]]
 
 
 @dataclass(frozen=True)
 class Store:
     """`conf/config.yaml`'s `cache`. `folder`: null is $BARWISE_CACHE, else the user's cache folder. `gb`: the most it
-    may hold, the longest unused go first; 0 keeps nothing."""
+    may hold, the longest unused go first; 0 keeps nothing. `mapped`: whether a matrix is built in its file and read
+    from there in blocks, as one larger than memory must be; auto: if it takes over a third of the free memory."""
 
     folder: str | Path | None = None
     gb: float = 10.0
+    mapped: str | bool = "auto"
 
     def __post_init__(self) -> None:
         if not isinstance(self.gb, int | float) or isinstance(self.gb, bool) or self.gb < 0:
             raise ConfigError(f"cache.gb={self.gb}: must be a number of gigabytes, 0 to keep nothing")
+        if self.mapped not in ("auto", True, False):
+            raise ConfigError(f"cache.mapped={self.mapped}: must be auto, true or false")
 
     @property
     def home(self) -> Path:
@@ -59,36 +62,47 @@ class Store:
         """The matrix of `sets` on the bars whose hash is `data`, opened if it is kept, else made, kept and opened.
 
         Of several processes that want it at once one makes it. What cannot be kept (no source of a function, a full
-        disk) is made and used as it is.
+        disk) is made and used as it is; one that is larger than memory then lies in a file without a name.
         """
         key = key_of(data, sets) if self.gb else None
         if key is None:
-            return make()
+            return self.made(make)
         folder = self.home / key
-        found = opened(folder, bars)
+        found = self._opened(folder, bars)
         if found is not None:
             return found
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             lock = (self.home / f".{key}.lock").open("a")
         except OSError:
-            return make()
+            return self.made(make)
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the process ends, however it ends
-            return opened(folder, bars) or self._made(folder, bars, make)
+            return self._opened(folder, bars) or self.made(make, folder, bars)
 
-    def _made(self, folder: Path, bars: Sequence[Bars], make: Make) -> tuple[FeatureMatrix, Facts]:
-        """Make it, keep it and open what was kept; used as it is where it cannot be kept."""
-        matrix, facts = make()
-        if matrix.X.nbytes > self.gb * GIB:
-            return matrix, facts
-        try:
-            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-            keep(folder, matrix, facts, bars)
-            self.trim(spare=folder.name)
-        except OSError:
-            return matrix, facts
-        return opened(folder, bars) or (matrix, facts)
+    def made(self, make: Make, folder: Path | None = None, bars: Sequence[Bars] = ()) -> tuple[FeatureMatrix, Facts]:
+        """Make it, keep it in `folder` and open what was kept; used as it is where it cannot be kept."""
+        with Making(self.home, self.maps) as making:
+            matrix, facts = make(making.room)
+            if folder is None or matrix.X.nbytes > self.gb * GIB:
+                return matrix, facts
+            try:
+                shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+                making.keep(folder, matrix, facts, bars)
+                self.trim(spare=folder.name)
+            except OSError:
+                return matrix, facts
+            return self._opened(folder, bars) or (matrix, facts)
+
+    def maps(self, size: int) -> bool:
+        """Whether a matrix of so many bytes is read from its file in blocks."""
+        return self.mapped is True or (self.mapped == "auto" and size > SHARE * free_memory())
+
+    def _opened(self, folder: Path, bars: Sequence[Bars]) -> tuple[FeatureMatrix, Facts] | None:
+        found = opened(folder, bars)
+        if found is None or self.maps(found[0].X.nbytes):
+            return found
+        return replace(found[0], X=np.asarray(found[0].X)), found[1]
 
     def entries(self) -> list[tuple[Path, int, float]]:
         """(folder, bytes, when last used) of each matrix, the longest unused first."""
@@ -127,22 +141,6 @@ def cache_folder() -> Path:
     """$BARWISE_CACHE, else barwise in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("BARWISE_CACHE") or Path(base) / "barwise")
-
-
-def keep(folder: Path, matrix: FeatureMatrix, facts: Facts, bars: Sequence[Bars]) -> None:
-    """Write a matrix whole or not at all: beside its place, then renamed into it."""
-    places = {b.symbol: i for i, b in enumerate(bars)}
-    beside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        np.save(beside / "X.npy", matrix.X, allow_pickle=False)
-        meta = {
-            "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars], "offsets": matrix.offsets,
-            "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": facts,
-        }  # fmt: skip
-        write_json(beside / "meta.json", meta)
-        os.rename(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def opened(folder: Path, bars: Sequence[Bars]) -> tuple[FeatureMatrix, Facts] | None:
@@ -216,7 +214,9 @@ def own(module: ModuleType) -> bool:
     """Whether a module is barwise's features or the user's, and no library's or Python's."""
     path = str(getattr(module, "__file__", "") or "")
     if module.__name__.startswith("barwise."):
-        return module.__name__.startswith("barwise.features.") and not module.__name__.endswith((".store", ".matrix"))
+        return module.__name__.startswith("barwise.features.") and not module.__name__.endswith(
+            (".store", ".matrix", ".making")
+        )
     library = "site-packages" in path or "dist-packages" in path or path.startswith(os.path.dirname(os.__file__))
     return path.endswith(".py") and not library
 

@@ -1,0 +1,99 @@
+"""Matrices larger than memory: mapped from a file, read in blocks whose pages are let go of.
+
+A matrix of type `np.memmap` is such a one: whoever meets it copies blocks only. All others are plain arrays.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from barwise.errors import DataError
+
+BLOCK = 2**25  # bytes of a matrix that are copied at once: 32 MB, beside which the arithmetic on them fits anywhere
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def on_disk(X: np.ndarray) -> bool:
+    """Whether `X` is larger than memory, to be read in blocks."""
+    return isinstance(X, np.memmap)
+
+
+def release(X: np.ndarray) -> None:
+    """Let go of the memory that a mapped matrix's pages hold; they come back from the file when they are read."""
+    if isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
+    """Slices of `n` rows that are chosen from `X`, of BLOCK bytes of it each; pages are let go of in between."""
+    step = max(1, BLOCK // max(1, X.itemsize * prod(X.shape[1:])))
+    for low in range(0, n, step):
+        yield slice(low, min(n, low + step))
+        release(X)
+
+
+def create(path: Path, shape: tuple[int, int]) -> np.memmap:
+    """A float32 .npy file of that shape, mapped and writable; DataError where the disk has no room for it.
+
+    The room is taken at once: a mapping that finds the disk full later ends the process.
+    """
+    size = 4 * prod(shape)
+    free = shutil.disk_usage(path.parent).free
+    if free > size:
+        X: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            return X
+        except OSError:
+            free = shutil.disk_usage(path.parent).free
+    raise DataError(
+        f"features: a matrix of {size / 2**30:.1f} GB, larger than memory, needs as much disk; {path.parent.parent} has"
+        f" {free / 2**30:.1f} GB free: set cache.folder to a larger disk, or use fewer symbols or features"
+    )
+
+
+def finish(X: np.ndarray, path: Path) -> None:
+    """Make `path` hold `X`, the first rows of the matrix that was created there, and no more."""
+    with path.open("r+b") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        begin = file.tell()
+        file.seek(0)
+        header = {"descr": np.lib.format.dtype_to_descr(X.dtype), "fortran_order": False, "shape": X.shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        if file.tell() != begin:  # numpy leaves room for any number of rows
+            raise OSError(f"{path}: its header has another length")
+        file.truncate(begin + X.nbytes)
+
+
+@contextmanager
+def scratch(X: np.ndarray) -> Iterator[Path | None]:
+    """A folder beside the files of a mapped matrix's store, gone afterwards; None where the matrix is in memory."""
+    if not isinstance(X, np.memmap):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix=".training-", dir=Path(str(X.filename)).parent.parent) as folder:
+        yield Path(folder)
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: what the machine has free, or its container where that is less."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    try:
+        most, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return free if most == "max" else max(0, min(free, int(most) - int(used)))
+    except (OSError, ValueError):
+        return free
