@@ -140,7 +140,7 @@ def walk_fold(
 def fit_fold(panel: Panel, fold: Fold, model: Strategy, lend: Lend) -> tuple[Strategy, Scaler | None]:
     """Fit `model` on the fold's usable training rows; the scaler sees no other row."""
     train, valid = (rows[usable(model, panel, rows)] for rows in (fold.train, fold.valid))
-    scaler = Scaler.fit(panel.X[train]) if model.scale else None
+    scaler = Scaler.fit(panel.X, train) if model.scale else None
     model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), lend.context(fold))
     return model, scaler
 

@@ -10,6 +10,7 @@ from barwise.data.bars import Bars
 from barwise.data.universe import Universe
 from barwise.errors import ConfigError
 from barwise.features.matrix import FeatureMatrix
+from barwise.mapped import blocks
 from barwise.samples import Labels, Panel
 
 Labeler = Callable[[Bars], Labels]
@@ -49,10 +50,12 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
     return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
 
 
-def finite_rows(X: np.ndarray, block: int = 65_536) -> np.ndarray:
+def finite_rows(X: np.ndarray) -> np.ndarray:
     """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
-    blocks = (np.isfinite(X[i : i + block]).all(axis=1) for i in range(0, len(X), block))
-    return np.concatenate(list(blocks)) if len(X) else np.zeros(0, bool)
+    found = np.zeros(len(X), bool)
+    for rows in blocks(X, len(X)):
+        found[rows] = np.isfinite(X[rows]).all(axis=1)
+    return found
 
 
 def stretch_starts(finite: np.ndarray, offsets: np.ndarray) -> np.ndarray:

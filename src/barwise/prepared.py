@@ -7,7 +7,7 @@ from typing import Any
 
 from barwise.data.bars import Market
 from barwise.features import FeatureSet
-from barwise.features.matrix import FeatureMatrix, Room, build, in_memory
+from barwise.features.matrix import FeatureMatrix, Room, build
 from barwise.features.store import Store
 from barwise.validation.drift import Drift, StartUp, warmed
 
@@ -22,6 +22,6 @@ def prepared(
         drift = [[name, d.defined, d.settled, d.at_first] for name, d in found.drift.items()]
         return matrix, {"bars": found.bars, "looked": found.looked, "drift": drift}
 
-    matrix, kept = make(in_memory) if store is None else store.matrix(data, market.bars, sets, make)
+    matrix, kept = (store or Store(gb=0)).matrix(data, market.bars, sets, make)
     drift = {str(name): Drift(int(d), None if s is None else int(s), float(a)) for name, d, s, a in kept["drift"]}
     return matrix, StartUp(int(kept["bars"]), drift, int(kept["looked"]))

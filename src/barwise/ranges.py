@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
+from barwise.mapped import release
 from barwise.runs import write_json
 from barwise.samples import Panel
 
@@ -42,6 +43,7 @@ class Ranges:
         """The ranges of the training rows; validation rows count for `last` alone."""
         some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), ROWS)).astype(np.int64))]
         X = panel.X[some].astype(np.float64)
+        release(panel.X)
         seen = np.concatenate([train, valid])
         ends = np.concatenate([panel.time[seen], panel.end[seen][~np.isnat(panel.end[seen])]])
         names = tuple(panel.symbols[i] for i in np.unique(panel.symbol[train]))

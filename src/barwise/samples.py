@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+
+from barwise.mapped import blocks, on_disk
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,20 @@ class Scaler:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, X: np.ndarray) -> Scaler:
-        """Mean and standard deviation (ddof 0) per column of `X` (row, feature), in float64, NaN left out."""
-        wide = X.astype(np.float64)
-        mean, std = np.nanmean(wide, axis=0), np.nanstd(wide, axis=0)
+    def fit(cls, X: np.ndarray, rows: np.ndarray | None = None) -> Scaler:
+        """Mean and standard deviation (ddof 0) per column of `X` (row, feature) over `rows` (all by default), in
+        float64, NaN left out; block by block, so that no second matrix is made."""
+        rows = np.arange(len(X)) if rows is None else rows
+        known, total, squares = (np.zeros(X.shape[1]) for _ in range(3))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for part in blocks(X, len(rows)):
+                wide = X[rows[part]].astype(np.float64)
+                known += (~np.isnan(wide)).sum(axis=0)
+                total += np.nansum(wide, axis=0)
+            mean = total / known
+            for part in blocks(X, len(rows)):
+                squares += np.nansum((X[rows[part]].astype(np.float64) - mean) ** 2, axis=0)
+            std = np.sqrt(squares / known)
         constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
         return cls(mean.astype(np.float32), np.where(constant, np.inf, std).astype(np.float32))
 
@@ -119,6 +132,13 @@ class Samples:
     def time(self) -> np.ndarray:
         return self.panel.time[self.rows]
 
-    def select(self, mask: np.ndarray) -> Samples:
-        """The samples where `mask` (bool or index, over these rows) holds."""
+    def select(self, mask: np.ndarray | slice) -> Samples:
+        """The samples where `mask` (bool, index or slice, over these rows) holds."""
         return replace(self, rows=self.rows[mask])
+
+    def blocks(self) -> Iterator[Samples]:
+        """These samples in order: all at once, or block by block where the matrix is larger than memory."""
+        if not on_disk(self.panel.X) or not len(self):
+            yield self
+        else:
+            yield from (self.select(part) for part in blocks(self.panel.X, len(self)))

@@ -44,16 +44,15 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     from barwise.data.hash import data_hash
     from barwise.data.universe import told
     from barwise.experiment import audit_of, default_threads
-    from barwise.features.matrix import build
     from barwise.panel import build_panel
+    from barwise.prepared import prepared
     from barwise.recipe import parts_of
-    from barwise.validation.drift import warmed
 
     parts = parts_of(cfg)
     market = check_market(parts.data())
     facts = told(market.facts)
     threads = parts.threads or default_threads(parts.strategy)
-    matrix, start_up = warmed(build(market.bars, parts.features, threads), parts.features)
+    matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
     panel = build_panel(matrix, parts.labels, market.universe)
     audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))
     return audit, {

@@ -13,6 +13,7 @@ from barwise.data.checks import check_market
 from barwise.data.universe import Universe
 from barwise.errors import ConfigError, DataError
 from barwise.features.matrix import FeatureMatrix, build
+from barwise.features.store import Store
 from barwise.panel import build_panel
 from barwise.ranges import warnings_of
 from barwise.runs import plain, write_parquet, write_text
@@ -46,7 +47,8 @@ def predict(
     the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
     or (unless `any_scale`) a unit that the model was not trained on.
     """
-    matrix = build(check_market(market).bars, served.sets, threads)
+    bars = check_market(market).bars
+    matrix, _ = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room), {}))
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     new = np.flatnonzero((panel.time > served.last) | seen_too)

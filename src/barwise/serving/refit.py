@@ -19,16 +19,15 @@ from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceSettings, resolve
 from barwise.errors import ConfigError
 from barwise.experiment import Lend, default_threads, fit_fold, keep_model, scores_of
-from barwise.features.matrix import build
 from barwise.loading import Run
 from barwise.panel import build_panel
+from barwise.prepared import prepared
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress
 from barwise.runs import write_json
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
-from barwise.validation.drift import warmed
 from barwise.validation.folds import Fold, touches
 
 NONE = np.zeros(0, np.int64)
@@ -53,9 +52,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     parts = parts_of(cfg, targets, data)
     market = check_market(parts.data())
     threads = parts.threads or default_threads(parts.strategy)
-    panel = build_panel(
-        warmed(build(market.bars, parts.features, threads), parts.features)[0], parts.labels, market.universe
-    )
+    panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
     half, every = stretches(panel, parts.validation.valid_fraction)
     lend = Lend(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), lend)

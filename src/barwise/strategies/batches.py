@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from barwise.devices.guards import kind_of
+from barwise.mapped import on_disk, release
 from barwise.samples import Panel, Samples
 from barwise.strategies.nets import SequenceNet
 
@@ -40,6 +41,7 @@ def window_rows(samples: Samples, lookback: int, first_time: np.datetime64 | Non
 class Batches:
     """What windows and chunks share: the scaled matrix on the device, the order of an epoch, a batch's facts.
 
+    A matrix larger than memory stays where it is: the rows of a batch are read, and scaled, as they are wanted.
     `per_batch`: items an optimizer step sees; `rows_each`: labelled rows an item holds at most.
     """
 
@@ -50,13 +52,22 @@ class Batches:
         self.epoch = 0
         self.per_batch = 1
         X = samples.panel.X[low : int(samples.rows.max()) + 1]
-        X = X if samples.scaler is None else samples.scaler(X)
-        X = np.nan_to_num(X, copy=samples.scaler is None, nan=0.0, posinf=0.0, neginf=0.0)  # rows that no context holds
-        self.X = resident(torch.as_tensor(X), device)
+        self.n_rows = len(X)
+        self.X = X if on_disk(X) else resident(self.clean(X), device)
+
+    def clean(self, X: np.ndarray) -> Tensor:
+        """Rows of the matrix as the net reads them: scaled, and 0 in rows that no context holds."""
+        scaler = self.samples.scaler
+        X = X if scaler is None else scaler(X)
+        return torch.as_tensor(np.nan_to_num(X, copy=scaler is None, nan=0.0, posinf=0.0, neginf=0.0))
 
     def pick(self, places: Tensor) -> Tensor:
         """The matrix's rows at `places` (time, batch) on the device: (batch, time, feature), laid out by time."""
-        rows = self.X.index_select(0, places.flatten().to(self.X.device))
+        if isinstance(self.X, Tensor):
+            rows = self.X.index_select(0, places.flatten().to(self.X.device))
+        else:
+            rows = self.clean(self.X[places.flatten().cpu().numpy()])
+            release(self.X)
         return rows.view(*places.shape, -1).transpose(0, 1).to(self.device)
 
     def items(self) -> int:
@@ -152,7 +163,7 @@ class Chunks(Batches):
         self.rows_each, self.per_batch = self.chunk, max(1, per_batch // self.chunk)
         first, last = _stretches(begins, samples.rows)
         self.stretches = np.stack([first + self.warm, last + 1], axis=1) - self.low  # scoreable rows of each stretch
-        self.dense = torch.zeros(2, len(self.X))  # target and weight of each row; weight zero where there is no label
+        self.dense = torch.zeros(2, self.n_rows)  # target and weight of each row; weight zero where there is no label
         places = torch.as_tensor(samples.rows - self.low)
         self.dense[0, places] = torch.as_tensor(target)
         self.dense[1, places] = torch.as_tensor(samples.weight.astype(np.float32))

@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from barwise.errors import ConfigError
+from barwise.mapped import on_disk
 from barwise.samples import Samples
-from barwise.strategies import scores
+from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
 
 
@@ -19,6 +20,7 @@ class LightGBMStrategy:
     lookback = 1
     scale = False
     takes_nan = True
+    in_blocks = True
 
     def __init__(
         self,
@@ -69,12 +71,14 @@ class LightGBMStrategy:
         import lightgbm
 
         y = samples.y + 1 if self.classes_ else samples.y
+        X = external.sequence(samples) if on_disk(samples.panel.X) else samples.X
         return lightgbm.Dataset(
-            samples.X, y, weight=samples.weight, reference=like, feature_name=list(samples.features), free_raw_data=True
+            X, y, weight=samples.weight, reference=like, feature_name=list(samples.features), free_raw_data=True
         )
 
     def predict(self, samples: Samples) -> np.ndarray:
-        predicted = np.asarray(self.booster_.predict(samples.X, num_iteration=self.rounds_))
+        parts = [self.booster_.predict(block.X, num_iteration=self.rounds_) for block in samples.blocks()]
+        predicted = np.concatenate(parts)
         if self.classes_:
             return scores.direction(predicted, scores.CLASSES)
         return scores.standardized(predicted, self.sigma_)

@@ -43,6 +43,7 @@ class SequenceStrategy:
     scale = True
     takes_nan = False
     needs_torch = True
+    in_blocks = True
     own_nets: frozenset[str] = frozenset()  # the user's, which `load` may name
 
     def __init__(

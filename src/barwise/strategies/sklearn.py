@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,10 +74,10 @@ class SklearnStrategy:
         if self.model_ is None:
             return np.zeros(len(samples))  # one class only: no opinion on direction
         if not self.classifier_:
-            return scores.standardized(self.model_.predict(samples.X), self.sigma_)
+            return scores.standardized(_each(self.model_.predict, samples), self.sigma_)
         if hasattr(self.model_, "predict_proba"):
-            return scores.direction(self.model_.predict_proba(samples.X), self.model_.classes_)
-        return np.sign(self.model_.predict(samples.X)).astype(np.float64)
+            return scores.direction(_each(self.model_.predict_proba, samples), self.model_.classes_)
+        return np.sign(_each(self.model_.predict, samples)).astype(np.float64)
 
     def importance(self) -> dict[str, float] | None:
         """The estimator's own importances or absolute coefficients, by position, as shares of one; None without."""
@@ -115,6 +116,10 @@ def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -
         return model.fit(X, y, **weights)
     except InvalidParameterError as error:
         raise ConfigError(f"strategy.estimator: {error}") from error
+
+
+def _each(predict: Callable[[np.ndarray], np.ndarray], samples: Samples) -> np.ndarray:
+    return np.concatenate([predict(block.X) for block in samples.blocks()])
 
 
 def _read(path: Path) -> Any:

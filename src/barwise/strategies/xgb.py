@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from barwise.errors import require
+from barwise.mapped import scratch
 from barwise.samples import Samples
-from barwise.strategies import scores
+from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
 
 
@@ -22,6 +23,7 @@ class XGBoostStrategy:
     lookback = 1
     scale = False
     takes_nan = True
+    in_blocks = True
 
     def __init__(
         self,
@@ -64,35 +66,46 @@ class XGBoostStrategy:
                 else {"objective": "reg:squarederror", "eval_metric": "rmse"}
             ),
         }
-        data = self._matrix(train)
-        watched = [(data, "train")] + ([(self._matrix(valid, data), "valid")] if len(valid) else [])
-        stop = self.early_stopping_rounds if len(valid) else None
         try:
-            self.booster_ = xgboost.train(
-                options, data, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
-                callbacks=[_listener(context, options["eval_metric"])],
-            )  # fmt: skip
+            with scratch(train.panel.X) as folder:
+                self.booster_ = self._trained(options, train, valid, context, folder)
         except xgboost.core.XGBoostError as error:
             text = str(error).strip().splitlines()
             require(
                 False,
                 f"strategy=xgboost: {next((x for x in reversed(text) if 'nvalid' in x or 'xpect' in x), text[0])}",
             )
-        if stop:
-            self.booster_ = self.booster_[: self.booster_.best_iteration + 1]
         context.facts["rounds"] = self.booster_.num_boosted_rounds()
         return self
 
-    def _matrix(self, samples: Samples, like: Any = None) -> Any:
+    def _trained(
+        self, options: dict[str, Any], train: Samples, valid: Samples, context: FitContext, folder: Path | None
+    ) -> Any:
+        """The booster, cut at its best round; what it was trained from is gone when this returns."""
+        import xgboost
+
+        data = self._matrix(train, folder)
+        watched = [(data, "train")] + ([(self._matrix(valid, folder, data), "valid")] if len(valid) else [])
+        stop = self.early_stopping_rounds if len(valid) else None
+        booster = xgboost.train(
+            options, data, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
+            callbacks=[_listener(context, options["eval_metric"])],
+        )  # fmt: skip
+        return booster[: booster.best_iteration + 1] if stop else booster
+
+    def _matrix(self, samples: Samples, folder: Path | None, like: Any = None) -> Any:
         import xgboost
 
         y = samples.y + 1 if self.classes_ else samples.y
+        if folder is not None:
+            return external.quantized(samples, y, folder, like)
         return xgboost.QuantileDMatrix(
             samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)
         )
 
     def predict(self, samples: Samples) -> np.ndarray:
-        predicted = self.booster_.inplace_predict(samples.X, validate_features=False)
+        parts = [self.booster_.inplace_predict(block.X, validate_features=False) for block in samples.blocks()]
+        predicted = np.concatenate(parts)
         if self.classes_:
             return scores.direction(predicted.reshape(len(samples), 3), scores.CLASSES)
         return scores.standardized(predicted, self.sigma_)

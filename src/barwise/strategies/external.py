@@ -1,0 +1,66 @@
+"""Samples of a matrix larger than memory, handed to boosted trees block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.mapped import BLOCK, release
+from barwise.samples import Samples
+
+
+def quantized(samples: Samples, y: np.ndarray, folder: Path, like: Any = None) -> Any:
+    """XGBoost's quantized matrix of `samples`, its pages kept in `folder` and read anew in each round.
+
+    Cut points, and so trees, are those of `QuantileDMatrix`, to the bit: its sketch takes the rows one after the other.
+    """
+    import xgboost
+
+    class Blocks(xgboost.DataIter):
+        def __init__(self) -> None:
+            super().__init__(cache_prefix=str(folder / ("train" if like is None else "valid")), on_host=False)
+            self.reset()
+
+        def reset(self) -> None:
+            self.left: Iterator[tuple[Samples, np.ndarray]] = _labelled(samples, y)
+
+        def next(self, input_data: Callable[..., None]) -> bool:
+            one = next(self.left, None)
+            if one is None:
+                return False
+            names = list(samples.features)
+            input_data(data=one[0].X, label=one[1], weight=one[0].weight, feature_names=names)
+            return True
+
+    return xgboost.ExtMemQuantileDMatrix(Blocks(), ref=like)
+
+
+def _labelled(samples: Samples, y: np.ndarray) -> Iterator[tuple[Samples, np.ndarray]]:
+    done = 0
+    for block in samples.blocks():
+        yield block, y[done : done + len(block)]
+        done += len(block)
+
+
+def sequence(samples: Samples) -> Any:
+    """The rows of `samples` as LightGBM reads them where they are not an array: by number and by slice, in float64.
+
+    Bins, and so trees, are those of the array; they take a byte a value in memory, a quarter of the matrix.
+    """
+    import lightgbm
+
+    class Rows(lightgbm.Sequence):
+        batch_size = max(1, BLOCK // (8 * len(samples.features)))
+
+        def __len__(self) -> int:
+            return len(samples)
+
+        def __getitem__(self, place: Any) -> np.ndarray:
+            found: np.ndarray = samples.panel.X[samples.rows[place]].astype(np.float64)
+            release(samples.panel.X)
+            return found
+
+    return Rows()
