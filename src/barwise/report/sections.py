@@ -116,7 +116,7 @@ def folds(run: Run) -> Markup:
         rows.append(
             [
                 words(fold.get("fold")),
-                f"{str(fold.get('first', '–'))[:10]} to {str(fold.get('last', '–'))[:10]}",
+                tag("td", f"{str(fold.get('first', '–'))[:10]} to {str(fold.get('last', '–'))[:10]}", class_="one"),
                 *(shown(fact.get(k), "{:,}") for k in ("train_rows", "valid_rows", "test_rows")),
                 *(shown(fold.get(k), f) for k, f in FOLD_NUMBERS),
                 shown(best, "{:,}"),

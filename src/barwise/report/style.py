@@ -22,7 +22,7 @@ text-wrap:balance}
 margin:.6rem 0;overflow-wrap:anywhere}
 .barwise .alert{border-color:var(--red)}
 .barwise .missing{color:var(--muted);font-style:italic;margin:.3rem 0}
-.barwise .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.4rem 2rem;
+.barwise .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.4rem 2rem;
 margin-top:1.2rem}
 .barwise figure{margin:0;min-width:0}
 .barwise .whole{grid-column:1/-1}
@@ -36,6 +36,7 @@ margin-top:1.2rem}
 vertical-align:top;font-weight:400}
 .barwise thead th{color:var(--muted);font-size:.88rem;white-space:nowrap}
 .barwise td.n,.barwise th.n{text-align:right;white-space:nowrap}
+.barwise td.one{white-space:nowrap}
 .barwise tr.strong>*{font-weight:650}
 .barwise td.why{color:var(--muted);font-size:.88rem}
 .barwise table.facts th{color:var(--muted);white-space:nowrap}
