@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
+from barwise.features.aligned import bound, sees_all
 from barwise.mapped import release
+
+if TYPE_CHECKING:
+    from barwise.data.universe import Universe
 
 __all__ = ["FeatureMatrix", "FeatureSet", "build"]
 
@@ -30,7 +35,8 @@ class FeatureMatrix:
     """`X` (row, feature) float32, symbols one after the other as in `bars`; finite or NaN.
 
     `offsets`: first row of each kept symbol, and the number of rows at the end. `warmup`: rows of each kept symbol
-    before all its features have been defined once. `left_out`: (symbol, reason).
+    before all its features have been defined once. `left_out`: (symbol, reason). `universe`: whose members made up the
+    cross-section of a bar; None: all that have one.
     """
 
     X: np.ndarray
@@ -39,10 +45,15 @@ class FeatureMatrix:
     offsets: np.ndarray
     warmup: np.ndarray
     left_out: tuple[tuple[str, str], ...]
+    universe: Universe | None = None
 
 
 def build(
-    bars: Sequence[Bars], sets: Mapping[str, FeatureSet], threads: int = 1, room: Room = in_memory
+    bars: Sequence[Bars],
+    sets: Mapping[str, FeatureSet],
+    threads: int = 1,
+    room: Room = in_memory,
+    universe: Universe | None = None,
 ) -> FeatureMatrix:
     """Compute `sets` on each symbol, written into `room`; a symbol on which a feature is never defined is left out,
     with the reason.
@@ -52,6 +63,7 @@ def build(
     """
     if not bars:
         raise DataError("data: there are no bars to compute features on; name at least one symbol")
+    given, sets = sets, bound(sets, bars, universe)
     names, known = _columns(bars, sets)
     offsets = np.concatenate([[0], np.cumsum([len(b) for b in bars])]).astype(np.int64)
     X = room((int(offsets[-1]), len(names)))
@@ -69,8 +81,8 @@ def build(
         first = [fill(i) for i in range(len(bars))]
     defined = np.array(first) < np.diff(offsets)[:, None]
     if not defined.all(axis=1).any():
-        raise _none_left(bars, sets, names, defined)
-    return _kept(X, names, bars, offsets, np.array(first), defined)
+        raise _none_left(bars, given, names, defined)
+    return replace(_kept(X, names, bars, offsets, np.array(first), defined), universe=universe)
 
 
 def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]:
@@ -78,6 +90,8 @@ def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]
     columns: dict[str, np.ndarray] = {}
     owner: dict[str, str] = {}
     for name, feature_set in sets.items():
+        if sees_all(feature_set):
+            raise ConfigError(f"features.{name}: compares the symbols of a bar, and {bars.symbol} is given by itself")
         try:
             given = feature_set(bars)
         except Exception as error:
@@ -167,7 +181,8 @@ def _none_left(
 ) -> ConfigError | DataError:
     """Why no symbol remains: a column that is NaN however many bars there are, or too few bars."""
     longest = max(range(len(bars)), key=lambda i: len(bars[i]))
-    ample = compute(_repeated(bars[longest], AMPLE), sets) if len(bars[longest]) else {}
+    many = _repeated(bars[longest], AMPLE) if len(bars[longest]) else None
+    ample = compute(many, bound(sets, [many])) if many else {}
     firsts = {name: np.flatnonzero(np.isfinite(values)) for name, values in ample.items()}
     for place, name in enumerate(names):
         if not defined[:, place].any() and name in firsts and not len(firsts[name]):

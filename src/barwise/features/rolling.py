@@ -74,6 +74,13 @@ def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     return np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
 
 
+def slope(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
+    """Rolling slope of y on x by least squares; NaN where x does not vary in the window."""
+    zero = np.zeros_like(x)
+    _, _, xx, _, xy = _windows((x, y, zero, zero, zero), merge_products, window)
+    return ratio(xy, xx)
+
+
 def highest(values: np.ndarray, window: int) -> np.ndarray:
     """Rolling maximum."""
     return bn.move_max(values, window) if window <= len(values) else np.full(len(values), np.nan)

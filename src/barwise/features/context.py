@@ -1,0 +1,55 @@
+"""Extra columns of the source as features: an index, a volatility index, fundamentals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import bottleneck as bn
+import numpy as np
+
+from barwise.data.bars import Bars
+from barwise.errors import ConfigError
+from barwise.features import rolling
+
+OWN = ("bid", "ask", "adj_close")  # extra columns that are about the bar itself
+PERIODS = (1, 20)
+TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "change": rolling.change,
+    "difference": lambda values, period: values - rolling.before(values, period),
+}
+SHAPES = ("level", *TRANSFORMS)
+
+
+def context(
+    bars: Bars,
+    columns: Sequence[str] | None = None,
+    transforms: Sequence[str] = ("level", "change"),
+    periods: Sequence[int] = PERIODS,
+) -> dict[str, np.ndarray]:
+    """Each of `columns` (None: every extra one but bid, ask and adj_close) as `<column>`, and its change over `periods`
+    bars as `<column>_change_n` (relative) or `<column>_difference_n`.
+
+    A bar without a value has the last that an earlier bar had, never a later one. ConfigError for a column that the
+    bars lack, or a transform that there is not.
+    """
+    chosen = [columns] if isinstance(columns, str) else columns
+    names = [name for name in bars.extra if name not in OWN] if chosen is None else list(chosen)
+    missing = [name for name in names if name not in bars.extra]
+    if missing or not names:
+        given = f"features.context.columns={names if missing else 'null'}: "
+        what = f"{bars.symbol} has no column {missing[0]}" if missing else f"{bars.symbol} has no column but its prices"
+        there = f"; there are {', '.join(bars.extra)}" if bars.extra else ""
+        raise ConfigError(
+            f"{given}{what}{there}; data.context=<file> adds some, as does a column of the bars' own file"
+        )
+    kinds = [transforms] if isinstance(transforms, str) else list(transforms)
+    unknown = [kind for kind in kinds if kind not in SHAPES]
+    if unknown or not kinds:
+        raise ConfigError(f"features.context.transforms={kinds}: must be some of {', '.join(SHAPES)}")
+    rolling.require_bars("context.periods", periods, PERIODS)
+    out: dict[str, np.ndarray] = {}
+    for name in names:
+        values = bn.push(np.asarray(bars.extra[name], dtype=np.float64))
+        out |= {name: values} if "level" in kinds else {}
+        out |= {f"{name}_{kind}_{n}": TRANSFORMS[kind](values, n) for kind in kinds if kind != "level" for n in periods}
+    return out
