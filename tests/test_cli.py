@@ -50,7 +50,7 @@ def test_ledger_compounds_to_its_equity(smoke):
 def test_the_same_command_gives_the_same_metrics(smoke, strategy):
     more = ("strategy.epochs=1", "strategy.hidden_size=8") if strategy == "lstm" else ()
     first = smoke(f"strategy={strategy}", "device=cpu", *more)
-    again = smoke(f"strategy={strategy}", "device=cpu", *more, "quiet=true")
+    again = smoke(f"strategy={strategy}", "device=cpu", *more, "--quiet")
     assert (first / "metrics.json").read_bytes() == (again / "metrics.json").read_bytes()
 
 
@@ -71,6 +71,7 @@ MISTAKES = {
     "features=[price,nonsense]": "features/nonsense: not found",
     "objective=luck": "objective=luck: must be one of sharpe",
     "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be a number from 0 to 1000",
+    "--strategy": "--strategy: there is no such flag; settings are name=value",
     "=3": "write overrides as key=value",
 }
 

@@ -39,7 +39,7 @@ def main() -> None:
     """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 4 for a
     sweep of which some trials failed, 1 for our fault."""
     try:
-        sys.argv[1:] = redirected(sys.argv[1:])
+        sys.argv[1:] = redirected(settings(sys.argv[1:]))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]
@@ -56,6 +56,24 @@ def main() -> None:
             if os.environ.get("BARWISE_DEBUG"):
                 traceback.print_exc()
         sys.exit(code)
+
+
+FLAGS = (  # Hydra's, and ours
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info", "--quiet",
+)  # fmt: skip
+
+
+def settings(words: list[str]) -> list[str]:
+    """The command line with `--quiet` as Hydra knows it; ConfigError for a flag that there is not."""
+    for word in words:
+        if word.startswith("-") and word.partition("=")[0] not in FLAGS:
+            raise ConfigError(
+                f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
+                " --quiet prints one line, --help shows what can be set"
+            )
+    return ["quiet=true" if word == "--quiet" else word for word in words]
 
 
 started: list[bool] = []  # whether composing went well
