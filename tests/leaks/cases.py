@@ -12,6 +12,7 @@ import numpy as np
 from barwise.backtest.ledger import Backtest
 from barwise.data import synthetic
 from barwise.data.bars import Market
+from barwise.data.universe import Universe
 from barwise.experiment import Parts
 from barwise.features.price import price
 from barwise.labels import next_return_sign
@@ -19,9 +20,9 @@ from barwise.panel import Labeler
 from barwise.signals import Quantile
 from barwise.validation.folds import Validation
 from barwise.validation.splits import PurgedKFold, WalkForward
-from tests.leaks import features, others, strategies
+from tests.leaks import features, others, panels, strategies
 
-LOOKS_BACK, NO_LABEL = "features_look_back", "features_are_no_label"
+LOOKS_BACK, ACROSS, NO_LABEL = "features_look_back", "panels_look_back", "features_are_no_label"
 WAITS, EARNED = "labels_wait", "labels_can_be_earned"
 LEARNING, FOLDS, DIVIDES, TRADES = "learning_ignores_later_rows", "folds_are_purged", "splitter_divides", "trades_wait"
 
@@ -39,8 +40,9 @@ class Leak:
 
 def feature(made: Any, name: str, *guards: str, market: str = "days", also: tuple[str, ...] = ()) -> Leak:
     change = {"features": {"price": price, "mine": made}}
-    dated = ("20", "-") if LOOKS_BACK in guards else ()
-    place = ("S000",) if LOOKS_BACK in guards else ()
+    placed = LOOKS_BACK in guards or ACROSS in guards
+    dated = ("20", "-") if placed else ()
+    place = ("S000",) if placed else ()
     return Leak(change, (f"feature {name} ", *place, *dated), guards, market, also)
 
 
@@ -62,6 +64,13 @@ LEAKS: dict[str, Leak] = {
     "daily high on each bar of the day": feature(features.day_high, "day_high", LOOKS_BACK, market="hours"),
     "target encoding of a feature": feature(features.target_encoded, "weekday", LOOKS_BACK),
     "low-pass over the whole series": feature(features.low_passed, "trend", LOOKS_BACK),
+    "rank among all bars of all symbols": feature(panels.ranked_over_all, "rank", ACROSS),
+    "mean of tomorrow's cross-section": feature(panels.tomorrows_mean, "breadth", ACROSS, also=(NO_LABEL,)),
+    "beta to the market over all bars": feature(panels.whole_sample_beta, "beta", ACROSS),
+    "first component of all bars": feature(panels.first_component, "component", ACROSS),
+    "missing symbols filled from the next bar": feature(panels.filled_backwards, "lead", ACROSS, market="gaps"),
+    "cross-section of today's members": feature(panels.todays_members, "above", ACROSS, market="members"),
+    "weight by how long a symbol will trade": feature(panels.by_survival, "mean", ACROSS, market="gaps"),
     "feature that is the label": feature(features.label_itself, "target", NO_LABEL, market="labelled"),
     "feature that names the label's class": Leak(
         {"features": {"price": price, "mine": features.label_renamed}, "labels": others.large_moves},
@@ -144,6 +153,25 @@ def quotes() -> Market:
 
 
 @cache
+def gaps() -> Market:
+    """Three symbols, each without a bar on one day of nine; the third leaves early."""
+    bars = synthetic.load(n_symbols=3, n_bars=700).bars
+    kept = [np.flatnonzero(np.arange(700 if i < 2 else 640) % 9 != i) for i in range(3)]
+    return Market(tuple(b.take(rows) for b, rows in zip(bars, kept, strict=True)))
+
+
+@cache
+def members() -> Market:
+    """One of three symbols leaves the universe halfway."""
+    bars = synthetic.load(n_symbols=3, n_bars=700).bars
+    time = bars[0].time
+    ends = (time[-1], time[-1], time[350])
+    return Market(
+        bars, universe=Universe("members", {b.symbol: ((time[0], end),) for b, end in zip(bars, ends, strict=True)})
+    )
+
+
+@cache
 def labelled(labeler: Labeler = next_return_sign) -> Market:
     """With the label among the columns, as a table from elsewhere may have it."""
     return Market(tuple(replace(b, extra={"target": labeler(b).y}) for b in days().bars))
@@ -153,6 +181,8 @@ MARKETS = {
     "days": days,
     "hours": hours,
     "quotes": quotes,
+    "gaps": gaps,
+    "members": members,
     "labelled": labelled,
     "classes": partial(labelled, others.large_moves),
 }

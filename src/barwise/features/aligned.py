@@ -130,7 +130,7 @@ def evaluated(name: str, one: Any, market: AlignedBars) -> dict[str, np.ndarray]
                 f"features.{name}: {column} has shape {array.shape} and type {array.dtype}; it must be numbers of shape"
                 f" ({bars}, {symbols}): bars, symbols"
             )
-    return given
+    return {column: np.asarray(values, dtype=np.float64) for column, values in given.items()}
 
 
 def among(

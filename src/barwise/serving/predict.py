@@ -12,6 +12,7 @@ from barwise.data.bars import Bars, Market
 from barwise.data.checks import check_market
 from barwise.data.universe import Universe
 from barwise.errors import ConfigError, DataError
+from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
 from barwise.panel import build_panel
@@ -48,7 +49,7 @@ def predict(
     or (unless `any_scale`) a unit that the model was not trained on.
     """
     bars = check_market(market).bars
-    matrix, _ = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room), {}))
+    matrix, _ = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {}))
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     new = np.flatnonzero((panel.time > served.last) | seen_too)
@@ -65,6 +66,9 @@ def predict(
     unknown = sorted({panel.symbols[i] for i in np.unique(panel.symbol[new])} - set(ranges.symbols))
     if unknown:
         warnings.append(f"{', '.join(unknown[:5])}: not among the symbols that the model was trained on")
+    missing = sorted(set(ranges.symbols) - set(market.symbols)) if any(map(sees_all, served.sets.values())) else []
+    if missing:
+        warnings.append(f"{', '.join(missing[:5])}: trained on, not among these bars, and so not in the cross-section")
     if len(defined):
         warnings += warnings_of(drift, len(defined))
     names = np.asarray(panel.symbols, dtype=object)[panel.symbol[new]]

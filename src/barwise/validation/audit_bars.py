@@ -78,7 +78,7 @@ def holes(bars: Bars) -> np.ndarray:
     return np.flatnonzero(missing[:-1])
 
 
-def altered(bars: Bars, first: int) -> Bars:
+def altered(bars: Bars, first: int, down_first: bool = False) -> Bars:
     """The same bars up to `first`, and from there on others, still sound: the rest runs backwards, opens where it
     closed, and is brought by turns far above and far below all that the bars have seen.
     """
@@ -87,7 +87,7 @@ def altered(bars: Bars, first: int) -> Bars:
     back = {name: getattr(bars, name)[tail][::-1] for name in ("high", "low", "volume")}
     back |= {"open": bars.close[tail][::-1], "close": bars.open[tail][::-1]}
     up, down = 2.0 * bars.high.max() / back["low"].min(), 0.5 * bars.low.min() / back["high"].max()
-    factor = np.resize([up, down], n)
+    factor = np.resize([down, up] if down_first else [up, down], n)
     columns = {name: getattr(bars, name).copy() for name in back}
     for name, values in back.items():
         columns[name][tail] = values * (np.resize([7.0, 0.1], n) if name == "volume" else factor)

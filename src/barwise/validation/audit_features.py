@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from barwise.features import FeatureSet
+from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
 from barwise.samples import Panel
 from barwise.validation.audit import Audit, Finding
@@ -21,6 +22,9 @@ ROWS = 2_000  # that a quick audit ranks: a correlation of 0.1 is five standard 
 
 def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> Iterator[Finding | int]:
     """Row t of every feature is the same on bars cut off after t, and on bars whose future is another."""
+    sets = {name: one for name, one in sets.items() if not sees_all(one)}
+    if not sets:
+        return
     guilty: set[str] = set()
     moved: set[str] = set()
     names: set[str] = set()
@@ -28,7 +32,7 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
     for b, again in probes(audit.look, matrix.bars, int(matrix.warmup.max()), audit.seed):
         whole = compute(b, sets)
         names |= set(whole)
-        scale = {name: _scale(values) for name, values in whole.items()}
+        scale = {name: scale_of(values) for name, values in whole.items()}
         for other in again:
             try:
                 found = compute(other.bars, sets)
@@ -37,7 +41,7 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
                 continue
             yield len(whole)
             for name, values in whole.items():
-                row = _differs(values[: other.row + 1], found.get(name), scale[name])
+                row = differs(values[: other.row + 1], found.get(name), scale[name])
                 if row is not None and name not in guilty:
                     guilty.add(name)
                     text = (
@@ -45,7 +49,7 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
                         f" {when(b.time[other.row])} are {other.how}: it uses bars that were not known yet."
                     )
                     yield Finding("features", "leak", text)
-                if other.how == "altered" and _differs(values, found.get(name), scale[name]) is not None:
+                if other.how == "altered" and differs(values, found.get(name), scale[name]) is not None:
                     moved.add(name)
     for place, raised in list(failed.items())[:1]:
         notes = " ".join(getattr(raised, "__notes__", ()))
@@ -117,13 +121,14 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(abs(np.corrcoef(a, b)[0, 1])) if np.ptp(b) else 0.0
 
 
-def _scale(values: np.ndarray) -> float:
+def scale_of(values: np.ndarray) -> float:
+    """The largest known value, by size."""
     known = values[np.isfinite(values)]
     return float(np.abs(known).max()) if len(known) else 1.0
 
 
-def _differs(values: np.ndarray, again: np.ndarray | None, scale: float) -> int | None:
-    """The first row where the two are not the same; None if there is none."""
+def differs(values: np.ndarray, again: np.ndarray | None, scale: float) -> int | None:
+    """The first row (of the arrays laid flat) where the two are not the same; None if there is none."""
     if again is None:
         return len(values) - 1
     again = again[: len(values)]

@@ -12,6 +12,7 @@ from barwise.validation.audit_features import features_are_no_label, features_lo
 from barwise.validation.audit_fit import Learner, learning_ignores_later_rows
 from barwise.validation.audit_folds import folds_are_purged, splitter_divides
 from barwise.validation.audit_labels import labels_can_be_earned, labels_wait
+from barwise.validation.audit_panels import panels_look_back
 from barwise.validation.audit_trades import trades_wait
 from barwise.validation.folds import Fold
 
@@ -23,6 +24,7 @@ def audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], 
         return audit
     execution = getattr(parts.backtest, "execution", "next_open")
     audit.hear("features", features_look_back(audit, matrix, parts.features))
+    audit.hear("features", panels_look_back(audit, matrix, parts.features))
     audit.hear("features", features_are_no_label(audit, panel))
     audit.hear("labels", labels_wait(audit, matrix, parts.labels))
     audit.hear("labels", labels_can_be_earned(audit, matrix, parts.labels, execution))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.universe import Universe
 from barwise.features import FeatureSet
+from barwise.features.aligned import among
 from barwise.features.matrix import FeatureMatrix, compute
 
 TOLERANCE = 0.01  # of the feature's standard deviation: less than a model or a threshold can tell
 LONGEST, ENOUGH = 1_000, 500  # bars after a start that are looked at; with fewer than ENOUGH nothing is said of none
 STARTS, SYMBOLS = 4, 2
+BESIDE = 20  # other symbols that make up the cross-section; how long a window is does not hang on their number
 
 
 @dataclass(frozen=True)
@@ -72,33 +75,35 @@ def warmed(matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> tuple[Featu
 
     A symbol that has no more bars than that keeps its rows, none of them warm, and is told as left out.
     """
-    found = start_up(matrix.bars, sets)
+    found = start_up(matrix.bars, sets, matrix.universe)
     why = f"bars, all of them warm-up: {found.slowest} depends on where history starts for {found.bars}"
     short = tuple((b.symbol, f"{len(b)} {why}") for b in matrix.bars if len(b) <= found.bars)
     wide = replace(matrix, warmup=np.maximum(matrix.warmup, found.bars), left_out=matrix.left_out + short)
     return wide, found
 
 
-def start_up(bars: Sequence[Bars], sets: Mapping[str, FeatureSet]) -> StartUp:
+def start_up(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Universe | None = None) -> StartUp:
     """Measured on the longest symbols: the features again, from later starts, beside those of the longer history."""
     chosen = sorted(bars, key=len, reverse=True)[:SYMBOLS]
+    market = sorted(bars, key=len, reverse=True)[: SYMBOLS + BESIDE]
     seen: dict[str, list[Drift]] = {}
     for b in chosen:
-        for name, found in _of_symbol(b.take(slice(max(0, len(b) - 3 * LONGEST), None)), sets).items():
+        stretch = b.take(slice(max(0, len(b) - 3 * LONGEST), None))
+        for name, found in _of_symbol(stretch, lambda part: compute(part, among(part, sets, market, universe))).items():
             seen.setdefault(name, []).append(found)
     drift = {name: _worst(each) for name, each in seen.items()}
     bars_needed = max((d.settled for d in drift.values() if d.settled is not None), default=0)
     return StartUp(bars_needed, drift, min(LONGEST, len(chosen[0]) // 2))
 
 
-def _of_symbol(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, Drift]:
+def _of_symbol(bars: Bars, columns: Callable[[Bars], dict[str, np.ndarray]]) -> dict[str, Drift]:
     n = len(bars)
     length = min(LONGEST, n // 2)
     if length < 2:
         return {}
-    whole = compute(bars, sets)
+    whole = columns(bars)
     starts = np.unique(np.linspace(max(1, (n - length) // 2), n - length, STARTS).astype(int))
-    later = [(s, compute(bars.take(slice(s, s + length)), sets)) for s in starts]
+    later = [(s, columns(bars.take(slice(s, s + length)))) for s in starts]
     found = {}
     for name, values in whole.items():
         pairs = [(values[s : s + length], again[name]) for s, again in later if name in again]
