@@ -10,8 +10,9 @@ from scipy.stats import spearmanr
 
 from barwise.commands.arguments import compose
 from barwise.data import synthetic
-from barwise.experiment import Lend, Parts, walk
+from barwise.experiment import Parts, walk
 from barwise.features.matrix import build
+from barwise.lend import Lend
 from barwise.panel import build_panel
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress

@@ -22,7 +22,7 @@ from barwise.data.columns import resolve
 from barwise.devices.choose import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import ConfigError, DataError
-from barwise.experiment import Lend, fit_fold, scores_of
+from barwise.experiment import fit_fold, scores_of
 from barwise.features import FeatureSet
 from barwise.features.lagged import lagged
 from barwise.features.matrix import compute
@@ -31,6 +31,7 @@ from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
 from barwise.labels import next_return_sign
+from barwise.lend import Lend
 from barwise.panel import stretch_starts
 from barwise.report.progress import Progress
 from barwise.samples import Panel, Scaler

@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.data.bars import Market
 from barwise.errors import ConfigError
-from barwise.experiment import MEASURED, Parts
+from barwise.experiment import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
+from barwise.hardware import MEASURED
 from barwise.importance import KINDS
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule

@@ -89,8 +89,10 @@ def apart(name: str, device: str, size: dict[str, int], threads: int | None) -> 
 def measure(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any]:
     """Fit on the first 80 % of a planted market and score the rest, through the parts of a run."""
     from barwise.backtest.metrics import correlations
-    from barwise.experiment import Lend, default_threads, fit_fold, scores_of
+    from barwise.experiment import fit_fold, scores_of
     from barwise.features.matrix import build
+    from barwise.hardware import default_threads
+    from barwise.lend import Lend
     from barwise.panel import build_panel
     from barwise.recipe import parts_of
     from barwise.report.progress import Progress

@@ -18,8 +18,9 @@ from barwise.backtest.grid import Grid
 from barwise.commands.arguments import Arguments, compose
 from barwise.data import synthetic
 from barwise.data.calendar import periods_per_year
-from barwise.experiment import Lend, Parts, walk
+from barwise.experiment import Parts, walk
 from barwise.features.matrix import build
+from barwise.lend import Lend
 from barwise.panel import build_panel
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress

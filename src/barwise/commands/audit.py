@@ -43,7 +43,8 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.universe import told
-    from barwise.experiment import audit_of, default_threads
+    from barwise.experiment import audit_of
+    from barwise.hardware import default_threads
     from barwise.panel import build_panel
     from barwise.prepared import prepared
     from barwise.recipe import parts_of

@@ -18,7 +18,9 @@ from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceSettings, resolve
 from barwise.errors import ConfigError
-from barwise.experiment import Lend, default_threads, fit_fold, keep_model, scores_of
+from barwise.experiment import fit_fold, scores_of
+from barwise.hardware import default_threads
+from barwise.lend import Lend, keep_model
 from barwise.loading import Run
 from barwise.panel import build_panel
 from barwise.prepared import prepared

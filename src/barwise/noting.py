@@ -1,0 +1,55 @@
+"""What run.json says of data, warm-up, features and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barwise.data.bars import Market
+from barwise.data.hash import data_hash
+from barwise.data.universe import told
+from barwise.resuming import same_data
+from barwise.runs import RunDirectory
+from barwise.samples import Panel
+from barwise.validation.drift import StartUp
+
+
+def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
+    """What run.json says of the bars."""
+    for warning in market.facts.get("warnings", ()):
+        out.warn(warning)
+    facts = {k: v for k, v in told(market.facts).items() if k != "warnings"}
+    same_data(out.manifest, data_hash(market))
+    out.update(
+        data={
+            **facts,
+            "symbols": list(market.symbols),
+            "bars": sum(map(len, market.bars)),
+            "first": str(min(b.time[0] for b in market.bars)),
+            "last": str(max(b.time[-1] for b in market.bars)),
+            "periods_per_year": per_year,
+        },
+        data_hash=data_hash(market),
+    )
+
+
+def note_start_up(out: RunDirectory, found: StartUp) -> None:
+    """What run.json says of the warm-up, and of features that no warm-up settles."""
+    for warning in found.warnings:
+        out.warn(warning)
+    out.update(start_up=found.report())
+
+
+def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
+    """What run.json says of the features, warm-up and labels."""
+    for symbol, reason in left_out:
+        out.warn(f"{symbol} is left out: {reason}")
+    out.update(
+        rows={
+            "all": len(panel),
+            "warm_up": int((~panel.warm & inside).sum()),
+            "outside_universe": int((~inside).sum()),
+            "undefined_after_warm_up": int((panel.warm & ~panel.finite).sum()),
+            "labelled": int(np.isfinite(panel.ret).sum()),
+        },
+        features=list(panel.features),
+    )
