@@ -5,6 +5,7 @@ A matrix of type `np.memmap` is such a one: whoever meets it copies blocks only.
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import shutil
@@ -85,6 +86,7 @@ def scratch(X: np.ndarray) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory(prefix=".training-", dir=Path(str(X.filename)).parent.parent) as folder:
         yield Path(folder)
+        gc.collect()  # what holds its files open goes before it
 
 
 def free_memory() -> int:

@@ -22,7 +22,11 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
     Rows outside a symbol's stays in the `universe` are not warm; they may still lie in the window of a later row.
     """
     bars, offsets = matrix.bars, matrix.offsets
-    labels = [_checked(labeler(b), b) for b in bars]
+    y, ret, weight = (np.empty(offsets[-1]) for _ in range(3))
+    end = np.empty(offsets[-1], dtype="datetime64[ns]")
+    for b, low, high in zip(bars, offsets[:-1], offsets[1:], strict=True):
+        found = _checked(labeler(b), b)
+        y[low:high], ret[low:high], end[low:high], weight[low:high] = found.y, found.ret, found.end, found.weight
     lengths = [len(b) for b in bars]
     age = np.concatenate([np.arange(n) for n in lengths])
     warm = age >= np.repeat(matrix.warmup, lengths)
@@ -33,10 +37,10 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
         symbols=tuple(b.symbol for b in bars),
         symbol=np.repeat(np.arange(len(bars), dtype=np.int32), lengths),
         time=np.concatenate([b.time for b in bars]),
-        y=np.concatenate([x.y for x in labels]).astype(np.float64),
-        ret=np.concatenate([x.ret for x in labels]).astype(np.float64),
-        end=np.concatenate([x.end for x in labels]),
-        weight=np.concatenate([x.weight for x in labels]).astype(np.float64),
+        y=y,
+        ret=ret,
+        end=end,
+        weight=weight,
         finite=finite,
         warm=warm & members(bars, universe),
         start=stretch_starts(finite, offsets),
