@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
 from barwise import mapped
 from barwise.data import synthetic
@@ -23,6 +27,7 @@ from barwise.prepared import prepared
 from barwise.samples import Samples, Scaler
 from barwise.strategies.base import FitContext
 from barwise.strategies.lgbm import LightGBMStrategy
+from barwise.strategies.sklearn import SklearnStrategy
 from barwise.strategies.xgb import XGBoostStrategy
 from tests.strategies.panels import model_of, panel_of, readable
 
@@ -145,3 +150,36 @@ def test_a_disk_without_room_is_one_line(uneven, tmp_path, monkeypatch):
 def test_a_wrong_word_is_one_line():
     with pytest.raises(ConfigError, match=r"^cache\.mapped=yes: must be auto, true or false$"):
         Store(mapped="yes")
+
+
+def measured(folder: Path, n_symbols: int, n_bars: int) -> dict:
+    """Built mapped and trained from there by the benchmark, in a process of its own."""
+    words = ["--n_symbols", str(n_symbols), "--n_bars", str(n_bars), "--scratch", str(folder), "--folder", str(folder)]
+    command = [sys.executable, "-m", "barwise", "benchmark", "larger", *words]
+    subprocess.run(command, check=True, capture_output=True)
+    return json.loads((folder / "larger.json").read_text())
+
+
+def test_building_takes_memory_for_a_symbol_not_for_the_matrix(tmp_path):
+    found = measured(tmp_path, 200, 1000)
+    assert found["matrix_mb"] > 180 and found["scored"] == found["test_rows"] > 0
+    assert found["build_peak_mb"] - found["data_peak_mb"] < 0.6 * found["matrix_mb"]
+
+
+@pytest.mark.slow
+def test_a_matrix_of_8_gb_is_built_and_trained_from_within_2_gb(tmp_path):
+    found = measured(tmp_path, 3510, 2500)
+    assert found["matrix_mb"] >= 8 * 1024 and found["scored"] == found["test_rows"] > 3_000_000
+    assert found["peak_mb"] < 2 * 1024
+
+
+def test_a_strategy_that_reads_all_rows_at_once_is_refused_where_they_do_not_fit(tmp_path, monkeypatch):
+    panel = on_file(panel_of(), tmp_path)
+    monkeypatch.setattr(mapped, "free_memory", lambda: 1000)
+    ridge = SklearnStrategy(Ridge())
+    says = "SklearnStrategy reads its 100 training rows at once"
+    for name, advice in (("strategy", "read in blocks$"), ("baseline", "baseline=null leaves it out$")):
+        with pytest.raises(ConfigError, match=rf"^{name}: {says}.*{advice}"):
+            mapped.check_fits(panel.X, 100, {name: ridge})
+    mapped.check_fits(panel.X, 100, {"strategy": XGBoostStrategy(), "baseline": None})
+    mapped.check_fits(panel.X, 10, {"strategy": ridge})

@@ -20,6 +20,7 @@ from barwise.features.matrix import FeatureMatrix, FeatureSet
 from barwise.features.store import Store
 from barwise.hardware import choose_device, default_threads, settle_threads
 from barwise.lend import Lend
+from barwise.mapped import check_fits
 from barwise.noting import note_data, note_features, note_start_up
 from barwise.panel import Labeler, build_panel, members
 from barwise.prepared import prepared
@@ -78,6 +79,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         panel = build_panel(matrix, parts.labels, market.universe)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = parts.validation.folds(panel)
+        most = max(len(fold.train) for fold in folds)
+        check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
         audit_run(parts, matrix, panel, folds, out)
     with out.stage("device"):

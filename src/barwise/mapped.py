@@ -10,14 +10,15 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from barwise.errors import DataError
+from barwise.errors import ConfigError, DataError
 
 BLOCK = 2**25  # bytes of a matrix that are copied at once: 32 MB, beside which the arithmetic on them fits anywhere
 CGROUP = Path("/sys/fs/cgroup")
@@ -87,6 +88,19 @@ def scratch(X: np.ndarray) -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix=".training-", dir=Path(str(X.filename)).parent.parent) as folder:
         yield Path(folder)
         gc.collect()  # what holds its files open goes before it
+
+
+def check_fits(X: np.ndarray, rows: int, readers: Mapping[str, Any]) -> None:
+    """ConfigError where the matrix is larger than memory and one of `readers`, strategies by the name of their setting,
+    reads its `rows` training rows at once (it has no `in_blocks`) and these do not fit either."""
+    size, free = 2 * rows * X.itemsize * X.shape[1], free_memory()  # theirs, and what the library makes of them
+    for name, one in readers.items():
+        if on_disk(X) and size > free and one is not None and not getattr(one, "in_blocks", False):
+            advice = {"baseline": "baseline=null leaves it out"}.get(name, "xgboost, lightgbm and lstm read in blocks")
+            raise ConfigError(
+                f"{name}: {type(one).__name__} reads its {rows:,} training rows at once, about {size / 2**30:.1f} GB,"
+                f" and {free / 2**30:.1f} GB are free; {advice}"
+            )
 
 
 def free_memory() -> int:

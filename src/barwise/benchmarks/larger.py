@@ -1,7 +1,8 @@
-"""Memory of a matrix that is built in its file and trained from there, in a process of its own."""
+"""A matrix larger than memory: what building it in its file and training from there takes."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import replace
 from functools import partial
@@ -10,12 +11,33 @@ from typing import Any
 
 import numpy as np
 
+from barwise.benchmarks.features import cores
+from barwise.benchmarks.measure import FOLDER, store
+from barwise.commands.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.runs import peak_memory_mb
 
 WINDOWS = (5, 10, 15, 20, 30, 40, 50, 60)  # of alpha158's rolling factors: 245 columns
 TOGETHER = 100  # symbols that are simulated at once
+
+
+def main(words: list[str]) -> None:
+    """Measure in this process, print and store."""
+    parser = Arguments("benchmark larger", __doc__ or "")
+    parser.add_argument("--n_symbols", type=int, default=1000, help="1000: 2.3 GB; 3510: 8 GB")
+    parser.add_argument("--n_bars", type=int, default=2500)
+    parser.add_argument("--threads", type=int, default=None, help="all cores by default")
+    parser.add_argument("--scratch", type=Path, help="where the matrix lies meanwhile; the system's folder by default")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    given = parser.parse_args(words)
+    with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
+        facts = larger(given.n_symbols, given.n_bars, given.threads or cores(), Path(folder))
+    print(f"  {facts['symbols']:,} symbols × {facts['bars']:,} bars × {facts['features']} features")
+    print(f"  matrix    {facts['matrix_mb']:,.0f} MB, built in {facts['build_s']:,.0f} s")
+    print(f"  XGBoost   {facts['train_rows']:,} rows, {facts['rounds']} rounds in {facts['train_s']:,.0f} s")
+    print(f"  peak      {facts['build_peak_mb']:,.0f} MB when built, {facts['peak_mb']:,.0f} MB in all")
+    print(f"stored: {store('larger', facts, given.folder)}")
 
 
 def larger(n_symbols: int, n_bars: int, threads: int, folder: Path, rounds: int = 3) -> dict[str, Any]:
@@ -36,10 +58,14 @@ def larger(n_symbols: int, n_bars: int, threads: int, folder: Path, rounds: int 
     market = universe(n_symbols, n_bars)
     facts: dict[str, Any] = {"symbols": n_symbols, "bars": n_bars, "data_peak_mb": peak_memory_mb()}
     begin = time.perf_counter()
-    store = Store(folder, gb=1e6, mapped=True)
-    matrix, _ = prepared(market, "larger", {"alpha158": partial(alpha158, windows=WINDOWS)}, threads, store)
+    kept, sets = Store(folder, gb=1e6, mapped=True), {"alpha158": partial(alpha158, windows=WINDOWS)}
+    matrix, _ = prepared(market, "larger", sets, threads, kept)
     panel = build_panel(matrix, next_return_sign)
-    facts |= {"matrix_mb": matrix.X.nbytes / 2**20, "build_s": time.perf_counter() - begin}
+    facts |= {
+        "matrix_mb": matrix.X.nbytes / 2**20,
+        "features": len(matrix.names),
+        "build_s": time.perf_counter() - begin,
+    }
     facts["build_peak_mb"] = peak_memory_mb()
     usable = panel.warm & np.isfinite(panel.ret)
     edges = np.quantile(panel.time.view(np.int64), [0.45, 0.55]).astype("datetime64[ns]")

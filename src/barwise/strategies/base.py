@@ -48,7 +48,8 @@ class FitContext:
 @runtime_checkable
 class Strategy(Protocol):
     """Learns scores from samples. Class attributes `scale` (wants standardised features) and `takes_nan` default to
-    False; the core then hands over only rows whose features are all finite."""
+    False; the core then hands over only rows whose features are all finite. `in_blocks`: it never asks for all its rows
+    at once where the matrix is larger than memory."""
 
     lookback: int
     scale: bool

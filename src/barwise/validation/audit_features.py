@@ -9,6 +9,7 @@ import numpy as np
 from barwise.features import FeatureSet
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
+from barwise.mapped import on_disk, release
 from barwise.samples import Panel
 from barwise.validation.audit import Audit, Finding
 from barwise.validation.audit_bars import CODES, coded, probes
@@ -66,7 +67,7 @@ def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]
     from scipy.stats import rankdata
 
     rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
-    if not audit.thorough and len(rows) > ROWS:
+    if len(rows) > ROWS and (not audit.thorough or on_disk(panel.X)):
         rows = np.sort(np.random.default_rng(audit.seed).choice(rows, ROWS, replace=False))
     yield len(panel.features)
     if len(rows) < 30:
@@ -75,6 +76,7 @@ def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]
     labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
     for column, name in enumerate(panel.features):
         values = panel.X[rows, column]
+        release(panel.X)
         known = np.isfinite(values)
         if known.sum() < 30 or np.ptp(values[known]) == 0:
             continue

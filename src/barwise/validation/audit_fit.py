@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.mapped import on_disk
 from barwise.samples import Panel
 from barwise.validation.audit import Audit, Finding
 from barwise.validation.audit_features import when
@@ -48,7 +49,10 @@ def learning_ignores_later_rows(
     """
     small = miniature(panel, max(TINY, 8 * learner.strategy.lookback))
     cases = [(small, _thirds(small))] if small else []
-    if audit.thorough or not cases:
+    if on_disk(panel.X) and (audit.thorough or not cases):
+        text = f"{learner.name}: not fitted on the run's folds: the matrix, larger than memory, would be copied."
+        yield Finding("learning", "note", text)
+    elif audit.thorough or not cases:
         cases += [(panel, thinned(fold)) for fold in {f.number: f for f in (folds[0], folds[-1])}.values()]
     for part, fold in cases:
         try:
