@@ -33,11 +33,14 @@ SMALL = {
     "experiment/feature_ablation": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/lstm_search": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500", *NET],
     "data/files": ["~data.n_symbols", "~data.n_bars"],
+    "features/context": ["data=files", "~data.n_symbols", "~data.n_bars"],
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
     "validation/sklearn": ["data.n_bars=900"],
     "validation/rolling": ["validation.splitter.window=150"],
 }
+
+FROM_A_FILE = ("data/files", "features/context")
 
 
 @pytest.fixture(scope="session")
@@ -46,15 +49,17 @@ def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("bars") / "bars.csv"
     bars = synthetic.load(n_symbols=1, n_bars=700).bars[0]
-    rows = zip(bars.time.astype("datetime64[D]"), bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True)
-    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    vix = synthetic.load(n_symbols=1, n_bars=700, seed=1).bars[0].close
+    columns = (bars.open, bars.high, bars.low, bars.close, bars.volume, vix)
+    rows = zip(bars.time.astype("datetime64[D]"), *columns, strict=True)
+    path.write_text("Date,Open,High,Low,Close,Volume,VIX\n" + "\n".join(",".join(map(str, row)) for row in rows))
     return path
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     group, _, name = option.rpartition("/")
-    more = SMALL.get(option, SMALL.get(group, [])) + ([f"data.path={bars_file}"] if option == "data/files" else [])
+    more = [*SMALL.get(option, SMALL.get(group, [])), *([f"data.path={bars_file}"] if option in FROM_A_FILE else [])]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", ["experiment=smoke", "threads=1", *more, f"{group}={name}"])
     out = RunDirectory(tmp_path)

@@ -19,8 +19,10 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.errors import BarwiseError
-from barwise.experiment import Lend, Parts, fit_fold, scores_of
+from barwise.experiment import Parts, fit_fold, scores_of
+from barwise.features.aligned import bound
 from barwise.features.matrix import build, compute
+from barwise.lend import Lend
 from barwise.panel import build_panel
 from barwise.ranges import learned, restored
 from barwise.report.progress import Progress
@@ -36,14 +38,15 @@ class Broken(BarwiseError):
 
 @dataclass(frozen=True)
 class Bench:
-    """A small market with quotes, and what the parts make of it."""
+    """A small market with quotes and an index, and what the parts make of it."""
 
     parts: Parts
 
     @cached_property
     def bars(self) -> tuple[Bars, ...]:
         some = synthetic.load(n_symbols=2, n_bars=BARS, seed=7).bars
-        return tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005}) for b in some)
+        index = some[0].close
+        return tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005, "index": index}) for b in some)
 
     @cached_property
     def panel(self) -> Panel:
@@ -61,13 +64,15 @@ class Bench:
 
 def features(bench: Bench) -> Iterator[tuple[str, bool]]:
     """Row t uses bars up to t, and the same bars give the same rows."""
-    for bars in bench.bars:
-        whole, early = (compute(b, bench.parts.features) for b in (bars, bars.take(slice(0, CUT))))
+    cut = tuple(b.take(slice(0, CUT)) for b in bench.bars)
+    every, first, twice = (bound(bench.parts.features, some) for some in (bench.bars, cut, bench.bars))
+    for bars, before in zip(bench.bars, cut, strict=True):
+        whole, early = compute(bars, every), compute(before, first)
         yield "the same columns, however many bars there are", list(whole) == list(early)
         for name, values in whole.items():
             same = np.array_equal(np.asarray(values)[:CUT], np.asarray(early[name]), equal_nan=True)
             yield f"{name} does not change when later bars are taken away", same
-        again = compute(bars, bench.parts.features)
+        again = compute(bars, twice)
         yield "the same bars give the same rows", all(np.array_equal(whole[n], again[n], equal_nan=True) for n in whole)
 
 

@@ -23,6 +23,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
         data={
             **facts,
             "symbols": list(market.symbols),
+            "extra": sorted({name for b in market.bars for name in b.extra}),
             "bars": sum(map(len, market.bars)),
             "first": str(min(b.time[0] for b in market.bars)),
             "last": str(max(b.time[-1] for b in market.bars)),

@@ -11,7 +11,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from barwise.errors import ConfigError
+from barwise.features.aligned import bound
 from barwise.features.lagged import lagged
+from barwise.features.matrix import compute
 from barwise.features.microstructure import microstructure
 from barwise.features.normalized import normalized
 from barwise.features.price import price
@@ -145,9 +147,10 @@ def test_every_yaml_makes_a_feature_set_with_the_functions_own_defaults(path: Pa
         assert parts and all((CONF / f"{part}.yaml").exists() for part in parts)
         return
     bars = market(300, seed=17)
+    bars = replace(bars, extra={**bars.extra, "vix": bars.close[::-1].copy()})
     assert list(conf) == [path.stem]
     feature_set = instantiate(conf[path.stem], _convert_="all")
-    columns = feature_set(bars)
+    columns = compute(bars, bound({path.stem: feature_set}, [bars]))
     assert columns and all(values.shape == (300,) and np.isfinite(values).any() for values in columns.values())
     if path.stem in SETS:
         plain = SETS[path.stem](bars)

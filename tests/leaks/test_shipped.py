@@ -20,7 +20,9 @@ from barwise.recipe import parts_of
 from barwise.report.progress import Progress
 from barwise.runs import RunDirectory
 from tests.conftest import ROOT
-from tests.test_conf import SMALL
+from tests.test_conf import FROM_A_FILE, SMALL, bars_file
+
+__all__ = ["bars_file"]  # a fixture
 
 GROUPS = ("features", "labels", "validation", "signals", "backtest", "strategy", "strategy/net")
 OPTIONS = [f"{group}/{path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
@@ -29,9 +31,9 @@ FAST = "strategy=ridge"  # for what is no strategy
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
-def test_what_ships_passes_the_thorough_audit(option: str):
+def test_what_ships_passes_the_thorough_audit(option: str, bars_file: Path):
     group, _, name = option.rpartition("/")
-    own = SMALL.get(option, SMALL.get(group, []))
+    own = [*SMALL.get(option, SMALL.get(group, [])), *([f"data.path={bars_file}"] if option in FROM_A_FILE else [])]
     strategy = [] if group.startswith("strategy") else [FAST]
     words = ["experiment=smoke", "data.n_bars=900", "threads=1", "audit=thorough", *strategy, *own, f"{group}={name}"]
     audit, _ = examine(compose(words))

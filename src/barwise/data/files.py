@@ -12,6 +12,7 @@ import numpy as np
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.content import Content, content
+from barwise.data.context import beside
 from barwise.data.settings import choice, number, yes_or_no
 from barwise.data.tables import KNOWN, suffix
 from barwise.data.times import check_zone
@@ -30,12 +31,14 @@ def load(
     periods_per_year: float | None = None,
     on_bad: str = "error",
     universe: str | None = None,
+    context: str | None = None,
 ) -> Market:
     """The bars in `path`: a file, a folder or a glob; ordered by symbol, checked, in UTC.
 
     `columns`: {our name: the file's}, for names that are not common. `adjusted`: bring prices to the level of the
     adjusted close, volume inversely. `timezone`: what naive times mean (UTC, with a warning, if null and intraday).
     `on_bad`: `error`, or `drop` to leave bad rows out and count them. `universe`: a file of symbol, from, to.
+    `context`: a file of further columns, as `barwise.data.context.beside` takes it.
     Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
     """
@@ -77,7 +80,8 @@ def load(
     }
     if facts["dropped_rows"]:
         warnings.append(f"{path}: {facts['dropped_rows']} bad rows left out, as data.on_bad=drop asks")
-    return within(Market(bars, None if periods_per_year is None else float(periods_per_year), facts), universe)
+    market = Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
+    return beside(within(market, universe), context, timezone)
 
 
 def find(path: str) -> tuple[list[Path], list[str]]:

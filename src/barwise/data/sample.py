@@ -9,6 +9,7 @@ import pandas as pd
 
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.context import beside
 from barwise.data.universe import within
 from barwise.errors import ConfigError, DataError
 
@@ -16,11 +17,16 @@ NOTE = "the sample's five symbols are survivors, known today to have done well; 
 
 
 def load(
-    symbols: list[str] | None = None, start: str | None = None, end: str | None = None, universe: str | None = None
+    symbols: list[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    universe: str | None = None,
+    context: str | None = None,
 ) -> Market:
     """AAPL, FB, GOOG, IBM and MSFT: open to close times adj_close/close, volume over it.
 
-    `start` and `end`, as dates, bound the bars, both included. `universe`: a file of symbol, from, to.
+    `start` and `end`, as dates, bound the bars, both included. `universe`: a file of symbol, from, to. `context`: a
+    file of further columns, as `barwise.data.context.beside` takes it.
     ConfigError for a symbol or date that is none, DataError where no bar is left. Source and terms:
     data/sample/PROVENANCE.md.
     """
@@ -38,7 +44,8 @@ def load(
     if kept.empty:
         raise DataError(f"data: no bars from {start} to {end}; the sample runs from 2000-03-01 to 2013-03-01")
     bars = tuple(adjust(_bars(str(symbol), part)) for symbol, part in kept.groupby("symbol", sort=True))
-    return within(Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True}), universe)
+    market = Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True})
+    return beside(within(market, universe), context)
 
 
 def raw() -> pd.DataFrame:

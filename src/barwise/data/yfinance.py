@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.context import beside
 from barwise.data.settings import choice
 from barwise.data.universe import within
 from barwise.errors import ConfigError, DataError, require
@@ -23,10 +24,11 @@ def load(
     interval: str = "1d",
     timeout: float = 30,
     universe: str | None = None,
+    context: str | None = None,
 ) -> Market:
     """Adjusted bars of `tickers` from `start` (included) to `end` (not included), both dates or null.
 
-    `universe`: a file of symbol, from, to.
+    `universe`: a file of symbol, from, to. `context`: a file of further columns, as for data=files.
 
     ConfigError without the package or for a setting, DataError for a ticker without bars or a download that failed.
     """
@@ -56,7 +58,7 @@ def load(
         raise DataError(f"data.tickers={','.join(chosen)}: the download failed: {reason}; try again later") from None
     bars = tuple(_bars(ticker, table, start, end) for ticker in sorted(set(chosen)))
     facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval}
-    return within(Market(bars, None, facts), universe)
+    return beside(within(Market(bars, None, facts), universe), context)
 
 
 def _bars(ticker: str, table: Any, start: str | None, end: str | None) -> Bars:

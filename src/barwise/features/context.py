@@ -36,8 +36,8 @@ def context(
     names = [name for name in bars.extra if name not in OWN] if chosen is None else list(chosen)
     missing = [name for name in names if name not in bars.extra]
     if missing or not names:
-        given = f"features.context.columns={names if missing else 'null'}: "
-        what = f"{bars.symbol} has no column {missing[0]}" if missing else f"{bars.symbol} has no column but its prices"
+        given = f"features.context.columns={'null' if chosen is None else names}: "
+        what = f"{bars.symbol} has no column {missing[0]}" if missing else "there is no column to make features of"
         there = f"; there are {', '.join(bars.extra)}" if bars.extra else ""
         raise ConfigError(
             f"{given}{what}{there}; data.context=<file> adds some, as does a column of the bars' own file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,13 +54,19 @@ class History:
         return new
 
     def add(
-        self, new: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...], warmup: int = 0
+        self,
+        new: Bars,
+        sets: Mapping[str, FeatureSet],
+        features: tuple[str, ...],
+        warmup: int = 0,
+        since: np.datetime64 | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take one checked bar or several; returns their feature rows, and which of those are warm.
 
         `warmup`: bars before a row can be warm; once one is, all later ones are, so that the window may forget them.
+        `since`: a time from which bars are kept even if they lie before the window.
         """
-        bars = joined(self.bars, new) if len(self.bars) else new
+        bars = self.then(new)
         columns = compute(bars, sets)
         if len(new) == 1:
             table = last_row(columns, features)[None]
@@ -76,8 +82,26 @@ class History:
         warm = ever.all(axis=1) & (old_enough | bool(len(self.warm) and self.warm[-1]))
         self.warm = np.concatenate([self.warm, warm])[-self.keep :]
         self.seen = ever[-1]
-        self.bars = bars if self.window is None else bars.take(slice(max(0, len(bars) - self.window + 1), None))
+        if self.window is not None:
+            first = max(0, len(bars) - self.window + 1)
+            bars = trimmed(bars, first if since is None else min(first, int(np.searchsorted(bars.time, since))))
+        self.bars = bars
         return rows, warm
+
+    def then(self, new: Bars) -> Bars:
+        """The bars so far with `new` after them."""
+        return joined(self.bars, new) if len(self.bars) else new
+
+
+def trimmed(bars: Bars, first: int) -> Bars:
+    """The bars from row `first` on; where that lacks an extra value, it is given the last one that is let go of."""
+    kept = bars.take(slice(first, None))
+    extra = dict(kept.extra)
+    for name, values in bars.extra.items():
+        known = np.flatnonzero(np.isfinite(values[:first]))
+        if len(known) and np.isnan(values[first]):
+            extra[name] = np.concatenate([values[known[-1:]], values[first + 1 :]])
+    return replace(kept, extra=extra)
 
 
 def joined(old: Bars, new: Bars) -> Bars:

@@ -11,7 +11,9 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.checks import check_market
+from barwise.data.universe import Universe
 from barwise.errors import ConfigError, DataError
+from barwise.features.aligned import bound, sees_all
 from barwise.panel import stretch_starts
 from barwise.samples import Panel
 from barwise.serving.carry import carry
@@ -69,13 +71,16 @@ class Live:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
         self.served = served
-        self.window = reach(served.sets, served.features)
+        self.window = reach(served.sets, served.features, served.extra)
         self.symbols: dict[str, History] = {}
+        self.universe: Universe | None = None
+        self.panels = any(map(sees_all, served.sets.values()))
+        self.has_members = self.panels and bool(served.data.get("universe"))
 
     @property
     def across(self) -> bool:
-        """Whether a signal depends on the other symbols of its bar."""
-        return any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
+        """Whether a score or signal depends on the other symbols of its bar."""
+        return self.panels or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
 
     def update(self, symbol: str, time: Any, **columns: float) -> Answer:
         """The answer to one bar of one symbol: open, high, low, close, volume, and bid and ask if the run had them.
@@ -83,15 +88,23 @@ class Live:
         `time`: the bar's stamp; without a zone it is UTC. DataError, with nothing changed, for what is no bar.
         """
         if self.across:
-            raise ConfigError("this run's signals compare the symbols of one bar: give all of them at once, to `step`")
+            raise ConfigError("this run compares the symbols of one bar: give all of them at once, to `step`")
         return self.step(time, {symbol: columns})[symbol]
 
     def step(self, time: Any, bars: Mapping[str, Mapping[str, float]]) -> dict[str, Answer]:
-        """Answers to one bar each of several symbols, all of one time."""
+        """Answers to one bar each of several symbols, all of one time.
+
+        Where the run compares symbols: all that have a bar at this time, and times in order, else DataError.
+        """
         stamp = utc(time)
         new = {name: self._history(name).checked(one_bar(name, stamp, columns)) for name, columns in bars.items()}
-        for name, bar in new.items():
-            self._add(self.symbols.setdefault(name, self._history(name)), bar)
+        last = max((h.bars.time[-1] for h in self.symbols.values()), default=None) if self.across else None
+        if last is not None and new and last >= stamp:
+            raise DataError(
+                f"the bars of {stamp} come after some of {last}: this run compares the symbols of one bar, so give all "
+                "of a time at once, in the order of time"
+            )
+        self._take(new)
         return self._answers(stamp, list(new)) if new else {}
 
     def warm(self, market: Market) -> None:
@@ -99,8 +112,8 @@ class Live:
         histories = {b.symbol: self._history(b.symbol) for b in check_market(market).bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
-        for b in market.bars:
-            self._add(self.symbols.setdefault(b.symbol, histories[b.symbol]), b)
+        self.universe = market.universe
+        self._take({b.symbol: b for b in market.bars})
 
     def save(self, path: str | Path) -> None:
         """Write all that the next bar needs, whole or not at all, as safetensors."""
@@ -112,12 +125,28 @@ class Live:
         known = self.symbols.get(symbol)
         return known or History.begin(symbol, self.window, self.served.lookback, len(self.served.features))
 
-    def _add(self, history: History, bars: Bars) -> None:
+    def _take(self, new: Mapping[str, Bars]) -> None:
         """Compute the new rows of features, and lead the nets that carry a state over them."""
-        rows, warm = history.add(bars, self.served.sets, self.served.features, self.served.warmup)
-        for i, member in enumerate(self.served.members):
-            if member.carries:
-                history.carried[i] = carry(member, history.carried.get(i), rows, warm)
+        sets, since = self.served.sets, None
+        if self.panels:
+            if self.has_members and self.universe is None:
+                raise DataError("this run compares the members of a universe: begin with history and its data.universe")
+            beside = {name: h.bars for name, h in self.symbols.items()}
+            beside |= {name: self._history(name).then(bars) for name, bars in new.items()}
+            sets, since = bound(sets, list(beside.values()), self.universe), self._since(list(beside.values()))
+        for name, bars in new.items():
+            history = self.symbols.setdefault(name, self._history(name))
+            rows, warm = history.add(bars, sets, self.served.features, self.served.warmup, since)
+            for i, member in enumerate(self.served.members):
+                if member.carries:
+                    history.carried[i] = carry(member, history.carried.get(i), rows, warm)
+
+    def _since(self, bars: list[Bars]) -> np.datetime64 | None:
+        """Where the longest window begins, of the symbols that had a bar in the last `window` times."""
+        if self.window is None:
+            return None
+        recent = np.unique(np.concatenate([b.time[-self.window :] for b in bars]))[-self.window :][0]
+        return min(b.time[-self.window :][0] for b in bars if b.time[-1] >= recent)
 
     def _answers(self, stamp: np.datetime64, names: list[str]) -> dict[str, Answer]:
         panel, rows = panel_of([self.symbols[name] for name in names], stamp, self.served.features)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -28,6 +29,7 @@ CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
 UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
 LONGEST_WARMUP = 1_000_000
+MOST_COLUMNS = 1_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ class Served:
         """Bars of a symbol before its features have forgotten where they start, as the run measured it."""
         found = (self.run.manifest.get("start_up") or {}).get("bars")
         return found if isinstance(found, int) and 0 <= found <= LONGEST_WARMUP else 0
+
+    @property
+    def extra(self) -> list[str]:
+        """Columns that the run's source had beside prices and volume."""
+        found = self.data.get("extra")
+        return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What the run recorded of its bars."""
+        found = self.run.manifest.get("data")
+        return found if isinstance(found, dict) else {}
 
     @property
     def last(self) -> np.datetime64:

@@ -2,63 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from barwise.data import synthetic
 from barwise.data.bars import Bars
-from barwise.errors import BarwiseError
 from barwise.features import FeatureSet
+from barwise.features.aligned import among
 from barwise.features.matrix import compute
 
 BARS, LONGEST, SHORTEST = 6144, 4096, 64
+SYMBOLS = 3  # of the made-up market; sets across symbols see the others
 ENDS = 6  # places at which whole history and window are compared
 QUOTES = {"bid": 0.9995, "ask": 1.0005}
 
 
-def reach(sets: Mapping[str, FeatureSet], features: tuple[str, ...]) -> int | None:
+Columns = Callable[[Bars], Mapping[str, np.ndarray]]
+
+
+def reach(sets: Mapping[str, FeatureSet], features: tuple[str, ...], extra: Sequence[str] = ()) -> int | None:
     """Bars that give the last row of `features` as the whole history would; None where no window of 4,096 does.
 
     The shortest power of two whose float32 values agree at several ends, times two: what a recursive feature
-    (RSI, MACD, ATR) still remembers of its start then shrinks to the square of what float32 can tell.
+    (RSI, MACD, ATR) still remembers of its start then shrinks to the square of what float32 can tell. `extra`: columns
+    of the source that the sets may read.
     """
-    for bars in _made_up():
+    for market in _made_up(extra):
+
+        def columns(bars: Bars, market: Sequence[Bars] = market) -> Mapping[str, np.ndarray]:
+            return compute(bars, among(bars, sets, market))
+
         try:
-            whole = compute(bars, sets)
-        except BarwiseError:
-            raise
-        except Exception:  # a set of the user's that needs columns which are not made up here
+            whole = columns(market[0])
+        except Exception:  # a set that needs columns which are not made up here, or the user's
             continue
         if set(features) <= set(whole):
-            return _shortest(bars, sets, features, whole)
+            return _shortest(market[0], columns, features, whole)
     return None
 
 
-def _made_up() -> tuple[Bars, Bars]:
-    bars = synthetic.load(n_symbols=1, n_bars=BARS, seed=1).bars[0]
-    return bars, replace(bars, extra={name: bars.close * factor for name, factor in QUOTES.items()})
+def _made_up(extra: Sequence[str]) -> Iterator[list[Bars]]:
+    """Markets without and with quotes; the other columns are random walks, the same for all symbols."""
+    bars = synthetic.load(n_symbols=SYMBOLS, n_bars=BARS, seed=1).bars
+    names = [name for name in extra if name not in QUOTES]
+    walks = synthetic.load(n_symbols=len(names), n_bars=BARS, seed=2).bars if names else ()
+    others = {name: walk.close for name, walk in zip(names, walks, strict=True)}
+    for quotes in ({}, QUOTES):
+        yield [replace(b, extra={name: b.close * x for name, x in quotes.items()} | others) for b in bars]
 
 
-def _shortest(
-    bars: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...], whole: Mapping[str, np.ndarray]
-) -> int | None:
+def _shortest(bars: Bars, columns: Columns, features: tuple[str, ...], whole: Mapping[str, np.ndarray]) -> int | None:
     ends = np.linspace(LONGEST + 1, BARS, ENDS).astype(int)
     table = np.column_stack([whole[name] for name in features])
     scale = np.nanstd(table, axis=0)
     window = SHORTEST
     while window <= LONGEST // 2:
-        if all(_agrees(bars.take(slice(end - window, end)), sets, features, table[end - 1], scale) for end in ends):
+        parts = ((end, bars.take(slice(end - window, end))) for end in ends)
+        if all(_agrees(last_row(columns(part), features), table[end - 1], scale) for end, part in parts):
             return 2 * window
         window *= 2
     return None
 
 
-def _agrees(
-    bars: Bars, sets: Mapping[str, FeatureSet], features: tuple[str, ...], wanted: np.ndarray, scale: np.ndarray
-) -> bool:
-    found = last_row(compute(bars, sets), features)
+def _agrees(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> bool:
     close = np.abs(found - wanted) <= 1e-7 * (np.abs(wanted) + np.nan_to_num(scale))
     return bool((close | (np.isnan(found) & np.isnan(wanted))).all())
 

@@ -1,0 +1,121 @@
+"""Columns from a file of their own, such as an index or fundamentals, as they were known at each bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.tables import MISSING
+from barwise.data.times import parse
+from barwise.data.universe import LAST_OF_DAY
+from barwise.errors import DataError, require
+
+TIMES = ("known", "time", "symbol")
+ENDINGS = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Rows in the order in which they became known: `known` in UTC, the `symbol` of each (None: for all), `columns`."""
+
+    where: str
+    known: np.ndarray
+    symbol: np.ndarray | None
+    columns: Mapping[str, np.ndarray]
+
+    def at(self, bars: Bars) -> dict[str, np.ndarray]:
+        """Per column the last value that was known by each bar's stamp; NaN before there was one."""
+        own = np.ones(len(self.known), bool) if self.symbol is None else self.symbol == bars.symbol
+        found = {}
+        for name, values in self.columns.items():
+            rows = np.flatnonzero(own & np.isfinite(values))
+            last = np.searchsorted(self.known[rows], bars.time, side="right") - 1
+            found[name] = np.where(last >= 0, values[rows[last]], np.nan) if len(rows) else np.full(len(bars), np.nan)
+        return found
+
+
+def beside(market: Market, path: str | None, timezone: str | None = None) -> Market:
+    """The market with the columns of the file at `path` among each symbol's extra ones; as it is for None.
+
+    Columns: `time` or `known`, perhaps `symbol`, and numbers. A bar has what was known by its stamp, and keeps it until
+    there is more: `time` is on the clock of the bars (an index of the same day); `known` says when a row came out. A
+    date without a time is over with its day: so for `known`, and for `time` beside intraday bars. With both, `known`
+    decides. `timezone`: what naive times mean. DataError for what is in the file.
+    """
+    if path is None:
+        return market
+    context = read(str(path), timezone, not all(midnight(b.time, timezone).all() for b in market.bars))
+    taken = sorted(set(context.columns) & ({*COLUMNS} | {name for b in market.bars for name in b.extra}))
+    if taken:
+        raise DataError(f"{context.where}: column {taken[0]} is a column of the bars too; give it another name")
+    lacking = []
+    if context.symbol is not None:
+        lacking = sorted(set(market.symbols) - set(context.symbol))
+        if len(lacking) == len(market.bars):
+            raise DataError(f"{context.where}: has no row of {', '.join(lacking[:3])}; mend the names of its symbols")
+    bars = tuple(replace(b, extra={**b.extra, **context.at(b)}) for b in market.bars)
+    warnings = [f"{context.where}: has no row of {name}" for name in lacking[:3]]
+    facts = {**market.facts, "context": str(path), "warnings": [*market.facts.get("warnings", ()), *warnings]}
+    return replace(market, bars=bars, facts=facts)
+
+
+def read(path: str, timezone: str | None = None, intraday: bool = False) -> Context:
+    """The rows of a CSV or Parquet file, by when they were known; `intraday` says what the bars are."""
+    where, file = f"data.context={path}", Path(path).expanduser()
+    require(file.suffix.lower() in ENDINGS, f"{where}: must be a file ending in {' or '.join(ENDINGS)}")
+    if not file.is_file():
+        raise DataError(f"{where}: is not there; it has a column time or known, perhaps symbol, and numbers")
+    try:
+        if file.suffix.lower() == ".csv":
+            table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+        else:
+            table = pd.read_parquet(file)
+            table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+    except Exception as error:  # whatever the readers say of a file that is neither
+        raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())[:120]}") from None
+    table.columns = [str(c).strip() for c in table.columns]
+    table = table.rename(columns={c: c.lower() for c in table.columns if c.lower() in TIMES})
+    numbers = [c for c in table.columns if c not in TIMES]
+    if not {"known", "time"} & set(table.columns) or not numbers or table.empty:
+        raise DataError(f"{where}: has the columns {', '.join(table.columns)}; it must have time or known, and numbers")
+    found = [name for name in ("known", "time") if name in table.columns]
+    stamps = [_times(table[name], name, where, timezone, intraday) for name in found]
+    order = np.lexsort(tuple(reversed(stamps)))  # of two that became known at once the later period is the newer
+    columns = {name: _numbers(table[name], name, where)[order] for name in numbers}
+    symbol = table["symbol"].astype("string").str.strip().fillna("").to_numpy(object) if "symbol" in table else None
+    return Context(where, stamps[0][order], None if symbol is None else symbol[order], columns)
+
+
+def _times(raw: pd.Series, name: str, where: str, timezone: str | None, intraday: bool) -> np.ndarray:
+    """UTC; of a date without a time the last moment, but where `time` holds dates as the stamps of the bars do."""
+    found = parse(raw.replace("", None) if raw.dtype == object else raw, timezone, where).utc
+    lost = np.flatnonzero(np.isnat(found))
+    if len(lost):
+        given = f"{name} is {str(raw.iloc[lost[0]])!r:.40}"
+        raise DataError(f"{where} row {lost[0] + 1}: {given}; it must be a date or time")
+    dates = midnight(found, timezone)
+    if name == "time" and not (intraday and dates.all()):
+        return found
+    return np.where(dates, found + LAST_OF_DAY, found)
+
+
+def midnight(utc: np.ndarray, timezone: str | None) -> np.ndarray:
+    """Which of the times are midnight in the zone."""
+    local = pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(timezone or "UTC").tz_localize(None)
+    return np.asarray(local == local.normalize())
+
+
+def _numbers(raw: pd.Series, name: str, where: str) -> np.ndarray:
+    known = raw.where(~raw.isin(MISSING)) if raw.dtype.kind not in "fiu" else raw
+    values = pd.to_numeric(known, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = np.flatnonzero((np.isnan(values) & known.notna().to_numpy()) | np.isinf(values))
+    if len(bad):
+        raise DataError(
+            f"{where} row {bad[0] + 1}: {name} is {str(raw.iloc[bad[0]])!r:.40}; it must be a finite number"
+        )
+    return values
