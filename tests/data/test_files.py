@@ -11,6 +11,7 @@ import pytest
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import check_market
 from barwise.data.files import load
+from barwise.errors import DataError
 
 
 def same(a: Bars, b: Bars) -> None:
@@ -202,3 +203,31 @@ def test_periods_per_year_is_handed_on(write):
 def test_dropping_keeps_the_first_of_two_and_what_is_later_than_all_before(write):
     path = write({2: "2024-01-02,10,12,9,11,7", 4: "2023-01-01,10,12,9,11,7"})
     assert load(path, on_bad="drop").bars[0].volume.tolist() == [100, 102, 104, 105]
+
+
+@pytest.mark.parametrize("symbols", [["A", "B", "A", None], [600000, 600001, 600000, None]])
+@pytest.mark.parametrize("index", [False, True])
+def test_a_parquet_file_is_the_same_in_one_row_group_or_many(frame, tmp_path: Path, symbols, index):
+    parts = [frame.assign(symbol=pd.Series([name] * len(frame), dtype="Int64" if symbols[0] != "A" else "str"),
+                          time=frame["time"] + i * pd.Timedelta(days=100))
+             for i, name in enumerate(symbols)]  # fmt: skip
+    long = pd.concat(parts, ignore_index=True)
+    long["note"] = [None] * len(frame) + ["x"] * (len(long) - len(frame))  # no text at all in the first row group
+    long = long.set_index("time") if index else long
+    found = []
+    for name, size in (("one", None), ("many", len(frame))):
+        long.to_parquet(tmp_path / f"{name}.parquet", row_group_size=size)
+        found.append(load(str(tmp_path / f"{name}.parquet"), on_bad="drop"))
+    assert [m.symbols for m in found] == [tuple(str(s) for s in symbols[:2])] * 2
+    assert [m.facts["dropped_rows"] for m in found] == [len(frame)] * 2
+    assert [m.facts["ignored_columns"] for m in found] == [["note"]] * 2
+    for a, b in zip(*(m.bars for m in found), strict=True):
+        same(a, b)
+
+
+def test_a_fault_in_a_later_row_group_is_told_with_the_row_of_the_file(frame, tmp_path: Path):
+    long = pd.concat([frame.assign(symbol="A"), frame.assign(symbol="B")], ignore_index=True)
+    long.loc[len(long) - 1, "close"] = -1.0
+    long.to_parquet(tmp_path / "long.parquet", row_group_size=len(frame))
+    with pytest.raises(DataError, match=rf"row {len(long)}\b"):
+        load(str(tmp_path / "long.parquet"))

@@ -81,7 +81,9 @@ def names_of(table: Table, path: Path) -> np.ndarray:
     """The symbol of each row, as text; a file without such a column is named for its symbol."""
     if table.symbol is None:
         return np.full(len(table.time), path.name[: -len(suffix(path))], dtype=object)
-    return table.symbol.astype("string").str.replace(r"\s+", " ", regex=True).str.strip().fillna("").to_numpy(object)
+    codes, names = pd.factorize(table.symbol)  # each name is cleaned once, not each row; a missing one has code -1
+    clean = pd.Series(names).astype("string").str.replace(r"\s+", " ", regex=True).str.strip().fillna("")
+    return np.append(clean.to_numpy(object), "")[codes]
 
 
 def row_findings(table: Table, utc: np.ndarray, rows: np.ndarray, adjusted: bool) -> list[Finding]:

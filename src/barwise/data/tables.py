@@ -6,13 +6,15 @@ import csv
 import gzip
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas.api.types import union_categoricals
 
 from barwise.data.bars import COLUMNS
 from barwise.data.checks import Finding
@@ -43,7 +45,7 @@ class Table:
 
     time: pd.Series
     symbol: pd.Series | None
-    numbers: Mapping[str, np.ndarray]
+    numbers: dict[str, np.ndarray]
     unread: list[Finding]
     ignored: tuple[str, ...]
 
@@ -61,7 +63,8 @@ def read(path: Path, columns: Mapping[str, str | None], where: str) -> Table:
     if path.stat().st_size == 0:
         raise DataError(f"{where}: the file is empty")
     try:
-        frame, names = _parquet(path, columns, where) if kind == "Parquet" else _csv(path, columns, where)
+        pieces = _parquet(path, columns, where) if kind == "Parquet" else [_csv(path, columns, where)]
+        parts = [_table(frame.reset_index(drop=True), names) for frame, names in pieces if not frame.empty]
     except BarwiseError:
         raise
     except pd.errors.EmptyDataError:
@@ -69,9 +72,9 @@ def read(path: Path, columns: Mapping[str, str | None], where: str) -> Table:
     except BROKEN as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{where}: cannot be read as {kind}: {reason}") from None
-    if frame.empty:
+    if not parts:
         raise DataError(f"{where}: the file has a header and no rows")
-    return _table(frame.reset_index(drop=True), names)
+    return _joined(parts)
 
 
 def _csv(path: Path, columns: Mapping[str, str | None], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -102,13 +105,49 @@ def _csv(path: Path, columns: Mapping[str, str | None], where: str) -> tuple[pd.
     return frame, names
 
 
-def _parquet(path: Path, columns: Mapping[str, str | None], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    frame = pd.read_parquet(path)
+def _parquet(
+    path: Path, columns: Mapping[str, str | None], where: str
+) -> Iterator[tuple[pd.DataFrame, dict[str, str]]]:
+    """Row group by row group, so that a long file is never whole in memory beside what is made of it."""
+    with pq.ParquetFile(path) as file:
+        for i in range(file.num_row_groups):
+            yield _named(file.read_row_group(i), columns, where)
+        if not file.num_row_groups:
+            yield _named(file.read(), columns, where)
+
+
+def _named(table: pa.Table, columns: Mapping[str, str | None], where: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    frame = table.to_pandas()
     if not isinstance(frame.index, pd.RangeIndex):  # a time or a (symbol, time) index is data too
         unnamed = isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None
         frame = frame.reset_index(names="time") if unnamed else frame.reset_index()
     frame.columns = frame.columns.map(str)
-    return frame, resolve(list(frame.columns), columns, where)
+    names = resolve(list(frame.columns), columns, where)
+    symbol = names.get("symbol")
+    if symbol is not None:
+        raw = table.column(symbol) if symbol in table.column_names else None
+        if raw is not None and pa.types.is_integer(raw.type):  # a missing one makes 600000 into 600000.0
+            frame[symbol] = raw.cast(pa.string()).to_pandas().to_numpy(object)
+        frame[symbol] = frame[symbol].astype("string").astype("category")
+    return frame, names
+
+
+def _joined(parts: list[Table]) -> Table:
+    """The tables of a file's row groups as one; they are used up. A column is ignored if it is in any of them."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.cumsum([0, *(len(part.time) for part in parts)])
+    ignored = tuple(dict.fromkeys(name for part in parts for name in part.ignored))
+    names = [name for name in parts[0].numbers if all(name in part.numbers for part in parts)]
+    unread = [f.at(np.arange(low, high)) for part, low, high in zip(parts, rows, rows[1:], strict=False)
+              for f in part.unread]  # fmt: skip
+    time = pd.concat([part.time for part in parts], ignore_index=True)
+    symbols = [part.symbol for part in parts if part.symbol is not None]
+    symbol = pd.Series(union_categoricals(symbols)) if symbols else None
+    numbers = {}
+    for name in names:
+        numbers[name] = np.concatenate([part.numbers.pop(name) for part in parts])
+    return Table(time, symbol, numbers, unread, ignored)
 
 
 def _table(frame: pd.DataFrame, names: Mapping[str, str]) -> Table:
