@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -124,6 +125,16 @@ def test_a_failed_build_leaves_nothing(uneven, tmp_path):
     with pytest.raises(ValueError, match="no"):
         prepared(uneven, "data", {"broken": broken}, 1, Store(tmp_path, mapped=True))
     assert [p for p in (tmp_path / "features").iterdir() if p.is_dir()] == []
+
+
+def test_clearing_removes_what_killed_processes_left(tmp_path):
+    home = Store(tmp_path).home
+    for name in (".making-old", ".training-old", ".training-new"):
+        (home / name).mkdir(parents=True)
+        if name.endswith("old"):
+            os.utime(home / name, (1000, 1000))
+    Store(tmp_path).clear()
+    assert [p.name for p in home.iterdir()] == [".training-new"]
 
 
 def test_auto_maps_what_takes_more_than_its_share_of_the_free_memory(monkeypatch, tmp_path):

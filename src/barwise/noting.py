@@ -18,7 +18,8 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
     for warning in market.facts.get("warnings", ()):
         out.warn(warning)
     facts = {k: v for k, v in told(market.facts).items() if k != "warnings"}
-    same_data(out.manifest, data_hash(market))
+    hashed = data_hash(market)
+    same_data(out.manifest, hashed)
     out.update(
         data={
             **facts,
@@ -29,7 +30,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
             "last": str(max(b.time[-1] for b in market.bars)),
             "periods_per_year": per_year,
         },
-        data_hash=data_hash(market),
+        data_hash=hashed,
     )
 
 

@@ -128,12 +128,15 @@ class Store:
         return gone
 
     def clear(self) -> int:
-        """Remove all; returns how many went."""
+        """Remove all, and what processes that were killed left a day ago or earlier; returns how many went."""
         entries = self.entries()
         for folder, _, _ in entries:
             shutil.rmtree(folder, ignore_errors=True)
         for lock in self.home.glob(".*.lock") if self.home.is_dir() else ():
             lock.unlink(missing_ok=True)
+        for left in (*self.home.glob(".making-*"), *self.home.glob(".training-*")):
+            if time.time() - left.stat().st_mtime > 86_400:
+                shutil.rmtree(left, ignore_errors=True)
         return len(entries)
 
 

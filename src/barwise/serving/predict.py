@@ -15,8 +15,9 @@ from barwise.errors import ConfigError, DataError
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
+from barwise.mapped import on_disk
 from barwise.panel import build_panel
-from barwise.ranges import warnings_of
+from barwise.ranges import ROWS, warnings_of
 from barwise.runs import plain, write_parquet, write_text
 from barwise.samples import Labels, Panel
 from barwise.serving.model import Served
@@ -58,7 +59,8 @@ def predict(
             f"no bar is later than {day(served.last)}, the last that the model was trained on; --all scores older ones"
         )
     ranges = served.members[-1].ranges
-    defined = panel.X[new[panel.warm[new]]]
+    seen = new[panel.warm[new]]
+    defined = panel.X[seen if not on_disk(panel.X) else seen[:: max(1, len(seen) // ROWS)]]
     ranges.refuse(defined, {b.symbol: b.time for b in matrix.bars}, any_scale)
     score, signal = served.scores(panel, new)
     drift = ranges.drift(defined)
