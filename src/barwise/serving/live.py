@@ -71,7 +71,8 @@ class Live:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
         self.served = served
-        self.window = reach(served.sets, served.features, served.extra)
+        window = reach(served.sets, served.features, served.extra)
+        self.window = window and max(window, served.warmup + 1)  # a symbol's age is counted in the bars that are kept
         self.symbols: dict[str, History] = {}
         self.universe: Universe | None = None
         self.panels = any(map(sees_all, served.sets.values()))
