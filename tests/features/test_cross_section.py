@@ -12,13 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.data import synthetic
-from barwise.data.bars import Bars
+from barwise.data.bars import Bars, Market
+from barwise.data.hash import data_hash
 from barwise.data.universe import Universe
 from barwise.errors import ConfigError
 from barwise.features.aligned import AlignedBars, across_symbols, align, bound, sees_all
 from barwise.features.cross_section import cross_section
 from barwise.features.matrix import build, compute
 from barwise.features.price import price
+from barwise.features.store import Store, key_of
+from barwise.prepared import prepared
+from barwise.validation.drift import start_up
 from tests.reference import cross_section as reference
 
 SETTINGS = {"returns": (1, 3), "window": 8}
@@ -144,6 +148,43 @@ def test_an_error_inside_names_the_set_and_one_symbol_by_itself_is_refused():
     with pytest.raises(ValueError, match="other bars than those that the cross-section was made of"):
         compute(bars[0].take(slice(0, 9)), bound({"cross_section": cross_section}, bars))
     assert sees_all(partial(partial(cross_section), window=5)) and not sees_all(price)
+
+
+def test_the_store_tells_other_settings_members_and_symbols_apart(tmp_path):
+    store = Store(tmp_path)
+    market = Market(tuple(bars_with_gaps(5, 3, 200, 0.1)))
+    time = market.bars[0].time
+    some = Universe(
+        "some", {"S0000": ((time[0], time[-1]),), "S0001": ((time[0], time[90]),), "S0002": ((time[0], time[-1]),)}
+    )
+    sets = {"price": price, "cross_section": cross_section}
+    keys = {
+        key_of(data_hash(one), chosen)
+        for one in (market, replace(market, universe=some), replace(market, bars=market.bars[:2]))
+        for chosen in (sets, {**sets, "cross_section": partial(cross_section, window=30)})
+    }
+    assert len(keys) == 6 and None not in keys
+    for one in (market, replace(market, universe=some)):
+        made, kept = (prepared(one, data_hash(one), {"cross_section": cross_section}, 1, store) for _ in range(2))
+        np.testing.assert_array_equal(made[0].X, kept[0].X)
+        assert made[1] == kept[1] and kept[0].universe is one.universe and kept[1].bars == 60
+    assert len(store.entries()) == 2
+
+
+def test_start_up_drift_sees_what_a_set_across_symbols_remembers():
+    @across_symbols
+    def totals(market: AlignedBars) -> dict[str, np.ndarray]:
+        one = market.each(lambda close: np.diff(np.log(close), prepend=np.nan), market.close)
+        mean = np.nan_to_num(one).mean(axis=1)
+        slow = pd.Series(mean).ewm(span=40, adjust=False).mean().to_numpy()
+        return {
+            "slow": np.where(market.has, slow[:, None], np.nan),
+            "total": np.where(market.has, mean.cumsum()[:, None], np.nan),
+        }
+
+    found = start_up(bars_with_gaps(6, 3, 2_000, 0.05), {"mine": totals, "cross_section": cross_section})
+    assert found.never == ["total"] and found.slowest == "slow" and 45 < found.bars < 180
+    assert 60 <= found.drift["beta_60"].settled <= 65  # first returns of others, where one lacked the bar before
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_live_equals_the_batch_on_any_long_history(name, trained, start, seed):
     from barwise.data import synthetic
 
     check(
-        serve(trained(f"features=[{name}]")), list(synthetic.load(n_symbols=1, n_bars=5000, seed=seed).bars), start, 5
+        serve(trained(f"features=[{name}]")), list(synthetic.load(n_symbols=2, n_bars=5000, seed=seed).bars), start, 5
     )
 
 
