@@ -194,3 +194,11 @@ def test_a_strategy_that_reads_all_rows_at_once_is_refused_where_they_do_not_fit
             mapped.check_fits(panel.X, 100, {name: ridge})
     mapped.check_fits(panel.X, 100, {"strategy": XGBoostStrategy(), "baseline": None})
     mapped.check_fits(panel.X, 10, {"strategy": ridge})
+
+
+@pytest.mark.parametrize("shape", [(0,), (50,), (30, 7)])
+def test_rows_are_gathered_in_any_order_and_shape(tmp_path, small_blocks, monkeypatch, shape):
+    monkeypatch.setattr(mapped, "FOLIO", 100)
+    panel = panel_of((400, 300))
+    rows = np.random.default_rng(0).integers(0, 700, shape)
+    np.testing.assert_array_equal(mapped.gather(on_file(panel, tmp_path).X, rows), panel.X[rows])

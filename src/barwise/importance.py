@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.metrics import ranks
+from barwise.mapped import gather
 from barwise.runs import write_json, write_parquet
 from barwise.samples import Panel
 from barwise.strategies.base import Strategy
@@ -84,9 +85,11 @@ def permuted(model: Strategy, panel: Panel, fold: Fold, score: Score) -> dict[st
 def part(panel: Panel, rows: np.ndarray) -> Panel:
     """A panel of `rows` alone, copied, for models that read one row at a time."""
     taken = {
-        f.name: getattr(panel, f.name)[rows] for f in fields(panel) if f.name not in ("features", "symbols", "start")
+        f.name: getattr(panel, f.name)[rows]
+        for f in fields(panel)
+        if f.name not in ("X", "features", "symbols", "start")
     }
-    return replace(panel, **taken, start=np.arange(len(rows)))
+    return replace(panel, **taken, X=gather(panel.X, rows), start=np.arange(len(rows)))
 
 
 def rank_ic(score: np.ndarray, ret: np.ndarray) -> float | None:

@@ -21,6 +21,7 @@ import numpy as np
 from barwise.errors import ConfigError, DataError
 
 BLOCK = 2**25  # bytes of a matrix that are copied at once: 32 MB, beside which the arithmetic on them fits anywhere
+FOLIO = 2**21  # bytes that Linux may map at once where a file is read
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -41,6 +42,19 @@ def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
     for low in range(0, n, step):
         yield slice(low, min(n, low + step))
         release(X)
+
+
+def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`X[rows]`; of a mapped matrix a stretch at a time, for each row that is read brings up to FOLIO bytes with it."""
+    if not on_disk(X):
+        return X[rows]
+    places, flat = rows.ravel() * X.strides[0] // FOLIO, rows.ravel()
+    moves = np.cumsum(np.append(0, places[1:] != places[:-1])) if len(flat) else places
+    found = np.empty((len(flat), X.shape[1]), X.dtype)
+    for part in np.split(np.arange(len(flat)), np.flatnonzero(np.diff(moves // (BLOCK // FOLIO + 1))) + 1):
+        found[part] = X[flat[part]]
+        release(X)
+    return found.reshape(*rows.shape, X.shape[1])
 
 
 def create(path: Path, shape: tuple[int, int]) -> np.memmap:

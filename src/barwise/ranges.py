@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
-from barwise.mapped import release
+from barwise.mapped import gather
 from barwise.runs import write_json
 from barwise.samples import Panel
 
@@ -42,14 +42,13 @@ class Ranges:
     def of(cls, panel: Panel, train: np.ndarray, valid: np.ndarray) -> Ranges:
         """The ranges of the training rows; validation rows count for `last` alone."""
         some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), ROWS)).astype(np.int64))]
-        X = panel.X[some].astype(np.float64)
-        release(panel.X)
+        X = gather(panel.X, some)
         seen = np.concatenate([train, valid])
         ends = np.concatenate([panel.time[seen], panel.end[seen][~np.isnat(panel.end[seen])]])
         names = tuple(panel.symbols[i] for i in np.unique(panel.symbol[train]))
-        deciles = np.nanquantile(X, DECILES, axis=0).T
-        return cls(panel.features, np.nanmin(X, axis=0), np.nanmax(X, axis=0), deciles, bar_seconds(panel), ends.max(),
-                   names)  # fmt: skip
+        low, high = (side(X, axis=0).astype(np.float64) for side in (np.nanmin, np.nanmax))
+        deciles = np.array([np.nanquantile(column.astype(np.float64), DECILES) for column in X.T])
+        return cls(panel.features, low, high, deciles, bar_seconds(panel), ends.max(), names)
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from barwise.mapped import blocks, on_disk
+from barwise.mapped import blocks, gather, on_disk
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Scaler:
         known, total, squares = (np.zeros(X.shape[1]) for _ in range(3))
         with np.errstate(invalid="ignore", divide="ignore"):
             for part in blocks(X, len(rows)):
-                wide = X[rows[part]].astype(np.float64)
+                wide = gather(X, rows[part]).astype(np.float64)
                 known += (~np.isnan(wide)).sum(axis=0)
                 total += np.nansum(wide, axis=0)
             mean = total / known
             for part in blocks(X, len(rows)):
-                squares += np.nansum((X[rows[part]].astype(np.float64) - mean) ** 2, axis=0)
+                squares += np.nansum((gather(X, rows[part]).astype(np.float64) - mean) ** 2, axis=0)
             std = np.sqrt(squares / known)
         constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
         return cls(mean.astype(np.float32), np.where(constant, np.inf, std).astype(np.float32))
@@ -113,7 +113,7 @@ class Samples:
     @property
     def X(self) -> np.ndarray:
         """(row, feature) float32, scaled if there is a scaler."""
-        X = self.panel.X[self.rows]
+        X = gather(self.panel.X, self.rows)
         return X if self.scaler is None else self.scaler(X)
 
     @property

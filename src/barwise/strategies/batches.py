@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from barwise.devices.guards import kind_of
-from barwise.mapped import on_disk, release
+from barwise.mapped import gather, on_disk
 from barwise.samples import Panel, Samples
 from barwise.strategies.nets import SequenceNet
 
@@ -66,8 +66,7 @@ class Batches:
         if isinstance(self.X, Tensor):
             rows = self.X.index_select(0, places.flatten().to(self.X.device))
         else:
-            rows = self.clean(self.X[places.flatten().cpu().numpy()])
-            release(self.X)
+            rows = self.clean(gather(self.X, places.flatten().cpu().numpy()))
         return rows.view(*places.shape, -1).transpose(0, 1).to(self.device)
 
     def items(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from barwise.mapped import BLOCK, release
+from barwise.mapped import BLOCK, gather
 from barwise.samples import Samples
 
 
@@ -59,8 +59,6 @@ def sequence(samples: Samples) -> Any:
             return len(samples)
 
         def __getitem__(self, place: Any) -> np.ndarray:
-            found: np.ndarray = samples.panel.X[samples.rows[place]].astype(np.float64)
-            release(samples.panel.X)
-            return found
+            return gather(samples.panel.X, np.asarray(samples.rows[place])).astype(np.float64)
 
     return Rows()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barwise.mapped import release
+from barwise.mapped import gather
 from barwise.samples import Samples
 from barwise.strategies.batches import Windows, stretch_ends
 from barwise.strategies.losses import Loss
@@ -89,7 +89,6 @@ def advance(
 
 def _scaled(samples: Samples, rows: np.ndarray) -> Tensor:
     """(stretch, step, feature) of the panel's rows, laid out by time."""
-    X = samples.panel.X[rows.T]
-    release(samples.panel.X)
+    X = gather(samples.panel.X, rows.T)
     X = X if samples.scaler is None else samples.scaler(X)
     return torch.as_tensor(X).transpose(0, 1)

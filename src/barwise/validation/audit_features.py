@@ -9,7 +9,7 @@ import numpy as np
 from barwise.features import FeatureSet
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
-from barwise.mapped import on_disk, release
+from barwise.mapped import gather, on_disk
 from barwise.samples import Panel
 from barwise.validation.audit import Audit, Finding
 from barwise.validation.audit_bars import CODES, coded, probes
@@ -74,9 +74,9 @@ def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]
         return
     limit = max(SUSPICIOUS, LUCK / np.sqrt(independent(panel, rows)))
     labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
+    sample = gather(panel.X, rows) if on_disk(panel.X) else None
     for column, name in enumerate(panel.features):
-        values = panel.X[rows, column]
-        release(panel.X)
+        values = panel.X[rows, column] if sample is None else sample[:, column]
         known = np.isfinite(values)
         if known.sum() < 30 or np.ptp(values[known]) == 0:
             continue
