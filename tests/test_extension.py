@@ -56,6 +56,8 @@ def test_the_readmes_parts_train_and_serve(folder):
 
 
 def test_contracts_hold_for_the_users_folder_too(folder):
-    only = "--only features/night --only labels/two_bars"
+    only = "--only features/night --only features/breadth --only labels/two_bars"
     done = call(f"python -m barwise contracts 'hydra.searchpath=[file://own/conf]' {only}", folder)
-    assert done.returncode == 0 and done.stdout.count("promises kept") == 2, done.stderr
+    assert done.returncode == 0 and done.stdout.count("promises kept") == 3, done.stderr
+    trained = call("python -m barwise train 'hydra.searchpath=[file://own/conf]' 'features=[night,breadth]'", folder)
+    assert trained.returncode == 0, trained.stdout + trained.stderr

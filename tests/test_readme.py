@@ -51,6 +51,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, part in zip(PLACES, (rows, rows[:1580], rows[1580:], rows[:1400]), strict=True):
         with open(folder / name, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("Date", "ticker", "Open", "High", "Low", "Close", "Volume"), *part])
+    vix = "".join(f"{row[0]},{20 + t % 7}\n" for t, row in enumerate(rows[::2]))
+    (folder / "vix.csv").write_text("time,vix\n" + vix)
     (folder / "train.py").write_text((ROOT / "train.py").read_text())
     for line in ("data=files data.path=my_bars.csv hydra.run.dir=RUN validation=holdout sealed.fraction=0.2",
                  "-m experiment=smoke validation=holdout strategy=ridge,xgboost sweep.name=NAME"):  # fmt: skip
