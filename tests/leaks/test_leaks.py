@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from barwise import experiment
+from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, LeakError
 from barwise.experiment import Parts, audit_of, run
+from barwise.features.aligned import AlignedBars, across_symbols
 from barwise.features.cross_section import cross_section
 from barwise.features.matrix import build
 from barwise.features.price import price
@@ -26,9 +28,12 @@ from barwise.validation import audit_bars, auditing, folds
 from barwise.validation.audit import Audit
 from barwise.validation.splits import WalkForward
 from tests.conftest import ROOT
-from tests.leaks import features
+from tests.leaks import features, panels
 from tests.leaks.cases import ACROSS, FOLDS, LEAKS, LEARNING, Leak, honest, overlapping
 from tests.leaks.strategies import Honest, ScaledOnAllRows
+
+WHEREVER = ["resampled, labelled left", "back-fill of gaps", "daily high on each bar of the day",
+            "missing symbols filled from the next bar", "cross-section of today's members"]  # fmt: skip
 
 
 def audit(parts: Parts) -> Audit:
@@ -95,7 +100,7 @@ def test_the_thorough_audit_finds_it_too(name: str):
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("name", ["resampled, labelled left", "back-fill of gaps", "daily high on each bar of the day"])
+@pytest.mark.parametrize("name", WHEREVER)
 def test_wherever_the_audit_happens_to_cut(name: str, seed: int):
     leak = LEAKS[name]
     assert audit(honest(leak.market, **leak.change, seed=seed)).leaks
@@ -221,6 +226,35 @@ def test_what_raises_on_other_bars_or_few_rows_is_told_and_no_leak():
     assert "(ValueError: too few in features.mine on S000" in found.warnings[0]
     found = audit(honest(strategy=Large()))
     assert not found.leaks and found.warnings[0].startswith("Large: cannot be fitted or asked on 2")
+
+
+def test_a_set_across_symbols_that_raises_on_other_bars_or_ignores_them_is_told():
+    @across_symbols
+    def brittle(market: AlignedBars) -> dict[str, np.ndarray]:
+        if len(market.time) < 600:
+            raise ValueError("too few")
+        return {"mine": market.close}
+
+    @across_symbols
+    def calendar(market: AlignedBars) -> dict[str, np.ndarray]:
+        return {"row": np.where(market.has, np.arange(len(market.time))[:, None], np.nan)}
+
+    found = audit(honest(features={"price": price, "mine": brittle}, seed=1))
+    assert not found.leaks and "features cannot be computed on all symbols cut off after 20" in found.warnings[0]
+    assert "(ValueError: too few in features.mine)" in found.warnings[0]
+    found = audit(honest(features={"price": price, "mine": calendar}))
+    assert [f.level for f in found.findings] == ["note"] and "feature row is the same on other bars" in found.findings[
+        0
+    ].text
+
+
+def test_a_quick_audit_makes_a_market_of_some_symbols_and_bars_of_a_large_one():
+    """The leak is found all the same, and each comparison is of columns of the symbols that are taken."""
+    many = Market(synthetic.load(n_symbols=40, n_bars=1_300).bars)
+    found = Audit("quick")
+    matrix = build(many.bars, {"mine": panels.tomorrows_mean})
+    found.hear("features", auditing.panels_look_back(found, matrix, {"mine": panels.tomorrows_mean}))
+    assert len(found.leaks) == 1 and found.checks["features"] == 30 * 4
 
 
 def test_a_column_of_codes_stays_one():

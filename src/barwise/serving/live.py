@@ -113,7 +113,7 @@ class Live:
         histories = {b.symbol: self._history(b.symbol) for b in check_market(market).bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
-        self.universe = market.universe
+        self.universe = market.universe or self.universe
         self._take({b.symbol: b for b in market.bars})
 
     def save(self, path: str | Path) -> None:

@@ -91,7 +91,7 @@ def _others(
     audit: Audit, bars: Sequence[Bars], market: AlignedBars, matrix: FeatureMatrix, random: np.random.Generator
 ) -> Iterator[Other]:
     """As for a single symbol: altered after the first bar; cut and altered at random rows, in pairs, where a symbol
-    has no bar, and before one joins or leaves the universe."""
+    misses a bar, and before one joins or leaves the universe."""
     n = len(market.time)
     if n < 3:
         return
@@ -110,7 +110,8 @@ def _others(
 
     yield alter(0)
     rows = random.integers(n // 2, n - 1, audit.look.pairs)
-    gaps = ~market.has[:-1].all(axis=1)
+    later = np.logical_or.accumulate(market.has[::-1], axis=0)[::-1]
+    gaps = (~market.has & later)[:-1].any(axis=1)
     joins = ((market.inside[1:] != market.inside[:-1]) & market.has[1:] & market.has[:-1]).any(axis=1)
     holes = [np.flatnonzero(found) for found in (gaps, joins)]
     some = [random.choice(found, min(audit.look.holes, len(found)), replace=False) for found in holes]
