@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
 from barwise.features.aligned import bound, sees_all
+from barwise.features.parallel import MUCH, each, is_shared, shared
 from barwise.mapped import release
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ Room = Callable[[tuple[int, int]], np.ndarray]  # float32 of that shape, in memo
 
 
 def in_memory(shape: tuple[int, int]) -> np.ndarray:
-    """Room for a matrix in memory."""
-    return np.empty(shape, dtype=np.float32)
+    """Room for a matrix in memory; for a large one in memory that forked processes share."""
+    return np.empty(shape, dtype=np.float32) if prod(shape) < MUCH else shared(shape)
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,18 @@ def build(
     offsets = np.concatenate([[0], np.cumsum([len(b) for b in bars])]).astype(np.int64)
     X = room((int(offsets[-1]), len(names)))
 
-    def fill(i: int) -> np.ndarray:
-        columns = known.pop(i, None) or compute(bars[i], sets)
-        first = _fill(X[offsets[i] : offsets[i + 1]], bars[i], columns, names)
-        release(X)
-        return first
+    first = shared((len(bars), len(names)), np.int64)
 
-    if threads > 1 and len(bars) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            first = list(pool.map(fill, range(len(bars))))
-    else:
-        first = [fill(i) for i in range(len(bars))]
-    defined = np.array(first) < np.diff(offsets)[:, None]
+    def fill(i: int) -> None:
+        columns = known.pop(i, None) or compute(bars[i], sets)
+        first[i] = _fill(X[offsets[i] : offsets[i + 1]], bars[i], columns, names)
+        release(X)
+
+    each(fill, len(bars), threads, fork=X.size >= MUCH and is_shared(X))
+    defined = first < np.diff(offsets)[:, None]
     if not defined.all(axis=1).any():
         raise _none_left(bars, given, names, defined)
-    return replace(_kept(X, names, bars, offsets, np.array(first), defined), universe=universe)
+    return replace(_kept(X, names, bars, offsets, first, defined), universe=universe)
 
 
 def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]:
