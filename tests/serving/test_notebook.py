@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
+from barwise.features.cross_section import cross_section
 from barwise.notebook import Features, LightGBMStrategy, LSTMStrategy, RandomForestStrategy, XGBoostStrategy
 
 SMALL = [
@@ -39,6 +40,13 @@ def test_train_on_a_frame_and_get_signals_with_its_dates(strategy, frame):
     assert features.index.equals(frame.index) and len(scores) == len(frame) and np.nanmax(np.abs(scores)) <= 1
     pd.testing.assert_series_equal(strategy.predictions_to_signals(pd.Series(scores, frame.index)), signals)
     assert (signals[np.isnan(scores)] == 0).all() and np.isnan(scores[0]) and np.isfinite(scores[450:]).all()
+
+
+def test_a_set_that_compares_symbols_is_refused_on_a_frame_of_one(frame):
+    with pytest.raises(
+        ConfigError, match=r"features\.cross_section: compares the symbols of a bar, and data is given by"
+    ):
+        Features({"cross_section": cross_section}).transform(frame)
 
 
 def test_nothing_of_the_future_is_in_a_signal(frame):

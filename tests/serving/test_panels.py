@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,15 @@ def same_rows(session: Live, bars: list[Bars]) -> None:
     places = [matrix.names.index(name) for name in session.served.features]
     for b, end in zip(matrix.bars, matrix.offsets[1:], strict=True):
         np.testing.assert_allclose(session.symbols[b.symbol].rows[-1], matrix.X[end - 1, places], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("data", [5, None, {}, {"extra": "abc"}, {"extra": {"a": 1}}])
+def test_what_a_run_says_of_its_columns_is_not_trusted(run, data):
+    served = serve(run)
+    strange = replace(served, run=SimpleNamespace(manifest={**served.run.manifest, "data": data}))
+    assert strange.extra == [] and Live(strange).window == Live(served).window
+    many = SimpleNamespace(manifest={"data": {"extra": list(range(10_000))}})
+    assert len(replace(served, run=many).extra) == 200
 
 
 @pytest.fixture(scope="module")

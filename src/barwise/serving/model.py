@@ -29,7 +29,7 @@ CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
 UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
 LONGEST_WARMUP = 1_000_000
-MOST_COLUMNS = 1_000
+MOST_COLUMNS = 200
 
 
 @dataclass(frozen=True)

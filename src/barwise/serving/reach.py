@@ -47,8 +47,8 @@ def _made_up(extra: Sequence[str]) -> Iterator[list[Bars]]:
     """Markets without and with quotes; the other columns are random walks, the same for all symbols."""
     bars = synthetic.load(n_symbols=SYMBOLS, n_bars=BARS, seed=1).bars
     names = [name for name in extra if name not in QUOTES]
-    walks = synthetic.load(n_symbols=len(names), n_bars=BARS, seed=2).bars if names else ()
-    others = {name: walk.close for name, walk in zip(names, walks, strict=True)}
+    walks = np.exp(np.random.default_rng(2).normal(0.0, 0.02, (len(names), BARS)).cumsum(axis=1))
+    others = dict(zip(names, walks, strict=True))
     for quotes in ({}, QUOTES):
         yield [replace(b, extra={name: b.close * x for name, x in quotes.items()} | others) for b in bars]
 
