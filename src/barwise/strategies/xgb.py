@@ -84,6 +84,9 @@ class XGBoostStrategy:
         """The booster, cut at its best round; what it was trained from is gone when this returns."""
         import xgboost
 
+        if folder is not None and options["device"] != "cpu":
+            options["device"] = "cpu"
+            context.alert("fallback", "xgboost: a matrix larger than memory is trained from on the CPU")
         data = self._matrix(train, folder)
         watched = [(data, "train")] + ([(self._matrix(valid, folder, data), "valid")] if len(valid) else [])
         stop = self.early_stopping_rounds if len(valid) else None
