@@ -167,6 +167,8 @@ def test_the_store_tells_other_settings_members_and_symbols_apart(tmp_path):
     for one in (market, replace(market, universe=some)):
         made, kept = (prepared(one, data_hash(one), {"cross_section": cross_section}, 1, store) for _ in range(2))
         np.testing.assert_array_equal(made[0].X, kept[0].X)
+        wanted = build(one.bars, {"cross_section": cross_section}, universe=one.universe)
+        np.testing.assert_array_equal(made[0].X, wanted.X)
         assert made[1] == kept[1] and kept[0].universe is one.universe and kept[1].bars == 60
     assert len(store.entries()) == 2
 
