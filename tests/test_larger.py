@@ -17,6 +17,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from barwise import mapped
+from barwise.benchmarks.features import apart
 from barwise.data import synthetic
 from barwise.data.hash import data_hash
 from barwise.errors import ConfigError, DataError
@@ -66,6 +67,13 @@ def test_what_is_learned_and_scored_is_the_same_as_in_memory(name, tmp_path, sma
     assert np.ptp(found[0]) > 0
     np.testing.assert_array_equal(found[1], found[0])
     assert [p.name for p in tmp_path.iterdir()] == ["key"], "what training wrote beside the matrix is gone"
+
+
+def test_external_memory_is_for_the_processor(tmp_path):
+    panel, heard = on_file(panel_of((200,)), tmp_path), []
+    rows, context = np.arange(200), FitContext(device="cuda", alert=lambda kind, text: heard.append((kind, text)))
+    XGBoostStrategy(n_estimators=2).fit(Samples(panel, rows), Samples(panel, rows[:0]), context)
+    assert heard == [("fallback", "xgboost: a matrix larger than memory is trained from on the CPU")]
 
 
 def test_a_run_files_the_same_whether_the_matrix_is_mapped(smoke):
@@ -163,18 +171,32 @@ def test_a_wrong_word_is_one_line():
         Store(mapped="yes")
 
 
-def measured(folder: Path, n_symbols: int, n_bars: int) -> dict:
+def measured(folder: Path, n_symbols: int, n_bars: int, *more: str) -> dict:
     """Built mapped and trained from there by the benchmark, in a process of its own."""
-    words = ["--n_symbols", str(n_symbols), "--n_bars", str(n_bars), "--scratch", str(folder), "--folder", str(folder)]
+    words = [
+        "--n_symbols",
+        str(n_symbols),
+        "--n_bars",
+        str(n_bars),
+        "--scratch",
+        str(folder),
+        "--folder",
+        str(folder),
+        *more,
+    ]
     command = [sys.executable, "-m", "barwise", "benchmark", "larger", *words]
     subprocess.run(command, check=True, capture_output=True)
     return json.loads((folder / "larger.json").read_text())
 
 
 def test_building_takes_memory_for_a_symbol_not_for_the_matrix(tmp_path):
-    found = measured(tmp_path, 200, 1000)
-    assert found["matrix_mb"] > 180 and found["scored"] == found["test_rows"] > 0
-    assert found["build_peak_mb"] - found["data_peak_mb"] < 0.6 * found["matrix_mb"]
+    found = measured(tmp_path, 200, 1000, "--rounds", "0")
+    assert found["matrix_mb"] > 180
+    assert found["peak_mb"] - found["data_mb"] < 0.6 * found["matrix_mb"]
+
+
+def test_in_memory_building_takes_the_matrix_and_little_more():
+    assert 0.9 < apart("seed:400:2500:2")["ratio"] < 1.3
 
 
 @pytest.mark.slow

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from barwise.benchmarks.measure import FOLDER, interleaved, once, seconds, store
+from barwise.benchmarks.measure import FOLDER, interleaved, once, resident, seconds, store, watched
 from barwise.commands.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Bars, Market
@@ -23,7 +23,6 @@ from barwise.features.microstructure import microstructure
 from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
-from barwise.runs import peak_memory_mb
 
 SEED_SETS: dict[str, FeatureSet] = {
     "price": price, "volume": volume, "technical": technical, "microstructure": microstructure,
@@ -42,7 +41,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None, help="all cores by default")
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--peak", help="build SET:SYMBOLS:BARS:THREADS in this process and print its memory")
+    parser.add_argument("--peak", help="build SET:SYMBOLS:BARS:THREADS in this process, for whom watches it")
     given = parser.parse_args(words)
     if given.peak:
         print(json.dumps(peak(given.peak)))
@@ -147,21 +146,23 @@ def growth(n_symbols: int, n_bars: int, threads: int) -> dict[str, list[tuple[in
 
 
 def apart(what: str) -> dict[str, Any]:
-    """`peak` in a fresh process."""
+    """Peak memory that building adds, in a fresh process and those it forks, beside the size of the matrix."""
     command = [sys.executable, "-m", "barwise", "benchmark", "features", "--peak", what]
-    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
+    text, most = watched(command)
+    found: dict[str, Any] = json.loads(text)
+    added = most - found.pop("before_mb")
+    return found | {"added_mb": added, "ratio": added / found["matrix_mb"]}
 
 
 def peak(what: str) -> dict[str, Any]:
-    """Peak memory that building adds, beside the size of the matrix."""
+    """Build, for whom watches this process; its memory before, and the size of the matrix."""
     name, n_symbols, n_bars, threads = what.split(":")
     market = market_of(int(n_symbols), int(n_bars))
     build(market.bars[:1], SETS[name])  # what imports and first calls take is no part of it
-    before = peak_memory_mb()
+    before = resident()
     matrix = build(market.bars, SETS[name], int(threads))
-    added, size = peak_memory_mb() - before, matrix.X.nbytes / 2**20
-    return {"matrix_mb": size, "added_mb": added, "ratio": added / size}
+    time.sleep(0.1)
+    return {"matrix_mb": matrix.X.nbytes / 2**20, "before_mb": before}
 
 
 def market_of(n_symbols: int, n_bars: int) -> Market:

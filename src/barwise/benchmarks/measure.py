@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -40,6 +42,36 @@ def once(action: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
+
+
+def resident(pid: int | None = None) -> float:
+    """MB of memory that a process (this one by default) and all its children hold; what they share counts once."""
+    import psutil
+
+    def one(process: psutil.Process) -> int:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            found = process.memory_full_info()
+            return int(getattr(found, "pss", found.uss))
+        return 0
+
+    try:
+        first = psutil.Process(pid)
+        return sum(map(one, (first, *first.children(recursive=True)))) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def watched(command: list[str], every: float = 0.03) -> tuple[str, float]:
+    """What a command prints, and the peak of `resident` over it, seen from outside every so many seconds."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, resident(process.pid))
+            time.sleep(every)
+        text = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, text)
+    return text, peak
 
 
 def store(name: str, facts: dict[str, Any], folder: Path = FOLDER) -> Path:
