@@ -69,6 +69,7 @@ MISTAKES = {
     "strategy.max_depth=-4": "strategy.max_depth=-4: must lie between 1 and 30",
     "seed=-1": "seed=-1: must be a whole number of 0 or more",
     "features=[price,nonsense]": "features/nonsense: not found",
+    "features=[]": "features=[]: must name at least one set",
     "objective=luck": "objective=luck: must be one of sharpe",
     "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be a number from 0 to 1000",
     "--strategy": "--strategy: there is no such flag; settings are name=value",

@@ -93,7 +93,7 @@ def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[],
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
-    sets = {name: _make("features", node, targets) for name, node in cfg.features.items() if node is not None}
+    sets = {name: _make("features", node, targets) for name, node in (cfg.get("features") or {}).items() if node}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
