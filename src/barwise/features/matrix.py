@@ -133,18 +133,12 @@ def _fill(block: np.ndarray, bars: Bars, columns: Mapping[str, np.ndarray], name
     unknown = columns.keys() - set(names)
     if unknown:
         raise ConfigError(f"features: {min(unknown)} of {bars.symbol} is a column that other symbols lack")
-    first = np.full(len(names), len(bars), dtype=np.int64)
-    for place, name in enumerate(names):
-        if name in columns:
-            with np.errstate(over="ignore"):
-                values = columns[name].astype(np.float32)
-            known = np.isfinite(values)
-            values[~known] = np.nan
-            block[:, place] = values
-            first[place] = known.argmax() if known.any() else len(bars)
-        else:
-            block[:, place] = np.nan
-    return first
+    with np.errstate(over="ignore"):
+        for place, name in enumerate(names):
+            block[:, place] = columns.get(name, np.nan)
+    known = np.isfinite(block)
+    np.copyto(block, np.nan, where=~known)
+    return np.where(known.any(axis=0), known.argmax(axis=0), len(bars)) if len(bars) else np.zeros(len(names), np.int64)
 
 
 def _kept(

@@ -38,7 +38,9 @@ def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
     """above / below; NaN where below is 0 or the quotient is not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = np.divide(above, below)
-    out[~np.isfinite(out)] = np.nan
+    known = np.isfinite(out)
+    if not known.all():
+        np.copyto(out, np.nan, where=~known)
     return out
 
 
