@@ -23,8 +23,8 @@ def normalized(bars: Bars) -> dict[str, np.ndarray]:
     close = contiguous(bars.close)
     daily = rolling.change(close)
     out = {f"return_{n}": rolling.change(close, n) / np.sqrt(n) for n in RETURNS}
-    out |= {f"ma_gap_{n}": rolling.ratio(close, rolling.mean(close, n)) - 1.0 for n in AVERAGES}
-    out |= {f"volatility_{n}": rolling.std(daily, n) for n in SPREADS}
+    out |= {f"ma_gap_{n}": rolling.ratio(close, x) - 1.0 for n, x in rolling.means(close, AVERAGES).items()}
+    out |= {f"volatility_{n}": x for n, x in rolling.stds(daily, SPREADS).items()}
     out["volatility_ratio"] = rolling.ratio(out["volatility_5"], out["volatility_60"])
     for n in POSITIONS:
         out[f"price_position_{n}"] = rolling.share(close, rolling.lowest(bars.low, n), rolling.highest(bars.high, n))

@@ -33,12 +33,10 @@ def price(
         growth = rolling.quotient(close, n)
         out[f"returns_{n}"] = growth - 1.0
         out[f"log_returns_{n}"] = np.log(growth)
-    for n in averages:
-        out[f"ma_{n}"] = rolling.mean(close, n)
-        out[f"ma_ratio_{n}"] = rolling.ratio(close, out[f"ma_{n}"])
-    daily = rolling.change(close)
-    for n in volatilities:
-        out[f"volatility_{n}"] = rolling.std(daily, n)
+    for n, average in rolling.means(close, averages).items():
+        out[f"ma_{n}"], out[f"ma_ratio_{n}"] = average, rolling.ratio(close, average)
+    for n, deviation in rolling.stds(rolling.change(close), volatilities).items():
+        out[f"volatility_{n}"] = deviation
     for n in positions:
         out[f"price_position_{n}"] = rolling.share(close, rolling.lowest(bars.low, n), rolling.highest(bars.high, n))
     return out

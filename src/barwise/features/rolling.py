@@ -38,9 +38,9 @@ def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
     """above / below; NaN where below is 0 or the quotient is not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = np.divide(above, below)
-    known = np.isfinite(out)
-    if not known.all():
-        np.copyto(out, np.nan, where=~known)
+    infinite = np.isinf(out)
+    if infinite.any():
+        out[infinite] = np.nan
     return out
 
 
@@ -51,20 +51,29 @@ def share(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def mean(values: np.ndarray, window: int) -> np.ndarray:
     """Rolling mean; a NaN makes only the windows that hold it undefined."""
-    (total,) = _windows((values,), lambda a, _, b, __: (a[0] + b[0],), window)
-    return total / window
+    return means(values, [window])[window]
+
+
+def means(values: np.ndarray, windows: Sequence[int]) -> dict[int, np.ndarray]:
+    """`mean` for several windows in one pass: {window: mean}."""
+    return {n: total / n for n, (total,) in many((values,), merge_sums, windows)}
 
 
 def std(values: np.ndarray, window: int, ddof: int = 1) -> np.ndarray:
     """Rolling standard deviation; exactly 0 in a window of one value."""
-    _, squares = _windows((values, np.zeros_like(values)), merge_squares, window)
-    return np.sqrt(ratio(squares, float(window - ddof)))
+    return stds(values, [window], ddof)[window]
+
+
+def stds(values: np.ndarray, windows: Sequence[int], ddof: int = 1) -> dict[int, np.ndarray]:
+    """`std` for several windows in one pass: {window: deviation}."""
+    found = many((values, np.zeros_like(values)), merge_squares, windows)
+    return {n: np.sqrt(ratio(squares, float(n - ddof))) for n, (_, squares) in found}
 
 
 def skew(values: np.ndarray, window: int) -> np.ndarray:
     """Rolling sample skewness, the adjusted Fisher–Pearson one that pandas gives; NaN where nothing varies."""
     zero = np.zeros_like(values)
-    _, squares, cubes = _windows((values, zero, zero), _merge_cubes, window)
+    _, squares, cubes = _window((values, zero, zero), _merge_cubes, window)
     second, third = squares / window, cubes / window
     return np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second * np.sqrt(second))
 
@@ -72,14 +81,14 @@ def skew(values: np.ndarray, window: int) -> np.ndarray:
 def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling Pearson correlation; NaN where either does not vary in the window."""
     zero = np.zeros_like(x)
-    _, _, xx, yy, xy = _windows((x, y, zero, zero, zero), merge_products, window)
+    _, _, xx, yy, xy = _window((x, y, zero, zero, zero), merge_products, window)
     return np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
 
 
 def slope(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling slope of y on x by least squares; NaN where x does not vary in the window."""
     zero = np.zeros_like(x)
-    _, _, xx, _, xy = _windows((x, y, zero, zero, zero), merge_products, window)
+    _, _, xx, _, xy = _window((x, y, zero, zero, zero), merge_products, window)
     return ratio(xy, xx)
 
 
@@ -104,7 +113,11 @@ def require_bars(setting: str, given: object, default: object, least: int = 1) -
 
 
 def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tuple[int, Statistics]]:
-    """`_windows` for several windows, which share their blocks: (window, statistics), NaN until it is full."""
+    """Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
+
+    `bars` holds every bar alone; blocks of 2, 4, … bars are merged from it once, and a window takes the blocks that
+    its binary digits name.
+    """
     rows, blocks, size = len(bars[0]), {1: bars}, 1
     with np.errstate(over="ignore", invalid="ignore"):
         while size * 2 <= min(max(windows), rows):
@@ -123,28 +136,10 @@ def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tup
             yield window, tuple(np.concatenate([np.full(window - 1, np.nan), x]) for x in total or ())
 
 
-def _windows(bars: Statistics, merge: Merge, window: int) -> Statistics:
-    """Statistics of the full window that ends at each row, from those of single bars; NaN before."""
-    rows = len(bars[0]) - window + 1
-    if rows < 1:
-        return tuple(np.full(len(x), np.nan) for x in bars)
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = _merged(bars, merge, window, rows)
-    return tuple(np.concatenate([np.full(window - 1, np.nan), x]) for x in found)
-
-
-def _merged(block: Statistics, merge: Merge, window: int, rows: int) -> Statistics:
-    """`block[s]` starts as bar s alone and doubles; the window takes the blocks that its binary digits name."""
-    total, counted, size = None, 0, 1
-    while True:
-        if window & size:
-            part = tuple(x[counted : counted + rows] for x in block)
-            total = part if total is None else merge(total, counted, part, size)
-            counted += size
-        if counted == window:
-            return total  # type: ignore[return-value]
-        block = merge(tuple(x[:-size] for x in block), size, tuple(x[size:] for x in block), size)
-        size *= 2
+def _window(bars: Statistics, merge: Merge, window: int) -> Statistics:
+    """`many` for one window."""
+    ((_, found),) = many(bars, merge, [window])
+    return found
 
 
 def merge_sums(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
