@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -97,11 +98,9 @@ def stretches(keys: np.ndarray) -> list[tuple[np.ndarray, int]]:
 
 def rank_correlation(score: np.ndarray, ret: np.ndarray) -> float | None:
     """Spearman's, ties by average; None under 20 rows or without variance."""
-    from scipy.stats import rankdata
-
     if len(score) < 20 or np.ptp(score) == 0 or np.ptp(ret) == 0:
         return None
-    return float(np.corrcoef(rankdata(score), rankdata(ret))[0, 1])
+    return float(np.corrcoef(pd.Series(score).rank(), pd.Series(ret).rank())[0, 1])
 
 
 def importance(figure: Figure, run: Run) -> None:
