@@ -171,3 +171,17 @@ def test_a_report_imports_no_torch(finished: Path) -> None:
     )
     code += "; print({'torch', 'lightning', 'sklearn', 'xgboost', 'matplotlib.pyplot'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_a_directory_that_is_no_run_does_not_keep_the_others_from_their_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from barwise.commands.report import main
+    from barwise.errors import DataError
+
+    run = write_run(tmp_path / "run")
+    (run / "report.html").unlink(missing_ok=True)
+    with pytest.raises(DataError, match="no run.json"):
+        main([str(tmp_path / "none"), str(run)])
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert (run / "report.html").stat().st_size > 10_000

@@ -23,6 +23,7 @@ from barwise.features.microstructure import microstructure
 from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
+from barwise.sweeps.isolation import cores
 
 SEED_SETS: dict[str, FeatureSet] = {
     "price": price, "volume": volume, "technical": technical, "microstructure": microstructure,
@@ -170,13 +171,6 @@ def market_of(n_symbols: int, n_bars: int) -> Market:
     market = synthetic.load(n_symbols=min(n_symbols, DISTINCT), n_bars=n_bars)
     many = tuple(replace(market.bars[i % len(market.bars)], symbol=f"S{i:05d}") for i in range(n_symbols))
     return replace(market, bars=many)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def show(facts: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from barwise.report.style import CSS
 from barwise.report.sweep_script import POLICY, SCRIPT, STYLE
 from barwise.runs import write_text
 from barwise.safety.tables import checked
+from barwise.sweeps.isolation import cores
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
 
 NAME = "sweep.html"
@@ -58,23 +61,23 @@ def finish_pages(board: Leaderboard, most: int) -> list[str]:
 
     What cannot be rendered is said in its line: a page must not fail a sweep that went well.
     """
-    from barwise.report.html import render
-
-    best = [r["trial"] for r in board.records() if r["status"] == "done"][:most]
-    rendered = 0
-    for name in best:
-        try:
-            render(board.folder / name)
-            rendered += 1
-        except BarwiseError:
-            continue
-    lines = [f"reports:     {rendered} of the best, {board.folder}/<trial>/report.html"]
+    best = [board.folder / r["trial"] for r in board.records() if r["status"] == "done"][:most]
+    reports, lines = begin_reports(best), []
     try:
         write_text(board.folder / NAME, document(board))
         lines.append(f"sweep:       {board.folder / NAME}")
     except BarwiseError as error:
         lines.append(str(error))
+    rendered = sum(len(process.communicate()[0].splitlines()) for process in reports)
+    lines.insert(0, f"reports:     {rendered} of the best, {board.folder}/<trial>/report.html")
     return [*lines, f"dashboard:   tensorboard --logdir {board.folder}"]
+
+
+def begin_reports(runs: Sequence[Path]) -> list[subprocess.Popen[str]]:
+    """Processes that render the pages of `runs`, one for each core, and print a line a page."""
+    n = min(cores(), len(runs))
+    commands = ([sys.executable, "-m", "barwise", "report", *map(str, runs[k::n])] for k in range(n))
+    return [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for c in commands]
 
 
 def document(board: Leaderboard) -> str:
