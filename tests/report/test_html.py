@@ -181,7 +181,7 @@ def test_a_directory_that_is_no_run_does_not_keep_the_others_from_their_pages(
 
     run = write_run(tmp_path / "run")
     (run / "report.html").unlink(missing_ok=True)
-    with pytest.raises(DataError, match="no run.json"):
+    with pytest.raises(DataError, match=r"no run\.json"):
         main([str(tmp_path / "none"), str(run)])
     assert capsys.readouterr().out.strip() == str(run / "report.html")
     assert (run / "report.html").stat().st_size > 10_000
