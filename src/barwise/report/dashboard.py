@@ -71,6 +71,24 @@ def write_ending(run: Run, figures: tuple[str, ...] = FIGURES) -> None:
         close_writer(events)
 
 
+def rehearse() -> None:
+    """Draw a figure for nobody: a process forked afterwards has the canvas, the fonts and the image formats."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    from barwise.report.svg import STYLE
+
+    Image.preinit()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4, 3), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(np.array(["2000-01-01", "2001-01-01"], "datetime64[D]"), [1.0, 2.0], label="nothing")
+        axes.set_yscale("log")
+        figure.legend(loc="outside upper left")
+    pixels(figure)
+
+
 def add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float]) -> None:
     """Enter the run in the HParams tab under its own name; the library's add_hparams would open a run beside it."""
     from tensorboardX.summary import hparams

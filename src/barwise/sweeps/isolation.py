@@ -26,8 +26,11 @@ from barwise.sweeps.watch import Watch
 
 ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
     "barwise.cli", "barwise.experiment", "barwise.recipe", "barwise.report.terminal", "barwise.validation.verdict",
-    "barwise.report.dashboard", "barwise.report.figures", "PIL.Image",
-    "pyarrow.parquet", "pyarrow.dataset", "empyrical", "barwise.report.tensorboard:writer_class",
+    "barwise.report.dashboard:rehearse", "barwise.report.figures", "barwise.report.html", "barwise.safety.tensors",
+    "barwise.report.tensorboard:writer_class", "barwise.sweeps.callback",
+    "pyarrow.parquet", "pyarrow.dataset", "empyrical", "tensorboardX.proto.api_pb2",
+    "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
+    "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
 LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
 MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
