@@ -64,7 +64,9 @@ def test_missing_accelerator_is_one_warning_and_the_reason(smoke):
 
 MISTAKES = {
     "strategy=lstmm": "strategy/lstmm: not found; available: extra_trees, ",
-    "strategy.max_dept=3": "strategy.max_dept: there is no such key",
+    "strategy.max_dept=3": "strategy.max_dept: there is no such key; did you mean max_depth? strategy has ",
+    "outputs=here": "outputs: there is no such key; did you mean output_dir? the configuration has data, ",
+    "+strategy.colour=2": "strategy.colour: XGBoost has no such parameter",
     "seed=1,2": "seed=1,2: several values make a sweep; add -m",
     "strategy.max_depth=-4": "strategy.max_depth=-4: must lie between 1 and 30",
     "seed=-1": "seed=-1: must be a whole number of 0 or more",

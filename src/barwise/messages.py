@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+
+from omegaconf import DictConfig
 
 from barwise.errors import BarwiseError
 
@@ -62,9 +65,7 @@ def _hydra(chain: list[BaseException]) -> str:
         given = text.split("'")[1]
         return f"{given}: several values make a sweep; add -m, or quote the value to pass it as one"
     if "Could not override" in text or "is not in struct" in text:
-        key = re.search(r"Could not override '?([\w.@/]+)'?|Key '([\w.]+)'", text)
-        name = next(g for g in key.groups() if g) if key else "?"
-        return f"{name}: there is no such key; `python train.py {name.split('.')[0]}=… --cfg job` lists what there is"
+        return _unknown_key(text, chain)
     if "Available options" in text:
         group = re.search(r"Could not find '([^']+)'", text)
         names = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
@@ -77,6 +78,21 @@ def _hydra(chain: list[BaseException]) -> str:
         cause = _flat(str(chain[-1])) if len(chain) > 1 else _flat(text)
         return f"{target.group(1) if target else '?'}: {cause}"
     return _flat(MODULE.sub("", text))
+
+
+def _unknown_key(text: str, chain: list[BaseException]) -> str:
+    """The key, the nearest that there is, and what its place in the configuration has."""
+    given = re.search(r"Could not override '?([\w.@/]+)'?|Key '([\w.]+)'", text)
+    name = next(g for g in given.groups() if g) if given else "?"
+    for link in chain:  # OmegaConf's error knows the node and which part of the key it lacks
+        node, key, full = (getattr(link, a, None) for a in ("parent_node", "key", "full_key"))
+        if isinstance(node, DictConfig) and key is not None:
+            there = [str(k) for k in node if not str(k).startswith("_") and k != "hydra"]
+            near = difflib.get_close_matches(str(key), there, n=1)
+            guess = f" did you mean {near[0]}?" if near else ""
+            place = str(full).rpartition(".")[0] or "the configuration"
+            return f"{name}: there is no such key;{guess} {place} has {', '.join(there)}"
+    return f"{name}: there is no such key; `python train.py --cfg job` lists what there is"
 
 
 def _flat(text: str) -> str:

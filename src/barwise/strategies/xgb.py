@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +15,8 @@ from barwise.mapped import scratch
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
+
+log = logging.getLogger("barwise")
 
 
 class XGBoostStrategy:
@@ -67,7 +72,7 @@ class XGBoostStrategy:
             ),
         }
         try:
-            with scratch(train.panel.X) as folder:
+            with scratch(train.panel.X) as folder, warnings.catch_warnings(record=True) as told:
                 self.booster_ = self._trained(options, train, valid, context, folder)
         except xgboost.core.XGBoostError as error:
             text = str(error).strip().splitlines()
@@ -75,6 +80,7 @@ class XGBoostStrategy:
                 False,
                 f"strategy=xgboost: {next((x for x in reversed(text) if 'nvalid' in x or 'xpect' in x), text[0])}",
             )
+        _refuse_unused(told)
         context.facts["rounds"] = self.booster_.num_boosted_rounds()
         return self
 
@@ -132,6 +138,16 @@ class XGBoostStrategy:
         model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
         model.booster_ = xgboost.Booster(model_file=folder / "model.ubj")
         return model
+
+
+def _refuse_unused(told: list[warnings.WarningMessage]) -> None:
+    """ConfigError for a parameter that XGBoost says it does not know; what else it warned of is logged."""
+    for warning in told:
+        unused = re.search(r"Parameters: \{(.*?)\} are not used", str(warning.message))
+        if unused:
+            name = unused.group(1).split(",")[0].strip(' "')
+            require(False, f"strategy.{name}: XGBoost has no such parameter; xgboost's documentation lists them")
+        log.warning("xgboost: %s", " ".join(str(warning.message).split()))
 
 
 def _listener(context: FitContext, metric: str) -> Any:
