@@ -136,17 +136,15 @@ def task(cfg: DictConfig) -> Any:
 
 def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
     """Count this trial, and say what the evidence supports after all trials on the same problem."""
-    import pyarrow.parquet as pq
-
     from barwise.runs import write_json
     from barwise.validation.audit import stamped
     from barwise.validation.deflated import sharpe
+    from barwise.validation.filed import excess_returns
     from barwise.validation.sketch import sketch
     from barwise.validation.verdict import judged
 
-    ledger = pq.read_table(out.path / "ledger.parquet", columns=["time", "net"])
-    time, net = ledger["time"].to_numpy(), ledger["net"].to_numpy()
-    count(cfg, out, "done", {"sharpe": sharpe(net), "bars": len(net), "net": sketch(time, net)})
+    time, excess = excess_returns(out.path)
+    count(cfg, out, "done", {"sharpe": sharpe(excess), "bars": len(excess), "net": sketch(time, excess)})
     found = stamped(judged(out.path, out.manifest, metrics), out.manifest)
     write_json(out.path / "verdict.json", found)
     return found

@@ -72,7 +72,7 @@ class Run:
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
-        """One row a bar: time, gross, cost, net, turnover, equity, market."""
+        """One row a bar: time, gross, cost, net, excess (net above cash), turnover, equity, market."""
         return self._table("ledger.parquet")
 
     @cached_property

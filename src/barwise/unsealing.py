@@ -93,14 +93,13 @@ def finished(parts: Any, out: Any) -> dict[str, Any]:
 
 def told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:
     """What the sealed stretch showed, beside what the run had shown before."""
-    import pyarrow.parquet as pq
-
     from barwise.validation.bootstrap import sharpe_interval
+    from barwise.validation.filed import excess_returns
     from barwise.validation.sealed import spent
 
-    ledger = pq.read_table(out.path / "ledger.parquet", columns=["time", "net"])
-    time, scale = ledger["time"].to_numpy(), math.sqrt(out.manifest["data"]["periods_per_year"])
-    low, high = (x * scale if math.isfinite(x) else None for x in sharpe_interval(ledger["net"].to_numpy()))
+    time, excess = excess_returns(out.path)
+    scale = math.sqrt(out.manifest["data"]["periods_per_year"])
+    low, high = (x * scale if math.isfinite(x) else None for x in sharpe_interval(excess))
     count = len(spent(home, run.manifest["data"]))
     return Opened(
         str(time[0]), str(time[-1]), len(time), metrics["sharpe"], low, high, run.metrics.get("sharpe"), count

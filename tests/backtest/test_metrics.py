@@ -14,6 +14,7 @@ from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
 from barwise.backtest.metrics import compute, correlations, net_sharpe, sharpe_ratio
+from barwise.validation.deflated import probabilistic_sharpe
 from tests.backtest.markets import market, signals
 
 
@@ -93,6 +94,24 @@ def test_sharpe_is_above_what_cash_earns():
     ledger = Backtest(cash_rate=0.05).run(grid, given, 252)
     expected = sharpe_ratio(ledger.net - 0.05 / 252, 252)
     assert net_sharpe(ledger, 252) == pytest.approx(expected) and expected != sharpe_ratio(ledger.net, 252)
+
+
+def test_cash_adds_nothing_to_what_judges_trading():
+    bars = market(4, 4, 300, 0.0)
+    grid, given = Grid.build(bars), signals(4, bars)
+    rate, score, ret = 0.05, np.arange(9.0), np.arange(9.0)[::-1]
+    ledger = Backtest(cash_rate=rate).run(grid, given, 252)
+    buy = baselines(grid, Backtest(cash_rate=rate), given, 252, 0)["buy_and_hold"][0]
+    found = compute(ledger, buy, score, ret, np.arange(9), 252)[0]
+    net, market_net = ledger.net - rate / 252, buy.net - rate / 252
+    slope, intercept = np.polyfit(market_net, net, 1)
+    assert (found["beta"], found["alpha"]) == pytest.approx((slope, intercept * 252))
+    assert found["sortino"] == pytest.approx(empyrical.sortino_ratio(net, annualization=252))
+    assert found["psr"] == pytest.approx(probabilistic_sharpe(net))
+    idle = Signals(np.repeat([0, 1, 2, 3], 300), np.tile(grid.time, 4), np.zeros(1200))
+    nothing = Backtest(cash_rate=rate).run(grid, idle, 252)
+    assert not nothing.excess.any() and nothing.net.mean() == pytest.approx(rate / 252, rel=0.01)
+    assert compute(nothing, buy, score, ret, np.arange(9), 252)[0]["psr"] is None
 
 
 def test_without_trades_what_is_undefined_is_none_and_the_reason_said():

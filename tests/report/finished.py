@@ -23,7 +23,7 @@ def write_run(folder: Path, seed: int = 0, bars: int = 900, edge: float = 4e-4, 
     gross = edge + 0.3 * common + random.normal(0, 0.008, bars)
     turnover = np.abs(random.normal(0.3, 0.1, bars))
     net = gross - 5e-4 * turnover
-    ledger = {"time": time, "gross": gross, "cost": 5e-4 * turnover, "net": net, "turnover": turnover}
+    ledger = {"time": time, "gross": gross, "cost": 5e-4 * turnover, "net": net, "excess": net, "turnover": turnover}
     write_parquet(folder / "ledger.parquet", {**ledger, "equity": np.cumprod(1 + net), "market": common})
     fold = np.minimum(np.arange(bars) * 3 // bars, 2)
     write_parquet(folder / "predictions.parquet", predictions(random, time, fold))

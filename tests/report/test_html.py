@@ -158,7 +158,9 @@ def test_short_flat_and_ruined_runs_are_reported(tmp_path: Path) -> None:
     folder = write_run(tmp_path, bars=40)
     table = {name: load(folder).ledger[name].to_numpy().copy() for name in load(folder).ledger}
     zero = np.zeros(40)
-    write_parquet(folder / "ledger.parquet", {**table, "net": zero, "gross": zero, "cost": zero, "turnover": zero})
+    write_parquet(
+        folder / "ledger.parquet", {**table, "net": zero, "excess": zero, "gross": zero, "cost": zero, "turnover": zero}
+    )
     text = document(load(folder))
     assert "a rolling year is 252 bars; the run has 40" in text and "the strategy did not trade" in text
     write_parquet(folder / "ledger.parquet", {**table, "net": np.where(np.arange(40) == 20, -1.0, table["net"])})

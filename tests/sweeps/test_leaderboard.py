@@ -35,7 +35,7 @@ def a_run(home: Path, name: str, mean: float = 0.0, status: str = "done", seed: 
     trials.enter(home, {"market": "m", "problem": "p", "trial": name, "run": name, "status": status, **facts})
     if status == "done":
         times = np.datetime64("2001-01-01") + np.arange(400)
-        write_parquet(folder / "ledger.parquet", {"time": times, "net": net})
+        write_parquet(folder / "ledger.parquet", {"time": times, "excess": net})
         write_json(folder / "metrics.json", {"sharpe": sharpe(net) * 252**0.5, **metrics})
         write_json(folder / "verdict.json", {"dsr": None})
     return folder

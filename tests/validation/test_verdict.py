@@ -13,7 +13,7 @@ import barwise
 from barwise.__main__ import main
 from barwise.validation import trials
 from barwise.validation.bootstrap import sharpe_interval
-from barwise.validation.deflated import sharpe
+from barwise.validation.deflated import probabilistic_sharpe, sharpe
 from barwise.validation.sketch import sketch
 from barwise.validation.verdict import sentence, verdict, verdict_of
 from tests.validation.finished import train_all
@@ -102,6 +102,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "rest/other": ("labels=forward_return",),
             "rest/failed": ("strategy.estimator.alpha=-1",),
             "rest/placebo": ("shuffle_labels=true",),
+            "rest/cash": ("data.n_symbols=3", "backtest.cash_rate=0.05", "backtest.max_gross=0.05"),
         },
     )
     return home
@@ -114,6 +115,19 @@ def test_trials_are_counted_failed_ones_too_and_earlier_runs_hear_of_later_ones(
     assert now["n_trials"] == 4 and now["trials"] == {"done": 3, "failed": 1}
     assert now["n_trials_other_labels"] == 1 and "after 4 trials" in now["sentence"]
     assert json.loads((sweep / "rest" / "failed" / "run.json").read_text())["status"] == "failed"
+
+
+def test_what_cash_earns_is_no_evidence(sweep):
+    run = barwise.load(sweep / "rest" / "cash")
+    net, excess = run.ledger["net"].to_numpy(), run.ledger["excess"].to_numpy()
+    np.testing.assert_allclose(excess, net - 0.05 / run.periods_per_year, rtol=0, atol=1e-14)
+    assert probabilistic_sharpe(net) > 0.9 > probabilistic_sharpe(excess)  # the account grows; the trading does not
+    assert run.verdict["psr"] == run.metrics["psr"] == pytest.approx(probabilistic_sharpe(excess))
+    low, high = (sharpe_interval(excess)[i] * np.sqrt(run.periods_per_year) for i in (0, 1))
+    assert (run.verdict["sharpe_low"], run.verdict["sharpe_high"]) == pytest.approx((low, high))
+    assert run.verdict["sentence"].startswith("No evidence of skill")
+    counted = trials.read(sweep, run.manifest["problem"])
+    assert [t["sharpe"] for t in counted.values()] == pytest.approx([sharpe(excess)])
 
 
 def test_a_ledger_that_was_cut_makes_no_verdict_kinder(sweep, tmp_path):

@@ -14,6 +14,7 @@ from barwise.errors import require
 
 EXECUTIONS = ("next_open", "next_close")
 BPS = 1e-4
+ROUNDED = 1e-14  # a return of less is what rounding left of none
 ROUNDING = 1.0 + 1e-9  # a gross exposure above its cap by less is not above it
 
 
@@ -42,8 +43,9 @@ class Ledger:
 
     @property
     def excess(self) -> np.ndarray:
-        """Net returns above what idle cash earns: what the Sharpe ratio is made of."""
-        return self.net - self.risk_free
+        """Net returns above what idle cash earns: what the Sharpe ratio is made of; exactly 0 where all was cash."""
+        above = self.net - self.risk_free
+        return np.where(np.abs(above) < ROUNDED, 0.0, above) if self.risk_free else above
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def compute(
     """All metrics of metrics.json but the baselines and folds, and why those that are None are undefined."""
     import empyrical
 
-    net = ledger.net
-    moved = bool(np.any(net != 0.0)) and len(net) > 2
+    net, excess = ledger.net, ledger.excess
+    moved = bool(np.any(excess != 0.0)) and len(net) > 2
     options = {"annualization": per_year}
     values: dict[str, Any] = {
         "sharpe": net_sharpe(ledger, per_year),
@@ -33,16 +33,16 @@ def compute(
         "annual_return": number(empyrical.annual_return(net, **options)),
         "annual_volatility": number(empyrical.annual_volatility(net, **options)),
         "max_drawdown": number(empyrical.max_drawdown(net)),
-        "sortino": number(empyrical.sortino_ratio(net, **options)) if moved else None,
+        "sortino": number(empyrical.sortino_ratio(excess, **options)) if moved else None,
         "calmar": number(empyrical.calmar_ratio(net, **options)) if moved else None,
-        **regression(net, market.net, per_year),
+        **regression(excess, market.excess, per_year),
         "turnover": number(ledger.turnover.mean() * per_year),
-        "hit_rate": number((net[net != 0.0] > 0).mean()) if moved else None,
+        "hit_rate": number((excess[excess != 0.0] > 0).mean()) if moved else None,
         **correlations(score, ret, time),
         "n_trades": ledger.n_trades,
         "n_bars": len(net),
         "breakeven_cost_bps": breakeven(ledger),
-        "psr": number(probabilistic_sharpe(net)) if moved else None,
+        "psr": number(probabilistic_sharpe(excess)) if moved else None,
     }
     if ledger.ruined:
         reasons = {name: "the account was ruined" for name, value in values.items() if value is None}
@@ -74,7 +74,7 @@ def gross_sharpe(ledger: Ledger, per_year: float, rows: np.ndarray | slice = sli
 
 
 def regression(net: np.ndarray, market: np.ndarray, per_year: float) -> dict[str, float | None]:
-    """`alpha` (a year), `beta`, and `t_stat` of alpha, of net returns on the market's by least squares."""
+    """`alpha` (a year), its `t_stat`, and `beta`: returns on the market's, by least squares; both above cash."""
     from scipy.stats import linregress
 
     if len(net) < 3 or np.ptp(market) == 0 or np.ptp(net) == 0:

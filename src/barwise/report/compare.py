@@ -53,7 +53,7 @@ class Comparison:
         kept = [i for i, run in enumerate(self.runs) if (run.folder / "ledger.parquet").is_file()]
         if not kept:
             raise DataError("none of the runs has a ledger")
-        time, returns = common([self.runs[i] for i in kept])
+        time, returns = common([self.runs[i] for i in kept], "net")
         return overlaid(time, dict(zip([self.names[i] for i in kept], returns, strict=True)))
 
     def write(self, path: Path) -> Path:
@@ -159,9 +159,14 @@ def short(value: Any) -> str:
     return "–" if value is None else str(value)[:16]
 
 
-def common(runs: Sequence[Run]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The times that every run's ledger has, and each run's net returns on them; DataError without a ledger."""
-    tables = [(run.ledger["time"].to_numpy(), run.ledger["net"].to_numpy(np.float64)) for run in runs]
+def common(runs: Sequence[Run], name: str = "excess") -> tuple[np.ndarray, list[np.ndarray]]:
+    """The times that every run's ledger has, and a column of each run on them; DataError where there is none."""
+    lacking = next((run for run in runs if name not in run.ledger), None)
+    if lacking is not None:
+        raise DataError(
+            f"{lacking.name}: ledger.parquet has no column {name}; run it again with this version of barwise"
+        )
+    tables = [(run.ledger["time"].to_numpy(), run.ledger[name].to_numpy(np.float64)) for run in runs]
     time = tables[0][0]
     for other, _ in tables[1:]:
         time = np.intersect1d(time, other)

@@ -117,16 +117,17 @@ def equity(figure: Figure, run: Run) -> None:
 
 
 def rolling_sharpe(figure: Figure, run: Run) -> None:
-    """Sharpe of the last year of bars, net, and of buy-and-hold."""
-    time, net = column(run, "time"), column(run, "net")
+    """Sharpe of the last year of bars, net, and of buy-and-hold, both above what cash earns."""
+    time, excess = column(run, "time"), column(run, "excess")
+    cash = column(run, "net") - excess
     window = max(2, round(run.periods_per_year))
-    if len(net) < window + 20:
-        raise DataError(f"a rolling year is {window} bars; the run has {len(net)}")
+    if len(excess) < window + 20:
+        raise DataError(f"a rolling year is {window} bars; the run has {len(excess)}")
     axes = figure.subplots()
     shade(axes, run)
     for name, colour, label in (("market", ORANGE, "buy and hold"), ("net", BLUE, "net of costs")):
         if name in run.ledger:
-            values = rolling(column(run, name), window) * np.sqrt(run.periods_per_year)
+            values = rolling(column(run, name) - cash, window) * np.sqrt(run.periods_per_year)
             axes.plot(*thin(time[window - 1 :], values), color=colour, label=label)
     axes.axhline(0.0, color=INK, linewidth=0.8)
     axes.set_ylabel("Sharpe of the last year")

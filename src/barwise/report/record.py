@@ -12,7 +12,7 @@ def record(out: RunDirectory, result: Result, board: Board) -> None:
     """Write what the run found, each file whole or not at all."""
     ledger = result.ledger
     write_parquet(out.path / "predictions.parquet", result.table.columns())
-    names = ("time", "gross", "cost", "net", "turnover", "equity")
+    names = ("time", "gross", "cost", "net", "excess", "turnover", "equity")
     columns = {name: getattr(ledger, name) for name in names}
     write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
     collect(out.path / "model", out.path / "importance.parquet")

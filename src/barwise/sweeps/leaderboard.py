@@ -13,12 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.errors import DataError
 from barwise.runs import write_text
-from barwise.safety.tables import checked
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.ending import metrics_of
 from barwise.validation import trials as ledger
 from barwise.validation.deflated import Moments, expected_maximum, probability
+from barwise.validation.filed import excess_returns
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -177,14 +178,11 @@ def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
 
 
 def moments_of(run: Path) -> Moments | None:
-    """What the deflated Sharpe needs of the run's net returns; None where there are none."""
-    import pyarrow.parquet as pq
-
+    """What the deflated Sharpe needs of the run's returns; None where there are none."""
     try:
-        net = pq.read_table(checked(run / "ledger.parquet"), columns=["net"])["net"].to_numpy()
-    except (OSError, KeyError, ValueError):
+        moments = Moments.of(excess_returns(run)[1])
+    except (OSError, ValueError, DataError):
         return None
-    moments = Moments.of(net)
     return moments if math.isfinite(moments.sharpe) and math.isfinite(moments.spread) else None
 
 

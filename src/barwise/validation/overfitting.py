@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from barwise.errors import ConfigError, DataError, require
-from barwise.safety.tables import checked
+from barwise.errors import ConfigError, require
+from barwise.validation.filed import excess_returns
 
 SPLITS = 16  # 12,870 ways to halve the time: the number of the paper's examples
 
@@ -88,15 +88,8 @@ def of_runs(folders: Sequence[Path], splits: int = SPLITS) -> Overfitting:
 
 
 def common_returns(folders: Sequence[Path]) -> np.ndarray:
-    """Net returns (bar, run) on the bars that every run's ledger has; DataError where a run has none."""
-    import pyarrow.parquet as pq
-
-    tables = []
-    for folder in folders:
-        if not (folder / "ledger.parquet").is_file():
-            raise DataError(f"{folder}: has no ledger.parquet; name finished runs")
-        table = pq.read_table(checked(folder / "ledger.parquet"), columns=["time", "net"])
-        tables.append((table["time"].to_numpy(), table["net"].to_numpy()))
+    """Net returns above cash (bar, run) on the bars that every run's ledger has; DataError where a run has none."""
+    tables = [excess_returns(folder) for folder in folders]
     if not tables:
         return np.zeros((0, 0))
     time = tables[0][0]

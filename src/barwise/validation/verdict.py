@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from barwise.errors import DataError
 from barwise.safety.files import inside, read_json
-from barwise.safety.tables import checked
 from barwise.validation import trials as ledger
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import Moments, expected_maximum, min_track_record, probability
+from barwise.validation.filed import excess_returns
 from barwise.validation.sealed import spent
 
 LEVEL = 0.95  # the usual level of a one-sided test
@@ -30,19 +31,20 @@ def verdict_of(folder: Path) -> dict[str, Any]:
     home = folder / str(run.get("trials_folder"))
     if not filed or "problem" not in run or not home.is_dir() or not (folder / "ledger.parquet").is_file():
         return filed
-    found = judged(folder, run, _json(folder / "metrics.json"))
+    try:
+        found = judged(folder, run, _json(folder / "metrics.json"))
+    except DataError:
+        return filed
     known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, str(run["problem"]))
     return found if known and found["n_trials"] >= filed.get("n_trials", 0) else filed
 
 
 def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict on the run in `folder`, from its ledger and the ledger of trials that its manifest `run` names."""
-    import pyarrow.parquet as pq
-
-    net = pq.read_table(checked(folder / "ledger.parquet"), columns=["net"])["net"].to_numpy()
+    _, excess = excess_returns(folder)
     home, problem = folder / str(run["trials_folder"]), str(run["problem"])
     found = verdict(
-        net, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"),
+        excess, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"),
         metrics.get("sharpe_delayed"),
     )  # fmt: skip
     found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
@@ -79,10 +81,10 @@ def placebo(dsr: float | None) -> str:
 
 
 def verdict(
-    net: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None,
+    excess: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None,
     delayed: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """What net returns per bar support after the trials on the same problem; None where it is undefined.
+    """What net returns above cash per bar support after the trials on the same problem; None where it is undefined.
 
     `dsr` deflates by the best Sharpe that so many independent trials would show by luck (`sharpe_of_luck`). Their
     variance is at least the estimator's own: a handful of alike trials must not look certain. `sharpe_low` and
@@ -92,16 +94,16 @@ def verdict(
     effective, rho = ledger.independent(trials)
     found: dict[str, Any] = {
         "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho,
-        "trials": ledger.statuses(trials), "n_bars": len(net), "min_track_record": None,
+        "trials": ledger.statuses(trials), "n_bars": len(excess), "min_track_record": None,
         "dsr": None, "psr": None, "sharpe_of_luck": None, "sharpe_low": None, "sharpe_high": None,
     }  # fmt: skip
-    moments = Moments.of(net)
-    if len(net) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
+    moments = Moments.of(excess)
+    if len(excess) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
         return {**found, "sentence": "No evidence: the strategy did not trade, or never moved."}
     seen, own = ledger.sharpes(trials), moments.spread / (moments.n - 1)
     luck = expected_maximum(effective, max(float(np.var(seen, ddof=1)) if len(seen) > 1 else 0.0, own))
     scale = math.sqrt(per_year)
-    low, high = sharpe_interval(net)
+    low, high = sharpe_interval(excess)
     found.update(
         psr=probability(moments), dsr=probability(moments, luck), sharpe_of_luck=luck * scale,
         sharpe_low=finite(low * scale), sharpe_high=finite(high * scale),

@@ -1,0 +1,25 @@
+"""The returns that a finished run has filed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from barwise.errors import DataError
+from barwise.safety.tables import checked
+
+
+def excess_returns(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Times and net returns above cash of `folder`/ledger.parquet; DataError where it has none.
+
+    Whatever judges a Sharpe ratio reads these: what idle cash earned is nobody's skill.
+    """
+    import pyarrow.parquet as pq
+
+    if not (folder / "ledger.parquet").is_file():
+        raise DataError(f"{folder}: has no ledger.parquet; name finished runs")
+    ledger = pq.read_table(checked(folder / "ledger.parquet"), columns=["time", "excess"])
+    if {"time", "excess"} - set(ledger.column_names):
+        raise DataError(f"{folder}: ledger.parquet has no column excess; run it again with this version of barwise")
+    return ledger["time"].to_numpy(), ledger["excess"].to_numpy()
