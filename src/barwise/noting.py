@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from barwise.data.bars import Market
+from barwise.data.calendar import bar_size
 from barwise.data.hash import data_hash
 from barwise.data.universe import told
 from barwise.resuming import same_data
@@ -28,6 +29,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
             "bars": sum(map(len, market.bars)),
             "first": str(min(b.time[0] for b in market.bars)),
             "last": str(max(b.time[-1] for b in market.bars)),
+            "bar_size": bar_size(max((b.time for b in market.bars), key=len)),
             "periods_per_year": per_year,
         },
         data_hash=hashed,

@@ -14,7 +14,7 @@ import pytest
 
 from barwise.data import sample, synthetic, yfinance
 from barwise.data.bars import Bars, Market
-from barwise.data.calendar import periods_per_year
+from barwise.data.calendar import bar_size, periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.errors import ConfigError, DataError
@@ -221,6 +221,20 @@ def test_without_the_package_the_message_says_how_to_get_it(monkeypatch):
 )
 def test_periods_per_year_come_from_the_times_and_snap(times, expected):
     assert periods_per_year(times.to_numpy("datetime64[ns]")) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("times", "size"),
+    [
+        (pd.bdate_range("2010-01-01", "2020-01-01").delete(slice(0, None, 29)), "86400s"),
+        (pd.date_range("2010-01-01", "2020-01-01", freq="W"), "604800s"),
+        (pd.date_range("2010-01-01", "2020-01-01", freq="BME"), "month"),
+        (pd.date_range("2020-01-01 09:30", "2020-03-01", freq="5min")[:17_000][np.arange(17_000) % 288 < 78], "300s"),
+    ],
+)
+@pytest.mark.parametrize("kept", [1.0, 0.9, 0.31])
+def test_the_size_of_a_bar_does_not_change_with_the_stretch_of_time(times, size, kept):
+    assert bar_size(times.to_numpy("datetime64[ns]")[: int(len(times) * kept)]) == size
 
 
 def test_the_hash_sees_every_value():

@@ -13,13 +13,13 @@ import pytest
 from barwise.validation import trials
 from barwise.validation.sketch import MOST, mean_correlation, sketch
 
-DATA = {"symbols": ["B", "A"], "periods_per_year": 251.9}
+DATA = {"symbols": ["B", "A"], "periods_per_year": 251.9, "bar_size": "86400s"}
 CONFIG = {"labels": {"horizon": 5, "weighting": "uniform"}, "strategy": {"depth": 3}, "seed": 0, "quiet": False}
 DAYS = np.arange("2010-01-01", "2016-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
 
 
 def test_a_seal_before_a_symbols_first_bar_does_not_reset_a_problem():
-    behind = {"symbols": ["A"], "periods_per_year": 252.0, "sealed": {"behind": ["B"]}}
+    behind = {"symbols": ["A"], "bar_size": "86400s", "sealed": {"behind": ["B"]}}
     assert trials.identity(behind, CONFIG) == trials.identity(DATA, CONFIG)
 
 
@@ -41,7 +41,7 @@ def test_what_makes_another_trial_and_another_problem(change, same):
 
 def test_a_new_bar_does_not_reset_a_problem_and_a_new_symbol_does():
     before = trials.identity(DATA, CONFIG)
-    assert trials.identity({**DATA, "symbols": ["A", "B"], "periods_per_year": 252.1}, CONFIG) == before
+    assert trials.identity({**DATA, "symbols": ["A", "B"], "periods_per_year": 259.0}, CONFIG) == before
     assert trials.identity({**DATA, "symbols": ["A"]}, CONFIG)["problem"] != before["problem"]
 
 

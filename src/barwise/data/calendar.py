@@ -1,4 +1,4 @@
-"""Bars per year, told by the times."""
+"""Bars per year and the size of a bar, told by the times."""
 
 from __future__ import annotations
 
@@ -20,3 +20,12 @@ def periods_per_year(times: np.ndarray) -> float:
         if abs(found / known - 1.0) <= 0.02:
             return known
     return float(found)
+
+
+def bar_size(times: np.ndarray) -> str:
+    """The median distance of the sorted `times`, such as `86400s`, or `month`; the same when bars are added or cut off.
+
+    Bars per year are not: those of five minutes change with every day that is added.
+    """
+    seconds = int(np.median(np.diff(times.astype("datetime64[s]").astype(np.int64)))) if len(times) > 1 else 0
+    return "month" if 25 <= seconds / 86_400 <= 35 else f"{seconds}s"

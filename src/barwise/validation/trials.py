@@ -30,15 +30,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def market_of(symbols: list[str], periods_per_year: float) -> str:
+def market_of(symbols: list[str], bar_size: str) -> str:
     """The market a trial works on: symbols and bar size; a new bar does not make a new market."""
-    return digest([sorted(symbols), round(periods_per_year, 0)])
+    return digest([sorted(symbols), bar_size])
 
 
-def problem_of(symbols: list[str], periods_per_year: float, labels: Mapping[str, Any]) -> str:
+def problem_of(symbols: list[str], bar_size: str, labels: Mapping[str, Any]) -> str:
     """The problem a trial works on: symbols, bar size and label; a new bar does not make a new problem."""
     label = {k: v for k, v in labels.items() if k not in NOT_THE_LABEL}
-    return digest([sorted(symbols), round(periods_per_year, 0), label])
+    return digest([sorted(symbols), bar_size, label])
 
 
 def trial_of(config: Mapping[str, Any]) -> str:
@@ -48,10 +48,10 @@ def trial_of(config: Mapping[str, Any]) -> str:
 
 def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
     """Which market, problem and trial a run is, from run.json's `data` and the composed configuration."""
-    symbols, per_year = all_symbols(data), data["periods_per_year"]
+    symbols, size = all_symbols(data), str(data["bar_size"])
     return {
-        "market": market_of(symbols, per_year),
-        "problem": problem_of(symbols, per_year, config["labels"]),
+        "market": market_of(symbols, size),
+        "problem": problem_of(symbols, size, config["labels"]),
         "trial": trial_of(config),
     }
 
