@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import barwise
 from barwise.__main__ import main
+from barwise.errors import DataError
 from barwise.validation import trials
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import probabilistic_sharpe, sharpe
+from barwise.validation.overfitting import common_returns
 from barwise.validation.sketch import sketch
 from barwise.validation.verdict import sentence, verdict, verdict_of
 from tests.validation.finished import train_all
@@ -167,3 +170,13 @@ def test_a_placebo_is_told_as_such_and_is_no_trial(sweep):
     other, real = (json.loads((x / "metrics.json").read_text()) for x in (run, sweep / "sweep" / "0"))
     assert other["n_bars"] == real["n_bars"] and other["rank_ic"] != real["rank_ic"]
     assert other["baselines"]["buy_and_hold"] == real["baselines"]["buy_and_hold"]
+
+
+def test_a_run_without_returns_above_cash_keeps_its_verdict_and_is_not_compared(sweep, tmp_path):
+    shutil.copytree(sweep / "sweep" / "0", tmp_path / "run")
+    path = tmp_path / "run" / "ledger.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["excess"]), path)
+    filed = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert barwise.load(tmp_path / "run").verdict == filed
+    with pytest.raises(DataError, match="no column excess"):
+        common_returns([tmp_path / "run"])

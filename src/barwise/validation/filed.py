@@ -19,7 +19,8 @@ def excess_returns(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
     if not (folder / "ledger.parquet").is_file():
         raise DataError(f"{folder}: has no ledger.parquet; name finished runs")
-    ledger = pq.read_table(checked(folder / "ledger.parquet"), columns=["time", "excess"])
-    if {"time", "excess"} - set(ledger.column_names):
+    path = checked(folder / "ledger.parquet")
+    if "excess" not in pq.read_schema(path).names:
         raise DataError(f"{folder}: ledger.parquet has no column excess; run it again with this version of barwise")
+    ledger = pq.read_table(path, columns=["time", "excess"])
     return ledger["time"].to_numpy(), ledger["excess"].to_numpy()
