@@ -35,7 +35,7 @@ def main(words: list[str] | None = None) -> None:
     """Run one verb; exit code 2 and one line for a user's mistake, 3 for a leak, 1 for our fault."""
     given = sys.argv[1:] if words is None else words
     if not given or given[0] in ("-h", "--help", "help"):
-        print(overview())
+        guarded(lambda: print(overview()))
         return
     guarded(lambda: run_verb(given[0], given[1:]))
 

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.errors import ConfigError
-from barwise.messages import one_line
+from barwise.messages import one_line, unheard
 from barwise.resuming import recorded, redirected
 from barwise.sweeps import sweep
 
@@ -44,9 +44,12 @@ def main() -> None:
         if failed:
             raise failed[0]
         sweep.finish()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sweep.interrupted()
         sys.exit(130)
+    except BrokenPipeError:
+        unheard()
     except Exception as raised:
         error = sweep.ended_by(raised)
         code, line = one_line(error, started=bool(started))

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 from omegaconf import DictConfig
 
@@ -38,8 +39,11 @@ def guarded(action: Callable[[], object]) -> None:
     """Do it; an error ends the process with its one line and exit code, the traceback with BARWISE_DEBUG=1."""
     try:
         action()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        unheard()
     except Exception as error:
         code, line = one_line(error)
         print(f"barwise: {line}", file=sys.stderr)
@@ -48,6 +52,12 @@ def guarded(action: Callable[[], object]) -> None:
         if os.environ.get("BARWISE_DEBUG"):
             traceback.print_exc()
         sys.exit(code)
+
+
+def unheard() -> NoReturn:
+    """End quietly: whoever read the output, such as `head`, has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

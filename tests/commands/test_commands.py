@@ -1,10 +1,13 @@
 """`python -m barwise`: its verbs exist, and its mistakes are one line."""
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
 from barwise import __main__ as program
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("verb", program.VERBS)
@@ -35,3 +38,12 @@ def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str])
     program.main([])
     out = capsys.readouterr().out
     assert all(verb in out for verb in program.VERBS)
+
+
+@pytest.mark.parametrize("words", [["-m", "barwise", "--help"], ["train.py", "--help"]])
+def test_a_reader_who_has_had_enough_is_no_error(words):
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # before a line was written
+    assert process.stderr.read() == "" and process.wait() == 0

@@ -106,7 +106,9 @@ class Leaderboard:
         from rich.markup import escape
         from rich.table import Table
 
-        title = f"{len(self.rows)} trial{'s'[: len(self.rows) != 1]} by {', '.join(self.objectives)}, net and out of sample"
+        from barwise.validation.verdict import counted
+
+        title = f"{counted(len(self.rows), 'trial')} by {', '.join(self.objectives)}, net and out of sample"
         table = Table(title=title, box=None, title_justify="left", title_style="bold")
         heads = ("", "trial", *self.objectives, "DSR", "over seeds", "device", "seconds", "status", "what")
         records = list(self.records())
