@@ -45,9 +45,15 @@ class Dates:
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Training, validation and test positions in the sorted times `X`; ConfigError where one of them is empty."""
         edge = dict(self._edges())
-        place = {name: int(np.searchsorted(X, at, "left" if name == "train_from" else "right")) for name, at in edge.items()}
+        place = {
+            name: int(np.searchsorted(X, at, "left" if name == "train_from" else "right")) for name, at in edge.items()
+        }
         first, train, valid = place.get("train_from", 0), place["train_until"], place["valid_until"]
-        cuts = {"training": (first, train), "validation": (train, valid), "test": (valid, place.get("test_until", len(X)))}
+        cuts = {
+            "training": (first, train),
+            "validation": (train, valid),
+            "test": (valid, place.get("test_until", len(X))),
+        }
         for name, (low, high) in cuts.items():
             if low >= high:
                 span = f"the warm bars run from {str(X[0])[:10]} to {str(X[-1])[:10]}" if len(X) else "there are none"

@@ -78,7 +78,9 @@ def moment(name: str, value: object, last: bool) -> np.datetime64:
         begin = pd.Timestamp(f"{text}-01-01" if len(text) == 4 else f"{text}-01" if len(text) == 7 else text)
         begin = begin.tz_convert("UTC").tz_localize(None) if begin.tzinfo else begin
     except (ValueError, TypeError, OverflowError):
-        raise ConfigError(f"{name}={value}: must be a date such as 2019-12-31, a month such as 2019-12, or a year") from None
+        raise ConfigError(
+            f"{name}={value}: must be a date such as 2019-12-31, a month such as 2019-12, or a year"
+        ) from None
     if not last or ":" in text:
         return _moment(begin)
     unit = "y" if len(text) == 4 else "m" if len(text) == 7 else "d"
