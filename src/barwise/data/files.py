@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
-from barwise.data.notes import Notes
-from barwise.data.readers import clock, series, sources, symbols, table
+from barwise.data.notes import Notes, listed
+from barwise.data.plausible import ON_JUMP, plausible
+from barwise.data.readers import clock, naming, series, sources, table
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import UNSURE, Source
+from barwise.data.selection import bounds, selected
 from barwise.data.settings import choice, number, yes_or_no
 from barwise.data.universe import within
 from barwise.errors import DataError, require
@@ -35,6 +38,10 @@ def load(
     negative: str = "error",
     periods_per_year: float | None = None,
     on_bad: str = "error",
+    on_jump: str = "warn",
+    symbols: str | Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
     universe: str | None = None,
     context: str | None = None,
 ) -> Market:
@@ -45,6 +52,8 @@ def load(
     what naive intraday times mean (UTC, with a warning, if null). `day_first`: what 03/04/2024 means where the dates
     do not tell. `decimal`: the mark of decimals, where the numbers do not tell. `price_scale`: what prices are
     multiplied by. `negative`: `error`, or `midpoint` for CRSP's. `on_bad`: `error`, or `drop` to leave bad rows out.
+    `on_jump`: what becomes of prices that cannot be, as `barwise.data.plausible.plausible` says. `symbols`, `start`,
+    `end`: which bars; what lies outside need not be sound.
     `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
     takes it. Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
@@ -55,6 +64,7 @@ def load(
         "data.path=my_bars.csv",
     )
     choice("on_bad", on_bad, ON_BAD, "error")
+    choice("on_jump", on_jump, ON_JUMP, "warn")
     choice("negative", negative, NEGATIVE, "error")
     yes_or_no("adjusted", adjusted, False)
     require(day_first is None or isinstance(day_first, bool), f"data.day_first={day_first}: must be true, false or null")
@@ -68,17 +78,22 @@ def load(
     if price_scale is not None:
         number("price_scale", price_scale, 1e-12, 1e12, "null takes prices as they are")
     clock.check_zone(timezone)
-    how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale)
+    asked = None if start is None and end is None else partial(_within, start, end, timezone)
+    how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
     notes = Notes()
     found, dropped, ignored, count = read(str(path), columns or {}, header, how, notes)
-    bars, made = symbols.joined(found, notes)
+    bars, made = naming.joined(found, notes)
     tell_zones(made, timezone, notes)
+    bars, outside = selected(bars, symbols, start, end, str(path), timezone)
+    bars = common_volume(bars, str(path), notes)
     bars, left_out = common_extras(bars)
     for name in left_out:
         notes.warn(str(path), f"column {name} is left out: not every symbol has it")
         notes.columns[name] = "left out: not every symbol has it"
     if dropped:
         notes.warn(str(path), f"{dropped} bad {'row' if dropped == 1 else 'rows'} left out, as data.on_bad=drop asks")
+    splits_found = [] if adjusted else split_warnings(bars)
+    bars, doubts = plausible(bars, on_jump, splits_known=adjusted or any("adj_close" in b.extra for b in bars))
     facts = {
         "name": "files",
         "path": str(path),
@@ -89,10 +104,16 @@ def load(
         "columns": notes.columns,
         "timezone": timezone or ("UTC" if any(s.naive for s in made) else None),
         "notes": notes.notes(),
-        "warnings": notes.warnings() + ([] if adjusted else split_warnings(bars)),
+        "warnings": [*notes.warnings(), *outside, *splits_found, *doubts],
     }
     market = Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
     return beside(within(market, universe), context, timezone)
+
+
+def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
+    """Which times, of days or in UTC, are asked for."""
+    first, last = bounds(start, end, None if days else timezone)
+    return (time >= first) & (time <= last)
 
 
 def read(
@@ -100,7 +121,7 @@ def read(
 ) -> tuple[list[Series], int, list[str], int]:
     """(every file's series, rows dropped, columns without numbers, files read)."""
     every = sources.find(path, notes)
-    names = symbols.named(every)
+    names = naming.named(every)
     found: list[Series] = []
     dropped, ignored, count = 0, set(), 0
     known: table.Known = {}
@@ -123,6 +144,8 @@ def read(
         ignored.update(map(str, words))
         count += 1
         notes.add(one)
+    if not found and how.within is not None:
+        raise DataError(f"data: no bars in {path} between data.start and data.end")
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return found, dropped, sorted(ignored), count
@@ -131,6 +154,17 @@ def read(
 def _no_bars(source: Source, every: Sequence[Source]) -> bool:
     """Whether a file that cannot be read may be something else than bars: a note among the files of a folder."""
     return source.listed and source.ending in UNSURE and any(other.ending not in UNSURE for other in every)
+
+
+def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:
+    """`bars`, without volume where any symbol has none: one model reads the same columns of all."""
+    without = [b.symbol for b in bars if np.isnan(b.volume).all()]
+    if not without:
+        return bars
+    whole = len(without) == len(bars)
+    which = "" if whole else f" for {listed(without)}, so that none is used"
+    notes.warn(path, f"there is no volume{which}; features that need it are left out")
+    return bars if whole else tuple(replace(b, volume=np.full(len(b), np.nan)) for b in bars)
 
 
 def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:

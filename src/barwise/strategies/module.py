@@ -25,6 +25,7 @@ from torch import Tensor
 
 from barwise.devices.backend import backend
 from barwise.devices.fallback import Plan
+from barwise.safety.files import name_beside
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
 from barwise.strategies.losses import Loss
@@ -171,7 +172,7 @@ class Watch(pl.Callback):
         self.done = stop or epoch + 1 >= self.training.epochs
         trainer.should_stop = stop
         if self.checkpoint is not None:
-            beside = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}.tmp")
+            beside = name_beside(self.checkpoint)
             trainer.save_checkpoint(beside)
             os.replace(beside, self.checkpoint)
 

@@ -46,10 +46,8 @@ def settle(stamps: Stamps, groups: np.ndarray, timezone: str | None, where: str,
     Bars of a day or more have the midnight of their own date, whatever `timezone` is. Naive intraday times are of
     `timezone`, of the zone that the file names, or of UTC.
     """
-    wall = stamps.wall
+    wall = local(stamps, timezone)
     zone = timezone or stamps.zone
-    if stamps.instants and timezone is not None:
-        wall = _local(wall, timezone)
     if of_days(wall, groups):
         moved = 0
         if not _midnights(wall) and (stamps.ahead is None or not stamps.ahead.any()) and not (
@@ -91,6 +89,19 @@ def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
 def _midnights(time: np.ndarray) -> bool:
     known = time[~np.isnat(time)]
     return bool((known.astype(np.int64) % DAY == 0).all())
+
+
+def local(stamps: Stamps, timezone: str | None) -> np.ndarray:
+    """The times on the clock of their exchange, as far as it is told."""
+    return _local(stamps.wall, timezone) if stamps.instants and timezone is not None else stamps.wall
+
+
+def universal(stamps: Stamps, wall: np.ndarray, timezone: str | None) -> np.ndarray:
+    """UTC of `wall`, which is `local` of the stamps, perhaps moved within its day."""
+    if stamps.ahead is not None and not (stamps.instants and timezone is not None):
+        return wall - stamps.ahead.astype("timedelta64[ns]")
+    zone = timezone or stamps.zone
+    return wall if zone is None else to_utc(wall, np.zeros(len(wall), np.int64), zone)
 
 
 def _local(utc: np.ndarray, zone: str) -> np.ndarray:

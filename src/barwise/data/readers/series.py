@@ -34,7 +34,7 @@ class Reading:
     decimal: str | None = None
     negative: str = "error"
     price_scale: float | None = None
-    within: Callable[[np.ndarray], np.ndarray] | None = None  # which times are asked for
+    within: Callable[[np.ndarray, bool], np.ndarray] | None = None  # which times (of days?) are asked for
 
 
 @dataclass
@@ -154,7 +154,7 @@ def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: l
           notes: Notes) -> Rows:  # fmt: skip
     groups, symbols = _symbols(table, symbol)
     columns = [table.columns[name] for name in table.roles.time]
-    found = stamps.read(columns, (), how.day_first, groups if len(symbols) > 1 else None, table.where)
+    found = stamps.read(columns, how.day_first, groups if len(symbols) > 1 else None, table.where)
     settled = settle(found, groups, how.timezone, table.where, notes)
     if found.order in ("day first", "month first"):
         notes.note(table.where, f"dates are read {found.order}")
@@ -205,7 +205,7 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     for code, name in enumerate(rows.symbols):
         some = np.flatnonzero((rows.groups == code) & sound) if len(rows.symbols) > 1 else np.flatnonzero(sound)
         if how.within is not None:
-            some = some[how.within(rows.time[some])]
+            some = some[how.within(rows.time[some], rows.days)]
         if len(some):
             some, wrong = order.ordered(table.where, name, rows.time, some, rows.values, notes)
             found += wrong

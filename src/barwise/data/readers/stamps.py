@@ -48,7 +48,7 @@ class Stamps:
 
 
 def read(
-    columns: list[pa.ChunkedArray], kinds: tuple[str, ...], day_first: bool | None, groups: np.ndarray | None, where: str
+    columns: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None, where: str
 ) -> Stamps:
     """The stamps in one column, or in a date and a clock, or in year, month, day (and clock).
 
