@@ -98,8 +98,8 @@ def _times(raw: pd.Series, name: str, where: str, timezone: str | None, intraday
 
     A date is its exchange's own, whatever the zone: it is not moved beside bars of days.
     """
-    found = stamps.read([pa.chunked_array([pa.Array.from_pandas(raw.replace("", None) if raw.dtype == object else raw)])],
-                        None, None, where)  # fmt: skip
+    cells = pa.Array.from_pandas(raw.replace("", None) if raw.dtype == object else raw)
+    found = stamps.read([pa.chunked_array([cells])], None, None, where)
     lost = np.flatnonzero(np.isnat(found.wall))
     if len(lost):
         given = f"{name} is {str(raw.iloc[lost[0]])!r:.40}"

@@ -67,8 +67,12 @@ def load(
     choice("on_jump", on_jump, ON_JUMP, "warn")
     choice("negative", negative, NEGATIVE, "error")
     yes_or_no("adjusted", adjusted, False)
-    require(day_first is None or isinstance(day_first, bool), f"data.day_first={day_first}: must be true, false or null")
-    require(decimal in (None, ".", ","), f"data.decimal={decimal}: must be . or , or null, which tells it from the file")
+    require(
+        day_first is None or isinstance(day_first, bool), f"data.day_first={day_first}: must be true, false or null"
+    )
+    require(
+        decimal in (None, ".", ","), f"data.decimal={decimal}: must be . or , or null, which tells it from the file"
+    )
     require(
         columns is None or isinstance(columns, Mapping),
         f"data.columns={columns}: must map our names to the file's; data.columns.close=Last",
@@ -123,7 +127,8 @@ def read(
     every = sources.find(path, notes)
     names = naming.named(every)
     found: list[Series] = []
-    dropped, ignored, count = 0, set(), 0
+    dropped, count = 0, 0
+    ignored: set[str] = set()
     known: table.Known = {}
     for source in every:
         one = Notes()
@@ -141,11 +146,9 @@ def read(
                 one.note(source.where, f"the folder {key}={value} is no symbol: not used")
         found += made
         dropped += lost
-        ignored.update(map(str, words))
+        ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
         count += 1
         notes.add(one)
-    if not found and how.within is not None:
-        raise DataError(f"data: no bars in {path} between data.start and data.end")
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return found, dropped, sorted(ignored), count

@@ -1,1 +1,1 @@
-"""From files to bars, a module a step: sources, encodings, layout, text or binary, roles, numbers, times, series, symbols."""
+"""From files to bars, a step a module: sources, encodings, layout, header, roles, table, numbers, series, naming."""

@@ -55,8 +55,12 @@ def settle(stamps: Stamps, groups: np.ndarray, timezone: str | None, where: str,
         ):  # fmt: skip
             moved = _shift(wall)
         if moved:
-            notes.warn(where, f"its dates are taken {'a day later' if moved > 0 else 'a day earlier'} than they stand in "
-                              "UTC: so they are those of weekdays; data.timezone names the exchange's zone")  # fmt: skip
+            turned = "a day later" if moved > 0 else "a day earlier"
+            notes.warn(
+                where,
+                f"dates are taken {turned} than they stand in UTC, so that they are those of weekdays; "
+                "data.timezone names the exchange's zone",
+            )
         days = wall.astype("datetime64[D]") + np.timedelta64(moved, "D")
         return Settled(days.astype("datetime64[ns]"), True, False)
     if stamps.ahead is not None:
@@ -114,7 +118,9 @@ def _shift(wall: np.ndarray) -> int:
     days = np.unique(known.astype("datetime64[D]"))
     if len(days) < SURE:
         return 0
-    late = float(np.median((known - known.astype("datetime64[D]").astype("datetime64[ns]")).astype(np.int64))) >= DAY / 2
+    late = (
+        float(np.median((known - known.astype("datetime64[D]").astype("datetime64[ns]")).astype(np.int64))) >= DAY / 2
+    )
     weekday = (days.astype(np.int64) + 3) % 7  # Monday is 0
     share = np.bincount(weekday, minlength=7) / len(days)
     if late and share[6] > 0.1 and share[4] < 0.02:

@@ -14,13 +14,17 @@ from barwise.errors import DataError
 
 STEMS = {
     1: "jan ene gen janv stycz sty янв ocak oca tammi", 2: "feb fev févr fevr lut фев şub sub helmi",
-    3: "mar mär mrz maa mars maart märz мар maalis", 4: "apr abr avr kwi апр nis huhti", 5: "may mai maj mag mei май toukо touko",
-    6: "jun juin giu cze июн haz kesä kesa", 7: "jul juil lug lip июл tem heinä heina", 8: "aug ago aoû aou août sie авг ağu agu elo",
+    3: "mar mär mrz maa mars maart märz мар maalis", 4: "apr abr avr kwi апр nis huhti", 
+    5: "may mai maj mag mei май touko",
+    6: "jun juin giu cze июн haz kesä kesa", 7: "jul juil lug lip июл tem heinä heina", 
+    8: "aug ago aoû aou août sie авг ağu agu elo",
     9: "sep set sept wrz сен eyl syys", 10: "oct okt out ott paź paz окт eki loka", 11: "nov lis kas ноя marras",
     12: "dec dez déc dic gru дек ara des joulu",
 }  # fmt: skip
 MONTHS = {stem: month for month, stems in STEMS.items() for stem in stems.split()}
-DAYS = re.compile(r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b|\b(?:mo|di|mi|do|fr|sa|so)\b\.?,?|[月火水木金土日][曜]日?|星期.|周.")
+DAYS = re.compile(
+    r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b|\b(?:mo|di|mi|do|fr|sa|so)\b\.?,?|[月火水木金土日][曜]日?|星期.|周."
+)
 NAT = np.datetime64("NaT", "D")
 ORDERS = {"year first": (0, 1, 2), "day first": (2, 1, 0), "month first": (2, 0, 1)}  # places of year, month, day
 PIVOT = 69  # two digits from here on are of the last century, as POSIX has it
@@ -36,9 +40,10 @@ class Dates:
 
 def read(texts: Sequence[str], codes: np.ndarray, clocks: bool, groups: np.ndarray | None, day_first: bool | None,
          where: str) -> Dates:  # fmt: skip
-    """The day of each of `texts`, which differ; `codes`: the text of each row, -1 for none; `clocks`: with times of day.
+    """The day of each of `texts`, which differ; `codes`: the text of each row, -1 for none.
 
-    `groups`: the symbol of each row. DataError where day and month could change places and nothing tells.
+    `clocks`: there are times of day. `groups`: the symbol of each row. DataError where day and month could change
+    places and nothing tells.
     """
     parts = [_parts(text) for text in texts]
     triples = [p if isinstance(p, tuple) else (0, 0, 0) for p in parts]
@@ -68,7 +73,9 @@ def read(texts: Sequence[str], codes: np.ndarray, clocks: bool, groups: np.ndarr
 def _parts(text: str) -> tuple[int, int, int] | np.datetime64:
     """Three numbers in their order, or the day where a word or the shape tells it; NaT for no date."""
     text = unicodedata.normalize("NFKC", text).strip().lower()
-    found = re.fullmatch(r"(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*[日.]?(?:\s*[(（].{1,4}[)）])?", text)
+    found = re.fullmatch(
+        r"(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*[日.]?(?:\s*[(（].{1,4}[)）])?", text
+    )
     if found:
         return int(found[1]), int(found[2]), int(found[3])
     if re.fullmatch(r"\d{8}", text):
@@ -163,22 +170,22 @@ def _order(
     if len({readings[name].tobytes() for name in names}) == 1:
         return names[0]
     rows = codes >= 0
-    sorted_ = {name: sortedness(readings[name][codes[rows]], None if groups is None else groups[rows]) for name in names}
+    sorted_ = {
+        name: sortedness(readings[name][codes[rows]], None if groups is None else groups[rows]) for name in names
+    }
     names = [name for name in names if sorted_[name] > max(sorted_.values()) - 0.02]
     fitting = [name for name in names if plausible(np.unique(readings[name][some]), clocks)]
     names = fitting or names
     if len(names) == 1:
         return names[0]
     differ = next(t for t, a, b in zip(texts, *(readings[n] for n in names[:2]), strict=True) if a != b)
+    place = list(texts).index(differ)
+    both = " or ".join(str(readings[name][place]) for name in names)
     raise DataError(
-        f"{where}: {differ} could be {' or '.join(f'{_text(readings[n][list(texts).index(differ)])}' for n in names)}, and "
-        f"neither the order nor the spacing of the dates tells; {setting('day_first', 'true')} or "
+        f"{where}: {differ} could be {both}, and neither the order nor the spacing of the dates tells; "
+        f"{setting('day_first', 'true')} or "
         f"{setting('day_first', 'false')} says which"
     )
-
-
-def _text(day: np.datetime64) -> str:
-    return str(day)
 
 
 def sortedness(days: np.ndarray, groups: np.ndarray | None) -> float:
@@ -199,7 +206,7 @@ def plausible(days: np.ndarray, clocks: bool) -> bool:
     between.
     """
     days = days[~np.isnat(days)]
-    gaps = np.diff(days.astype(np.int64))
+    gaps: np.ndarray = np.diff(days.astype(np.int64))
     if not len(gaps):
         return True
     usual = float(np.median(gaps))

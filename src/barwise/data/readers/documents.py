@@ -19,7 +19,7 @@ from barwise.errors import DataError
 
 PARQUET = (".parquet", ".pq")
 INSIDE = ("data", "results", "candles", "bars", "values", "prices", "result", "chart", "quote", "indicators", "rows",
-          "records", "historical", "series", "t", "Data", "body", "list", "items", "klines", "kline", "ohlc", "ohlcv")  # fmt: skip
+          "records", "historical", "series", "Data", "body", "list", "items", "klines", "ohlc", "ohlcv")  # fmt: skip
 SPLIT = ("columns", "index", "data")
 DEEPEST = 8
 

@@ -33,11 +33,11 @@ def read(whole: np.ndarray, fraction: np.ndarray | None, known: np.ndarray) -> E
     low, high = int(values.min()), int(values.max())
     parted = fraction is not None and bool((fraction[known] != 0).any())
     for fits, of in (
-        (1700 <= low and high <= 2200 and not parted, _years),
-        (170_001 <= low and high <= 220_012 and not parted, _months),
-        (17_000_101 <= low and high <= 22_001_231 and not parted, _ymd),
-        (170_001_010_000 <= low and high <= 220_012_312_359 and not parted, _minutes),
-        (17_000_101_000_000 <= low and high <= 22_001_231_235_959 and not parted, _seconds),
+        (low >= 1700 and high <= 2200 and not parted, _years),
+        (low >= 170_001 and high <= 220_012 and not parted, _months),
+        (low >= 17_000_101 and high <= 22_001_231 and not parted, _ymd),
+        (low >= 170_001_010_000 and high <= 220_012_312_359 and not parted, _minutes),
+        (low >= 17_000_101_000_000 and high <= 22_001_231_235_959 and not parted, _seconds),
     ):
         if fits:
             time = of(whole)
@@ -111,7 +111,9 @@ def _scaled(whole: np.ndarray, fraction: np.ndarray | None, unit: np.ndarray) ->
     ok = np.abs(whole) <= LARGEST * (10**9 // factor)
     ns = np.where(ok, whole, 0) * factor
     if fraction is not None:
-        ns = ns + np.rint(fraction * np.where(factor > 1, factor, 0) / 1e3).astype(np.int64) * np.where(factor > 1, 1000, 0)
+        ns = ns + np.rint(fraction * np.where(factor > 1, factor, 0) / 1e3).astype(np.int64) * np.where(
+            factor > 1, 1000, 0
+        )
     time = ns.astype("datetime64[ns]")
     return np.where(ok & (ns >= SMALLEST * 10**9), time, NAT)
 

@@ -58,7 +58,7 @@ def skipped(table: RawTable, notes: Notes | None) -> Skipped:
     total = table.length + len(table.skipped)
     last = next((n for n in range(total, 0, -1) if n not in trailing), 0)  # the last row of the usual length
     for number, cells, text in table.skipped:
-        comment = text.lstrip(" \"").startswith(COMMENT) or not any(letter.isdigit() for letter in text)
+        comment = text.lstrip(' "').startswith(COMMENT) or not any(letter.isdigit() for letter in text)
         if not comment and (number < last or cells > width):
             odd.append((number, cells, text))
         elif notes is not None:
@@ -100,7 +100,7 @@ def remedy(rows: Rows, found: Sequence[Finding], odd_share: float, twice: int, t
            doubled: Callable[[np.ndarray], str | None]) -> str:  # fmt: skip
     """What helps: a setting where one does, and the file's own mending where none does."""
     kinds = {f.what for f in found}
-    if twice and kinds == {"time comes twice"}:
+    if twice and kinds <= {"time comes twice", "time runs backwards"}:
         repeated = np.concatenate([f.values for f in found]).astype("datetime64[ns]")
         zone = doubled(repeated) if rows.naive else None
         if zone:
@@ -116,7 +116,7 @@ def remedy(rows: Rows, found: Sequence[Finding], odd_share: float, twice: int, t
 
 def _negative(rows: Rows, found: Sequence[Finding], total: int) -> str:
     """Why prices must be above 0, and what helps."""
-    why = "a return needs prices above 0"
+    why, others_have = "a return needs prices above 0", "futures adjusted by differences have others"
     bad = np.unique(np.concatenate([f.rows for f in found]))
     close = rows.values["close"]
     others = {f.what for f in found} == {"close is not above 0"}
@@ -128,9 +128,9 @@ def _negative(rows: Rows, found: Sequence[Finding], total: int) -> str:
     last = rows.time[bad].max()
     after = int((rows.time[rows.keep] > last).sum())
     if after >= total / 4:
-        date = str((last.astype("datetime64[D]") + np.timedelta64(1, "D")))
-        return f"{why}, and futures adjusted by differences have others; take those adjusted by ratios, or data.start={date}"
-    return f"{why}, and futures adjusted by differences have others: take those adjusted by ratios"
+        date = str(last.astype("datetime64[D]") + np.timedelta64(1, "D"))
+        return f"{why}, and {others_have}; take those adjusted by ratios, or data.start={date}"
+    return f"{why}, and {others_have}: take those adjusted by ratios"
 
 
 def _numbered(finding: Finding, rows: np.ndarray | None) -> Finding:

@@ -75,7 +75,9 @@ def of_rows(heads: Sequence[Sequence[str]], where: str, notes: Notes) -> Header:
 
 def _first_names(heads: Sequence[Sequence[str]]) -> list[str]:
     """The names of the columns that are no field: the last one given, such as Date in yfinance's third row."""
-    return [next((row[i] for row in reversed(heads) if i < len(row) and row[i].strip()), "") for i in range(len(heads[0]))]
+    return [
+        next((row[i] for row in reversed(heads) if i < len(row) and row[i].strip()), "") for i in range(len(heads[0]))
+    ]
 
 
 def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) -> Header | None:
@@ -92,7 +94,7 @@ def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) 
                 return None
             wide[ticker][ours] = names[-1]
         else:
-            names.append(others[i] if i < len(others) and not lone or i == 0 else field)
+            names.append(others[i] if (i < len(others) and not lone) or i == 0 else field)
     complete = {ticker: part for ticker, part in wide.items() if all(name in part for name in PRICES)}
     if not complete or len(complete) * 2 < len(wide):
         return None
@@ -162,7 +164,9 @@ def _aligned(row: Sequence[str], found: Layout, where: str) -> list[str]:
 def alike(data: bytes, found: Layout) -> bool:
     """Whether the first row of a file with the same names is one of the same layout."""
     begin = data.find(b"\n") + 1
-    row = cells_of(data[begin : data.find(b"\n", begin)].decode("utf-8", errors="replace").rstrip("\r"), found.delimiter)
+    row = cells_of(
+        data[begin : data.find(b"\n", begin)].decode("utf-8", errors="replace").rstrip("\r"), found.delimiter
+    )
     return len(row) == found.width and is_row(row)
 
 
@@ -256,7 +260,7 @@ def ohlc(columns: Sequence[np.ndarray | None]) -> list[str] | None:
         return None
     highs = [i for i in range(4) if (table[:, i] >= table.max(axis=1)).all()]
     lows = [i for i in range(4) if (table[:, i] <= table.min(axis=1)).all()]
-    high = 1 if 1 in highs else (highs or [None])[0]
+    high = 1 if 1 in highs else next(iter(highs), None)
     low = next((i for i in (2, *lows) if i in lows and i != high), None)
     if high is None or low is None:
         return None

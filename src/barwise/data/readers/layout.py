@@ -30,7 +30,7 @@ MISSED = frozenset(MISSING)
 
 @dataclass(frozen=True)
 class Layout:
-    """`start`: the byte at which the first row begins; `width`: cells a row; `heads`: rows of names, none if headerless.
+    """`start`: the byte at which the first row begins; `width`: cells a row; `heads`: rows of names, perhaps none.
 
     `sample`: the first rows, as cells; `above`: how many lines stand before the names.
     """
@@ -138,7 +138,7 @@ def _heads(before: Sequence[tuple[str, ...]], width: int) -> tuple[tuple[tuple[s
     named = [i for i, row in enumerate(before) if known_names(row) >= 3 and len(row) > 2]
     if named:
         first = named[-1]
-        while first and first - 1 in named or (first and _tickers(before[first - 1], width)):
+        while (first and first - 1 in named) or (first and _tickers(before[first - 1], width)):
             first -= 1
         return tuple(_clean(row) for row in before[first:] if len(row) > 1), first
     if before and abs(len(before[-1]) - width) <= 1 and not before[-1][0].lstrip().startswith(("#", "//")):

@@ -19,7 +19,8 @@ YEAR = r"(?:18|19|20|21)\d\d"
 WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 PERIOD = rf"{YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
 DATED = re.compile(
-    rf"[-_. ]*(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)$", re.IGNORECASE
+    rf"[-_. ]*(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)$",
+    re.IGNORECASE,
 )
 SAME = 0.98  # of the bars of one file that another has too: they are one series
 
@@ -33,7 +34,7 @@ class Named:
 
 
 def named(sources: Sequence[Source]) -> Named:
-    """The symbol of each source: its hive folder's, else its name's, less the dates and copies that are no part of it."""
+    """The symbol of each source: its hive folder's, else its name's, less dates and marks of copies."""
     names, sure = {}, set()
     for source in sources:
         if source.symbol is not None:
@@ -116,7 +117,7 @@ def _check_equal(name: str, bars: Bars, part: Series, first: Series) -> None:
     same = np.ones(len(ours), bool)
     for column in PRICES:
         same &= np.isclose(getattr(bars, column)[ours], getattr(part.bars, column)[theirs], rtol=1e-6, atol=0)
-    if len(same) and same.mean() < SAME or (len(same) and not same[:-1].all()):
+    if (len(same) and same.mean() < SAME) or (len(same) and not same[:-1].all()):
         raise _contradiction(name, first, part)
 
 
@@ -125,7 +126,8 @@ def _after(bars: Bars, more: Bars) -> Bars:
     columns = {c: np.concatenate([getattr(bars, c), getattr(more, c)]) for c in ("time", *COLUMNS)}
     names = list(dict.fromkeys([*bars.extra, *more.extra]))
     extra = {
-        c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in (bars, more)]) for c in names
+        c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in (bars, more)])
+        for c in names
     }
     both = Bars(bars.symbol, **columns, extra=extra)
     if (np.diff(both.time) > np.timedelta64(0)).all():

@@ -110,7 +110,13 @@ def _evidence(texts: Sequence[pa.ChunkedArray]) -> tuple[int, int]:
 
     def of(mark: str, other: str) -> int:
         m, o = re.escape(mark), re.escape(other)
-        shapes = (rf"{o}.*{m}", rf"{o}.*{o}", rf"^[^{m}{o}]*{m}(\d{{0,2}}|\d{{4,}})$", rf"^-?0*{m}\d", rf"^-?\d{{4,}}{m}\d")
+        shapes = (
+            rf"{o}.*{m}",
+            rf"{o}.*{o}",
+            rf"^[^{m}{o}]*{m}(\d{{0,2}}|\d{{4,}})$",
+            rf"^-?0*{m}\d",
+            rf"^-?\d{{4,}}{m}\d",
+        )
         return sum(count(text, "|".join(f"(?:{s})" for s in shapes)) for text in texts)
 
     return of(".", ","), of(",", ".")

@@ -1,4 +1,4 @@
-"""The order of one symbol's rows: newest first is turned round, shuffled is sorted, exact repeats go, and it is said."""
+"""The order of one symbol's rows: newest first is turned round, shuffled is sorted, exact repeats go; all said."""
 
 from __future__ import annotations
 

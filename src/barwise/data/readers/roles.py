@@ -14,6 +14,7 @@ from barwise.errors import ConfigError, DataError
 NUMBERS = (*PRICES, "volume", "tick_volume", "adj_close", "bid", "ask")
 CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?\s?[Mm]\.?)?")
 UNNAMED = re.compile(r"|unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level_\d+__", re.IGNORECASE)
+NUMBERED = re.compile(r"column \d+")  # of files without names: see header.guess
 VOLUME_OF = re.compile(r"(volume|vol)[a-z]{2,5}")  # Volume BTC, Volume USDT: the first is the base's
 PRICE_IN = re.compile(r"(open|high|low|close)(usdt?|eur|gbp|jpy|inr|krw|cny|chf|btc|brl)")
 WORDS = re.compile(
@@ -55,7 +56,9 @@ def roles(
     numbers = {name: column for name, column in asked.items() if name not in ("time", "symbol")}
     left_out = dict.fromkeys(other_times, "another time")
     for column, name in _numbers([c for c in free if c != symbol], where):
-        if name in asked:
+        if name == column and (UNNAMED.fullmatch(column) or NUMBERED.fullmatch(column)):
+            left_out[column] = "no name"
+        elif name in asked:
             left_out[column] = f"data.columns.{name} names another"
         else:
             numbers[name] = column
@@ -132,7 +135,7 @@ def _unnamed(free: Sequence[str], sample: Callable[[str], Sequence[str]]) -> tup
 
 
 def kind_of(cells: Sequence[str]) -> str:
-    """`full` (a date and a clock), `epoch`, `date`, `clock`, `short` (a few digits), or the empty string for no time."""
+    """`full` (a date and a clock), `epoch`, `date`, `clock`, `short` (a few digits), or "" for no time."""
     known = [text for text in (str(cell).strip() for cell in cells) if text and text.lower() not in ("nan", "nat")]
     if not known:
         return ""

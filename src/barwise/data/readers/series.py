@@ -171,7 +171,17 @@ def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: l
     if not table.whole and last > 0 and any(np.isnan(values[n][last]) for n in COLUMNS if n in values):
         keep[last] = False
         notes.warn(table.where, "the last row is cut: left out")
-    return Rows(settled.time, settled.days, settled.naive, groups, symbols, values, unread, lambda row: str(columns[0][row].as_py()), keep)
+    return Rows(
+        settled.time,
+        settled.days,
+        settled.naive,
+        groups,
+        symbols,
+        values,
+        unread,
+        lambda row: str(columns[0][row].as_py() or ""),
+        keep,
+    )
 
 
 def _symbols(table: RawTable, symbol: str) -> tuple[np.ndarray, list[str]]:
@@ -205,7 +215,8 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     for code, name in enumerate(rows.symbols):
         some = np.flatnonzero((rows.groups == code) & sound) if len(rows.symbols) > 1 else np.flatnonzero(sound)
         if how.within is not None:
-            some = some[how.within(rows.time[some], rows.days)]
+            inside = how.within(rows.time[some], rows.days)
+            some = some[inside] if inside.any() else some  # that there is none is told later, of all files
         if len(some):
             some, wrong = order.ordered(table.where, name, rows.time, some, rows.values, notes)
             found += wrong
@@ -256,7 +267,13 @@ def _volume(table: RawTable, rows: Rows, how: Reading, notes: Notes) -> None:
             rows.values["volume"] = rows.values.pop("tick_volume")
             notes.note(table.where, "the volume is 0 throughout: the tick volume is taken")
             return
-        said = "is no volume" if known is None else f"is no volume: {known[0]:g} throughout" if len(known) else "is no volume"
+        said = (
+            "is no volume"
+            if known is None
+            else f"is no volume: {known[0]:g} throughout"
+            if len(known)
+            else "is no volume"
+        )
         rows.values["volume"] = np.full(table.length, np.nan)
         notes.note(table.where, f"there {said}")
 
@@ -277,8 +294,11 @@ def _scale(table: RawTable, rows: Rows, how: Reading, notes: Notes) -> None:
             if name in rows.values:
                 rows.values[name] = rows.values[name] * how.price_scale
     elif len(close) and np.nanmin(close) >= 1e8 and _whole(close):
-        notes.warn(table.where, "prices are whole numbers above 100,000,000, as of a feed that counts in 1e-9; they are "
-                                "read as written, data.price_scale=1e-9 brings them to units")  # fmt: skip
+        notes.warn(
+            table.where,
+            "prices are whole numbers above 100,000,000, as of a feed that counts in 1e-9: read as written; "
+            "data.price_scale=1e-9 brings them to units",
+        )
 
 
 def _whole(values: np.ndarray) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -170,8 +171,8 @@ def _unpack(data: bytes, packed: str, where: str) -> bytes:
             if packed == ".zst":
                 stream = pa.CompressedInputStream(raw, "zstd")
             else:
-                opener = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[packed]
-                stream = opener(raw)
+                openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+                stream = openers[packed](raw)
             with stream:
                 out = bytes(stream.read(most + 1))
     except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:

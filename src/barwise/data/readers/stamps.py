@@ -34,10 +34,11 @@ NUMBER = r"^-?\d+(\.\d+)?([eE]\+?\d+)?$"
 
 @dataclass(frozen=True)
 class Stamps:
-    """`wall`: datetime64[ns] on the clock of the time's own zone, NaT where unreadable; `ahead`: ns before UTC, per row.
+    """`wall`: datetime64[ns] on the clock of the time's own zone, NaT where unreadable.
 
-    `ahead` is None for times without a zone. `instants`: in UTC as computers count, so that the local date is not told.
-    `zone`: one zone that is named in the file. `order`: day or month first, where the dates had to tell.
+    `ahead`: ns before UTC, per row; None for times without a zone. `instants`: in UTC as computers count, so
+    that the local date is not told. `zone`: one zone that is named in the file. `order`: day or month first, where
+    the dates had to tell.
     """
 
     wall: np.ndarray
@@ -47,9 +48,7 @@ class Stamps:
     order: str | None = None
 
 
-def read(
-    columns: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None, where: str
-) -> Stamps:
+def read(columns: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None, where: str) -> Stamps:
     """The stamps in one column, or in a date and a clock, or in year, month, day (and clock).
 
     `groups`: the symbol of each row. DataError where zones are mixed with none, or day and month cannot be told apart.
@@ -219,7 +218,7 @@ def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: boo
 
 
 def clock_ns(clock: pa.ChunkedArray, half: pa.ChunkedArray) -> np.ndarray:
-    """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5` or `9` with AM or PM beside it; -1 day for no time."""
+    """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5`, or `9` beside AM or PM; -1 day for no time."""
     both = pc.binary_join_element_wise(pc.fill_null(clock, ""), pc.fill_null(half, ""), "|")
     return _per_word(both, _clock)
 
@@ -235,7 +234,12 @@ def _clock(text: str) -> int:
     else:
         digits, _, fraction = clock.partition(".")
         digits = digits.zfill(4 if len(digits) <= 4 else 6)
-        parts = [digits[:2], digits[2:4], digits[4:6] or "0", *([fraction or digits[6:]] if fraction or digits[6:] else [])]
+        parts = [
+            digits[:2],
+            digits[2:4],
+            digits[4:6] or "0",
+            *([fraction or digits[6:]] if fraction or digits[6:] else []),
+        ]
     hour = int(parts[0])
     if re.match(r"[Pp]|下午|午後", half) and hour < 12:
         hour += 12
@@ -271,8 +275,8 @@ def _zones(zone: pa.ChunkedArray, wall: np.ndarray, where: str) -> tuple[np.ndar
         has = int(np.flatnonzero(~missing & ~np.isnat(wall))[0])
         row = int(np.flatnonzero(missing)[0])
         raise DataError(
-            f"{where}: mixed time zones: row {has + 1} has {words[0]}, row {row + 1} has none; give every time its zone, "
-            "or none of them and set data.timezone"
+            f"{where}: mixed time zones: row {has + 1} has {words[0]}, row {row + 1} has none; give every "
+            "time its zone, or none of them and set data.timezone"
         )
     named = [NAMED.get(word, word) for word in words]
     if len(named) == 1 and ("/" in named[0]):

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from barwise.data.notes import Notes
 from barwise.data.readers import documents, header
 from barwise.data.readers.encodings import utf8
 from barwise.data.readers.header import Header
-from barwise.data.readers.layout import MISSING, SPACES, Layout, head_lines, layout
+from barwise.data.readers.layout import MISSING, SPACES, Layout, layout
 from barwise.data.readers.roles import Roles, roles
 from barwise.data.readers.sources import BINARY, JSON, Source
 from barwise.errors import DataError
