@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
 from barwise.messages import one_line, unheard
 from barwise.resuming import recorded, redirected
@@ -39,7 +40,7 @@ def main() -> None:
     """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 4 for a
     sweep of which some trials failed, 1 for our fault."""
     try:
-        sys.argv[1:] = redirected(settings(sys.argv[1:]))
+        sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]
