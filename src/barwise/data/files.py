@@ -111,7 +111,7 @@ def load(
         "warnings": [*notes.warnings(), *outside, *splits_found, *doubts],
     }
     market = Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
-    return beside(within(market, universe), context, timezone)
+    return beside(within(market, universe, timezone), context, timezone)
 
 
 def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
