@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.errors import DataError
-from barwise.runs import plain
+from barwise.runs import plain, replacing
 from barwise.safety.tensors import shapes_of
 from barwise.serving.carry import Carried, packed, unpacked
 from barwise.serving.history import History
@@ -37,9 +36,8 @@ def save(session: Live, path: Path) -> None:
         columns |= {f"carried.{k}": v for k, v in inner.items()}
         arrays |= {f"{i}.{name}": np.ascontiguousarray(values) for name, values in columns.items()}
     facts = {"symbols": json.dumps(list(session.symbols)), "model": identity(session), "carried": json.dumps(carried)}
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(arrays, beside, metadata=facts)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        save_file(arrays, beside, metadata=facts)
 
 
 def restore(session: Live, path: Path) -> None:
