@@ -15,6 +15,7 @@ from typing import Any
 from barwise.errors import DataError
 from barwise.printing import notice
 from barwise.runs import plain
+from barwise.safety.files import open_regular
 
 LIMIT = 1024**3  # bytes; a million trials are 0.5 GB
 Valid = Callable[[dict[str, Any]], bool]
@@ -81,17 +82,15 @@ def read(path: Path, valid: Valid = bool) -> list[dict[str, Any]]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except FileNotFoundError:
         return b""
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     with os.fdopen(file, "rb") as stream:
-        about = os.fstat(file)
-        if not stat.S_ISREG(about.st_mode):
-            raise DataError(f"{path}: is not a regular file; it is not read")
-        if about.st_size > LIMIT:
-            raise DataError(f"{path}: has {about.st_size / 1e9:.1f} GB; at most {LIMIT / 1e9:.1f} GB are read")
+        size = os.fstat(file).st_size
+        if size > LIMIT:
+            raise DataError(f"{path}: has {size / 1e9:.1f} GB; at most {LIMIT / 1e9:.1f} GB are read")
         fcntl.flock(file, fcntl.LOCK_SH)
         return stream.read(LIMIT)
 

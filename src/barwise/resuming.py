@@ -104,7 +104,7 @@ def store(folder: Path, fold: Finished) -> None:
     arrays = {"score": fold.score, "signal": fold.signal}
     write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
     write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
-    discard(folder, "*.ckpt")
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
 
 
 def stored(folder: Path, rows: int) -> Finished | None:
@@ -131,7 +131,7 @@ def same_data(manifest: Mapping[str, Any], found: str) -> None:
 
 def begin_again(folder: Path) -> None:
     """Nothing of an earlier run in the same directory may be taken for this one's."""
-    discard(folder, "*.ckpt", RECORD)
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp", RECORD)
 
 
 def discard(folder: Path, *patterns: str) -> None:

@@ -22,10 +22,8 @@ REMEDIES = {
 STORED_NOT = tuple(  # as libraries say it that do not raise OSError
     (re.compile(pattern, re.IGNORECASE), number)
     for pattern, number in (
-        (
-            r"no space left|disk is full|os error 28\b|\d+ requested and \d+ written|failed writing file|write incomplete",
-            errno.ENOSPC,
-        ),
+        (r"no space left|disk is full|os error 28\b|\d+ requested and \d+ written", errno.ENOSPC),
+        (r"failed writing file|write incomplete", errno.ENOSPC),
         (r"file too large|os error 27\b", errno.EFBIG),
         (r"read-only file system|readonly database|os error 30\b", errno.EROFS),
         (r"quota exceeded|os error 122\b", errno.EDQUOT),

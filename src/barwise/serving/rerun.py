@@ -16,7 +16,7 @@ from barwise.loading import Run
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress
 from barwise.runs import RunDirectory, git_revision, plain, versions
-from barwise.safety.files import inside
+from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 
 MOST_THREADS = 1024
@@ -89,7 +89,7 @@ def write_configuration(run: Run, out: Path) -> None:
     for name in ("config.yaml", "overrides.yaml"):
         path = inside(run.folder, ".hydra", name)
         if path.is_file():
-            (out / ".hydra" / name).write_bytes(path.read_bytes())
+            (out / ".hydra" / name).write_bytes(read_bytes(path, YAML_LIMIT))
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -38,7 +38,10 @@ def valid(kept: Any) -> bool:
         return False
     if not 1 <= width <= FAR or width & (width - 1) or abs(first * width) > FAR:
         return False
-    raw = base64.b64decode(text, validate=True)
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
     return len(raw) > 0 and len(raw) % 2 == 0 and bool(np.isfinite(np.frombuffer(raw, dtype="<f2")).all())
 
 

@@ -70,9 +70,9 @@ def valid(entry: Mapping[str, Any]) -> bool:
     """Whether an entry names its trial and holds numbers where there should be some."""
     names = ("trial", "problem", "market", "last", "status", "when")
     texts = isinstance(entry.get("trial"), str) and all(isinstance(entry.get(k, ""), str) for k in names)
-    sharpe, net = entry.get("sharpe"), entry.get("net")
+    sharpe = entry.get("sharpe")
     figure = sharpe is None or (isinstance(sharpe, int | float) and abs(float(sharpe)) < math.inf)
-    return texts and figure and (not net or sketch.valid(net))
+    return texts and figure
 
 
 def read(folder: Path, problem: str) -> Trials:
@@ -118,7 +118,7 @@ def independent(trials: Mapping[str, Mapping[str, Any]]) -> tuple[float, float |
     Trials without returns (failed, refused, pruned) count like the others. ρ below zero counts as zero.
     Source: Bailey and López de Prado, The Deflated Sharpe Ratio (2014), appendix 3.
     """
-    rho = sketch.mean_correlation([t["net"] for t in trials.values() if t.get("net")])
+    rho = sketch.mean_correlation([t["net"] for t in trials.values() if sketch.valid(t.get("net"))])
     m = max(1, len(trials))
     if rho is None:
         return float(m), None
