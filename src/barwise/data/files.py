@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.content import Content, content
 from barwise.data.context import beside
+from barwise.data.plausible import ON_JUMP, plausible
+from barwise.data.selection import selected
 from barwise.data.settings import choice, number, yes_or_no
 from barwise.data.tables import KNOWN, suffix
 from barwise.data.times import check_zone
@@ -30,6 +32,10 @@ def load(
     timezone: str | None = None,
     periods_per_year: float | None = None,
     on_bad: str = "error",
+    on_jump: str = "warn",
+    symbols: str | Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
     universe: str | None = None,
     context: str | None = None,
 ) -> Market:
@@ -37,8 +43,10 @@ def load(
 
     `columns`: {our name: the file's}, for names that are not common. `adjusted`: bring prices to the level of the
     adjusted close, volume inversely. `timezone`: what naive times mean (UTC, with a warning, if null and intraday).
-    `on_bad`: `error`, or `drop` to leave bad rows out and count them. `universe`: a file of symbol, from, to.
-    `context`: a file of further columns, as `barwise.data.context.beside` takes it.
+    `on_bad`: `error`, or `drop` to leave bad rows out and count them. `on_jump`: what becomes of prices that cannot be,
+    as `barwise.data.plausible.plausible` says. `symbols`, `start`, `end`: which bars.
+    `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
+    takes it.
     Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
     """
@@ -48,6 +56,7 @@ def load(
         "data.path=my_bars.csv",
     )
     choice("on_bad", on_bad, ON_BAD, "error")
+    choice("on_jump", on_jump, ON_JUMP, "warn")
     yes_or_no("adjusted", adjusted, False)
     require(
         columns is None or isinstance(columns, Mapping),
@@ -65,10 +74,14 @@ def load(
         for c in contents
         if c.times.doubtful
     ][:1]
-    bars, left_out = common_extras(joined(contents))
+    bars, outside = selected(joined(contents), symbols, start, end, str(path), timezone)
+    warnings += outside
+    bars, left_out = common_extras(bars)
     warnings += [f"{path}: column {name} is left out: not every symbol has it" for name in left_out]
     if not adjusted:
         warnings += split_warnings(bars)
+    bars, doubts = plausible(bars, on_jump, splits_known=adjusted or any("adj_close" in b.extra for b in bars))
+    warnings += doubts
     facts = {
         "name": "files",
         "path": str(path),
