@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
 from barwise.messages import leave, one_line, unheard
 from barwise.printing import notice, writable
@@ -45,7 +46,7 @@ def main() -> None:
     stoppable()
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
-        sys.argv[1:] = redirected(settings(sys.argv[1:]))
+        sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.console.quoting import hydra_value
 from barwise.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -38,13 +39,12 @@ def redirected(words: list[str]) -> list[str]:
     if not (folder / ".hydra" / "config.yaml").is_file():
         raise ConfigError(f"resume={folder}: is not a run's directory, there is no .hydra/config.yaml in it")
     rest = [w for w in words if not w.startswith("resume=")]
-    return [*rest, f"resume={quoted(folder)}", f"hydra.run.dir={quoted(folder)}", "hydra.output_subdir=null"]
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of Hydra's override grammar."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return [
+        *rest,
+        f"resume={hydra_value(str(folder))}",
+        f"hydra.run.dir={hydra_value(str(folder))}",
+        "hydra.output_subdir=null",
+    ]
 
 
 def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
