@@ -6,6 +6,8 @@ A finished fold is kept as its scores and signals (`model/fold-<k>/scores.safete
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +61,27 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
-        raise ConfigError(f"resume={out.path}: this run is done; there is nothing left to do")
+        raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
     cfg.quiet = given.quiet
     out.resume(run.manifest)
     return cfg, Targets(Path(conf_dir()))
+
+
+def after(folder: Path) -> str:
+    """What is left to do for a run that is done: its page, where it was cut off before that."""
+    if (folder / "report.html").is_file():
+        return "there is nothing left to do"
+    return f"its page is not: python -m barwise report {shlex.quote(str(folder))}"
+
+
+def remaining(folder: Path) -> str:
+    """The command that does what is left of a run that was cut off."""
+    try:
+        done = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("status") == "done"
+    except (OSError, ValueError, AttributeError):
+        done = False
+    place = shlex.quote(str(folder))
+    return f"python -m barwise report {place}" if done else f"python train.py {shlex.quote(f'resume={folder}')}"
 
 
 @dataclass(frozen=True)
