@@ -34,14 +34,18 @@ class Prices:
 
     def paid(self, row: int, change: np.ndarray) -> float:
         """The cost of changing values by `change` (symbol,) at the row."""
+        return float(self.each(row, change).sum())
+
+    def each(self, row: int, change: np.ndarray) -> np.ndarray:
+        """The same by symbol."""
         size = np.abs(change)
         cost = self.rate[row] * size
         if self.impact is not None and self.volume is not None:
             share = np.divide(size, self.volume[row], out=np.zeros_like(size), where=self.volume[row] > 0)
             cost = cost + self.impact[row] * np.sqrt(share) * size
         if self.least:
-            cost = np.where(size > 0, np.maximum(cost, self.least), 0.0)
-        return float(cost.sum())
+            return np.where(size > 0, np.maximum(cost, self.least), 0.0)
+        return np.asarray(cost)
 
 
 class Costs(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,9 +13,9 @@ class Context:
     """Arrays (time, symbol); the weights of row t may use rows up to t alone.
 
     `score`: NaN where there is none. `signal`: in [-1, 1], 0 where there is none. `has`: there is a bar. `inside`: the
-    symbol is in the universe. `returns`: close over the symbol's own close before, NaN without. `volume`: shares.
-    `groups`: codes by name, -1 where there is none. `extra`: other columns of the source. `held`: (symbol,) the weights
-    held before the first row. `gross`: the gross exposure asked for.
+    symbol is in the universe. `returns`: close over the symbol's own close before, NaN without. `groups`:
+    codes by name, -1 where there is none. `held`: (symbol,) the weights held before the first row. `gross`: the gross
+    exposure asked for.
     """
 
     time: np.ndarray
@@ -28,23 +28,25 @@ class Context:
     held: np.ndarray
     periods_per_year: float = 252.0
     gross: float = 1.0
-    volume: np.ndarray | None = None
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
-    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: Callable[[str], np.ndarray] | None = None
 
     @property
     def member(self) -> np.ndarray:
         """(time, symbol): there is a bar of a symbol that is in the universe."""
         return self.has & self.inside
 
+    def column(self, name: str) -> np.ndarray:
+        """(time, symbol): volume or another column of the source, NaN where it has none."""
+        return np.full(self.has.shape, np.nan) if self.columns is None else self.columns(name)
+
     def until(self, row: int) -> Context:
         """The same, cut after `row`: what was known at its close."""
-        cut = slice(0, row + 1)
+        cut, columns = slice(0, row + 1), self.columns
         arrays = {name: getattr(self, name)[cut] for name in ("time", "score", "signal", "has", "inside", "returns")}
         return replace(
             self,
             **arrays,
-            volume=None if self.volume is None else self.volume[cut],
             groups={name: codes[cut] for name, codes in self.groups.items()},
-            extra={name: values[cut] for name, values in self.extra.items()},
+            columns=None if columns is None else lambda name: columns(name)[cut],
         )

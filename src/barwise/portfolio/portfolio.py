@@ -70,6 +70,11 @@ class Portfolio:
         rule = self.rule.func if isinstance(self.rule, partial) else self.rule
         return bool(getattr(rule, "reads_scores", False))
 
+    @property
+    def plain(self) -> bool:
+        """Whether the weights are the signals in equal shares at each bar, as without a portfolio."""
+        return self.rule is equal and self == Portfolio(hold=self.hold, held_bars=self.held_bars) and self.tranches == 1
+
     def holding(self, bars: int) -> Portfolio:
         """The same, with `hold=auto` meaning `bars`."""
         return replace(self, held_bars=max(1, bars)) if self.hold == "auto" else self
@@ -88,7 +93,7 @@ class Portfolio:
         """Target weights (time, symbol) at each row's close; NaN in rows without orders."""
         context = replace(context, gross=max_gross if self.gross is None else min(self.gross, max_gross))
         wanted = self._rule_weights(context)
-        wanted = averaged(wanted, context.has, self.tranches)
+        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches), 0.0)
         if self.volatility_target is not None:
             wanted = wanted * self._leverage(wanted, context)
         limits, groups = self.limits(max_gross), self._groups(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Dates:
 
     def __post_init__(self) -> None:
         edges = self._edges()
-        for (before, first), (after, second) in zip(edges, edges[1:], strict=False):
+        for (before, first), (after, second) in pairwise(edges):
             if first >= second:
                 given = f"{PLACE}.{before}={getattr(self, before)} {PLACE}.{after}={getattr(self, after)}"
                 raise ConfigError(f"{given}: {before} must come before {after}")
@@ -79,7 +80,7 @@ def first_position(times: np.ndarray, first_train: float | str, name: str) -> in
 
 
 def window_start(times: np.ndarray, block: np.ndarray, window: int | str | None, name: str) -> int:
-    """The position of the first training time before a test block: `window` bars, or a length such as 5Y; 0 for None."""
+    """The position of the first training time of a test block: `window` bars before it, or a length such as 5Y."""
     if window is None:
         return 0
     if isinstance(window, str):
