@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from barwise.lend import Lend
 from barwise.mapped import check_fits
 from barwise.noting import note_data, note_features, note_start_up
 from barwise.panel import Labeler, build_panel, members
+from barwise.portfolio.portfolio import holding_bars
 from barwise.prepared import prepared
 from barwise.report.progress import Progress
 from barwise.report.record import record
@@ -79,6 +80,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         panel = build_panel(matrix, parts.labels, market.universe)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = parts.validation.folds(panel)
+        parts = held_as_labelled(parts, panel, folds)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
@@ -103,6 +105,16 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     with out.stage("report"):
         record(out, result, board)
     return result.metrics
+
+
+def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
+    """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
+    portfolio = getattr(parts.backtest, "portfolio", None)
+    if portfolio is None:
+        return parts
+    known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
+    bars = holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
+    return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 
 def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, lend: Lend) -> Table:

@@ -51,7 +51,7 @@ class Table:
 
     def signals(self) -> Signals:
         """What the ledger trades."""
-        return Signals(self.symbol, self.time, self.signal)
+        return Signals(self.symbol, self.time, self.signal, self.score)
 
     def columns(self) -> dict[str, np.ndarray]:
         """The columns of predictions.parquet."""

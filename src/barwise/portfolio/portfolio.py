@@ -71,9 +71,15 @@ class Portfolio:
         return bool(getattr(rule, "reads_scores", False))
 
     @property
+    def standard(self) -> bool:
+        """Whether it is the default: equal shares of the signals, without limits."""
+        rule = self.rule.func if isinstance(self.rule, partial) and not self.rule.keywords else self.rule
+        return rule is equal and replace(self, rule=equal, hold="auto", held_bars=1) == Portfolio()
+
+    @property
     def plain(self) -> bool:
-        """Whether the weights are the signals in equal shares at each bar, as without a portfolio."""
-        return self.rule is equal and self == Portfolio(hold=self.hold, held_bars=self.held_bars) and self.tranches == 1
+        """Whether the weights are those without a portfolio: the default, at each bar anew."""
+        return self.standard and self.tranches == 1
 
     def holding(self, bars: int) -> Portfolio:
         """The same, with `hold=auto` meaning `bars`."""

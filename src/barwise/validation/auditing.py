@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from barwise.audit.portfolio import weights_wait
 from barwise.backtest.grid import Grid, Signals
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Panel
@@ -31,5 +32,6 @@ def audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], 
     audit.hear("folds", splitter_divides(panel, parts.validation))
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
+    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit
