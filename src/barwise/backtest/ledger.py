@@ -143,7 +143,10 @@ class Backtest:
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
-        return self.trade(grid, target, span, periods_per_year, count)
+        ledger = self.trade(grid, target, span, periods_per_year, count)
+        if ledger.positions is not None:
+            ledger.positions.decided[:] = weights[span[0] : span[1] + 1]
+        return ledger
 
     def trade(
         self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int

@@ -20,7 +20,8 @@ class Positions:
     """Arrays (bar, symbol) over the rows from `first` of the grid; shares of the account.
 
     `weight`: after the bar's trading. `before`, `after`: what the position earned up to the execution price of the bar,
-    and from there to its close. `cost`: what trading and borrowing it cost. `traded`: |change of weight|.
+    and from there to its close. `cost`: what trading and borrowing it cost. `traded`: |change of weight|. `decided`:
+    the weight decided at the bar's close, NaN where there is no order.
     """
 
     first: int
@@ -29,11 +30,12 @@ class Positions:
     after: np.ndarray
     cost: np.ndarray
     traded: np.ndarray
+    decided: np.ndarray
 
     @classmethod
     def empty(cls, grid: Grid, span: tuple[int, int]) -> Positions:
         """Nothing held, room for all rows of the span."""
-        return cls(span[0], *np.zeros((5, span[1] + 1 - span[0], len(grid.symbols))))
+        return cls(span[0], *np.zeros((6, span[1] + 1 - span[0], len(grid.symbols))))
 
     def note(self, row: int, **values: np.ndarray) -> None:
         """Keep one bar's values by name."""
@@ -54,7 +56,7 @@ class Positions:
         """
         found = [trade for s in range(self.weight.shape[1]) for trade in self._of_symbol(grid, s, execution)]
         found.sort(key=lambda trade: (trade["entry"], trade["symbol"]))
-        return {name: np.array([t[name] for t in found], dtype=_DTYPES.get(name)) for name in TRADE_COLUMNS}
+        return {name: np.array([t[name] for t in found], dtype=_DTYPES[name]) for name in TRADE_COLUMNS}
 
     def _of_symbol(self, grid: Grid, s: int, execution: str) -> list[dict[str, Any]]:
         side = np.sign(self.weight[:, s])
@@ -96,7 +98,7 @@ class Positions:
         return float(self.cost[row, s] * (1.0 - opened / traded))
 
 
-_DTYPES = {
+_DTYPES: dict[str, Any] = {
     "symbol": object, "side": np.int8, "entry": "datetime64[ns]", "exit": "datetime64[ns]", "bars": np.int64,
     "entry_price": np.float64, "exit_price": np.float64, "weight": np.float64, "gross": np.float64,
     "cost": np.float64, "net": np.float64, "ended": object,
