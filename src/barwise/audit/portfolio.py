@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from barwise.audit.findings import Finding
 from barwise.portfolio.context import Context
 from barwise.portfolio.portfolio import Portfolio
-from barwise.validation.audit import Finding
 
 BARS, SYMBOLS, LOOKS = 90, 24, 6
 EQUAL = 1e-9

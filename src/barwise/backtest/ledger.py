@@ -162,7 +162,7 @@ class Backtest:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
         rate = (self.commission_bps + self.slippage_bps) * BPS
-        lend, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
+        session, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
         first, last = span
         target, bought_by = capped(target, self.max_gross)
         net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
@@ -193,14 +193,14 @@ class Backtest:
                 wanted = moved + change
                 bought = float(total(wanted))
             volume = float(total(np.abs(change)))
-            lent = lend * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lend else 0.0
+            lent = session * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if session else 0.0
             paid = (rate * volume if prices is None else prices.paid(t, change)) + lent
             cash = (account - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
             contribution += (after - value - change) / worth
             if kept is not None:
                 size = np.abs(change)
-                fees = (rate * size if prices is None else prices.each(t, change)) + lend * np.maximum(-wanted, 0.0)
+                fees = (rate * size if prices is None else prices.each(t, change)) + session * np.maximum(-wanted, 0.0)
                 share = account if account > 0.0 else 1.0
                 kept.note(
                     i, weight=wanted / share, before=(moved - value) / worth, after=(after - wanted) / worth,
