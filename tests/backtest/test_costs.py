@@ -116,7 +116,7 @@ def test_a_minimum_commission_is_paid_per_trade():
     free = {"commission_bps": 0, "slippage_bps": 0, "borrow_bps": 0, "keep_positions": True}
     book = Backtest(**free, capital=1000.0, costs=Spread(minimum_commission=1.0)).run(grid, given_signals, 252)
     worth = np.append(1.0, book.equity[:-1])
-    np.testing.assert_allclose(book.cost * worth * 1000.0, (book.positions.traded > 0).sum(axis=1), atol=1e-9)
+    np.testing.assert_allclose(book.cost * worth * 1000.0, (book.held.traded > 0).sum(axis=1), atol=1e-9)
 
 
 def test_a_delisted_position_loses_what_is_said():
@@ -129,7 +129,7 @@ def test_a_delisted_position_loses_what_is_said():
     kept, lost = (
         Backtest(delisting_return=r, keep_positions=True).trade(grid, target, span, 252, 1) for r in (0, -0.5)
     )
-    weight = kept.positions.weight[39, 1] * (1 + kept.positions.after[39, 1])
+    weight = kept.positions[39, 1]
     assert lost.net[39] - kept.net[39] == pytest.approx(-0.5 * weight, rel=0.02) and weight > 0.2
     assert lost.contribution[1] < kept.contribution[1] - 0.1
     np.testing.assert_allclose(lost.net, lost.gross - lost.cost, atol=1e-15)
@@ -143,7 +143,7 @@ def test_positions_and_trades_add_up_to_the_ledger(seed, execution, kind):
     grid = Grid.build(bars)
     rules = Backtest(execution, keep_positions=True, delisting_return=-0.3)
     book = rules.run(grid, signals(seed, bars, kind), 252)
-    held = book.positions
+    held = book.held
     np.testing.assert_allclose((held.before + held.after).sum(axis=1), book.gross, atol=1e-12)
     np.testing.assert_allclose(held.cost.sum(axis=1), book.cost, atol=1e-12)
     np.testing.assert_allclose((held.before + held.after).sum(axis=0), book.contribution, atol=1e-12)
@@ -164,7 +164,7 @@ def test_keeping_positions_changes_nothing():
     grid, given_signals = Grid.build(bars), signals(9, bars)
     one, two = (Backtest(keep_positions=k).run(grid, given_signals, 252) for k in (False, True))
     np.testing.assert_array_equal(one.net, two.net)
-    assert one.positions is None
+    assert one.held is None and one.positions is None
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ class Ledger:
     shorts. `turnover`: Σ|change of weight| from drifted weights. `exposure`: Σ|weight| at the close. `contribution`:
     per symbol, the sum of its gross returns. `n_trades`: changes of a symbol's signal, closings at a symbol's last bar
     included. `risk_free`: what idle cash earns a bar. `ruined`: the equity was lost; nothing is traded from there on.
-    `positions`: what was held, where it was asked for.
+    Where they were asked for: `positions` (bar, symbol), shares of the equity at each close, as held after the bar's
+    trades and before what ends there is closed; `held`, the same with what it earned and cost. `cash_flow`: declared
+    flows of a bar, such as dividends, that are part of `gross`; fractions of the equity at the close before.
     """
 
     time: np.ndarray
@@ -47,7 +49,9 @@ class Ledger:
     borrow: np.ndarray
     exposure: np.ndarray
     risk_free: float = 0.0
-    positions: Positions | None = None
+    positions: np.ndarray | None = None
+    held: Positions | None = None
+    cash_flow: np.ndarray | None = None
 
     @property
     def excess(self) -> np.ndarray:
@@ -144,8 +148,8 @@ class Backtest:
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
         ledger = self.trade(grid, target, span, periods_per_year, count)
-        if ledger.positions is not None:
-            ledger.positions.decided[:] = weights[span[0] : span[1] + 1]
+        if ledger.held is not None:
+            ledger.held.decided[:] = weights[span[0] : span[1] + 1]
         return ledger
 
     def trade(
@@ -162,7 +166,7 @@ class Backtest:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
         rate = (self.commission_bps + self.slippage_bps) * BPS
-        session, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
+        lending, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
         first, last = span
         target, bought_by = capped(target, self.max_gross)
         net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
@@ -193,20 +197,22 @@ class Backtest:
                 wanted = moved + change
                 bought = float(total(wanted))
             volume = float(total(np.abs(change)))
-            lent = session * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if session else 0.0
+            lent = lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lending else 0.0
             paid = (rate * volume if prices is None else prices.paid(t, change)) + lent
             cash = (account - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
             contribution += (after - value - change) / worth
             if kept is not None:
                 size = np.abs(change)
-                fees = (rate * size if prices is None else prices.each(t, change)) + session * np.maximum(-wanted, 0.0)
+                fees = (rate * size if prices is None else prices.each(t, change)) + lending * np.maximum(-wanted, 0.0)
                 share = account if account > 0.0 else 1.0
                 kept.note(
                     i, weight=wanted / share, before=(moved - value) / worth, after=(after - wanted) / worth,
                     cost=fees / worth, traded=size / share,
                 )  # fmt: skip
             value, now = after, cash + float(total(after))
+            if kept is not None and now > 0.0:
+                kept.closing[i] = after / now
             traded = volume / account if account > 0.0 else 0.0
             if t in grid.gone and now > 0.0:
                 ended = grid.gone[t]
@@ -234,7 +240,7 @@ class Backtest:
             worth = now
         rows = slice(first, last + 1)
         arrays = (grid.time[rows], net + cost, cost, net, turnover, equity, contribution)
-        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest, kept)
+        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest, kept.closing if kept else None, kept)
 
 
 def capped(target: np.ndarray, most: float) -> tuple[np.ndarray, list[float]]:

@@ -21,7 +21,8 @@ class Positions:
 
     `weight`: after the bar's trading. `before`, `after`: what the position earned up to the execution price of the bar,
     and from there to its close. `cost`: what trading and borrowing it cost. `traded`: |change of weight|. `decided`:
-    the weight decided at the bar's close, NaN where there is no order.
+    the weight decided at the bar's close, NaN where there is no order. `closing`: at the close, before what ends there
+    is closed.
     """
 
     first: int
@@ -31,11 +32,12 @@ class Positions:
     cost: np.ndarray
     traded: np.ndarray
     decided: np.ndarray
+    closing: np.ndarray
 
     @classmethod
     def empty(cls, grid: Grid, span: tuple[int, int]) -> Positions:
         """Nothing held, room for all rows of the span."""
-        return cls(span[0], *np.zeros((6, span[1] + 1 - span[0], len(grid.symbols))))
+        return cls(span[0], *np.zeros((7, span[1] + 1 - span[0], len(grid.symbols))))
 
     def note(self, row: int, **values: np.ndarray) -> None:
         """Keep one bar's values by name."""

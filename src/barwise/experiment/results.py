@@ -98,9 +98,9 @@ def evaluate(
         metrics["paths"] = of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
-    if ledger.positions is None:
+    if ledger.held is None:
         return Result(table, ledger, market, metrics, reasons)
-    held = ledger.positions
+    held = ledger.held
     weight = decided(table, path_rows(table, main), held, grid)
     return Result(
         table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution)
