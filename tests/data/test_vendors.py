@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a format a line is a table
 """Files as vendors and programs write them, all of the same bars: each is read back equal, or refused with a reason."""
 
 from __future__ import annotations
