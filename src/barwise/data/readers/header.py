@@ -248,10 +248,20 @@ def _numbers(cells: Sequence[str], delimiter: str) -> np.ndarray | None:
         if not CELL.fullmatch(text):
             return None
         try:
-            values.append(float(text.replace(",", "." if delimiter != "," else "")))
+            values.append(float(_plain_number(text, delimiter)))
         except ValueError:
             return None
     return np.array(values)
+
+
+def _plain_number(text: str, delimiter: str) -> str:
+    """The cell with its last mark as a decimal point, unless it is one of thousands."""
+    marks = [c for c in text if c in ",."]
+    if (len(marks) > 1 and len(set(marks)) == 1) or (marks == [","] and delimiter == ","):
+        return text.replace(marks[0], "")
+    if len(set(marks)) == 2:
+        text = text.replace(marks[0], "")
+    return text.replace(",", ".")
 
 
 def _direction(cells: Sequence[str]) -> int:

@@ -104,7 +104,7 @@ def _candidate(lines: Sequence[str], offsets: Sequence[int], delimiter: str) -> 
     heads, above = _heads([cells_of(line, delimiter) for line in lines[:first]], width)
     known = max((known_names(row) for row in heads), default=0)
     sample = tuple(row for row in good if len(row) == width)
-    score = (len(good) / len(rows) > 0.5, min(known, 4), len(good) / len(rows), width, delimiter != SPACES)
+    score = (len(good) / len(rows) > 0.5, delimiter != SPACES, min(known, 4), len(good) / len(rows), width)
     return score, Layout(delimiter, offsets[first], width, heads, sample, above)
 
 
