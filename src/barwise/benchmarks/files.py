@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from barwise.benchmarks.measure import FOLDER, interleaved, store
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 BARE = ("pandas", "duckdb", "polars")
 PROBE = """
