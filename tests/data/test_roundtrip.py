@@ -72,8 +72,8 @@ def made(how: dict[str, object]) -> dict[str, pd.DataFrame]:
         times = pd.bdate_range(start, periods=count) if how["days"] else pd.date_range(start, periods=count, freq="h")
         close = how["level"] * np.exp(np.cumsum(random.normal(0, 0.01, count)))
         open_ = close * np.exp(random.normal(0, 0.002, count))
-        table = {"time": times, "open": open_, "close": close,
-                 "high": np.maximum(open_, close) * 1.01, "low": np.minimum(open_, close) * 0.99, "volume": random.integers(1, 10**6, count)}  # fmt: skip
+        columns = {"open": open_, "high": np.maximum(open_, close) * 1.01, "low": np.minimum(open_, close) * 0.99}
+        table = {"time": times, **columns, "close": close, "volume": random.integers(1, 10**6, count)}
         out[name] = pd.DataFrame(table).round(5 if how["level"] < 10 else 2)
     return out
 

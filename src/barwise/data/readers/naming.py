@@ -52,7 +52,8 @@ def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) ->
     if len(loose) < 2:
         return list(found)
     stems = {sources[series.where].stem for series in loose}
-    if len(stems) == 1:  # AAPL/daily.csv, IBM/daily.csv
+    folders = {sources[series.where].folder for series in loose}
+    if len(stems) == 1 and len(folders) == len(loose):  # AAPL/daily.csv, IBM/daily.csv
         return [s if s.exact else _as(s, sources[s.where].folder) for s in found]
     groups: dict[str, list[Series]] = {}
     for series in loose:
