@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
 from barwise.messages import leave, one_line, unheard
-from barwise.printing import notice, writable
+from barwise.printing import notice, shortened, writable
 from barwise.resuming import recorded, redirected, remaining
 from barwise.shortages import shortage
 from barwise.stopping import stoppable, stopped_by
@@ -195,8 +195,3 @@ def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
     count(cfg, out, status, {})
-
-
-def shortened(text: str, most: int = 100_000) -> str:
-    """A traceback without its middle where it is very long."""
-    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"

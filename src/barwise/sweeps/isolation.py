@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,7 +85,9 @@ class Isolation:
         jobs = [x.job for x in self.pool.running.values()]
         self.pool.__exit__()
         for job in jobs:
-            if state_of(job.folder).get("status", "running") == "running":
+            if state_of(job.folder).get("status", "running") != "running":
+                continue
+            with suppress(OSError):  # a full disk is told of by what ended the sweep
                 end_run(job, "interrupted; the same command with this sweep.name runs it again", interrupted=True)
 
     def work(self, source: Source, watch: Watch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
+from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 from barwise.validation import trials as ledger
 from barwise.validation.bootstrap import sharpe_interval
@@ -138,5 +139,4 @@ def finite(value: float) -> float | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = read_json(path) if inside(path.parent, path.name).is_file() else {}
-    return found if isinstance(found, dict) else {}
+    return shapes.checked(read_json(path), str(path), path.name) if inside(path.parent, path.name).is_file() else {}
