@@ -82,7 +82,7 @@ def plausible(bars: Sequence[Bars], on_jump: str, splits_known: bool) -> tuple[t
 def doubts_of(bars: Bars, splits_known: bool) -> list[Doubt]:
     """What cannot well be in one symbol's bars."""
     found = _jumps(bars, splits_known) + _repeated(bars) + _sizes(bars)
-    if len(bars) > 1 and not np.any(bars.volume > 0):
+    if len(bars) > 1 and not np.any(bars.volume > 0) and not np.isnan(bars.volume).all():  # none: the reader says so
         rows = np.arange(len(bars))
         found.append(Doubt(bars.symbol, "volume", rows, f"{bars.symbol}: 0 in all {len(bars)} bars"))
     return found
@@ -152,7 +152,7 @@ def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[Doubt]:
 
 
 def _repeated(bars: Bars) -> list[Doubt]:
-    columns = [getattr(bars, name) for name in (*PRICES, "volume")]
+    columns = [np.nan_to_num(getattr(bars, name)) for name in (*PRICES, "volume")]
     same = np.logical_and.reduce([np.append(False, c[1:] == c[:-1]) for c in columns])
     found = []
     for first, last in _runs(same):

@@ -31,7 +31,7 @@ def selected(
     chosen = _of_symbols(bars, symbols, source)
     if start is None and end is None:
         return chosen, []
-    first, last = _bounds(start, end, timezone if any(_intraday(b) for b in chosen) else None)
+    first, last = bounds(start, end, timezone if any(_intraday(b) for b in chosen) else None)
     kept = tuple(b.take((b.time >= first) & (b.time <= last)) for b in chosen)
     left = tuple(b for b in kept if len(b))
     if not left:
@@ -60,7 +60,8 @@ def _of_symbols(bars: Sequence[Bars], symbols: str | Sequence[str] | None, sourc
     return tuple(known[name] for name in sorted({str(a) for a in asked}))
 
 
-def _bounds(start: str | None, end: str | None, timezone: str | None) -> tuple[np.datetime64, np.datetime64]:
+def bounds(start: str | None, end: str | None, timezone: str | None) -> tuple[np.datetime64, np.datetime64]:
+    """The first and the last time that are asked for; a date as `end` is its whole day. ConfigError for no date."""
     first = np.datetime64("1678-01-01", "ns") if start is None else _stamp("start", start, timezone, False)
     last = np.datetime64("2262-01-01", "ns") if end is None else _stamp("end", end, timezone, True)
     if first > last:
