@@ -155,11 +155,8 @@ class RunDirectory:
         if not self.manifest:
             self.start()
         said = None if reason is None else printable(reason)
-        ending: dict[str, Any] = {
-            "status": status,
-            "reason": said,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        ending: dict[str, Any] = {"status": status, "reason": said, "finished": at}
         try:
             self.update(**ending)
         except OSError:

@@ -124,7 +124,8 @@ def read(
     path: str, columns: Mapping[str, str | None], header: Sequence[str] | None, how: Reading, notes: Notes
 ) -> tuple[list[Series], int, list[str], int]:
     """(every file's series, rows dropped, columns without numbers, files read)."""
-    every = sources.find(path, notes)
+    with sources.foreign(path):
+        every = sources.find(path, notes)
     names = naming.named(every)
     found: list[Series] = []
     dropped, count = 0, 0
@@ -132,23 +133,24 @@ def read(
     known: table.Known = {}
     for source in every:
         one = Notes()
-        try:
-            raw = table.read(source, columns, header, one, known)
-        except DataError:
-            if _no_bars(source, every):
-                notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
-                continue
-            raise
-        name = names.names[source.where]
-        made, lost, words = series.read(raw, name, source.where in names.sure, how, one)
-        for key, value in source.keys:
-            if value != source.symbol:
-                one.note(source.where, f"the folder {key}={value} is no symbol: not used")
-        found += made
-        dropped += lost
-        ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
-        count += 1
-        notes.add(one)
+        with sources.foreign(source.where):
+            try:
+                raw = table.read(source, columns, header, one, known)
+            except DataError:
+                if _no_bars(source, every):
+                    notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
+                    continue
+                raise
+            name = names.names[source.where]
+            made, lost, words = series.read(raw, name, source.where in names.sure, how, one)
+            for key, value in source.keys:
+                if value != source.symbol:
+                    one.note(source.where, f"the folder {key}={value} is no symbol: not used")
+            found += made
+            dropped += lost
+            ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
+            count += 1
+            notes.add(one)
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return found, dropped, sorted(ignored), count
