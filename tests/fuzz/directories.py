@@ -22,7 +22,8 @@ from tests.fuzz.guard import Hung, bounded, ended
 
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1.5, 1e308, 10**30, float("nan"), float("inf"), "", "x", "x" * 5000, "\ud800", "[/red]", "<b>",
-    "\x1b[2J", [], [[]], [None], [1, "a"], {}, {"a": {"b": []}}, {"x" * 300: 1}, "2024-13-45", "../../..", "${oc.env:HOME}",
+    "\x1b[2J", [], [[]], [None], [1, "a"], {}, {"a": {"b": []}}, {"x" * 300: 1}, "2024-13-45", "../../..",
+    "${oc.env:HOME}",
 )  # fmt: skip
 LEFT_OUT = ("model", "tensorboard", "report.html", "train.log")
 JSON = ("run.json", "metrics.json", "verdict.json", "curves.json")

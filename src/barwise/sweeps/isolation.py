@@ -16,6 +16,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from barwise.errors import ConfigError
+from barwise.printing import printable
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.ending import end_run, settle, values_of
 from barwise.sweeps.leaderboard import Leaderboard
@@ -116,7 +117,8 @@ class Isolation:
         source.ended(trial, status, values)
         told = [f"{name} {value:.3g}" for name, value in zip(self.sweep.objectives, values or (), strict=False)]
         if not told:
-            told = [str(state_of(ended.job.folder).get("reason") or f"{self.sweep.objectives[0]} is undefined")]
+            reason = state_of(ended.job.folder).get("reason") or f"{self.sweep.objectives[0]} is undefined"
+            told = [printable(str(reason), 200)]
         watch.ended(trial.number, status, told, ended.seconds, trial.shown)
 
     def job(self, trial: Trial) -> Job:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barwise.errors import SweepError
+from barwise.printing import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -86,7 +87,7 @@ def finish() -> None:
         print("\n".join(finish_pages(board, sweep.pages)))
     bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
     if bad:
-        counted = Counter(row.reason or row.status for row in bad).most_common(3)
+        counted = Counter(printable(row.reason or row.status, 200) for row in bad).most_common(3)
         reasons = "; ".join(f"{n} × {reason}" for reason, n in counted)
         more = "; …" if sum(n for _, n in counted) < len(bad) else ""
         raise SweepError(
