@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barwise import jsonlines, runs
+from barwise import jsonlines
+from barwise.console.messages import one_line
 from barwise.errors import DataError, LeakError
-from barwise.messages import one_line
+from barwise.evidence import sealed, trials
+from barwise.experiment.checkpoint import after, remaining
 from barwise.printing import printable
-from barwise.resuming import after, remaining
-from barwise.runs import RunDirectory, replacing, write_bytes, write_json, write_parquet, write_text
+from barwise.runs import directory as runs
+from barwise.runs.directory import RunDirectory, replacing, write_bytes, write_json, write_parquet, write_text
 from barwise.shortages import REMEDIES, shortage
-from barwise.validation import sealed, trials
 from tests.conftest import ROOT, train
 
 
@@ -117,10 +118,10 @@ def full_from(monkeypatch: pytest.MonkeyPatch, first: int) -> Iterator[list[Path
 def test_a_disk_that_fills_up_at_any_point_leaves_a_true_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
 ):
-    from barwise.commands.arguments import compose
-    from barwise.experiment import run
-    from barwise.recipe import parts_of
-    from barwise.report.progress import Progress
+    from barwise.console.arguments import compose
+    from barwise.console.progress import Progress
+    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.run import run
 
     words = ("experiment=smoke", "audit=none", "baseline=null", "strategy.n_estimators=5")
     parts = parts_of(compose([*words, f"output_dir={tmp_path}", "cache.gb=0"]))
@@ -263,7 +264,7 @@ def test_nothing_is_appended_through_a_link(tmp_path: Path):
 def test_events_on_a_full_disk_neither_wait_nor_raise_until_they_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from barwise.report.tensorboard import Board, close_writer
+    from barwise.runs.tensorboard import Board, close_writer
 
     board = Board(tmp_path / "tensorboard")
     log = board.fold_logger(0)

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from barwise.console.messages import one_line
 from barwise.data.files import load
 from barwise.errors import BarwiseError, ConfigError, DataError
-from barwise.messages import one_line
 
 BAD_ROWS = {
     "NaN price": ("2024-01-04,10,12,9,,102", "close is not a finite number (nan)"),

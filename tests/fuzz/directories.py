@@ -83,9 +83,9 @@ def mutate(run: Path, rng: random.Random) -> str:
 def looked_at(run: Path, other: Path, number: int) -> list[Callable[[], object]]:
     """What a user may do with the directory; the page's figures, which take longest, are drawn of each tenth."""
     from barwise.__main__ import run_verb
-    from barwise.loading import load
+    from barwise.experiment.checkpoint import remaining
     from barwise.report import html, sections
-    from barwise.resuming import remaining
+    from barwise.runs.run import load
 
     ways: list[Callable[[], object]] = [
         lambda: run_verb("leaderboard", [str(run.parent)]),

@@ -39,8 +39,8 @@ def bounded(seconds: float) -> Iterator[None]:
 
 def ended(action: Callable[[], object]) -> str | None:
     """None where `action` ends well or in a barwise error that prints as one line; else what it ended in."""
+    from barwise.console.messages import one_line
     from barwise.errors import BarwiseError
-    from barwise.messages import one_line
 
     try:
         action()
