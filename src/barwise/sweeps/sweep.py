@@ -85,7 +85,7 @@ def finish() -> None:
         from barwise.report.sweep import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
-    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
+    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing", "not shown")]
     if bad:
         counted = Counter(printable(row.reason or row.status, 200) for row in bad).most_common(3)
         reasons = "; ".join(f"{n} × {reason}" for reason, n in counted)
