@@ -16,6 +16,7 @@ from barwise.report.progress import Progress
 from barwise.report.tensorboard import Board
 from barwise.resuming import Finished, begin_again, store, stored
 from barwise.runs import write_json
+from barwise.safety.signature import sign
 from barwise.samples import Panel, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
@@ -111,3 +112,4 @@ def keep_model(
         scaler.save(folder / "scaler.safetensors")
     write_json(folder / "signals.json", learned(rule))
     Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
+    sign(folder)

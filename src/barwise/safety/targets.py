@@ -17,6 +17,7 @@ SKLEARN = re.compile(r"sklearn\.(\w+)\.[A-Z]\w*")
 MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"model_selection", "neighbors", "svm"}
 SKLEARN_GROUPS = ("strategy", "validation")
 MARKS = ("_target_", "_partial_")
+ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")  # of a database, a server, a file elsewhere
 STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 
@@ -42,9 +43,14 @@ class Targets:
                 self._check_target(group, place, part, shipped)
 
     def check_filled(self, place: str, node: Any) -> None:
-        """ConfigError where a value is still an interpolation, which could read the environment or call a resolver."""
+        """ConfigError for an interpolation, which could read the environment or call a resolver, and for an address."""
         if isinstance(node, str) and "${" in node:
             raise ConfigError(f"{place}={node:.80}: is not filled in from a run's directory; give the value itself")
+        if isinstance(node, str) and ADDRESS.match(node) and place not in self.own:
+            raise ConfigError(
+                f"{place}={node:.80}: an address in a run's directory is not called; if you trust it, allow it by "
+                f"name: --allow {place}"
+            )
         items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
         for key, value in items:
             self.check_filled(f"{place}.{key}", value)

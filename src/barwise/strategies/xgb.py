@@ -127,7 +127,7 @@ class XGBoostStrategy:
 
     def save(self, folder: Path) -> None:
         scores.save_settings(folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_})
-        self.booster_.save_model(folder / "model.ubj")
+        self.booster_.save_model(folder / "model.json")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -136,7 +136,8 @@ class XGBoostStrategy:
         settings = scores.load_settings(folder, "xgboost")
         model = cls()
         model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
-        model.booster_ = xgboost.Booster(model_file=folder / "model.ubj")
+        kept = folder / "model.json"
+        model.booster_ = xgboost.Booster(model_file=kept if kept.is_file() else folder / "model.ubj")  # of before 0.1
         return model
 
 
