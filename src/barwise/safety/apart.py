@@ -82,7 +82,8 @@ def _limit(name: str, value: int) -> None:
     with suppress(ImportError, AttributeError, ValueError, OSError):  # a system that has no such limit
         import resource
 
-        resource.setrlimit(getattr(resource, name), (value, value))
+        hard = value + 5 if name == "RLIMIT_CPU" else value  # at the soft one it is told why, by SIGXCPU
+        resource.setrlimit(getattr(resource, name), (value, hard))
 
 
 def _taken() -> int:

@@ -26,10 +26,14 @@ KEY_BYTES = 32
 def sign(folder: Path) -> None:
     """Say in `folder` that this account has saved the model in it; nothing is written where there can be no key."""
     key = _key(make=True) if folder.is_dir() else None
-    if key is None:
+    try:
+        found = _mac(key, folder) if key is not None else None
+    except (OSError, DataError):  # a link, or what a strategy of the user's own saves: tried when it is loaded
+        found = None
+    if found is None:
         return
     beside = name_beside(folder / NAME)
-    beside.write_text(json.dumps({"hmac-sha256": _mac(key, folder)}) + "\n", encoding="ascii")
+    beside.write_text(json.dumps({"hmac-sha256": found}) + "\n", encoding="ascii")
     os.replace(beside, folder / NAME)
 
 
@@ -74,7 +78,7 @@ def _key(make: bool) -> bytes | None:
 def _mac(key: bytes, folder: Path) -> str:
     """Of names and contents of the model's files; DataError where one is no regular file."""
     mac = hmac.new(key, digestmod=hashlib.sha256)
-    for name in sorted(p.name for p in folder.iterdir()):
+    for name in sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()):
         if name in LATER or name.endswith((".ckpt", ".tmp")):
             continue
         with os.fdopen(open_regular(folder / name), "rb") as file:

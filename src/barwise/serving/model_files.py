@@ -59,20 +59,24 @@ def tried(given: dict[str, Any]) -> None:
     kind = trusting(get_class(given["target"]), frozenset(given["own"]))
     for place in map(Path, given["places"]):
         at(place)
-        n_features = len(ranges_of(place).features)
-        strategy, scaler = loaded(place, kind)
-        if not 1 <= strategy.lookback <= LONGEST_WARMUP:
-            raise DataError(f"{place}: lookback={strategy.lookback!r:.40} is no number of bars; it is not loaded")
-        n = strategy.lookback + TRIED_ROWS
-        X = np.random.default_rng(0).normal(size=(n, n_features)).astype(np.float32)
-        X[-3:] = np.array([[0.0], [1e30], [np.nan if strategy.takes_nan else -1e30]], np.float32)
-        try:
-            scores_of(strategy, one_symbol(X), np.arange(n), scaler)
-        except (BarwiseError, MemoryError):
-            raise
-        except Exception as error:  # as above
-            line = (str(error).splitlines() or [type(error).__name__])[0][:160]
-            raise DataError(f"{place}: the model cannot score ({line}); train the run again") from error
+        score_some(place, kind, len(ranges_of(place).features))
+
+
+def score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
+    """Load the model and let it score ordinary, extreme and missing values; DataError where it cannot."""
+    strategy, scaler = loaded(place, kind)
+    if not 1 <= strategy.lookback <= LONGEST_WARMUP:
+        raise DataError(f"{place}: lookback={strategy.lookback!r:.40} is no number of bars; it is not loaded")
+    n = strategy.lookback + TRIED_ROWS
+    X = np.random.default_rng(0).normal(size=(n, n_features)).astype(np.float32)
+    X[-3:] = np.array([[0.0], [1e30], [np.nan if strategy.takes_nan else -1e30]], np.float32)
+    try:
+        scores_of(strategy, one_symbol(X), np.arange(n), scaler)
+    except (BarwiseError, MemoryError):
+        raise
+    except Exception as error:  # as above
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise DataError(f"{place}: the model cannot score ({line}); train the run again") from error
 
 
 def trusting(kind: type[Strategy], own: frozenset[str]) -> type[Strategy]:

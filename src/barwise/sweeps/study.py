@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.errors import ConfigError, require
 from barwise.runs import RunDirectory
+from barwise.safety.files import inside
 from barwise.sweeps.claims import alive, myself, state_of
 from barwise.sweeps.isolation import Trial
 from barwise.sweeps.search import Dimension, every, suggest, words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("grid", "random", "tpe")
 SUPERSEDED = "superseded"  # a user attribute of trials that do not count: interrupted, or one more than was wanted
+STUDY = "study.db"
 OWNER, SEEN = "owner", "seen"
 
 
@@ -46,7 +48,8 @@ def address(storage: str | None, folder: Path) -> str:
     if storage:
         return storage
     folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder.absolute() / 'study.db'}"
+    inside(folder, STUDY)  # SQLite would write through a link
+    return f"sqlite:///{folder.absolute() / STUDY}"
 
 
 def storage_at(url: str, tries: int = 5) -> Any:
