@@ -6,11 +6,14 @@ A finished fold is kept as its scores and signals (`model/fold-<k>/scores.safete
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.console.quoting import hydra_value
 from barwise.errors import ConfigError, DataError
 from barwise.safety.files import check_no_links
 from barwise.safety.signature import signed
@@ -41,13 +44,12 @@ def redirected(words: list[str]) -> list[str]:
         raise ConfigError(f"resume={folder}: is not a run's directory, there is no .hydra/config.yaml in it")
     check_no_links(folder)  # before Hydra opens train.log, and all that follows writes into it
     rest = [w for w in words if not w.startswith("resume=")]
-    return [*rest, f"resume={quoted(folder)}", f"hydra.run.dir={quoted(folder)}", "hydra.output_subdir=null"]
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of Hydra's override grammar."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return [
+        *rest,
+        f"resume={hydra_value(str(folder))}",
+        f"hydra.run.dir={hydra_value(str(folder))}",
+        "hydra.output_subdir=null",
+    ]
 
 
 def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
@@ -66,14 +68,14 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     targets = None if signed(out.path / ".hydra") else Targets(Path(conf_dir()))
     cfg = OmegaConf.create({**run.config, "sweep": given.sweep})
     if targets is not None:
-        for key in cfg:
-            if key != "sweep":
-                targets.check_filled(str(key), run.config[key])
+        for key, value in run.config.items():
+            if key != "sweep":  # the user's own, above
+                targets.check_filled(key, value)
     missing = [str(name) for name in given if name not in cfg and given[name] is not None]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
-        raise ConfigError(f"resume={out.path}: this run is done; there is nothing left to do")
+        raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
     cfg.quiet, cfg.output_dir = given.quiet, outputs(given, cfg, out.path, trusted=targets is None)
     for checkpoint in sorted((out.path / "model").glob("*/*.ckpt")):
         try_checkpoint(checkpoint)
@@ -117,6 +119,23 @@ def load_checkpoint(given: dict[str, Any]) -> None:
     except Exception as error:  # a library's own words on a file
         line = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise DataError(f"{given['place']}: is no checkpoint that can be read ({line})") from None
+
+
+def after(folder: Path) -> str:
+    """What is left to do for a run that is done: its page, where it was cut off before that."""
+    if (folder / "report.html").is_file():
+        return "there is nothing left to do"
+    return f"its page is not: python -m barwise report {shlex.quote(str(folder))}"
+
+
+def remaining(folder: Path) -> str:
+    """The command that does what is left of a run that was cut off."""
+    try:
+        done = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("status") == "done"
+    except (OSError, ValueError, AttributeError):
+        done = False
+    place = shlex.quote(str(folder))
+    return f"python -m barwise report {place}" if done else f"python train.py {shlex.quote(f'resume={folder}')}"
 
 
 @dataclass(frozen=True)

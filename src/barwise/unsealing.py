@@ -81,17 +81,10 @@ def sealing(run: Run) -> dict[str, Any]:
 def finished(parts: Any, out: Any) -> dict[str, Any]:
     """Run to the end, and say in run.json how it ended."""
     from barwise.experiment import run
-    from barwise.messages import one_line
     from barwise.report.progress import Progress
 
-    try:
-        metrics = run(parts, out, Progress(quiet=True))
-    except BaseException as error:
-        code, line = one_line(error)
-        out.finish("refused" if code == 3 else "failed", line)
-        raise
-    out.finish("done")
-    return metrics
+    with out.ending():
+        return run(parts, out, Progress(quiet=True))
 
 
 def told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:

@@ -210,3 +210,86 @@ def test_what_a_process_of_its_own_does_ends_in_one_line(function, line, monkeyp
     with pytest.raises(DataError, match=line) as error:
         apart(f"{__name__}:{function.__name__}", {"place": str(tmp_path / "x")}, (), 0)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_repository_around_the_installation_is_not_asked(tmp_path):
+    """git status runs what core.fsmonitor of the repository names."""
+    import barwise
+
+    mark, installed = tmp_path / "was-here", tmp_path / "venv" / "site-packages"
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "monitor").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (tmp_path / "monitor").chmod(0o755)
+    subprocess.run(["git", "-C", str(tmp_path), "config", "core.fsmonitor", str(tmp_path / "monitor")], check=True)
+    shutil.copytree(Path(barwise.__file__).parent, installed / "barwise", ignore=shutil.ignore_patterns("*.parquet"))
+    code = f"import sys; sys.path.insert(0, {str(installed)!r})\nfrom barwise.runs import git_revision, __file__ as f\n"
+    done = subprocess.run([sys.executable, "-c", code + "print(f, git_revision())"], capture_output=True, text=True,
+                          timeout=120, check=True)  # fmt: skip
+    assert str(installed) in done.stdout and done.stdout.strip().endswith("None") and not mark.exists()
+
+
+def test_a_study_that_is_a_link_or_damaged_is_one_line(tmp_path):
+    import pickle
+    import sqlite3
+
+    from barwise.errors import ConfigError
+    from barwise.sweeps.study import Plan, address, opened
+    from tests.safety.hostile import Payload
+
+    plan = Plan("tpe", 20, 3, 0, ("maximize",))
+    study, _ = opened(address(None, tmp_path), "s", plan)
+    for i in range(5):  # samplers of Optuna's that we do not use keep pickles there
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        study._storage.set_trial_system_attr(trial._trial_id, "cma:optimizer", pickle.dumps(Payload()).hex())
+        study.tell(trial, i)
+    opened(address(None, tmp_path), "s", plan)[0].ask().suggest_float("x", 0, 1)
+    with sqlite3.connect(tmp_path / "study.db") as base:
+        base.execute("update trial_system_attributes set value_json = ?", (pickle.dumps(Payload()),))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        opened(address(None, tmp_path), "s", plan)
+    assert not Path("/tmp/barwise-was-here").exists()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "study.db").symlink_to(tmp_path / "study.db")
+    with pytest.raises(DataError, match="is a link"):
+        address(None, tmp_path / "linked")
+
+
+@pytest.mark.parametrize("kind", ["extension", "nested", "python", "zone"])
+def test_columns_of_a_table_are_numbers_times_and_text(kind, tmp_path):
+    import pickle
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from barwise.safety.tables import read_table
+    from tests.safety.hostile import Payload
+
+    evil = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickle.dumps(Payload())}
+    columns = {
+        "extension": pa.table({"x": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0" * 16], pa.binary(16)))}),
+        "nested": pa.table({"x": pa.array([[[1] * 10]])}),
+        "python": pa.table([pa.array([1])], pa.schema([pa.field("x", pa.int64(), metadata=evil)])),
+        "zone": pa.table({"x": pa.array([1], pa.timestamp("ns", tz="Nowhere/Land"))}),
+    }
+    pq.write_table(columns[kind], tmp_path / "x.parquet")
+    if kind == "python":  # taken as what it is stored as
+        assert read_table(tmp_path / "x.parquet")["x"].tolist() == [1]
+    else:
+        with pytest.raises(DataError, match=r"numbers, times and text|cannot be read"):
+            read_table(tmp_path / "x.parquet")
+    assert not Path("/tmp/barwise-was-here").exists()
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://me@example.invalid/db", "ray://example.invalid:10001", "file:///etc"]
+)
+def test_an_address_in_a_strangers_configuration_is_not_called(address, copy, tmp_path, monkeypatch, capsys):
+    from tests.safety import hostile
+
+    run = copy("xgboost")
+    hostile.config(monitor={"_target_": "barwise.devices.monitor.Monitor", "profile": address})(run)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        program.main(["rerun", str(run)])
+    assert "is not called" in capsys.readouterr().err

@@ -51,12 +51,8 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
     _same_bars(run, market)
     directory = RunDirectory(out)
     directory.start(overrides=run.overrides, seed=parts.seed, rerun_of=str(run.folder))
-    try:
+    with directory.ending():
         found = run_experiment(replace(parts, data=lambda: market), directory, Progress(quiet=True))
-    except BaseException as error:
-        directory.finish("failed", str(error))
-        raise
-    directory.finish("done")
     write_configuration(run, out)
     recorded_metrics = flat(run.metrics)
     now = flat(plain(found))

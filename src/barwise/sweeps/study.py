@@ -87,7 +87,10 @@ def opened(url: str, name: str, plan: Plan) -> tuple[Study, bool]:
         study = optuna.load_study(storage=storage, study_name=name)
     there = tuple(d.name.lower() for d in study.directions)
     require(there == plan.directions, f"sweep.name={name}: that study has directions {', '.join(there)}; name another")
-    n = len(study.get_trials(deepcopy=False))
+    try:
+        n = len(study.get_trials(deepcopy=False))
+    except (ValueError, KeyError, TypeError) as error:  # what JSON and Optuna say of damaged rows
+        raise ConfigError(f"sweep.name={name}: its study cannot be read ({error!r:.100}); name another") from None
     study.sampler = sampler(plan, hash((plan.seed, n, os.getpid())) % 2**32)  # else it would draw the same points again
     return study, False
 
