@@ -71,6 +71,7 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
         for key, value in run.config.items():
             if key != "sweep":  # the user's own, above
                 targets.check_filled(key, value)
+                targets.check_addresses(key, value)
     missing = [str(name) for name in given if name not in cfg and given[name] is not None]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
