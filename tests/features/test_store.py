@@ -19,10 +19,10 @@ from barwise.errors import ConfigError
 from barwise.features.alpha158 import alpha158
 from barwise.features.matrix import build
 from barwise.features.normalized import normalized
+from barwise.features.prepare import prepared
 from barwise.features.price import price
 from barwise.features.store import Store, key_of
 from barwise.features.volume import volume
-from barwise.prepared import prepared
 
 SETS = {"price": price}
 

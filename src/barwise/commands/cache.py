@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 
 def main(words: list[str]) -> None:

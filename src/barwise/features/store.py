@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.memmap import free_memory
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
-from barwise.features.making import Facts, Make, Making
 from barwise.features.matrix import FeatureMatrix
-from barwise.mapped import free_memory
+from barwise.features.store_writer import Facts, Make, Making
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
@@ -180,7 +180,7 @@ def key_of(data: str, sets: Mapping[str, FeatureSet]) -> str | None:
             return None
         digest.update(f"{name}|{function.__module__}.{function.__qualname__}|{settings}|{code}|".encode())
     digest.update("|".join(f"{x} {version(x)}" for x in LIBRARIES).encode())
-    for shared in ("barwise.features.matrix", "barwise.validation.drift"):
+    for shared in ("barwise.features.matrix", "barwise.features.drift"):
         if shared in sys.modules:
             digest.update(str(source_hash(sys.modules[shared])).encode())
     return digest.hexdigest()[:32]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import BarwiseError, DataError
-from barwise.experiment import scores_of
+from barwise.experiment.ranges import Ranges
+from barwise.experiment.run import scores_of
 from barwise.panel import stretch_starts
-from barwise.ranges import Ranges
 from barwise.safety.apart import apart, at
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.model import check_model, check_shapes
