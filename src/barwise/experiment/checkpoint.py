@@ -60,7 +60,7 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     """
     from omegaconf import OmegaConf
 
-    from barwise.commands.train import conf_dir
+    from barwise.console.config import conf_dir
     from barwise.runs.run import load
     from barwise.safety.targets import Targets
 

@@ -218,7 +218,7 @@ def own(module: ModuleType) -> bool:
     path = str(getattr(module, "__file__", "") or "")
     if module.__name__.startswith("barwise."):
         return module.__name__.startswith("barwise.features.") and not module.__name__.endswith(
-            (".store", ".matrix", ".making")
+            (".store", ".matrix", ".store_writer", ".prepare", ".drift")
         )
     library = "site-packages" in path or "dist-packages" in path or path.startswith(os.path.dirname(os.__file__))
     return path.endswith(".py") and not library
