@@ -32,6 +32,7 @@ LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is be
 NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
 NOT_READ = "not shown"  # the status of a run whose run.json says nothing
 MOST_FIGURE = 1e300  # what larger numbers stand for cannot be averaged or drawn
+FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 DEPTH = 4  # folders below the given one that are looked into
 
 
@@ -103,7 +104,7 @@ class Leaderboard:
         records = list(self.records())
         writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
         return text.getvalue()
 
     def table(self, most: int = 30) -> Table:
@@ -128,6 +129,20 @@ class Leaderboard:
         if len(kept) < len(records):
             table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
         return table
+
+
+def cell(value: Any) -> Any:
+    """A cell of the file: text that a spreadsheet would take for a formula stands behind a quote; numbers do not."""
+    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in FORMULA and as_number(value) is None
+    return f"'{value}" if formula else value
+
+
+def as_number(word: str) -> float | None:
+    """A word as a number; None if it is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
