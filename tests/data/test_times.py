@@ -98,8 +98,8 @@ def test_counts_around_1970(tmp_path: Path, unit: str, first: str):
     assert times_of(tmp_path / "A.csv").tolist() == days.to_numpy("datetime64[ns]").tolist()
 
 
-FORMS = ["%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%y%m%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%y/%m/%d",
-         "%Y.%m.%d", "%A, %d %B %Y", "%a %Y-%m-%d", "%d %b %Y", "%b %d %Y", "%d%b%Y", "%Y-%m-%d 00:00:00", "%Y%m%d 0000"]  # fmt: skip
+FORMS = ["%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%y%m%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%y/%m/%d", "%Y.%m.%d"]
+FORMS += ["%A, %d %B %Y", "%a %Y-%m-%d", "%d %b %Y", "%b %d %Y", "%d%b%Y", "%Y-%m-%d 00:00:00", "%Y%m%d 0000"]
 
 
 @pytest.mark.parametrize("form", FORMS)
