@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from barwise.features.store import Store
 from barwise.hardware import choose_device, default_threads, settle_threads
 from barwise.lend import Lend
 from barwise.mapped import check_fits
-from barwise.noting import note_data, note_features, note_start_up
+from barwise.noting import note_data, note_features, note_start_up, note_store
 from barwise.panel import Labeler, build_panel, members
 from barwise.prepared import prepared
 from barwise.report.progress import Progress
@@ -73,7 +74,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
-        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache)
+        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
+                                    partial(note_store, out))  # fmt: skip
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)

@@ -8,6 +8,7 @@ from barwise.data.bars import Market
 from barwise.data.calendar import bar_size
 from barwise.data.hash import data_hash
 from barwise.data.universe import told
+from barwise.features.store import Report
 from barwise.resuming import same_data
 from barwise.runs import RunDirectory
 from barwise.samples import Panel
@@ -41,6 +42,15 @@ def note_start_up(out: RunDirectory, found: StartUp) -> None:
     for warning in found.warnings:
         out.warn(warning)
     out.update(start_up=found.report())
+
+
+def note_store(out: RunDirectory, report: Report) -> None:
+    """What run.json says of the kept feature matrix: opened, built, or not kept and why."""
+    if report.warning:
+        out.warn(report.warning)
+    if report.alert:
+        out.alert(report.alert)
+    out.update(cache=report.facts())
 
 
 def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
