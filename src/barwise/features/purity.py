@@ -15,6 +15,7 @@ from pathlib import Path
 LIBRARIES = {  # import name: distribution; known by their versions, not followed
     "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "talib": "TA-Lib", "bottleneck": "bottleneck",
     "numba": "numba", "llvmlite": "llvmlite", "sklearn": "scikit-learn", "statsmodels": "statsmodels",
+    "pyarrow": "pyarrow",
 }  # fmt: skip
 WITHOUT_FILES = ("talib", "bottleneck")  # no function of theirs reads anything but its arguments
 STANDARD = {  # of Python's own: the rest reads files, clocks, the environment, or other processes
@@ -37,6 +38,7 @@ OF_LIBRARIES = re.compile(  # names in a library that give what is in no argumen
     r"(read|load|save|fetch|scan)(_\w*|txt|s)?$|(genfrom|from_?)(txt|file|regex)$|\w*memmap\w*$|random\w*$|rand(n|int)?$"
     r"|(DataSource|HDFStore|ExcelFile|io|datasets|ctypeslib|f2py|testing|test|show_versions|options|get_option"
     r"|set_option|geterr|getbufsize|errstate_|npyio|_npyio_impl|eval|query|show_config|get_include)$"
+    r"|(fs|csv|parquet|orc|feather|dataset|flight|ipc|memory_map|OSFile|substrait|input_stream)$"
 )
 CLOCKS = {"Timestamp", "to_datetime", "datetime64", "DatetimeIndex", "date_range", "Period", "array", "asarray"}
 STATELESS = {("_thread", "lock"), ("_thread", "RLock"), ("logging", "Logger"), ("logging", "RootLogger")}

@@ -98,9 +98,9 @@ class Checker:
         of its first ones."""
         bars = self.matrix.bars[symbol]
         window = None if name in found.inexact else self.windows.get(name)
-        if window is not None and window < len(bars):
+        if window is not None and window < len(bars) and window <= most:
             end = int(draw.integers(window, len(bars) + 1))
-            return (bars.take(slice(end - window, end)), slice(end - ROWS, end)) if window <= most else None
+            return bars.take(slice(end - window, end)), slice(end - ROWS, end)
         most = min(most, len(bars))
         if most < min(SHORTEST, len(bars)):
             return None

@@ -7,6 +7,7 @@ code holds, attributes of own modules, imports in its body. What cannot be follo
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
 import hashlib
 import importlib
@@ -354,7 +355,8 @@ class Walk:
             self.refuse(f"holds a {cls.__qualname__} of {home}")
             return
         try:
-            found = one.__reduce_ex__(4)
+            known = copyreg.dispatch_table.get(cls)
+            found = known(one) if known else one.__reduce_ex__(4)
         except Exception:  # each library refuses in its own way
             self.refuse(f"holds a {home}.{cls.__qualname__}")
             return
