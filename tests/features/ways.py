@@ -1,5 +1,6 @@
 """Ways to change what a feature set computes, for the store that must notice each: files of the user's, then others."""
 
+# ruff: noqa: E501  a way a line is read more easily than one that is broken into eight
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -126,7 +126,7 @@ def read_kept(folder: Path, bars: Sequence[Bars]) -> Kept | None:
         os.utime(folder / META)  # used now
         return kept
     except OSError as error:
-        raise Damaged(f"{Path(error.filename or folder).name}: {error.strerror or error}") from None
+        raise Damaged(f"{Path(str(error.filename or folder)).name}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, OverflowError) as error:
         raise Damaged(f"{META} or {X_FILE} cannot be read ({type(error).__name__})") from None
 
@@ -154,10 +154,11 @@ def seal_of(meta: Mapping[str, Any]) -> str:
 def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
     """The length of a regular file and the CRC-32 of each BLOCK bytes; Damaged at once where it is not `size` long."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode) or size not in (None, state.st_size):
+        os.close(handle)
+        raise Damaged(f"{path.name} is no file of {size} bytes" if size else f"{path.name} is no file")
     with open(handle, "rb", buffering=0) as file:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode) or size not in (None, state.st_size):
-            raise Damaged(f"{path.name} has {state.st_size} bytes and not {size}")
         found = []
         while block := file.read(BLOCK):
             found.append(zlib.crc32(block))

@@ -185,7 +185,7 @@ class Store:
         found = []
         for folder in self.home.glob("[0-9a-f]*") if self.home.is_dir() else ():
             try:
-                size = sum(file.stat().st_size for file in folder.iterdir())
+                size = sum(file.lstat().st_size for file in folder.iterdir())
                 meta = folder / META
                 found.append((folder, size, (meta if meta.is_file() else folder).stat().st_mtime))
             except OSError:
