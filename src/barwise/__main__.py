@@ -18,6 +18,7 @@ VERBS = {
     "contracts": "check every part, yours included, against what it must keep to",
     "doctor": "what this machine can do: devices, parity, speed, what is missing",
     "leaderboard": "the runs below a folder, ranked",
+    "look": "what is in your bars, before training on them",
     "live": "score bars as they come, from standard input or a growing file",
     "predict": "scores and signals of new bars, by the model of a run",
     "refit": "train a run's strategy on all its data, to serve",

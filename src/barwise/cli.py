@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -20,9 +20,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
-from barwise.messages import one_line, unheard
-from barwise.resuming import recorded, redirected
+from barwise.messages import leave, one_line, unheard
+from barwise.printing import notice, writable
+from barwise.resuming import recorded, redirected, remaining
+from barwise.shortages import shortage
+from barwise.stopping import stoppable, stopped_by
 from barwise.sweeps import sweep
 
 log = logging.getLogger("barwise")
@@ -36,29 +40,49 @@ def conf_dir() -> str:
 
 
 def main() -> None:
-    """Run `train.py`: exit code 0, 2 for a user's mistake, 3 for a run that the audit refused, 4 for a
-    sweep of which some trials failed, 1 for our fault."""
+    """Run `train.py`: exit code 0, 2 for a user's mistake or a full disk, 3 for a run that the audit refused, 4 for a
+    sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
+    writable()
+    stoppable()
+    logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
-        sys.argv[1:] = redirected(settings(sys.argv[1:]))
+        sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if failed:
             raise failed[0]
         sweep.finish()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        sweep.interrupted()
-        sys.exit(130)
     except BrokenPipeError:
         unheard()
-    except Exception as raised:
-        error = sweep.ended_by(raised)
-        code, line = one_line(error, started=bool(started))
-        print(f"barwise: {line}", file=sys.stderr)
-        if code == 1:
-            print("barwise: the traceback is in train.log of the run's directory", file=sys.stderr)
-            if os.environ.get("BARWISE_DEBUG"):
-                traceback.print_exc()
-        sys.exit(code)
+    except (Exception, KeyboardInterrupt, SystemExit) as raised:
+        if isinstance(raised, SystemExit) and stopped_by(raised) is None:
+            raise
+        ended(raised)
+
+
+def ended(raised: BaseException) -> NoReturn:
+    """Say in one line what ended the run or the sweep, and how to go on where there is something to go on with."""
+    number = stopped_by(raised)
+    if number is not None:
+        sweep.interrupted() if sweep.current else notice(f"stopped{resumable()}")
+        leave(raised, 128 + number)
+    short = shortage(raised) is not None
+    error = raised if short else sweep.ended_by(raised)
+    code, line = one_line(error, started=bool(started))
+    notice(f"{line}{resumable() if short else ''}")
+    if code == 1:
+        notice("the traceback is in train.log of the run's directory")
+    leave(error, code)
+
+
+def resumable() -> str:
+    """The command that goes on with the sweep, or the run, that was cut off; empty where nothing is kept of it."""
+    if sweep.current:
+        return f"; to go on: {sweep.current[0].resume()}"
+    folder = started[0] if started else None
+    if folder is None or not (folder / "run.json").is_file() or not (folder / ".hydra" / "config.yaml").is_file():
+        return ""
+    return f"; to go on: {remaining(folder)}"
 
 
 FLAGS = (  # Hydra's, and ours
@@ -71,6 +95,8 @@ FLAGS = (  # Hydra's, and ours
 def settings(words: list[str]) -> list[str]:
     """The command line with `--quiet` as Hydra knows it; ConfigError for a flag that there is not."""
     for word in words:
+        if not word.isascii() and "\\udc" in ascii(word):
+            raise ConfigError(f"{word}: is not UTF-8, which a setting has to be; name the folder that the file is in")
         if word.startswith("-") and word.partition("=")[0] not in FLAGS:
             raise ConfigError(
                 f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
@@ -79,13 +105,13 @@ def settings(words: list[str]) -> list[str]:
     return ["quiet=true" if word == "--quiet" else word for word in words]
 
 
-started: list[bool] = []  # whether composing went well
+started: list[Path] = []  # the run's directory, once composing went well
 failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
 
 
 def job(cfg: DictConfig) -> Any:
     """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
-    started.append(True)
+    started.append(Path(HydraConfig.get().runtime.output_dir))
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return task(cfg)
     try:
@@ -111,7 +137,7 @@ def task(cfg: DictConfig) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     cfg, targets = recorded(cfg, out) if cfg.resume else (cfg, None)
-    try:
+    with out.ending(lambda status, error: fail(cfg, out, status, error)):
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
             if name not in OBJECTIVES:
@@ -122,10 +148,6 @@ def task(cfg: DictConfig) -> Any:
         metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
         judged = judge(cfg, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
-    except BaseException as error:
-        fail(cfg, out, error)
-        raise
-    out.finish("done")
     if hydra_cfg.mode == RunMode.RUN:
         render_into(out)
         finish_board(out)
@@ -168,12 +190,13 @@ def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None
     out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
 
 
-def fail(cfg: DictConfig, out: Any, error: BaseException) -> None:
-    """Say in run.json how the run ended, count it, and keep the traceback in train.log unless it was the user's
-    mistake."""
-    code, line = one_line(error)
-    if code not in (2, 5):
-        log.error("%s", "".join(traceback.format_exception(error)))
-    status = {3: "refused", 5: "pruned"}.get(code, "failed")
-    out.finish(status, line)
+def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:
+    """Count a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
+    if one_line(error)[0] in (1, 3):
+        log.error("%s", shortened("".join(traceback.format_exception(error))))
     count(cfg, out, status, {})
+
+
+def shortened(text: str, most: int = 100_000) -> str:
+    """A traceback without its middle where it is very long."""
+    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"

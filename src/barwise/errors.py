@@ -1,5 +1,9 @@
 """Errors that a user can act on: one line naming the value given, what is allowed and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 
 class BarwiseError(Exception):
     """A user's mistake; the command line prints its message alone and exits with `exit_code`."""
@@ -39,6 +43,15 @@ class SweepError(BarwiseError):
     """Some trials of a sweep did not end well; the others are done."""
 
     exit_code = 4
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def require(ok: bool, message: str) -> None:

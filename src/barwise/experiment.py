@@ -69,7 +69,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
     with out.stage("data"):
         market = check_market(parts.data())
-        per_year = market.periods_per_year or periods_per_year(np.unique(np.concatenate([b.time for b in market.bars])))
+        per_year = market.periods_per_year or periods_per_year(market.times())
         note_data(out, market, per_year)
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from barwise.backtest.metrics import ranks
 from barwise.mapped import gather
 from barwise.runs import write_json, write_parquet
+from barwise.safety.files import read_json
 from barwise.samples import Panel
 from barwise.strategies.base import Strategy
 from barwise.validation.folds import Fold
@@ -104,7 +104,7 @@ def collect(models: Path, target: Path) -> None:
     """One importance.parquet (fold, feature, gain, permutation; NaN where not measured) from those of the folds."""
     rows: list[tuple[int, str, float, float]] = []
     for file in sorted(models.glob(f"fold-*/{NAME}"), key=lambda f: int(f.parent.name.split("-")[1])):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_json(file)
         gain, lost = found.get("gain", {}), found.get("permutation", {})
         number = int(file.parent.name.split("-")[1])
         rows += [

@@ -7,36 +7,52 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NoReturn
 
 from omegaconf import DictConfig
 
-from barwise.errors import BarwiseError
+from barwise.errors import BarwiseError, chain_of
+from barwise.printing import mute, notice, printable, writable
+from barwise.shortages import shortage
+from barwise.stopping import stopped_by
 
 MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
 
 
 def one_line(error: BaseException, started: bool = True) -> tuple[int, str]:
-    """Exit code and message: the first barwise error in the chain, else Hydra's own words, else class and text.
+    """Exit code and message: the first barwise error in the chain, else a full disk or memory, else Hydra's own words,
+    else class and text.
 
     What goes wrong before a job has `started` is a mistake in the overrides, whatever its class.
     """
-    chain = list(_chain(error))
+    code, line = _said(error, started)
+    return code, printable(line)
+
+
+def _said(error: BaseException, started: bool) -> tuple[int, str]:
+    chain = list(chain_of(error))
     for link in chain:
         if isinstance(link, BarwiseError):
-            return link.exit_code, _flat(str(link))
+            return link.exit_code, str(link)
+    stop = stopped_by(error)
+    if stop:
+        return 128 + stop, "stopped"
+    short = shortage(error)
+    if short:
+        return 2, short
     for link in chain:
         name = type(link).__module__.split(".")[0]
         if name in ("hydra", "omegaconf"):
             return 2, _hydra(chain)
     if not started:
         return 2, f"{_flat(str(error))}; write overrides as key=value"
-    return 1, f"{type(error).__name__}: {_flat(str(error))}"
+    return 1, f"{type(error).__name__}: {error}"
 
 
 def guarded(action: Callable[[], object]) -> None:
     """Do it; an error ends the process with its one line and exit code, the traceback with BARWISE_DEBUG=1."""
+    writable()
     try:
         action()
         sys.stdout.flush()
@@ -46,26 +62,27 @@ def guarded(action: Callable[[], object]) -> None:
         unheard()
     except Exception as error:
         code, line = one_line(error)
-        print(f"barwise: {line}", file=sys.stderr)
+        notice(line)
         if code == 1 and not os.environ.get("BARWISE_DEBUG"):
-            print("barwise: BARWISE_DEBUG=1 shows the traceback", file=sys.stderr)
-        if os.environ.get("BARWISE_DEBUG"):
-            traceback.print_exc()
-        sys.exit(code)
+            notice("BARWISE_DEBUG=1 shows the traceback")
+        leave(error, code)
+
+
+def leave(error: BaseException, code: int) -> NoReturn:
+    """End the process with `code`; with BARWISE_DEBUG=1 the traceback goes first. What cannot be printed is dropped."""
+    if os.environ.get("BARWISE_DEBUG"):
+        traceback.print_exception(error)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        mute()
+    sys.exit(code)
 
 
 def unheard() -> NoReturn:
     """End quietly: whoever read the output, such as `head`, has had enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    mute()
     sys.exit(0)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _hydra(chain: list[BaseException]) -> str:

@@ -305,6 +305,8 @@ def bars_of(data: pd.DataFrame, symbol: str = "data") -> Bars:
             f"data: is a {type(data).__name__}; must be a pandas frame with open, high, low, close, volume"
         )
     names = resolve([*map(str, data.columns), "time"], {"time": "time"}, "data")
+    if "volume" not in names:
+        raise DataError(f"data: no column for volume; it has {', '.join(map(str, data.columns))}")
     plain = data.rename(columns=str)
     columns = {ours: plain[theirs].to_numpy(np.float64) for ours, theirs in names.items()
                if ours not in ("time", "symbol") and pd.api.types.is_numeric_dtype(plain[theirs])}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from barwise.data.bars import Market
-from barwise.data.calendar import bar_size
+from barwise.data.calendar import bar_size, spacing_warning
 from barwise.data.hash import data_hash
 from barwise.data.universe import told
 from barwise.features.store import Report
@@ -19,6 +19,9 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
     """What run.json says of the bars."""
     for warning in market.facts.get("warnings", ()):
         out.warn(warning)
+    spacing = None if market.periods_per_year else spacing_warning(market.times())
+    if spacing:
+        out.warn(spacing)
     facts = {k: v for k, v in told(market.facts).items() if k != "warnings"}
     hashed = data_hash(market)
     same_data(out.manifest, hashed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from barwise.errors import DataError
 from barwise.mapped import gather
 from barwise.runs import write_json
+from barwise.safety.files import read_json
 from barwise.samples import Panel
 
 ROWS = 100_000  # training rows looked at, evenly spread: enough for ranges and deciles
@@ -62,14 +62,14 @@ class Ranges:
     def load(cls, path: Path) -> Ranges:
         """What `save` wrote; DataError where it is something else."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path)
             names, *columns = zip(*found["features"], strict=True)
             low, high, deciles = (np.array(x, dtype=np.float64) for x in columns)
             if deciles.shape != (len(names), len(DECILES)) or not all(isinstance(n, str) for n in names):
                 raise ValueError("wrong shape")
             last, symbols = np.datetime64(found["last"], "ns"), tuple(map(str, found["symbols"]))
             return cls(names, low, high, deciles, float(found["bar_seconds"]), last, symbols)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             raise DataError(f"{path}: does not hold the ranges of a fold; train the run again") from None
 
     def drift(self, X: np.ndarray) -> dict[str, tuple[float, float]]:

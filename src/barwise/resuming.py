@@ -6,11 +6,14 @@ A finished fold is kept as its scores and signals (`model/fold-<k>/scores.safete
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.console.quoting import hydra_value
 from barwise.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -36,13 +39,12 @@ def redirected(words: list[str]) -> list[str]:
     if not (folder / ".hydra" / "config.yaml").is_file():
         raise ConfigError(f"resume={folder}: is not a run's directory, there is no .hydra/config.yaml in it")
     rest = [w for w in words if not w.startswith("resume=")]
-    return [*rest, f"resume={quoted(folder)}", f"hydra.run.dir={quoted(folder)}", "hydra.output_subdir=null"]
-
-
-def quoted(path: Path) -> str:
-    """A path as a value of Hydra's override grammar."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return [
+        *rest,
+        f"resume={hydra_value(str(folder))}",
+        f"hydra.run.dir={hydra_value(str(folder))}",
+        "hydra.output_subdir=null",
+    ]
 
 
 def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
@@ -59,10 +61,27 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
-        raise ConfigError(f"resume={out.path}: this run is done; there is nothing left to do")
+        raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
     cfg.quiet = given.quiet
     out.resume(run.manifest)
     return cfg, Targets(Path(conf_dir()))
+
+
+def after(folder: Path) -> str:
+    """What is left to do for a run that is done: its page, where it was cut off before that."""
+    if (folder / "report.html").is_file():
+        return "there is nothing left to do"
+    return f"its page is not: python -m barwise report {shlex.quote(str(folder))}"
+
+
+def remaining(folder: Path) -> str:
+    """The command that does what is left of a run that was cut off."""
+    try:
+        done = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("status") == "done"
+    except (OSError, ValueError, AttributeError):
+        done = False
+    place = shlex.quote(str(folder))
+    return f"python -m barwise report {place}" if done else f"python train.py {shlex.quote(f'resume={folder}')}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ def store(folder: Path, fold: Finished) -> None:
     arrays = {"score": fold.score, "signal": fold.signal}
     write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
     write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
-    discard(folder, "*.ckpt")
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
 
 
 def stored(folder: Path, rows: int) -> Finished | None:
@@ -112,7 +131,7 @@ def same_data(manifest: Mapping[str, Any], found: str) -> None:
 
 def begin_again(folder: Path) -> None:
     """Nothing of an earlier run in the same directory may be taken for this one's."""
-    discard(folder, "*.ckpt", RECORD)
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp", RECORD)
 
 
 def discard(folder: Path, *patterns: str) -> None:

@@ -10,8 +10,9 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,20 +22,52 @@ from typing import Any
 
 import numpy as np
 
+from barwise.messages import one_line
+from barwise.printing import printable
+from barwise.shortages import storage_number
+
+ENDINGS = {3: "refused", 5: "pruned"}  # by exit code; failed otherwise
 VERSIONED = ("barwise", "hydra-core", "lightning", "torch", "xgboost", "lightgbm", "scikit-learn", "numpy", "pandas")
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new empty file beside `path` to write to; renamed over it at the end, gone where writing it failed.
+
+    Its name is random and it is made anew, so that nobody can have laid a link there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    beside = Path(name)
+    try:
+        os.fchmod(handle, 0o666 & ~_umask())
+        os.close(handle)
+        yield beside
+        os.replace(beside, path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        number = storage_number(error)
+        if number is not None:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+def _umask() -> int:
+    """What the process takes from the rights of a new file; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write `text` whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write `text` whole or not at all; what UTF-8 has no sign for, as half of a surrogate pair, is escaped."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` whole or not at all: to a file beside `path`, then renamed over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_bytes(data)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        beside.write_bytes(data)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -47,10 +80,9 @@ def write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), beside)
-    os.replace(beside, path)
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    with replacing(path) as beside:
+        pq.write_table(table, beside)
 
 
 def plain(value: Any) -> Any:
@@ -119,10 +151,62 @@ class RunDirectory:
             memory[name] = round(peak_memory_mb(), 1)
 
     def finish(self, status: str, reason: str | None = None) -> None:
-        """Close the manifest as done, failed or refused."""
+        """Close the manifest as done, failed or refused; `reason` is kept as one line. On a full disk too."""
         if not self.manifest:
             self.start()
-        self.update(status=status, reason=reason, finished=datetime.now(UTC).isoformat(timespec="seconds"))
+        said = None if reason is None else printable(reason)
+        ending = {"status": status, "reason": said, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        try:
+            self.update(**ending)
+        except OSError:
+            if not _overwrite(self.path / "run.json", ending):
+                raise
+
+    @contextmanager
+    def ending(self, closing: Callable[[str, BaseException], None] | None = None) -> Iterator[None]:
+        """Do what is inside, then say in run.json how it ended: done, or failed, refused or pruned and why.
+
+        `closing(status, error)` is called after an error was filed; what goes wrong in it, or in filing, hides nothing.
+        """
+        try:
+            yield
+        except BaseException as error:
+            code, line = one_line(error)
+            status = ENDINGS.get(code, "failed")
+            with contextlib.suppress(Exception):
+                self.finish(status, line)
+            if closing is not None:
+                with contextlib.suppress(Exception):
+                    closing(status, error)
+            raise
+        self.finish("done")
+
+
+def _overwrite(path: Path, ending: Mapping[str, Any]) -> bool:
+    """Put `ending` into the JSON at `path` without taking more room on the disk; False where that cannot be."""
+    try:
+        with path.open("r+b") as file:
+            before = file.read()
+            known = {**json.loads(before), **ending}
+            for left_out in ((), ("warnings", "alerts", "command")):
+                text = _fitting({k: v for k, v in known.items() if k not in left_out}, len(before) - 1)
+                if text is not None:
+                    file.seek(0)
+                    file.write(text.ljust(len(before) - 1) + b"\n")
+                    return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def _fitting(known: dict[str, Any], room: int) -> bytes | None:
+    """`known` as JSON of at most `room` bytes, its reason cut to fit; None where the rest is too long."""
+    reason = known.get("reason") or ""
+    for kept in (len(reason), len(reason) // 2, 80, 0):
+        text = json.dumps({**known, "reason": reason[:kept] or None}, separators=(",", ":")).encode()
+        if len(text) <= room:
+            return text
+    return None
 
 
 def peak_memory_mb() -> float:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from barwise.mapped import blocks, gather, on_disk
+from barwise.runs import write_bytes
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Scaler:
 
     def save(self, path: Path) -> None:
         """Write mean and std as safetensors."""
-        save_file({"mean": self.mean, "std": self.std}, path)
+        write_bytes(path, save({"mean": self.mean, "std": self.std}))
 
     @classmethod
     def load(cls, path: Path) -> Scaler:

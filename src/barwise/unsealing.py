@@ -40,6 +40,7 @@ def unseal(folder: Path, allow: Iterable[str] = ()) -> Opened:
     from barwise.data.hash import data_hash
     from barwise.recipe import parts_of
     from barwise.runs import RunDirectory
+    from barwise.safety.files import ledger_folder
     from barwise.serving.model import recorded
     from barwise.validation.sealed import Sealed, Since, before, record
 
@@ -49,7 +50,9 @@ def unseal(folder: Path, allow: Iterable[str] = ()) -> Opened:
     if not isinstance(parts.data, Sealed):
         raise DataError(f"{folder}: run.json speaks of a seal and its configuration of none; train the run again")
     market, first = parts.data.load(), np.datetime64(seal["from"])
-    home = folder / str(run.manifest.get("trials_folder", "."))
+    home = ledger_folder(folder, run.manifest.get("trials_folder", "."))
+    if home is None:
+        raise DataError(f"{folder}/run.json: trials_folder names no folder; give one relative to the run")
     symbols = [b.symbol for b in market.bars if b.time[-1] >= first]
     last = str(max(b.time[-1] for b in market.bars))
     record(home, {"run": str(folder), "symbols": symbols, "from": seal["from"], "to": last})
@@ -78,17 +81,10 @@ def sealing(run: Run) -> dict[str, Any]:
 def finished(parts: Any, out: Any) -> dict[str, Any]:
     """Run to the end, and say in run.json how it ended."""
     from barwise.experiment import run
-    from barwise.messages import one_line
     from barwise.report.progress import Progress
 
-    try:
-        metrics = run(parts, out, Progress(quiet=True))
-    except BaseException as error:
-        code, line = one_line(error)
-        out.finish("refused" if code == 3 else "failed", line)
-        raise
-    out.finish("done")
-    return metrics
+    with out.ending():
+        return run(parts, out, Progress(quiet=True))
 
 
 def told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:

@@ -26,7 +26,7 @@ BAD_ROWS = {
     "low above open": ("2024-01-04,8.5,12,9,11,102", "low lies above open (9)"),
     "low above close": ("2024-01-04,10,12,9,8.5,102", "low lies above close (9)"),
     "unparsable time": ("the 4th,10,12,9,11,102", "time cannot be read ('the 4th')"),
-    "missing time": (",10,12,9,11,102", "time cannot be read (nan)"),
+    "missing time": (",10,12,9,11,102", "time cannot be read ('')"),
     "duplicate time": ("2024-01-03,10,12,9,11,102", "time comes twice (2024-01-03)"),
     "unsorted time": ("2023-12-29,10,12,9,11,102", "time runs backwards (2023-12-29)"),
 }
@@ -45,7 +45,10 @@ def refusal(path: object, **settings: object) -> str:
 def test_a_bad_row_is_named(write, case):
     line, fault = BAD_ROWS[case]
     path = write({3: line})
-    assert refusal(path) == f"{path}: 1 fault: MY row 3: {fault}; mend the rows, or data.on_bad=drop leaves them out"
+    helps = "mend the rows, or data.on_bad=drop leaves them out"
+    if "above 0" in fault:
+        helps = "a return needs prices above 0; data.on_bad=drop leaves out this bar"
+    assert refusal(path) == f"{path}: 1 fault: MY row 3: {fault}; {helps}"
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
@@ -58,7 +61,9 @@ def test_drop_leaves_the_bad_row_out_and_counts_it(write, case):
 
 def test_many_faults_are_counted_and_the_first_listed(write):
     path = write({i: f"2024-01-{i + 1:02},10,12,9,-1,1" for i in range(2, 7)})
-    assert re.search(r"MY.csv: 5 faults: MY row 2: .*; MY row \d: .*; MY row \d: .*; and 2 more; mend", refusal(path))
+    assert re.search(
+        r"MY.csv: 5 faults: MY row 2: .*; MY row \d: .*; MY row \d: .*; and 2 more; a return", refusal(path)
+    )
 
 
 def test_dropping_most_of_a_file_is_refused(write):
@@ -66,18 +71,20 @@ def test_dropping_most_of_a_file_is_refused(write):
     assert "would leave out 5 of 6 rows, more than half" in refusal(path, on_bad="drop")
 
 
-def test_a_file_that_runs_newest_first_is_said_to(write):
-    days = ["2024-01-09", "2024-01-08", "2024-01-05", "2024-01-04", "2024-01-03", "2024-01-02"]
-    path = write({i + 1: f"{day},10,12,9,11,1" for i, day in enumerate(days)})
-    for on_bad in ("error", "drop"):
-        message = refusal(path, on_bad=on_bad)
-        assert "MY row 1 (2024-01-09" in message and "sort the file" in message
+def test_where_most_rows_are_odd_leaving_them_out_is_not_offered(write):
+    path = write({i: f"2024-01-{i + 1:02},10,12,9,eleven,1" for i in range(2, 7)})
+    assert "drop" not in refusal(path) and "not what it seems" in refusal(path)
+
+
+def test_bars_of_one_time_that_differ_are_not_thinned_out(write):
+    path = write({i: f"2024-01-0{i // 2 + 1},10,12,9,{11 - i / 10},1" for i in range(1, 7)})
+    assert "time comes twice" in refusal(path) and "drop" not in refusal(path)
 
 
 @pytest.mark.parametrize("on_bad", ["error", "drop"])
 def test_a_missing_column_is_named(write, on_bad):
-    message = refusal(write(header="Date,Open,High,Low,Close,Stuff"), on_bad=on_bad)
-    assert "no column for volume" in message and "Stuff" in message and "data.columns.volume=" in message
+    message = refusal(write(header="Date,Open,High,Low,Stuff,Volume"), on_bad=on_bad)
+    assert "no column for close" in message and message.endswith("as their values look: data.columns.close=Stuff")
 
 
 def test_a_mapped_column_that_is_not_there_is_named(write):
@@ -85,8 +92,12 @@ def test_a_mapped_column_that_is_not_there_is_named(write):
 
 
 def test_two_columns_for_one_thing_are_refused(write):
-    message = refusal(write(header="Date,Timestamp,High,Low,Close,Volume"))
-    assert "columns Date and Timestamp could both be time" in message and "data.columns.time=Date" in message
+    rows = {i: f"2024-01-0{i},2023-01-0{i},10,12,9,11,1" for i in range(1, 7)}
+    message = refusal(write(rows, header="Date,Timestamp,Open,High,Low,Close,Volume"))
+    assert (
+        "columns Date and Timestamp could both be time" in message.replace("Timestamp and Date", "Date and Timestamp")
+        and "data.columns.time=" in message
+    )
 
 
 def test_an_empty_file_is_said_to_be(tmp_path: Path):
@@ -99,23 +110,20 @@ def test_a_header_without_rows_is_said_to_be(tmp_path: Path):
     assert "a header and no rows" in refusal(tmp_path / "MY.csv")
 
 
-def test_mixed_time_zones_are_refused(write):
-    winter, summer = "2024-01-02 00:00-05:00,10,12,9,11,1", "2024-07-02 00:00-04:00,10,12,9,11,1"
-    rest = {i: f"2024-07-0{i} 00:00-04:00,10,12,9,11,1" for i in range(3, 7)}
-    path = write({1: winter, 2: summer, **rest})
-    message = refusal(path)
-    assert "mixed time zones: row 1 has -05:00, row 2 has -04:00" in message and "data.timezone=" in message
-    assert load(path, timezone="America/New_York").bars[0].time[1] == np.datetime64("2024-07-02T04:00")
-    assert "row 1 has -05:00, which is not Europe/Berlin's" in refusal(path, timezone="Europe/Berlin")
+def test_offsets_that_change_with_the_season_are_each_their_own(write):
+    winter, summer = "2024-01-02 09:30-05:00,10,12,9,11,1", "2024-07-02 09:30-04:00,10,12,9,11,1"
+    rest = {i: f"2024-07-02 {i + 8}:30-04:00,10,12,9,11,1" for i in range(3, 7)}
+    bars = load(write({1: winter, 2: summer, **rest})).bars[0]
+    assert bars.time[:2].tolist() == np.array(["2024-01-02T14:30", "2024-07-02T13:30"], "datetime64[ns]").tolist()
 
 
 def test_times_with_and_without_a_zone_are_refused(write):
-    assert "mixed time zones: row 1 has none, row 4 has Z" in refusal(write({4: "2024-01-05T00:00:00Z,10,12,9,11,1"}))
+    assert "mixed time zones: row 4 has Z, row 1 has none" in refusal(write({4: "2024-01-05T00:00:00Z,10,12,9,11,1"}))
 
 
 def test_files_with_and_without_a_zone_are_refused(write, tmp_path: Path):
-    write(name="A.csv")
-    write({i: f"2024-01-0{i} 00:00Z,10,12,9,11,1" for i in range(1, 7)}, name="B.csv")
+    write({i: f"2024-01-01 0{i}:00,10,12,9,11,1" for i in range(1, 7)}, name="A.csv")
+    write({i: f"2024-01-01 0{i}:00Z,10,12,9,11,1" for i in range(1, 7)}, name="B.csv")
     message = refusal(tmp_path)
     assert "B.csv has one" in message and "A.csv has none" in message
     assert load(str(tmp_path), timezone="UTC").symbols == ("A", "B")
@@ -125,11 +133,13 @@ def test_files_with_and_without_a_zone_are_refused(write, tmp_path: Path):
 def test_a_file_that_is_not_csv_or_parquet_is_refused(tmp_path: Path, name: str):
     (tmp_path / name).write_bytes(b"PK\x03\x04\x00\x00\xff\xfe" * 40)
     message = refusal(tmp_path / name)
-    assert name in message and ("not CSV or Parquet" in message or "cannot be read as" in message)
+    assert name in message and ("not a kind of file" in message or "cannot be" in message)
 
 
 def test_a_row_with_too_many_fields_is_refused(write):
-    assert "cannot be read as CSV" in refusal(write({3: "2024-01-04,10,12,9,11,1,234"}))
+    path = write({3: "2024-01-04,10,12,9,11,1,234"})
+    assert "MY row 3: has 7 cells for 6 columns ('2024-01-04,10" in refusal(path)
+    assert load(path, on_bad="drop").facts["dropped_rows"] == 1
 
 
 def test_rows_all_longer_than_the_header_are_refused(write):
@@ -143,10 +153,13 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path):
     assert "the folder holds no file ending in .csv" in refusal(tmp_path)
 
 
-def test_one_symbol_in_two_files_is_refused(write, tmp_path: Path):
+def test_one_symbol_in_two_files_is_refused_unless_its_bars_are_the_same(write, tmp_path: Path):
     write()
-    (tmp_path / "MY.parquet").write_bytes(b"")
-    pd.read_csv(tmp_path / "MY.csv").to_parquet(tmp_path / "MY.parquet")
+    table = pd.read_csv(tmp_path / "MY.csv")
+    table.to_parquet(tmp_path / "MY.parquet")
+    market = load(str(tmp_path))
+    assert len(market.bars[0]) == 6 and "all of its bars of MY are in" in market.facts["warnings"][0]
+    table.assign(Close=11.5).to_parquet(tmp_path / "MY.parquet")
     assert re.search(r"symbol MY is in .*MY.csv and in .*MY.parquet", refusal(tmp_path))
 
 

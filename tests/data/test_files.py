@@ -123,40 +123,54 @@ def test_a_compact_date_is_a_date(frame, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("form", "start", "warned"),
+    ("form", "start"),
     [
-        ("%d/%m/%Y", "2024-01-11", False),
-        ("%m/%d/%Y", "2024-01-11", False),
-        ("%d.%m.%Y", "2024-01-02", False),
-        ("%m/%d/%Y", "2024-02-01", True),
-        ("%b %d, %Y", "2024-01-02", False),
+        ("%d/%m/%Y", "2024-01-11"),
+        ("%m/%d/%Y", "2024-01-11"),
+        ("%d.%m.%Y", "2024-01-02"),
+        ("%b %d, %Y", "2024-01-02"),
     ],
 )
-def test_day_and_month_are_told_apart_or_warned_of(frame, tmp_path: Path, form, start, warned):
+def test_day_and_month_are_told_apart(frame, tmp_path: Path, form, start):
     days = pd.date_range(start, periods=6)
     frame.assign(time=days.strftime(form)).to_csv(tmp_path / "A.csv", index=False)
     market = load(str(tmp_path / "A.csv"))
     assert (market.bars[0].time == days.to_numpy()).all()
-    assert bool(market.facts["warnings"]) is warned
+    assert market.facts["warnings"] == []
 
 
-def test_a_parquet_index_of_times_is_the_time(frame, tmp_path: Path):
+def test_where_day_and_month_cannot_be_told_apart_the_setting_decides(frame, tmp_path: Path):
+    days = pd.date_range("2024-02-01", periods=6)
+    frame.assign(time=days.strftime("%m/%d/%Y")).to_csv(tmp_path / "A.csv", index=False)
+    with pytest.raises(DataError, match=r"could be 2024-01-02 or 2024-02-01.*data\.day_first=true or data\.day_first"):
+        load(str(tmp_path / "A.csv"))
+    assert (load(str(tmp_path / "A.csv"), day_first=False).bars[0].time == days.to_numpy()).all()
+    assert load(str(tmp_path / "A.csv"), day_first=True).bars[0].time[1] == np.datetime64("2024-02-02")
+
+
+def test_a_parquet_index_of_times_is_the_time_and_keeps_its_local_date(frame, tmp_path: Path):
     frame.assign(time=frame["time"].dt.tz_localize("Asia/Tokyo")).set_index("time").to_parquet(tmp_path / "A.parquet")
-    assert load(str(tmp_path / "A.parquet")).bars[0].time[0] == np.datetime64("2024-01-01T15:00")
+    assert load(str(tmp_path / "A.parquet")).bars[0].time[0] == np.datetime64("2024-01-02")
 
 
 def test_naive_intraday_times_are_taken_as_utc_with_a_warning(frame, tmp_path: Path):
-    frame.assign(time=frame["time"] + pd.Timedelta("9h")).to_csv(tmp_path / "A.csv", index=False)
+    frame.assign(time=pd.date_range("2024-01-02 09:00", periods=6, freq="h")).to_csv(tmp_path / "A.csv", index=False)
     market = load(str(tmp_path / "A.csv"))
     assert market.bars[0].time[0] == np.datetime64("2024-01-02T09:00")
     assert "taken as UTC; data.timezone" in market.facts["warnings"][0]
 
 
-def test_an_hour_that_the_clock_skips_or_repeats_is_a_bad_row(frame, tmp_path: Path):
-    stamps = ["2024-03-09 12:00", "2024-03-10 02:30", "2024-03-11 12:00", "2024-03-12 12:00", "2024-11-03 01:30"]
-    frame.iloc[:5].assign(time=stamps).to_csv(tmp_path / "A.csv", index=False)
-    market = load(str(tmp_path / "A.csv"), timezone="America/New_York", on_bad="drop")
-    assert market.facts["dropped_rows"] == 2
+def test_an_hour_that_the_clock_skips_is_a_bad_row_and_one_that_it_repeats_is_told_by_order(frame, tmp_path: Path):
+    stamps = ["2024-03-10 01:30", "2024-03-10 02:30", "2024-03-10 03:30"]
+    frame.iloc[:3].assign(time=stamps).to_csv(tmp_path / "A.csv", index=False)
+    assert load(str(tmp_path / "A.csv"), timezone="America/New_York", on_bad="drop").facts["dropped_rows"] == 1
+    autumn = [f"2024-11-03 {clock}" for clock in ("00:30", "01:00", "01:30", "01:00", "01:30", "02:00")]
+    for order in (1, -1):
+        frame.assign(time=autumn)[::order].to_csv(tmp_path / "B.csv", index=False)
+        with pytest.raises(DataError, match=r"so a clock does in autumn: data\.timezone=America/New_York"):
+            load(str(tmp_path / "B.csv"))
+        bars = load(str(tmp_path / "B.csv"), timezone="America/New_York").bars[0]
+        assert [str(t)[11:16] for t in bars.time] == ["04:30", "05:00", "05:30", "06:00", "06:30", "07:00"]
 
 
 def split_file(frame: pd.DataFrame, folder: Path) -> str:

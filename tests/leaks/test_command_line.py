@@ -104,7 +104,8 @@ def test_a_run_without_audit_says_so_on_every_report(smoke, capsys: pytest.Captu
 
     folder = smoke("strategy=ridge", "audit=none", "threads=1")
     assert json.loads((folder / "run.json").read_text())["audit"] == {
-        "mode": "none", "checks": {}, "findings": [], "passed": None
+        "mode": "none", "checks": {}, "findings": [], "passed": None, "not_audited": ["audit=none"], "suspicions": [],
+        "implausible": None, "proven": None,
     }  # fmt: skip
     stamp = "not audited for look-ahead (audit=none)"
     page = render(folder).read_text()

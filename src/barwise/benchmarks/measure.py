@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from barwise import jsonlines
 from barwise.runs import machine, versions, write_json
 
 FOLDER = Path("outputs/benchmarks")
@@ -78,8 +79,7 @@ def store(name: str, facts: dict[str, Any], folder: Path = FOLDER) -> Path:
     """Write `facts` with machine, versions and time to `folder`/`name`.json; what was there goes into its history."""
     path = folder / f"{name}.json"
     if earlier := last(name, folder):
-        with (folder / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(earlier) + "\n")
+        jsonlines.append(folder / f"{name}.history.jsonl", earlier)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(path, {"at": at, "host": platform.node(), "machine": machine(), "versions": versions(), **facts})
     return path

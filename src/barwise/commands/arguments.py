@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
 
 
@@ -29,4 +30,4 @@ def compose(overrides: list[str], config_dir: str | Path | None = None) -> DictC
     from barwise.cli import conf_dir
 
     with initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3"):
-        return hydra_compose("config", overrides=overrides, return_hydra_config=False)
+        return hydra_compose("config", overrides=path_words(overrides), return_hydra_config=False)

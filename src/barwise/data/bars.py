@@ -58,3 +58,7 @@ class Market:
     @property
     def symbols(self) -> tuple[str, ...]:
         return tuple(b.symbol for b in self.bars)
+
+    def times(self) -> np.ndarray:
+        """The unique times of all symbols, in order."""
+        return np.unique(np.concatenate([b.time for b in self.bars]))

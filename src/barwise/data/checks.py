@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ def value_findings(columns: Mapping[str, np.ndarray]) -> list[Finding]:
             rows = np.flatnonzero(bad)
             found.append(Finding(what, rows, values[rows]))
 
-    for name in COLUMNS:
+    for name in COLUMNS if not np.isnan(columns["volume"]).all() else PRICES:  # NaN throughout: there is no volume
         note(f"{name} is not a finite number", ~np.isfinite(columns[name]), columns[name])
     for name in PRICES:
         note(f"{name} is not above 0", np.isfinite(columns[name]) & (columns[name] <= 0), columns[name])
@@ -60,7 +60,7 @@ def time_findings(time: np.ndarray) -> list[Finding]:
     return [Finding(what, np.flatnonzero(bad) + 1, time[1:][bad]) for what, bad in cases if bad.any()]
 
 
-def complain(where: str, found: Sequence[Finding], symbols: str | np.ndarray, remedy: str = REMEDY) -> str:
+def complain(where: str, found: Sequence[Finding], symbol: str | Callable[[int], str], remedy: str = REMEDY) -> str:
     """One line: the count, and the first few faults with symbol, row (from 1, below the header) and value."""
     told = sorted(
         ((int(row), f.what, value) for f in found for row, value in zip(f.rows[:SHOWN], f.values[:SHOWN], strict=True)),
@@ -68,7 +68,7 @@ def complain(where: str, found: Sequence[Finding], symbols: str | np.ndarray, re
     )
     count = sum(len(f.rows) for f in found)
     parts = [
-        f"{symbols if isinstance(symbols, str) else symbols[row]} row {row + 1}: {what} ({_text(value)})"
+        f"{symbol if isinstance(symbol, str) else symbol(row)} row {row + 1}: {what} ({_text(value)})".lstrip()
         for row, what, value in told[:SHOWN]
     ]
     more = f"; and {count - len(parts)} more" if count > len(parts) else ""

@@ -1,64 +1,56 @@
-"""Which column of a file is which: common names in any case, and the user's own mapping."""
+"""Which of the columns of a stream or a frame is which, by their names alone."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from barwise.data.bars import COLUMNS
+from barwise.data.bars import PRICES
+from barwise.data.names import RANK, plain
+from barwise.data.settings import setting
 from barwise.errors import ConfigError, DataError
 
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "time": ("time", "date", "datetime", "timestamp", "ts", "dt", "opentime", "tradedate", "tradingdate"),
-    "symbol": ("symbol", "ticker", "sym", "instrument", "asset", "code", "tic"),
-    "open": ("open", "o", "openprice", "opening"),
-    "high": ("high", "h", "highprice"),
-    "low": ("low", "l", "lowprice"),
-    "close": ("close", "c", "closeprice", "last", "closing"),
-    "volume": ("volume", "vol", "v", "qty", "totalvolume"),
-    "adj_close": ("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice"),
-    "bid": ("bid", "bidprice"),
-    "ask": ("ask", "askprice", "offer"),
-}
-MEANING = {alias: name for name, aliases in NAMES.items() for alias in aliases}
-NEEDED = ("time", *COLUMNS)
+PARTS = ("time", "date", "symbol", *PRICES, "volume", "tick_volume", "adj_close", "bid", "ask")
+NEEDED = ("time", *PRICES)
 
 
 def resolve(found: Sequence[str], mapping: Mapping[str, str | None], where: str) -> dict[str, str]:
     """{name here: column of the file} for the columns of `found`; those unknown keep their own name.
 
-    `mapping` ({name here: column of the file}) goes before the common names, where it is not null.
-    DataError for a column that is missing, ConfigError where two columns could be the same thing.
+    `mapping` ({name here: column of the file}) goes before the known names, where it is not null. A volume may be
+    missing. DataError for another column that is, ConfigError where two columns could be the same thing.
     """
-    asked = {name: str(column) for name, column in mapping.items() if column is not None}
-    listed = ", ".join(map(str, found))
-    chosen: dict[str, str] = {}
-    for name, column in asked.items():
+    chosen = {name: str(column) for name, column in mapping.items() if column is not None}
+    for name, column in chosen.items():
         if column not in found:
-            raise DataError(f"{where}: no column {column}, which data.columns.{name} names; it has {listed}")
-        chosen[name] = column
-    taken = set(chosen.values())
+            raise DataError(f"{where}: no column {column}, which data.columns.{name} names; it has {', '.join(found)}")
+    asked = set(chosen)
+    best: dict[str, int] = {}
     for column in found:
-        if column in taken:
+        if column in chosen.values():
             continue
-        name = MEANING.get(plain(column), column)
+        name, rank = _meaning(column)
         if name in asked:
             continue  # the user chose another column for it
-        if name in chosen:
+        if best.get(name) == rank >= 0:
             raise ConfigError(
                 f"{where}: columns {chosen[name]} and {column} could both be {name}; "
-                f"say which: data.columns.{name}={chosen[name]}"
+                f"say which: {setting(f'columns.{name}', chosen[name])}"
             )
-        chosen[name] = column
+        if name not in chosen or rank < best[name]:
+            if name in chosen:
+                chosen[chosen[name]] = chosen[name]
+            chosen[name], best[name] = column, rank
+        else:
+            chosen[column] = column
     missing = [name for name in NEEDED if name not in chosen]
     if missing:
-        raise DataError(
-            f"{where}: no column for {', '.join(missing)}; it has {listed}; "
-            f"name it: data.columns.{missing[0]}=<a column of the file>"
-        )
+        raise DataError(f"{where}: no column for {', '.join(missing)}; it has {', '.join(map(str, found))}")
     return chosen
 
 
-def plain(column: object) -> str:
-    """`1. Adj_Close ` and `adj close` are both `adjclose`."""
-    return re.sub(r"^\d+\.|[^a-z0-9]", "", re.sub(r"^\s*\d+\.", "", str(column).lower()))
+def _meaning(column: str) -> tuple[str, int]:
+    """Our name for a column, and how good its name is: 0 is best, -1 one that nothing else has."""
+    for part in PARTS:
+        if plain(column) in RANK[part]:
+            return ("time" if part == "date" else part), RANK[part][plain(column)]
+    return column, -1

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from barwise.data.bars import COLUMNS, Bars, Market
-from barwise.data.tables import MISSING
-from barwise.data.times import parse
+from barwise.data.notes import Notes
+from barwise.data.readers import clock, stamps
+from barwise.data.readers.layout import MISSING
 from barwise.data.universe import LAST_OF_DAY
 from barwise.errors import DataError, require
 
@@ -49,7 +51,7 @@ def beside(market: Market, path: str | None, timezone: str | None = None) -> Mar
     """
     if path is None:
         return market
-    context = read(str(path), timezone, not all(midnight(b.time, timezone).all() for b in market.bars))
+    context = read(str(path), timezone, not all(midnight(b.time).all() for b in market.bars))
     taken = sorted(set(context.columns) & ({*COLUMNS} | {name for b in market.bars for name in b.extra}))
     if taken:
         raise DataError(f"{context.where}: column {taken[0]} is a column of the bars too; give it another name")
@@ -92,22 +94,28 @@ def read(path: str, timezone: str | None = None, intraday: bool = False) -> Cont
 
 
 def _times(raw: pd.Series, name: str, where: str, timezone: str | None, intraday: bool) -> np.ndarray:
-    """UTC; of a date without a time the last moment, but where `time` holds dates as the stamps of the bars do."""
-    found = parse(raw.replace("", None) if raw.dtype == object else raw, timezone, where).utc
-    lost = np.flatnonzero(np.isnat(found))
+    """On the clock of the bars: UTC, or dates beside bars of days; the last moment of a date that is over with its day.
+
+    A date is its exchange's own, whatever the zone: it is not moved beside bars of days.
+    """
+    cells = pa.Array.from_pandas(raw.replace("", None) if raw.dtype == object else raw)
+    found = stamps.read([pa.chunked_array([cells])], None, None, where)
+    lost = np.flatnonzero(np.isnat(found.wall))
     if len(lost):
         given = f"{name} is {str(raw.iloc[lost[0]])!r:.40}"
         raise DataError(f"{where} row {lost[0] + 1}: {given}; it must be a date or time")
-    dates = midnight(found, timezone)
-    if name == "time" and not (intraday and dates.all()):
-        return found
-    return np.where(dates, found + LAST_OF_DAY, found)
+    rows = np.zeros(len(raw), np.int64)
+    settled = clock.settle(found, rows, timezone, where, Notes())
+    wall = settled.time if settled.days else clock.local(found, timezone)
+    dates = midnight(wall)
+    over = dates & (name == "known" or (intraday and dates.all()))
+    wall = np.where(over, wall + LAST_OF_DAY, wall)
+    return clock.universal(found, wall, timezone) if intraday else wall
 
 
-def midnight(utc: np.ndarray, timezone: str | None) -> np.ndarray:
-    """Which of the times are midnight in the zone."""
-    local = pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(timezone or "UTC").tz_localize(None)
-    return np.asarray(local == local.normalize())
+def midnight(time: np.ndarray) -> np.ndarray:
+    """Which of the times are midnights."""
+    return np.asarray(time == time.astype("datetime64[D]"))
 
 
 def _numbers(raw: pd.Series, name: str, where: str) -> np.ndarray:

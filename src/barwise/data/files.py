@@ -1,139 +1,193 @@
-"""The user's own bars: one CSV or Parquet file, long or of one symbol, or a folder or glob with a file per symbol."""
+"""The user's own bars: one file, long, wide or of one symbol, or a folder, glob or archive of them."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
-from barwise.data.content import Content, content
 from barwise.data.context import beside
+from barwise.data.notes import Notes, listed
+from barwise.data.plausible import ON_JUMP, plausible
+from barwise.data.readers import clock, naming, series, sources, table
+from barwise.data.readers.series import Reading, Series
+from barwise.data.readers.sources import UNSURE, Source
+from barwise.data.selection import bounds, selected
 from barwise.data.settings import choice, number, yes_or_no
-from barwise.data.tables import KNOWN, suffix
-from barwise.data.times import check_zone
 from barwise.data.universe import within
 from barwise.errors import DataError, require
 
 ON_BAD = ("error", "drop")
+NEGATIVE = ("error", "midpoint")
 SPLITS_SHOWN = 3
 
 
 def load(
     path: str | None,
     columns: Mapping[str, str | None] | None = None,
+    header: Sequence[str] | None = None,
     adjusted: bool = False,
     timezone: str | None = None,
+    day_first: bool | None = None,
+    decimal: str | None = None,
+    price_scale: float | None = None,
+    negative: str = "error",
     periods_per_year: float | None = None,
     on_bad: str = "error",
+    on_jump: str = "warn",
+    symbols: str | Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
     universe: str | None = None,
     context: str | None = None,
 ) -> Market:
-    """The bars in `path`: a file, a folder or a glob; ordered by symbol, checked, in UTC.
+    """The bars in `path`: a file, folder, glob or archive; ordered by symbol, checked, in UTC or dated by their day.
 
-    `columns`: {our name: the file's}, for names that are not common. `adjusted`: bring prices to the level of the
-    adjusted close, volume inversely. `timezone`: what naive times mean (UTC, with a warning, if null and intraday).
-    `on_bad`: `error`, or `drop` to leave bad rows out and count them. `universe`: a file of symbol, from, to.
-    `context`: a file of further columns, as `barwise.data.context.beside` takes it.
-    Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `warnings`.
+    `columns`: {our name: the file's}, for names that are not known. `header`: the names of the columns of a file
+    without a row of them. `adjusted`: bring prices to the level of the adjusted close, volume inversely. `timezone`:
+    what naive intraday times mean (UTC, with a warning, if null). `day_first`: what 03/04/2024 means where the dates
+    do not tell. `decimal`: the mark of decimals, where the numbers do not tell. `price_scale`: what prices are
+    multiplied by. `negative`: `error`, or `midpoint` for CRSP's. `on_bad`: `error`, or `drop` to leave bad rows out.
+    `on_jump`: what becomes of prices that cannot be, as `barwise.data.plausible.plausible` says. `symbols`, `start`,
+    `end`: which bars; what lies outside need not be sound.
+    `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
+    takes it. Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
     """
     require(
         path is not None and str(path).strip() != "",
-        f"data.path={'null' if path is None else path}: must name a CSV or Parquet file, a folder or a glob; "
+        f"data.path={'null' if path is None else path}: must name a file of bars, a folder or a glob; "
         "data.path=my_bars.csv",
     )
     choice("on_bad", on_bad, ON_BAD, "error")
+    choice("on_jump", on_jump, ON_JUMP, "warn")
+    choice("negative", negative, NEGATIVE, "error")
     yes_or_no("adjusted", adjusted, False)
+    require(
+        day_first is None or isinstance(day_first, bool), f"data.day_first={day_first}: must be true, false or null"
+    )
+    require(
+        decimal in (None, ".", ","), f"data.decimal={decimal}: must be . or , or null, which tells it from the file"
+    )
     require(
         columns is None or isinstance(columns, Mapping),
         f"data.columns={columns}: must map our names to the file's; data.columns.close=Last",
     )
     if periods_per_year is not None:
         number("periods_per_year", periods_per_year, 1, 1e8, "null tells it from the times")
-    check_zone(timezone)
-    paths, passed_over = find(str(path))
-    contents = [content(file, columns or {}, timezone, adjusted, on_bad == "drop") for file in paths]
-    warnings = [f"{path}: {', '.join(passed_over[:3])} passed over: not CSV or Parquet"] if passed_over else []
-    warnings += zone_warnings(contents, timezone)
-    warnings += [
-        f"{c.where}: dates such as {c.times.doubtful} are read month first; write them year first"
-        for c in contents
-        if c.times.doubtful
-    ][:1]
-    bars, left_out = common_extras(joined(contents))
-    warnings += [f"{path}: column {name} is left out: not every symbol has it" for name in left_out]
-    if not adjusted:
-        warnings += split_warnings(bars)
+    if price_scale is not None:
+        number("price_scale", price_scale, 1e-12, 1e12, "null takes prices as they are")
+    clock.check_zone(timezone)
+    asked = None if start is None and end is None else partial(_within, start, end, timezone)
+    how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
+    notes = Notes()
+    found, dropped, ignored, count = read(str(path), columns or {}, header, how, notes)
+    bars, made = naming.joined(found, notes)
+    tell_zones(made, timezone, notes)
+    bars, outside = selected(bars, symbols, start, end, str(path), timezone)
+    bars = common_volume(bars, str(path), notes)
+    bars, left_out = common_extras(bars)
+    for name in left_out:
+        notes.warn(str(path), f"column {name} is left out: not every symbol has it")
+        notes.columns[name] = "left out: not every symbol has it"
+    if dropped:
+        notes.warn(str(path), f"{dropped} bad {'row' if dropped == 1 else 'rows'} left out, as data.on_bad=drop asks")
+    splits_found = [] if adjusted else split_warnings(bars)
+    bars, doubts = plausible(bars, on_jump, splits_known=adjusted or any("adj_close" in b.extra for b in bars))
     facts = {
         "name": "files",
         "path": str(path),
-        "files": len(paths),
-        "dropped_rows": sum(c.dropped for c in contents),
+        "files": count,
+        "dropped_rows": dropped,
         "adjusted": bool(adjusted),
-        "ignored_columns": sorted({name for c in contents for name in c.ignored}),
-        "warnings": warnings,
+        "ignored_columns": ignored,
+        "columns": notes.columns,
+        "timezone": timezone or ("UTC" if any(s.naive for s in made) else None),
+        "notes": notes.notes(),
+        "warnings": [*notes.warnings(), *outside, *splits_found, *doubts],
     }
-    if facts["dropped_rows"]:
-        warnings.append(f"{path}: {facts['dropped_rows']} bad rows left out, as data.on_bad=drop asks")
     market = Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
-    return beside(within(market, universe), context, timezone)
+    return beside(within(market, universe, timezone), context, timezone)
 
 
-def find(path: str) -> tuple[list[Path], list[str]]:
-    """The files that `path` means, in order, and the names passed over in a folder. DataError if there are none."""
-    start = Path(path).expanduser()
-    if start.is_dir():
-        inside = sorted(p for p in start.iterdir() if p.is_file() and not p.name.startswith("."))
-        kept = [p for p in inside if suffix(p)]
-        if not kept:
-            raise DataError(f"data.path={path}: the folder holds no file ending in {', '.join(KNOWN)}")
-        return kept, [p.name for p in inside if not suffix(p)]
-    if start.exists():
-        return [start], []
-    matched = sorted(Path(p) for p in glob.glob(str(start), recursive=True) if Path(p).is_file())
-    if not matched:
-        kind = "matches no file" if glob.has_magic(path) else "is not there"
-        here = "" if start.is_absolute() else f"; paths count from the folder you run in ({Path.cwd().name}/)"
-        raise DataError(f"data.path={path}: {kind}{here}")
-    return matched, []
+def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
+    """Which times, of days or in UTC, are asked for."""
+    first, last = bounds(start, end, None if days else timezone)
+    return (time >= first) & (time <= last)
 
 
-def joined(contents: list[Content]) -> tuple[Bars, ...]:
-    """All bars by symbol. DataError where two files have the same symbol."""
-    place: dict[str, tuple[str, Bars]] = {}
-    for c in contents:
-        for b in c.bars:
-            if b.symbol in place:
-                raise DataError(f"data: symbol {b.symbol} is in {place[b.symbol][0]} and in {c.where}; leave one out")
-            place[b.symbol] = (c.where, b)
-    return tuple(place[name][1] for name in sorted(place))
+def read(
+    path: str, columns: Mapping[str, str | None], header: Sequence[str] | None, how: Reading, notes: Notes
+) -> tuple[list[Series], int, list[str], int]:
+    """(every file's series, rows dropped, columns without numbers, files read)."""
+    every = sources.find(path, notes)
+    names = naming.named(every)
+    found: list[Series] = []
+    dropped, count = 0, 0
+    ignored: set[str] = set()
+    known: table.Known = {}
+    for source in every:
+        one = Notes()
+        try:
+            raw = table.read(source, columns, header, one, known)
+        except DataError:
+            if _no_bars(source, every):
+                notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
+                continue
+            raise
+        name = names.names[source.where]
+        made, lost, words = series.read(raw, name, source.where in names.sure, how, one)
+        for key, value in source.keys:
+            if value != source.symbol:
+                one.note(source.where, f"the folder {key}={value} is no symbol: not used")
+        found += made
+        dropped += lost
+        ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
+        count += 1
+        notes.add(one)
+    if not found:
+        raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
+    return found, dropped, sorted(ignored), count
+
+
+def _no_bars(source: Source, every: Sequence[Source]) -> bool:
+    """Whether a file that cannot be read may be something else than bars: a note among the files of a folder."""
+    return source.listed and source.ending in UNSURE and any(other.ending not in UNSURE for other in every)
+
+
+def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:
+    """`bars`, without volume where any symbol has none: one model reads the same columns of all."""
+    without = [b.symbol for b in bars if np.isnan(b.volume).all()]
+    if not without:
+        return bars
+    whole = len(without) == len(bars)
+    which = "" if whole else f" for {listed(without)}, so that none is used"
+    notes.warn(path, f"there is no volume{which}; features that need it are left out")
+    return bars if whole else tuple(replace(b, volume=np.full(len(b), np.nan)) for b in bars)
 
 
 def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
     """`bars` with the extra columns that every symbol has, and the names of the others."""
     have = [{name for name, values in b.extra.items() if not np.isnan(values).all()} for b in bars]
     every, some = set.intersection(*have), set.union(*have)
+    if every == some and all(len(b.extra) == len(every) for b in bars):
+        return bars, []
     kept = tuple(replace(b, extra={name: b.extra[name] for name in sorted(every)}) for b in bars)
     return kept, sorted(some - every)
 
 
-def zone_warnings(contents: list[Content], timezone: str | None) -> list[str]:
+def tell_zones(made: Sequence[Series], timezone: str | None, notes: Notes) -> None:
     """Naive intraday times are taken as UTC with a warning; files that differ in having a zone are refused."""
-    naive = [c.where for c in contents if c.times.naive]
-    aware = [c.where for c in contents if not c.times.naive]
-    if timezone is not None or not naive:
-        return []
-    if aware:
-        raise DataError(
-            f"data: mixed time zones: {aware[0]} has one, {naive[0]} has none; set data.timezone for the latter"
-        )
-    day = next((c.where for c in contents if c.times.intraday), None)
-    return [f"{day}: intraday times without a zone are taken as UTC; data.timezone says what they mean"] if day else []
+    naive = [s.where for s in made if s.naive]
+    aware = [s.where for s in made if not s.naive and not s.days]
+    if timezone is None and naive:
+        clock.check_mixed(naive, aware)
+        for where in dict.fromkeys(naive):
+            notes.warn(where, "intraday times without a zone are taken as UTC; data.timezone says what they mean")
 
 
 def split_warnings(bars: tuple[Bars, ...]) -> list[str]:

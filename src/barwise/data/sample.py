@@ -10,8 +10,8 @@ import pandas as pd
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.context import beside
+from barwise.data.selection import selected
 from barwise.data.universe import within
-from barwise.errors import ConfigError, DataError
 
 NOTE = "the sample's five symbols are survivors, known today to have done well; survivorship is not controlled"
 
@@ -30,20 +30,8 @@ def load(
     ConfigError for a symbol or date that is none, DataError where no bar is left. Source and terms:
     data/sample/PROVENANCE.md.
     """
-    table = raw()
-    known = sorted(table["symbol"].unique())
-    chosen = [symbols] if isinstance(symbols, str) else list(symbols or known)
-    for symbol in chosen:
-        if symbol not in known:
-            raise ConfigError(f"data.symbols={symbol}: is not in the sample; it has {', '.join(known)}")
-    kept = table[table["symbol"].isin(chosen)]
-    if start is not None:
-        kept = kept[kept["date"] >= _date("start", start)]
-    if end is not None:
-        kept = kept[kept["date"] <= _date("end", end)]
-    if kept.empty:
-        raise DataError(f"data: no bars from {start} to {end}; the sample runs from 2000-03-01 to 2013-03-01")
-    bars = tuple(adjust(_bars(str(symbol), part)) for symbol, part in kept.groupby("symbol", sort=True))
+    every = tuple(adjust(_bars(str(symbol), part)) for symbol, part in raw().groupby("symbol", sort=True))
+    bars, _ = selected(every, symbols, start, end, "the sample")
     market = Market(bars, None, {"name": "sample", "note": NOTE, "adjusted": True})
     return beside(within(market, universe), context)
 
@@ -58,10 +46,3 @@ def _bars(symbol: str, part: pd.DataFrame) -> Bars:
     columns = {name: part[name].to_numpy(np.float64) for name in (*COLUMNS, "adj_close")}
     extra = {"adj_close": columns.pop("adj_close")}
     return Bars(symbol, part["date"].to_numpy("datetime64[ns]"), **columns, extra=extra)
-
-
-def _date(name: str, value: object) -> pd.Timestamp:
-    try:
-        return pd.Timestamp(str(value)).tz_localize(None)
-    except (ValueError, TypeError):
-        raise ConfigError(f"data.{name}={value}: must be a date such as 2005-01-31, or null") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
 from barwise.errors import require
@@ -29,3 +31,14 @@ def choice(name: str, value: Any, allowed: tuple[str, ...], default: str) -> Non
 def yes_or_no(name: str, value: Any, default: bool) -> None:
     """ConfigError unless `value` is true or false."""
     require(isinstance(value, bool), f"data.{name}={value}: must be true or false; the shipped default is {default}")
+
+
+def setting(name: str, value: Any) -> str:
+    """`data.name=value` as a shell and the configuration take it: quoted where it holds more than plain characters."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return f"'data.{name}=[{text}]'"
+    if re.fullmatch(r"[\w./:-]+", text, re.ASCII):
+        return f"data.{name}={text}"
+    inner = text.replace("\\", "\\\\").replace('"', '\\"')
+    return shlex.quote(f'data.{name}="{inner}"')

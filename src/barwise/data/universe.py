@@ -35,15 +35,17 @@ class Universe:
         return found
 
 
-def within(market: Market, path: str | None) -> Market:
+def within(market: Market, path: str | None, timezone: str | None = None) -> Market:
     """The market with the universe that `path` holds, less the symbols that never were in it; as it is for None.
 
     Bars before and after a stay remain: they feed features, labels and the price a position is closed at. Only rows
-    to learn from, to score and to trade are those of a stay. DataError for what is in the file, or if no bar is in.
+    to learn from, to score and to trade are those of a stay. Dates are the bars' own; beside intraday bars they are
+    days in `timezone`. DataError for what is in the file, or if no bar is in.
     """
     if path is None:
         return market
-    universe = read(str(path))
+    days = all((b.time == b.time.astype("datetime64[D]")).all() for b in market.bars)
+    universe = read(str(path), "" if days else timezone)
     kept = tuple(b for b in market.bars if universe.inside(b.symbol, b.time).any())
     if not kept:
         raise DataError(f"data.universe={path}: none of its symbols has a bar of its stay; mend names or dates")
@@ -69,8 +71,11 @@ def told(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "note": f"{note}; {UNCONTROLLED}" if note else UNCONTROLLED}
 
 
-def read(path: str) -> Universe:
-    """The stays in a CSV or Parquet file with the columns symbol, from and to (empty: still in)."""
+def read(path: str, timezone: str | None = None) -> Universe:
+    """The stays in a CSV or Parquet file with the columns symbol, from and to (empty: still in).
+
+    `timezone`: of dates and times that name none, UTC for None; empty: every date is as it is written, its zone aside.
+    """
     where, file = f"data.universe={path}", Path(path).expanduser()
     require(file.suffix.lower() in (".csv", ".parquet"), f"{where}: must be a file ending in .csv or .parquet")
     if not file.is_file():
@@ -95,27 +100,31 @@ def read(path: str) -> Universe:
         name = "" if symbol is None else str(symbol).strip()
         if not name:
             raise DataError(f"{where} row {row}: has no symbol")
-        begin, end = _time(first, where, row, "from"), _time(last, where, row, "to")
+        begin, end = (_time(v, where, row, n, timezone) for v, n in ((first, "from"), (last, "to")))
         if begin > end:
             raise DataError(f"{where} row {row}: {name} leaves on {last}, before it comes on {first}")
         stays.setdefault(name, []).append((begin, end))
     return Universe(path, {name: tuple(sorted(found)) for name, found in sorted(stays.items())})
 
 
-def _time(value: Any, where: str, row: int, name: str) -> np.datetime64:
+def _time(value: Any, where: str, row: int, name: str, timezone: str | None) -> np.datetime64:
     """A date or time as UTC; a date is its first moment for `from`, its last for `to`; an empty `to` is for ever."""
     if name == "to" and (value is None or value is pd.NaT or str(value).strip().lower() in ("", "nan", "nat")):
         return ALWAYS
     try:
         stamp = pd.Timestamp(str(value).strip())
-        stamp = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
-        found = stamp.as_unit("ns").to_datetime64()
+        if name == "to" and stamp == stamp.normalize():
+            stamp = stamp.as_unit("ns") + pd.Timedelta(LAST_OF_DAY)
+        if timezone and not stamp.tzinfo:
+            stamp = stamp.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
+        stamp = stamp.tz_convert("UTC") if stamp.tzinfo and timezone != "" else stamp
+        found = stamp.tz_localize(None).as_unit("ns").to_datetime64()
         if np.isnat(found):
             raise ValueError
     except (ValueError, TypeError, OverflowError):
         shown = f"{name} is {str(value)!r:.40}"
         raise DataError(f"{where} row {row}: {shown}; it must be a date such as 2005-01-31") from None
-    return found + LAST_OF_DAY if name == "to" and stamp == stamp.normalize() else found
+    return found
 
 
 def _named(symbols: list[str]) -> str:

@@ -9,11 +9,13 @@ import pandas as pd
 
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.context import beside
+from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.settings import choice
 from barwise.data.universe import within
 from barwise.errors import ConfigError, DataError, require
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
+DATED = ("1d", "5d", "1wk", "1mo", "3mo")
 NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
 
 
@@ -23,18 +25,21 @@ def load(
     end: str | None = None,
     interval: str = "1d",
     timeout: float = 30,
+    on_jump: str = "warn",
     universe: str | None = None,
     context: str | None = None,
 ) -> Market:
     """Adjusted bars of `tickers` from `start` (included) to `end` (not included), both dates or null.
 
-    `universe`: a file of symbol, from, to. `context`: a file of further columns, as for data=files.
+    `on_jump`: what becomes of prices that cannot be, as for data=files. `universe`: a file of symbol, from, to.
+    `context`: a file of further columns, as for data=files.
 
     ConfigError without the package or for a setting, DataError for a ticker without bars or a download that failed.
     """
     chosen = [tickers] if isinstance(tickers, str) else list(tickers or ())
     require(bool(chosen), "data.tickers=[]: must name at least one; data.tickers=[SPY,QQQ]")
     choice("interval", interval, INTERVALS, "1d")
+    choice("on_jump", on_jump, ON_JUMP, "warn")
     try:
         import yfinance
     except ImportError:
@@ -56,17 +61,19 @@ def load(
     except Exception as error:  # the network and Yahoo's answers raise whatever they like
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"data.tickers={','.join(chosen)}: the download failed: {reason}; try again later") from None
-    bars = tuple(_bars(ticker, table, start, end) for ticker in sorted(set(chosen)))
-    facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval}
+    bars = tuple(_bars(ticker, table, start, end, interval) for ticker in sorted(set(chosen)))
+    bars, doubts = plausible(bars, on_jump, splits_known=True)
+    facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval, "warnings": doubts}
     return beside(within(Market(bars, None, facts), universe), context)
 
 
-def _bars(ticker: str, table: Any, start: str | None, end: str | None) -> Bars:
+def _bars(ticker: str, table: Any, start: str | None, end: str | None, interval: str) -> Bars:
     has_any = table is not None and len(table) and ticker in table.columns.get_level_values(0)
     part = table[ticker].dropna(how="all", subset=["Open", "High", "Low", "Close"]) if has_any else pd.DataFrame()
     if part.empty:
         raise DataError(f"data.tickers={ticker}: Yahoo has no bars from {start} to {end}; mend the name or the dates")
     index = pd.DatetimeIndex(part.index)
-    utc = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    if index.tz is not None:  # a bar of a day or more has its exchange's date
+        index = (index if interval in DATED else index.tz_convert("UTC")).tz_localize(None)
     columns = {name: part[name.capitalize()].to_numpy(np.float64, na_value=np.nan) for name in COLUMNS}
-    return Bars(ticker, utc.to_numpy().astype("datetime64[ns]"), **columns)
+    return Bars(ticker, index.to_numpy().astype("datetime64[ns]"), **columns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from barwise import jsonlines
 from barwise.errors import ConfigError
 from barwise.runs import RunDirectory
 
@@ -127,8 +127,7 @@ class Watcher:
         given = {"kind": kind, "fold": self.fold, "message": message, "at": at}
         where = "" if self.fold is None else f"fold {self.fold}: "
         self.out.alert(f"{kind}: {where}{message}")
-        with (self.out.path / "alerts.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(given) + "\n")
+        jsonlines.append(self.out.path / "alerts.jsonl", given)
         if self.monitor is not None and self.monitor.callback is not None:
             try:
                 self.monitor.callback(given)
@@ -150,9 +149,7 @@ class Watcher:
     def compare_with_earlier(self, history: Path, key: str, seconds: float) -> None:
         """Add this run's `seconds` to `history`, and alert where they are far above the median of earlier ones."""
         earlier = [e["seconds"] for e in read_history(history) if e.get("key") == key]
-        history.parent.mkdir(parents=True, exist_ok=True)
-        with history.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "seconds": round(seconds, 4), "at": time.time()}) + "\n")
+        jsonlines.append(history, {"key": key, "seconds": round(seconds, 4), "at": time.time()})
         if self.monitor is None or len(earlier) < EARLIER:
             return
         usual = statistics.median(earlier)
@@ -184,17 +181,5 @@ def process_memory() -> dict[str, float]:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Entries of a file of JSON lines; broken lines are left out."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("seconds"), int | float):
-            found.append(entry)
-    return found
+    """Entries of a file of earlier runs' seconds; none where there is no such file."""
+    return jsonlines.read(path, lambda entry: isinstance(entry["seconds"], int | float))

@@ -12,8 +12,9 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
-from barwise.features.aligned import bound, sees_all
+from barwise.features.aligned import Bound, bound, sees_all
 from barwise.features.parallel import MUCH, each, is_shared, shared
+from barwise.features.volumeless import needing, placeheld, without_volume
 from barwise.mapped import release
 
 if TYPE_CHECKING:
@@ -84,7 +85,23 @@ def build(
 
 
 def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]:
-    """All columns of `sets` on one symbol, in order, as they come; ConfigError as for `build`."""
+    """All columns of `sets` on one symbol, in order, as they come; ConfigError as for `build`.
+
+    Of bars without volume, those that do not need it.
+    """
+    if not without_volume(bars):
+        return _computed(bars, sets)
+    own = {name: one for name, one in sets.items() if not isinstance(one, Bound)}
+    needs = needing(bars, lambda stretch: _computed(stretch, own))
+    found = {name: values for name, values in _computed(placeheld(bars), sets).items() if name not in needs}
+    if not found:
+        raise ConfigError(
+            f"features: {', '.join(sets)} need volume, and {bars.symbol} has none; features=price does not"
+        )
+    return found
+
+
+def _computed(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     owner: dict[str, str] = {}
     for name, feature_set in sets.items():

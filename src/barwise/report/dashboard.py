@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from barwise.errors import DataError
 from barwise.loading import Run, load
+from barwise.printing import notice
 from barwise.report.tensorboard import close_writer, writer_of
 from barwise.runs import RunDirectory
+from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")
 
@@ -44,9 +47,14 @@ def finish_board(out: RunDirectory, figures: tuple[str, ...] = FIGURES) -> None:
         with out.stage("dashboard"):
             write_ending(load(out.path), figures)
     except Exception as error:
+        short = shortage(error)
+        if short:
+            notice(f"{short}; the run is done, TensorBoard lacks its ending")
+            return
         log.exception("the dashboard's ending could not be written")
         out.warn(f"TensorBoard lacks the run's ending: {type(error).__name__}: {error}; train.log has the traceback")
-    out.update()
+    with suppress(OSError):  # the run is done, and run.json says so
+        out.update()
 
 
 def write_ending(run: Run, figures: tuple[str, ...] = FIGURES) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import logging
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
 from barwise.loading import Run, load
+from barwise.printing import notice
 from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
 from barwise.runs import RunDirectory, write_text
+from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")
 
@@ -46,9 +49,14 @@ def render_into(out: RunDirectory) -> None:
         with out.stage("page"):
             render(out.path)
     except Exception as error:
+        short = shortage(error)
+        if short:
+            notice(f"{short}; the run is done, its page is not: python -m barwise report {shlex.quote(str(out.path))}")
+            return
         log.exception("report.html could not be rendered")
         out.warn(f"report.html could not be rendered: {type(error).__name__}: {error}; train.log has the traceback")
-    out.update()
+    with suppress(OSError):  # the run is done, and run.json says so
+        out.update()
 
 
 def document(run: Run) -> str:

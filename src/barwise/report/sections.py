@@ -14,7 +14,7 @@ from barwise.loading import Run
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.words import BASELINES, MEASURES, VERDICT, paths_line, shown
-from barwise.safety.files import YAML_LIMIT, check_size, inside
+from barwise.safety.files import YAML_LIMIT, inside, read_text
 from barwise.validation.audit import STAMP
 
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
@@ -201,8 +201,7 @@ def config(run: Run) -> Markup:
     path = inside(run.folder, ".hydra", "config.yaml")
     if not path.is_file():
         raise DataError(run.why(".hydra/config.yaml"))
-    check_size(path, YAML_LIMIT)
-    return tag("pre", path.read_text(encoding="utf-8", errors="replace"), tabindex=0)
+    return tag("pre", read_text(path, YAML_LIMIT), tabindex=0)
 
 
 def again(run: Run) -> Markup:

@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 
+@cache
 def writer_class() -> Any:
-    """tensorboardX's writer; it imports torch if it can, which costs a tree run 1.4 s, so it is told there is none."""
+    """tensorboardX's writer, onto `Events`; it imports torch if it can, which costs a tree run 1.4 s, so it is told
+    there is none."""
     hidden = "torch" not in sys.modules
     if hidden:
         sys.modules["torch"] = None  # type: ignore[assignment]  # an import of torch raises ImportError
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.writer import FileWriter, SummaryWriter
     finally:
         if hidden:
             del sys.modules["torch"]
-    return SummaryWriter
+
+    class Files(FileWriter):
+        def __init__(self, folder: str, flush_secs: float) -> None:
+            self.event_writer = Events(folder, flush_secs)
+            self._default_metadata: dict[str, Any] = {}
+
+    class Writer(SummaryWriter):
+        def _get_file_writer(self) -> Any:
+            if self.all_writers is None or self.file_writer is None:
+                self.file_writer = Files(self.logdir, self._flush_secs)
+                self.all_writers = {self.logdir: self.file_writer}
+            return self.file_writer
+
+    return Writer
+
+
+class Events:
+    """An event file written as events come, in place of tensorboardX's thread and queue: where that thread has died of
+    a full disk, whoever fills or closes the queue waits for ever.
+
+    What cannot be written is kept in `error` and raised when the file is closed; the run itself goes on.
+    """
+
+    def __init__(self, folder: str, flush_secs: float) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+
+        self.folder, self.flush_secs = folder, flush_secs
+        self.error: OSError | None = None
+        self.flushed = time.monotonic()
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.file: Any = EventsWriter(os.path.join(folder, "events"))
+
+    def get_logdir(self) -> str:
+        return self.folder
+
+    def add_event(self, event: Any) -> None:
+        self._do(lambda: self.file.write_event(event))
+        if time.monotonic() - self.flushed > self.flush_secs:
+            self.flush()
+
+    def flush(self) -> None:
+        self._do(lambda: self.file.flush())
+        self.flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Write what is left; OSError, once, where something could not be written since the file was opened."""
+        if self.file is None:
+            return
+        self.flush()
+        with suppress(OSError):
+            self.file._py_recordio_writer.close()
+        self.file = None
+        if self.error is not None:
+            raise self.error
+
+    def _do(self, action: Callable[[], object]) -> None:
+        if self.file is None or self.error is not None:
+            return
+        try:
+            action()
+        except OSError as error:
+            self.error = OSError(error.errno, error.strerror, self.folder)
 
 
 OPEN: dict[Path, Any] = {}  # one writer a folder: TensorBoard may pass over a second event file of the same run

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from barwise.printing import printable
 from barwise.report.words import paths_line
 from barwise.runs import RunDirectory
 
@@ -32,25 +34,26 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     """Print per fold and overall, beside the baselines, and where everything is; one line when quiet."""
     console = Console(highlight=False)
     if quiet:
-        console.print(f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {verdict['sentence']}", soft_wrap=True)
+        line = f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {printable(verdict['sentence'])}"
+        console.print(escape(line), soft_wrap=True)
         return
     console.print(fold_table(metrics))
     console.print(overall_table(metrics))
     if metrics.get("paths"):
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
     for warning in out.manifest["warnings"]:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        console.print(f"[yellow]warning[/yellow] {escape(printable(warning))}", soft_wrap=True)
     for alert in out.manifest["alerts"]:
-        console.print(f"[red]alert[/red] {alert}", soft_wrap=True)
+        console.print(f"[red]alert[/red] {escape(printable(alert))}", soft_wrap=True)
     note = out.manifest.get("data", {}).get("note")
     if note:
-        console.print(f"[dim]data: {note}[/dim]", soft_wrap=True)
+        console.print(f"[dim]data: {escape(printable(note))}[/dim]", soft_wrap=True)
     device = out.manifest["device"]
-    console.print(f"[dim]device: {device['used']} ({device['reason']})[/dim]", soft_wrap=True)
-    console.print(f"[bold]{verdict['sentence']}[/bold]", soft_wrap=True)
-    console.print(f"report:      {out.path}/report.html", soft_wrap=True)
+    console.print(f"[dim]device: {device['used']} ({escape(device['reason'])})[/dim]", soft_wrap=True)
+    console.print(f"[bold]{escape(printable(verdict['sentence']))}[/bold]", soft_wrap=True)
+    console.print(escape(f"report:      {out.path}/report.html"), soft_wrap=True)
     beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
-    console.print(f"dashboard:   tensorboard --logdir {beside}", soft_wrap=True)
+    console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
 
 
 def fold_table(metrics: Mapping[str, Any]) -> Table:

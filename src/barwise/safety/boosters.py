@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
-from barwise.safety.files import MB, check_size
+from barwise.safety.files import MB, read_bytes
 from barwise.safety.nodes import check_tree
 from barwise.safety.ubjson import parse
 
@@ -22,9 +22,9 @@ BLOCK_ARRAYS = ("split_feature", "split_gain", "threshold", "decision_type", "le
 
 def check_xgboost(path: Path, n_features: int) -> None:
     """DataError unless `path` is an XGBoost model of plain trees on `n_features` columns."""
-    check_size(path, MODEL_LIMIT)
+    data = read_bytes(path, MODEL_LIMIT)
     try:
-        learner = parse(path.read_bytes())["learner"]
+        learner = parse(data)["learner"]
         given = learner["learner_model_param"]
         groups = int(given["num_class"])
         if int(given["num_feature"]) != n_features or groups not in CLASSES or int(given["num_target"]) != 1:
@@ -72,9 +72,9 @@ def _check_forest(path: Path, model: dict[str, Any], n_features: int, outputs: i
 
 def check_lightgbm(path: Path, n_features: int) -> None:
     """DataError unless `path` is a LightGBM model of plain trees on `n_features` columns."""
-    check_size(path, MODEL_LIMIT)
+    data = read_bytes(path, MODEL_LIMIT)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = data.decode("utf-8")
         head, _, _ = text.partition("\nTree=")
         given = _pairs(head)
         per_round = int(given["num_tree_per_iteration"])

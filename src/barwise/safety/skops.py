@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
-from barwise.safety.files import MB
+from barwise.safety.files import MB, open_regular
 from barwise.safety.nodes import check_tree
 
 UNPACKED, ENTRIES, SCHEMA = 1024 * MB, 100_000, 64 * MB
@@ -43,7 +44,7 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
     """
     parts = PARTS + tuple(name.split(".")[1] for name in own if name.startswith("sklearn."))
     try:
-        with zipfile.ZipFile(path) as archive:
+        with os.fdopen(open_regular(path), "rb") as file, zipfile.ZipFile(file) as archive:
             _check_entries(path, archive)
             schema = json.loads(archive.read("schema.json"))
             nodes = list(_nodes(schema))

@@ -37,6 +37,7 @@ def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    inside(path.parent, path.name)
     try:
         footer = pq.read_metadata(path)
         _check(path, footer, cells)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 from pathlib import Path
 
 from barwise.errors import DataError
+from barwise.safety.files import open_regular
 
 HEADER_LIMIT = 4 * 1024 * 1024
 WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -17,8 +19,8 @@ Shapes = dict[str, tuple[int, ...]]
 
 def shapes_of(path: Path) -> Shapes:
     """Name and shape of each tensor; DataError unless shapes, types and places agree with the file's bytes."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         first = file.read(8)
         length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
         if length > min(HEADER_LIMIT, size - 8):

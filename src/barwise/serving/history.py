@@ -48,6 +48,9 @@ class History:
             raise DataError(
                 f"{self.symbol}: the bar of {new.time[0]} is not later than the last, of {self.bars.time[-1]}"
             )
+        if len(self.bars) and np.isnan(self.bars.volume[-1]) != np.isnan(new.volume[0]):
+            has, lacks = ("no volume", "one") if np.isnan(new.volume[0]) else ("a volume", "none")
+            raise DataError(f"{self.symbol}: the bar of {new.time[0]} has {has}; so far the bars had {lacks}")
         if len(self.bars) and set(new.extra) != set(self.bars.extra):
             given, wanted = sorted(new.extra) or ["none"], sorted(self.bars.extra) or ["none"]
             raise DataError(f"{self.symbol}: extra columns {', '.join(given)}; so far there were {', '.join(wanted)}")

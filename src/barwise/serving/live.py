@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.bars import COLUMNS, PRICES, Bars, Market
 from barwise.data.checks import check_market
 from barwise.data.universe import Universe
 from barwise.errors import ConfigError, DataError
@@ -185,14 +185,16 @@ def panel_of(histories: list[History], stamp: np.datetime64, features: tuple[str
 
 
 def one_bar(symbol: str, stamp: np.datetime64, columns: Mapping[str, float]) -> Bars:
-    """Bars of length one; DataError where a column is missing or no number."""
-    missing = [name for name in COLUMNS if name not in columns]
+    """Bars of length one; DataError where a column is missing or no number. A volume may be missing."""
+    missing = [name for name in PRICES if name not in columns]
     if missing:
         raise DataError(f"{symbol}: the bar of {stamp} has no {', '.join(missing)}")
     try:
         values = {str(name): np.array([float(value)]) for name, value in columns.items()}
     except (TypeError, ValueError):
         raise DataError(f"{symbol}: the bar of {stamp} holds what is no number: {dict(columns)!r:.120}") from None
+    if np.isnan(values.setdefault("volume", np.array([np.nan]))[0]) and "volume" in columns:
+        raise DataError(f"{symbol}: the bar of {stamp} has volume nan, which is no number")
     prices = {name: values.pop(name) for name in COLUMNS}
     return Bars(symbol, np.array([stamp]), **prices, extra=values)
 

@@ -17,7 +17,7 @@ from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceSettings, resolve
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, DataError
 from barwise.experiment import fit_fold, scores_of
 from barwise.hardware import default_threads
 from barwise.lend import Lend, keep_model
@@ -27,6 +27,7 @@ from barwise.prepared import prepared
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress
 from barwise.runs import write_json
+from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
@@ -67,8 +68,11 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
         "budget": {k: v for k, v in budget.items() if k in ("rounds", "best_epoch")}, "signals": rule.facts(),
         "seed": parts.seed, "threads": threads, "data": dict(market.facts),
     }  # fmt: skip
-    place = run.folder / "model" / REFIT
-    beside = place.with_name(f".{REFIT}.{os.getpid()}.tmp")
+    place = folder_inside(run.folder, "model") / REFIT
+    if place.is_symlink():
+        raise DataError(f"{place}: is a link; remove it, a model is not written through it")
+    beside = name_beside(place)
+    beside.mkdir()
     try:
         keep_model(beside, panel, every, whole, scaler, rule)
         write_json(beside / "refit.json", facts)

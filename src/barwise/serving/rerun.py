@@ -16,7 +16,7 @@ from barwise.loading import Run
 from barwise.recipe import parts_of
 from barwise.report.progress import Progress
 from barwise.runs import RunDirectory, git_revision, plain, versions
-from barwise.safety.files import inside
+from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 
 MOST_THREADS = 1024
@@ -51,12 +51,8 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
     _same_bars(run, market)
     directory = RunDirectory(out)
     directory.start(overrides=run.overrides, seed=parts.seed, rerun_of=str(run.folder))
-    try:
+    with directory.ending():
         found = run_experiment(replace(parts, data=lambda: market), directory, Progress(quiet=True))
-    except BaseException as error:
-        directory.finish("failed", str(error))
-        raise
-    directory.finish("done")
     write_configuration(run, out)
     recorded_metrics = flat(run.metrics)
     now = flat(plain(found))
@@ -93,7 +89,7 @@ def write_configuration(run: Run, out: Path) -> None:
     for name in ("config.yaml", "overrides.yaml"):
         path = inside(run.folder, ".hydra", name)
         if path.is_file():
-            (out / ".hydra" / name).write_bytes(path.read_bytes())
+            (out / ".hydra" / name).write_bytes(read_bytes(path, YAML_LIMIT))
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as packed_file
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.errors import DataError
-from barwise.runs import plain
+from barwise.runs import plain, write_bytes
+from barwise.safety.files import JSON_LIMIT, read_bytes
 from barwise.safety.tensors import shapes_of
 from barwise.serving.carry import Carried, packed, unpacked
 from barwise.serving.history import History
@@ -37,9 +38,7 @@ def save(session: Live, path: Path) -> None:
         columns |= {f"carried.{k}": v for k, v in inner.items()}
         arrays |= {f"{i}.{name}": np.ascontiguousarray(values) for name, values in columns.items()}
     facts = {"symbols": json.dumps(list(session.symbols)), "model": identity(session), "carried": json.dumps(carried)}
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(arrays, beside, metadata=facts)
-    os.replace(beside, path)
+    write_bytes(path, packed_file(arrays, metadata=facts))
 
 
 def restore(session: Live, path: Path) -> None:
@@ -84,7 +83,7 @@ def identity(session: Live) -> str:
     """A hash of the features, names and ranges of the models, and of the run."""
     digest = hashlib.sha256()
     for member in session.served.members:
-        digest.update((session.served.run.folder / "model" / member.name / "ranges.json").read_bytes())
+        digest.update(read_bytes(session.served.run.folder / "model" / member.name / "ranges.json", JSON_LIMIT))
         digest.update(member.name.encode())
     digest.update(str(session.served.run.manifest.get("started")).encode())
     return digest.hexdigest()

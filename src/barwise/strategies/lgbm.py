@@ -9,6 +9,7 @@ import numpy as np
 
 from barwise.errors import ConfigError
 from barwise.mapped import on_disk
+from barwise.runs import write_text
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
@@ -91,7 +92,7 @@ class LightGBMStrategy:
     def save(self, folder: Path) -> None:
         settings = {"classes": self.classes_, "sigma": self.sigma_, "rounds": self.rounds_}
         scores.save_settings(folder, "lightgbm", settings)
-        self.booster_.save_model(folder / "model.txt", num_iteration=self.rounds_)
+        write_text(folder / "model.txt", self.booster_.model_to_string(num_iteration=self.rounds_))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

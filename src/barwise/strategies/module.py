@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from barwise.devices.backend import backend
 from barwise.devices.fallback import Plan
+from barwise.runs import replacing
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
 from barwise.strategies.losses import Loss
@@ -171,9 +171,8 @@ class Watch(pl.Callback):
         self.done = stop or epoch + 1 >= self.training.epochs
         trainer.should_stop = stop
         if self.checkpoint is not None:
-            beside = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}.tmp")
-            trainer.save_checkpoint(beside)
-            os.replace(beside, self.checkpoint)
+            with replacing(self.checkpoint) as beside:
+                trainer.save_checkpoint(beside)
 
     def tell(self, epochs: list[list[Any]]) -> None:
         """Log the learning rate and the losses of `epochs`."""

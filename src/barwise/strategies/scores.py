@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from barwise.errors import ConfigError, require
 from barwise.runs import write_json
+from barwise.safety.files import read_json
 from barwise.samples import Samples
 
 CLASSES = np.array([-1.0, 0.0, 1.0])  # down, flat, up, in the order of every classifier here
@@ -64,7 +64,7 @@ def save_settings(folder: Path, kind: str, settings: dict[str, Any]) -> None:
 
 def load_settings(folder: Path, kind: str) -> dict[str, Any]:
     """Read `strategy.json`; ConfigError if it belongs to another kind."""
-    settings = json.loads((folder / "strategy.json").read_text(encoding="utf-8"))
+    settings = read_json(folder / "strategy.json")
     if settings.pop("kind", None) != kind:
         raise ConfigError(f"{folder / 'strategy.json'}: is not a model of {kind}")
     return settings

@@ -13,12 +13,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from barwise.devices.backend import backend
 from barwise.devices.batch import largest_batch
 from barwise.devices.fallback import Plan, with_fallback
 from barwise.errors import ConfigError, TrainingError, require
+from barwise.runs import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import scores, walking
 from barwise.strategies.base import FitContext
@@ -205,7 +206,7 @@ class SequenceStrategy:
         settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
         scores.save_settings(folder, "lstm", settings)
         for i, net in enumerate(self.nets_):
-            save_file(net.state_dict(), _weights(folder, i))
+            write_bytes(_weights(folder, i), save(net.state_dict()))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

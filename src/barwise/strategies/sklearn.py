@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from barwise.errors import ConfigError
+from barwise.runs import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
@@ -97,7 +98,7 @@ class SklearnStrategy:
         if self.model_ is not None:
             import skops.io
 
-            skops.io.dump(self.model_, folder / "model.skops")
+            write_bytes(folder / "model.skops", skops.io.dumps(self.model_))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -12,6 +12,7 @@ import numpy as np
 
 from barwise.errors import require
 from barwise.mapped import scratch
+from barwise.runs import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
@@ -127,7 +128,7 @@ class XGBoostStrategy:
 
     def save(self, folder: Path) -> None:
         scores.save_settings(folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_})
-        self.booster_.save_model(folder / "model.ubj")
+        write_bytes(folder / "model.ubj", bytes(self.booster_.save_raw("ubj")))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

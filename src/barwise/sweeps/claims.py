@@ -19,6 +19,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from barwise.errors import DataError
+from barwise.safety.files import read_json
+
 FOLDER = ".claims"
 SILENT_S = 120.0  # an owner on another machine who has not said so long that it lives is taken for dead
 NOT_PART = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")  # of what makes a trial
@@ -54,8 +57,8 @@ def alive(owner: str, seen: float) -> bool:
 def state_of(folder: Path) -> dict[str, Any]:
     """run.json of a trial's directory, empty where there is none."""
     try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / "run.json")
+    except (OSError, DataError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from barwise.errors import DataError
 from barwise.runs import RunDirectory
+from barwise.safety.files import read_json, read_text
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.pool import Ended, Job
 from barwise.sweeps.trial import OUTPUT
@@ -47,8 +48,8 @@ def reason_of(ended: Ended) -> str:
 def last_line(path: Path) -> str:
     """The last line of what the trial printed, empty where it printed nothing."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
+        lines = read_text(path).split("\n")
+    except (OSError, DataError):
         return ""
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
@@ -75,8 +76,8 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
 def metrics_of(folder: Path) -> dict[str, Any]:
     """metrics.json of a run, empty where there is none."""
     try:
-        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / "metrics.json")
+    except (OSError, DataError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.errors import DataError
 from barwise.runs import write_text
+from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.ending import metrics_of
 from barwise.validation import trials as ledger
@@ -64,7 +66,7 @@ class Leaderboard:
     def update(self, write: bool = True) -> None:
         """Read, rank and, unless there is nothing, write; whole or not at all."""
         for path in manifests(self.folder):
-            stamp = path.stat().st_mtime
+            stamp = path.lstat().st_mtime
             if path not in self.read or self.read[path][0] != stamp:
                 self.read[path] = (stamp, row_of(path.parent, self.folder, self.objectives))
         found = [row for _, row in self.read.values()]
@@ -149,19 +151,22 @@ def number(value: float | None) -> str:
 
 
 def manifests(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """run.json of each run at or below `folder`; nothing inside a run is looked at."""
-    if (folder / "run.json").is_file():
+    """run.json of each run at or below `folder`, which may be no file; nothing inside a run is looked at."""
+    if os.path.lexists(folder / "run.json"):
         yield folder / "run.json"
         return
     if depth:
         for below in sorted(x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")):
-            yield from manifests(below, depth - 1)
+            yield from manifests(below, 0 if below.is_symlink() else depth - 1)
 
 
 def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
     """What a run's directory says of itself."""
+    try:
+        inside(folder, *run.relative_to(folder).parts, "run.json")
+    except DataError as error:
+        return Row(name=str(run.relative_to(folder)), status="not shown", reason=str(error), overrides=())
     state, metrics = state_of(run), metrics_of(run)
-    home = state.get("trials_folder")
     done = state.get("status") == "done"
     return Row(
         name=str(run.relative_to(folder)) if run != folder else run.name,
@@ -174,7 +179,7 @@ def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
         seed=state.get("seed"),
         device=(state.get("device") or {}).get("used"),
         seconds=seconds_of(state),
-        home=run / home if home else None,
+        home=ledger_folder(run, state.get("trials_folder")),
         problem=state.get("problem"),
     )
 

@@ -19,7 +19,8 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the audit found: a `leak` refuses the run, a `suspicion` warns, a `note` stands in the report."""
+    """One thing the audit found: a `leak` refuses the run, a `suspicion` warns and stands in the verdict, what was
+    `not_audited` keeps the verdict from speaking of evidence, a `note` stands in the report."""
 
     check: str
     level: str
@@ -31,12 +32,16 @@ class Audit:
     """How hard to look, and what was found.
 
     `mode`: quick (every run), thorough (`python -m barwise audit`) or none. `checks`: comparisons made by each check.
+    `proven`: how many test rows (`rows` of `of`, their `share`) were recomputed from their own past; None where that
+    was not tried. `implausible`: why the result is too good to be true.
     """
 
     mode: str = "quick"
     seed: int = 0
     findings: list[Finding] = field(default_factory=list)
     checks: dict[str, int] = field(default_factory=dict)
+    proven: dict[str, Any] | None = None
+    implausible: str | None = None
 
     @property
     def look(self) -> Look:
@@ -58,7 +63,22 @@ class Audit:
         """What run.json and the report say of the audit."""
         findings = [asdict(f) for f in self.findings]
         passed = None if self.mode == "none" else not self.leaks
-        return {"mode": self.mode, "checks": dict(self.checks), "findings": findings, "passed": passed}
+        return {
+            "mode": self.mode, "checks": dict(self.checks), "findings": findings, "passed": passed,
+            "not_audited": self.not_audited, "suspicions": self.suspicions, "implausible": self.implausible,
+            "proven": self.proven,
+        }  # fmt: skip
+
+    @property
+    def not_audited(self) -> list[str]:
+        """What the audit could not look into, each in a few words; it stands first in the verdict's sentence."""
+        if self.mode == "none":
+            return ["audit=none"]
+        return [f.text for f in self.findings if f.level == "not_audited"]
+
+    @property
+    def suspicions(self) -> list[str]:
+        return [f.text for f in self.findings if f.level == "suspicion"]
 
     @property
     def leaks(self) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from barwise import jsonlines
 from barwise.data.bars import Market
 from barwise.errors import DataError, require
-from barwise.runs import plain
 
 NAME = "sealed.jsonl"
 
@@ -71,12 +69,7 @@ class Since:
 
 def record(folder: Path, entry: dict[str, Any]) -> None:
     """Append an opening {run, symbols, periods_per_year, from, to} with its date; safe when several write."""
-    folder.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(plain({"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry}), sort_keys=True)
-    with (folder / NAME).open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(line + "\n")
-        file.flush()
+    jsonlines.append(folder / NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
 
 
 def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> list[dict[str, Any]]:
@@ -84,18 +77,21 @@ def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> lis
 
     A stretch is spent whatever the label, the bar size or the run was: its prices have been looked at.
     """
-    path = folder / NAME
-    if not path.is_file():
-        return []
     begin, end = np.datetime64(first), np.datetime64(last)
-    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
         entry
-        for entry in found
+        for entry in jsonlines.read(folder / NAME, valid)
         if set(entry["symbols"]) & set(symbols)
         and np.datetime64(entry["from"]) <= end
         and np.datetime64(entry["to"]) >= begin
     ]
+
+
+def valid(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry says what was opened: symbols, and from when to when."""
+    symbols, stretch = entry["symbols"], (entry["from"], entry["to"])
+    texts = isinstance(symbols, list) and all(isinstance(x, str) for x in (*symbols, *stretch, entry.get("when", "")))
+    return texts and not any(np.isnat(np.datetime64(x)) for x in stretch)
 
 
 def all_symbols(data: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 MOST = 512  # stretches of time a sketch has at most: 1 kB, and correlations to about 0.05
 LEAST = 10  # stretches two sketches must share for a correlation
 MOST_TRIALS = 500  # of more, so many evenly chosen ones tell the average correlation well enough
+FAR = 2**38  # minutes from 1970: half a million years
 MINUTE = np.timedelta64(1, "m")
 
 
@@ -26,6 +27,22 @@ def sketch(time: np.ndarray, net: np.ndarray) -> dict[str, Any]:
     scale = float(sums.std()) or 1.0
     text = base64.b64encode((sums / scale).astype("<f2").tobytes()).decode("ascii")
     return {"minutes": width, "first": int(place[0]), "sums": text}
+
+
+def valid(kept: Any) -> bool:
+    """Whether `kept` is a sketch: widths are powers of two, times those of a calendar, and the sums finite."""
+    if not isinstance(kept, Mapping):
+        return False
+    width, first, text = kept.get("minutes"), kept.get("first"), kept.get("sums")
+    if type(width) is not int or type(first) is not int or not isinstance(text, str) or len(text) > 4 * MOST:
+        return False
+    if not 1 <= width <= FAR or width & (width - 1) or abs(first * width) > FAR:
+        return False
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return len(raw) > 0 and len(raw) % 2 == 0 and bool(np.isfinite(np.frombuffer(raw, dtype="<f2")).all())
 
 
 def mean_correlation(sketches: Sequence[Mapping[str, Any]]) -> float | None:

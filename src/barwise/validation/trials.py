@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
@@ -12,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from barwise import jsonlines
 from barwise.runs import plain
+from barwise.validation import sketch
 from barwise.validation.sealed import all_symbols
-from barwise.validation.sketch import mean_correlation
 
 NAME = "trials.jsonl"
 NOT_A_TRIAL = (
@@ -58,36 +58,21 @@ def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
 
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
     """Append one line {market, problem, trial, run, last, status, sharpe, bars, net}; safe with many processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(plain({"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry}), sort_keys=True)
-    with (folder / NAME).open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0, 2)
-        if file.tell():
-            file.seek(-1, 2)
-            if file.read(1) != b"\n":  # a writer died within its line
-                file.write(b"\n")
-        file.write(line.encode() + b"\n")
-        file.flush()
+    jsonlines.append(folder / NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    """All entries, oldest first; a line that a dying process left unfinished is passed over."""
-    path = folder / NAME
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        raw = file.read()
-    found = []
-    for line in raw.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "trial" in entry:
-            found.append(entry)
-    return found
+    """All entries, oldest first; a line that a dying process left unfinished is left out, and told."""
+    return jsonlines.read(folder / NAME, valid)
+
+
+def valid(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry names its trial and holds numbers where there should be some."""
+    names = ("trial", "problem", "market", "last", "status", "when")
+    texts = isinstance(entry.get("trial"), str) and all(isinstance(entry.get(k, ""), str) for k in names)
+    sharpe = entry.get("sharpe")
+    figure = sharpe is None or (isinstance(sharpe, int | float) and abs(float(sharpe)) < math.inf)
+    return texts and figure
 
 
 def read(folder: Path, problem: str) -> Trials:
@@ -133,7 +118,7 @@ def independent(trials: Mapping[str, Mapping[str, Any]]) -> tuple[float, float |
     Trials without returns (failed, refused, pruned) count like the others. ρ below zero counts as zero.
     Source: Bailey and López de Prado, The Deflated Sharpe Ratio (2014), appendix 3.
     """
-    rho = mean_correlation([t["net"] for t in trials.values() if t.get("net")])
+    rho = sketch.mean_correlation([t["net"] for t in trials.values() if sketch.valid(t.get("net"))])
     m = max(1, len(trials))
     if rho is None:
         return float(m), None

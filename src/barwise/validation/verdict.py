@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
-from barwise.safety.files import inside, read_json
+from barwise.safety.files import inside, ledger_folder, read_json
 from barwise.validation import trials as ledger
 from barwise.validation.bootstrap import sharpe_interval
 from barwise.validation.deflated import Moments, expected_maximum, min_track_record, probability
@@ -28,8 +28,8 @@ def verdict_of(folder: Path) -> dict[str, Any]:
     """
     filed = _json(folder / "verdict.json")
     run = _json(folder / "run.json")
-    home = folder / str(run.get("trials_folder"))
-    if not filed or "problem" not in run or not home.is_dir() or not (folder / "ledger.parquet").is_file():
+    home = ledger_folder(folder, run.get("trials_folder"))
+    if not filed or "problem" not in run or home is None or not (folder / "ledger.parquet").is_file():
         return filed
     try:
         found = judged(folder, run, _json(folder / "metrics.json"))
@@ -42,7 +42,9 @@ def verdict_of(folder: Path) -> dict[str, Any]:
 def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict on the run in `folder`, from its ledger and the ledger of trials that its manifest `run` names."""
     _, excess = excess_returns(folder)
-    home, problem = folder / str(run["trials_folder"]), str(run["problem"])
+    home, problem = ledger_folder(folder, run.get("trials_folder")), str(run["problem"])
+    if home is None:
+        raise DataError(f"{folder}/run.json: trials_folder names no folder; give one relative to the run")
     found = verdict(
         excess, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"),
         metrics.get("sharpe_delayed"),

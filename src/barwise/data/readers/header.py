@@ -1,0 +1,283 @@
+"""The names of a table's columns: one row of them, rows of fields and tickers (wide files), or none at all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from barwise.data.bars import PRICES
+from barwise.data.names import RANK, plain
+from barwise.data.notes import Notes
+from barwise.data.readers.layout import CELL, MISSED, Layout, cells_of, is_row
+from barwise.data.readers.roles import NUMBERS, Roles, kind_of
+from barwise.data.settings import setting
+from barwise.errors import ConfigError, DataError
+
+FIELDS = {word: name for name in NUMBERS for word in RANK[name]}
+KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
+          "taker_buy_volume", "taker_buy_quote_volume", "ignore")  # fmt: skip
+LEFT_OUT = "column "  # names of the columns of a file without names that are nothing known
+JOINTS = r"[ _.\-|/:]+"
+CONTINUES = 3.0  # times that the next open lies nearer to the close than to the open before
+
+
+@dataclass(frozen=True)
+class Header:
+    """`names`: one per column, no two alike. `wide`: {symbol: {our field: column}} where symbols stand side by side."""
+
+    names: tuple[str, ...]
+    wide: Mapping[str, Mapping[str, str]] | None = None
+
+
+def of_text(found: Layout, given: Sequence[str] | None, where: str, notes: Notes) -> Header:
+    """The names of a text file's columns; `given` are those of `data.header`. DataError where there are none."""
+    if given is not None:
+        names = [str(name) for name in given]
+        if len(names) != found.width:
+            raise ConfigError(f"{where}: data.header names {len(names)} columns; the rows have {found.width}")
+        return Header(_unique(names))
+    if found.above:
+        notes.note(where, f"{found.above} {'line' if found.above == 1 else 'lines'} above the names left out")
+    if not found.heads:
+        return _headerless(found, where, notes)
+    heads = [_aligned(row, found, where) for row in found.heads]
+    return of_rows(heads, where, notes)
+
+
+def of_names(names: Sequence[str], where: str, notes: Notes) -> Header:
+    """The names of a table's columns, which may be tuples of levels written as text, as pandas writes them."""
+    levels = [_levels(name) for name in names]
+    depth = max(map(len, levels), default=1)
+    if depth == 1:
+        return of_rows([list(names)], where, notes)
+    rows = [[level[i] if i < len(level) else "" for level in levels] for i in range(depth)]
+    return of_rows(rows, where, notes)
+
+
+def of_rows(heads: Sequence[Sequence[str]], where: str, notes: Notes) -> Header:
+    """The names in one row or several: of fields, and of tickers above or below them."""
+    if len(heads) == 1:
+        split = _split(heads[0])
+        return (split and _wide(*split, heads[0])) or Header(_unique(heads[0]))
+    best = max(range(len(heads)), key=lambda i: sum(plain(cell) in FIELDS for cell in heads[i]))
+    fields = heads[best]
+    for i, row in enumerate(heads):
+        if i != best and (found := _wide(fields, row, _first_names(heads))):
+            return found
+    others = len(heads) - 1
+    notes.warn(where, f"{others} {'row' if others == 1 else 'rows'} beside the names left out: no tickers, no bars")
+    return Header(_unique(fields))
+
+
+def _first_names(heads: Sequence[Sequence[str]]) -> list[str]:
+    """The names of the columns that are no field: the last one given, such as Date in yfinance's third row."""
+    return [
+        next((row[i] for row in reversed(heads) if i < len(row) and row[i].strip()), "") for i in range(len(heads[0]))
+    ]
+
+
+def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) -> Header | None:
+    """Symbols side by side, where each has its open, high, low and close."""
+    wide: dict[str, dict[str, str]] = {}
+    names = []
+    for i, field in enumerate(fields):
+        ours = FIELDS.get(plain(field))
+        ticker = " ".join(tickers[i].split()) if i < len(tickers) else ""
+        lone = plain(ticker) in ("ticker", "symbol", "symbols", "price", "date", "attributes")
+        if ours and ticker and not lone:
+            names.append(f"{ticker} {ours}")
+            if ours in wide.setdefault(ticker, {}):
+                return None
+            wide[ticker][ours] = names[-1]
+        else:
+            names.append(others[i] if (i < len(others) and not lone) or i == 0 else field)
+    complete = {ticker: part for ticker, part in wide.items() if all(name in part for name in PRICES)}
+    if not complete or len(complete) * 2 < len(wide):
+        return None
+    return Header(_unique(names), complete)
+
+
+def _split(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
+    """(fields, tickers) of names such as Close_AAPL, AAPL.Close or `Close AAPL`; None where the plain names will do."""
+    if all(any(plain(name) in RANK[price] for name in names) for price in PRICES):
+        return None
+    fields, tickers = [], []
+    for name in names:
+        words = re.split(JOINTS, str(name).strip())
+        field, ticker = str(name), ""
+        for size in (2, 1):
+            if len(words) <= size:
+                continue
+            if plain("".join(words[-size:])) in FIELDS:
+                field, ticker = " ".join(words[-size:]), _before(str(name), words[-size])
+            elif plain("".join(words[:size])) in FIELDS:
+                field, ticker = " ".join(words[:size]), re.split(JOINTS, str(name).strip(), maxsplit=size)[-1]
+            if ticker:
+                break
+        fields.append(field)
+        tickers.append(ticker)
+    return (fields, tickers) if any(tickers) else None
+
+
+def _before(name: str, word: str) -> str:
+    return re.sub(rf"{JOINTS}$", "", name[: name.rindex(word)])
+
+
+def _levels(name: str) -> tuple[str, ...]:
+    """The parts of `('Close', 'KLM')`, as pandas names a column of two levels in a file."""
+    if str(name).startswith("(") and len(str(name)) < 400:
+        try:
+            found = ast.literal_eval(str(name))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return (str(name),)
+        if isinstance(found, tuple):
+            return tuple("" if part is None else str(part) for part in found)
+    return (str(name),)
+
+
+def _aligned(row: Sequence[str], found: Layout, where: str) -> list[str]:
+    """One name a column: a comma at the end of the rows, or a row name without one, is no fault."""
+    cells = list(row)
+    if len(cells) < found.width:
+        extra = found.width - len(cells)
+        if all(not cell.strip() for line in found.sample for cell in line[-extra:]):
+            return cells + [""] * extra
+        if extra == 1 and kind_of([line[0] for line in found.sample]) in ("full", "date", "epoch"):
+            nameless = not any(plain(c) in RANK["time"] or plain(c) in RANK["date"] for c in cells)
+            if nameless:
+                return ["", *cells]
+    if len(cells) > found.width and not any(cell.strip() for cell in cells[found.width :]):
+        return cells[: found.width]
+    if len(cells) != found.width:
+        shown = found.delimiter if found.delimiter.strip() else "a space or tab"
+        raise DataError(
+            f"{where}: cannot be read as CSV: the rows have {found.width} cells for {len(cells)} names; a number that "
+            f"holds the delimiter ({shown}) must stand in quotes"
+        )
+    return cells
+
+
+def alike(data: bytes, found: Layout) -> bool:
+    """Whether the first row of a file with the same names is one of the same layout."""
+    begin = data.find(b"\n") + 1
+    row = cells_of(
+        data[begin : data.find(b"\n", begin)].decode("utf-8", errors="replace").rstrip("\r"), found.delimiter
+    )
+    return len(row) == found.width and is_row(row)
+
+
+def advice(parts: Roles, names: Sequence[str], needed: Sequence[str], sample: Callable[[str], Sequence[str]]) -> str:
+    """What to set where columns are not known: as their values tell, if they do."""
+    columns = [sample(name) for name in names]
+    told = guess(list(zip(*columns, strict=False)), ";") if columns and len(set(names)) == len(names) else None
+    if told is not None and all(told.count(name) == 1 or name == "time" for name in needed):
+        ours = {"date": "time"}
+        found = {ours.get(name, name): column for name, column in zip(told, names, strict=True)}
+        if all(name in found and found[name] for name in needed):
+            chosen = " ".join(setting(f"columns.{name}", found[name]) for name in needed)
+            return f"as their values look: {chosen}"
+    return f"data.columns.{needed[0]} names it, where there is one"
+
+
+def _headerless(found: Layout, where: str, notes: Notes) -> Header:
+    names = guess(found.sample, found.delimiter)
+    if names is None:
+        first = found.delimiter.join(found.sample[0])
+        raise DataError(
+            f"{where}: no row of names, and the values do not tell the columns: {first[:60]!r}; name all "
+            f"{found.width} in their order by data.header"
+        )
+    known = [name for name in names if not name.startswith(LEFT_OUT)]
+    notes.note(where, f"no row of names: read as {', '.join(known)}; {setting('header', _settable(names))} says so")
+    return Header(_unique(names))
+
+
+def _settable(names: Sequence[str]) -> list[str]:
+    return [name.replace(" ", "_") for name in names]
+
+
+def guess(sample: Sequence[Sequence[str]], delimiter: str) -> list[str] | None:
+    """Our names for the columns of rows without names, as their values tell: a time, and where high and low lie."""
+    columns = list(zip(*sample, strict=True))
+    kinds = [kind_of(column) for column in columns]
+    time = next((i for i, kind in enumerate(kinds) if kind in ("full", "date", "epoch")), None)
+    if time is None:
+        return None
+    if len(columns) == len(KLINES) and kinds[0] == kinds[6] == "epoch":
+        return list(KLINES)
+    names = [f"{LEFT_OUT}{i + 1}" for i in range(len(columns))]
+    names[time], after = "date" if kinds[time] == "date" else "time", time + 1
+    if after < len(columns) and names[time] == "date" and _is_clock(columns[after], kinds[after]):
+        names[after], after = "clock", after + 1
+    worded = [i for i in range(len(columns)) if i not in range(time, after) and _numbers(columns[i], delimiter) is None]
+    if worded and len(worded) == 1:
+        names[worded[0]] = "symbol"
+    numeric = [i for i in range(after, len(columns)) if i not in worded]
+    if len(numeric) < 4:
+        return None
+    order = ohlc([_numbers(columns[i], delimiter) for i in numeric[:4]])
+    if order is None:
+        return None
+    for name, i in zip(order, numeric[:4], strict=True):
+        names[i] = name
+    if len(numeric) > 4:
+        names[numeric[4]] = "volume"
+    return names
+
+
+def _is_clock(cells: Sequence[str], kind: str) -> bool:
+    return kind == "clock" or (kind == "short" and all(len(c) in (4, 6) or set(c) == {"0"} for c in cells))
+
+
+def _numbers(cells: Sequence[str], delimiter: str) -> np.ndarray | None:
+    """The cells as numbers, None where some are none."""
+    values = []
+    for cell in cells:
+        text = cell.strip()
+        if text in MISSED:
+            values.append(np.nan)
+            continue
+        if not CELL.fullmatch(text):
+            return None
+        try:
+            values.append(float(text.replace(",", "." if delimiter != "," else "")))
+        except ValueError:
+            return None
+    return np.array(values)
+
+
+def ohlc(columns: Sequence[np.ndarray | None]) -> list[str] | None:
+    """The names of four columns of prices by their values; None where no one is always the highest, or the lowest."""
+    if any(column is None for column in columns):
+        return None
+    table = np.column_stack([c for c in columns if c is not None])
+    table = table[np.isfinite(table).all(axis=1)]
+    if not len(table):
+        return None
+    highs = [i for i in range(4) if (table[:, i] >= table.max(axis=1)).all()]
+    lows = [i for i in range(4) if (table[:, i] <= table.min(axis=1)).all()]
+    high = 1 if 1 in highs else next(iter(highs), None)
+    low = next((i for i in (2, *lows) if i in lows and i != high), None)
+    if high is None or low is None:
+        return None
+    first, second = (i for i in range(4) if i not in (high, low))
+    moved = np.abs(table[1:, [first, second]] - table[:-1, [second, first]]).mean(axis=0) if len(table) > 2 else (0, 0)
+    if moved[0] > CONTINUES * moved[1]:  # the second follows on the first of the bar before: close stands first
+        first, second = second, first
+    names = dict(zip((first, high, low, second), PRICES, strict=True))
+    return [names[i] for i in range(4)]
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each used again with a number: pandas' way."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in map(str, names):
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        out.append(f"{name}.{count}" if count else name)
+    return tuple(out)

@@ -1,0 +1,291 @@
+"""The times of a file as written: typed, ISO, in words, or numbers since 1970, since 1899 or as digits of a date."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from barwise.data.readers import dates, epochs
+from barwise.errors import DataError
+
+NAT = np.datetime64("NaT", "ns")
+HOUR = 3_600_000_000_000
+WORDS = {
+    "Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "WET": 0, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+    "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "HKT": 8,
+    "SGT": 8, "AEST": 10, "AEDT": 11, "ACST": 9.5, "AWST": 8, "NZST": 12, "NZDT": 13, "BRT": -3, "WEST": 1,
+}  # fmt: skip
+NAMED = {"CST": "America/Chicago", "IST": "Asia/Kolkata", "BST": "Europe/London"}  # each is another zone's too
+ZONE = r"(?P<zone>[Zz]|[A-Za-z]{2,5}[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?|[A-Z]{2,5}|[A-Z][A-Za-z]+/[A-Za-z_/]+)?"
+AMPM = r"(?P<half>[AaPp]\.?\s?[Mm]\.?|上午|下午|午前|午後)?"
+SHAPES = (
+    rf"^(?P<date>.*?)[T ,_:日-]+(?P<clock>\d{{1,2}}:\d\d(?::\d\d(?:[.,:]\d{{1,9}})?)?)\s*{AMPM}\s*\[?{ZONE}\]?$",
+    rf"^(?P<date>\d{{8}}|\d{{4}}[-/.]\d\d[-/.]\d\d)[T _-]+(?P<clock>\d{{3,6}}(?:[.,]?\d{{3,9}})?)\s*{AMPM}\s*{ZONE}$",
+    rf"^(?P<date>.*?)[T ,]+(?P<clock>\d{{1,2}})[- ]*{AMPM.rstrip('?')}\s*{ZONE}$",
+    r"^(?P<date>.+)(?P<clock>x{0})(?P<half>x{0})(?P<zone>x{0})$",
+)
+NUMBER = r"^-?\d+(\.\d+)?([eE]\+?\d+)?$"
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """`wall`: datetime64[ns] on the clock of the time's own zone, NaT where unreadable.
+
+    `ahead`: ns before UTC, per row; None for times without a zone. `instants`: in UTC as computers count, so
+    that the local date is not told. `zone`: one zone that is named in the file. `order`: day or month first, where
+    the dates had to tell.
+    """
+
+    wall: np.ndarray
+    ahead: np.ndarray | None = None
+    instants: bool = False
+    zone: str | None = None
+    order: str | None = None
+
+
+def read(columns: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None, where: str) -> Stamps:
+    """The stamps in one column, or in a date and a clock, or in year, month, day (and clock).
+
+    `groups`: the symbol of each row. DataError where zones are mixed with none, or day and month cannot be told apart.
+    """
+    first = columns[0]
+    if len(columns) >= 3:
+        joined = pc.binary_join_element_wise(*(_text(c) for c in columns[:3]), "-")
+        return _clocked(joined, columns[3:], True, groups, where)
+    if len(columns) == 2:
+        return _clocked(_text(first), columns[1:], day_first, groups, where)
+    kind = first.type
+    if pa.types.is_timestamp(kind):
+        return _typed(first)
+    if pa.types.is_date(kind):
+        return Stamps(_wall(first.cast(pa.date32()).cast(pa.timestamp("s"))))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _counted(first)
+    text = _text(first)
+    return _iso(text) or _numeric(text) or _written(text, day_first, groups, where)
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = column.cast(pa.string())
+    text = pc.utf8_trim_whitespace(text)
+    gone = pc.or_(pc.equal(text, ""), pc.is_in(text, pa.array(["NaT", "nan", "NaN", "null", "None", "NA"])))
+    return pc.if_else(gone, pa.scalar(None, pa.string()), text)
+
+
+def _wall(column: pa.ChunkedArray) -> np.ndarray:
+    """datetime64[ns]; NaT where it is too early or too late for that."""
+    seconds = column.cast(pa.timestamp("s"), safe=False).to_numpy(zero_copy_only=False)
+    fits = (seconds > np.datetime64("1678-01-01")) & (seconds < np.datetime64("2262-01-01"))
+    if fits.all():
+        return column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+    kept = pc.if_else(pa.array(fits), column, pa.scalar(None, column.type))
+    return kept.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+
+
+def _typed(column: pa.ChunkedArray) -> Stamps:
+    zone = column.type.tz
+    utc = _wall(column.cast(pa.timestamp(column.type.unit)))
+    if zone is None:
+        return Stamps(utc)
+    if zone.upper() in ("UTC", "GMT", "Z", "ETC/UTC", "+00:00"):
+        return Stamps(utc, np.zeros(len(utc), np.int64), True)
+    wall = _wall(pc.local_timestamp(column))
+    return Stamps(wall, (wall - utc).astype(np.int64))
+
+
+def _counted(column: pa.ChunkedArray) -> Stamps:
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(column.type):
+        whole = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        return _from_epochs(epochs.read(whole, None, known))
+    part = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    known &= np.isfinite(part)
+    part = np.where(known, part, 0.0)
+    return _from_epochs(epochs.read(np.floor(part).astype(np.int64), part - np.floor(part), known))
+
+
+def _from_epochs(found: epochs.Epochs) -> Stamps:
+    ahead = np.zeros(len(found.time), np.int64) if found.instants else None
+    return Stamps(found.time, ahead, found.instants)
+
+
+def _iso(text: pa.ChunkedArray) -> Stamps | None:
+    try:
+        return Stamps(_wall(text.cast(pa.timestamp("us" if not _fine(text) else "ns"))))
+    except pa.ArrowInvalid:
+        pass
+    try:
+        utc = _wall(text.cast(pa.timestamp("ns", tz="UTC")).cast(pa.timestamp("ns")))
+    except pa.ArrowInvalid:
+        return None
+    zones = pc.struct_field(pc.extract_regex(text, r"(?P<z>Z|[+-]\d\d:?\d\d|[+-]\d\d)$"), "z")
+    ahead = _per_word(zones, _offset)
+    return Stamps(utc + ahead.astype("timedelta64[ns]"), ahead, not ahead.any() and _all_zulu(zones))
+
+
+def _fine(text: pa.ChunkedArray) -> bool:
+    longest = pc.max(pc.utf8_length(text)).as_py() or 0
+    return longest > 26
+
+
+def _all_zulu(zones: pa.ChunkedArray) -> bool:
+    return all(word in ("Z", "+00:00", "+0000", "+00", None) for word in pc.unique(zones).to_pylist())
+
+
+def _per_word(words: pa.ChunkedArray, of: object) -> np.ndarray:
+    """int64 per row, by what each different word means."""
+    coded = pc.dictionary_encode(words, null_encoding="encode").combine_chunks()
+    values = np.array([of(word) for word in coded.dictionary.to_pylist()], np.int64)  # type: ignore[operator]
+    return values[coded.indices.to_numpy(zero_copy_only=False)] if len(values) else np.zeros(len(words), np.int64)
+
+
+def _offset(word: str | None) -> int:
+    """ns ahead of UTC."""
+    if word is None:
+        return 0
+    found = re.fullmatch(r"[A-Za-z]*([+-])(\d{1,2}):?(\d\d)?", word)
+    if found:
+        size = int(found[2]) * HOUR + int(found[3] or 0) * HOUR // 60
+        return size if found[1] == "+" else -size
+    return int(WORDS.get(word.upper(), 0) * HOUR)
+
+
+def _numeric(text: pa.ChunkedArray) -> Stamps | None:
+    """Digits alone: dates, serials or counts since 1970; None where most cells are something else."""
+    good = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
+    known = len(text) - text.null_count
+    if not known or (pc.sum(good).as_py() or 0) * 2 <= known:
+        return None
+    digits = pc.if_else(good, text, pa.scalar(None, pa.string()))
+    try:
+        whole = digits.cast(pa.int64())
+        return _counted(whole)
+    except pa.ArrowInvalid:
+        pass
+    if not pc.any(pc.match_substring_regex(digits, "[eE]")).as_py():
+        whole = pc.replace_substring_regex(digits, r"\..*$", "")
+        part = pc.replace_substring_regex(digits, r"^-?\d+", "0").cast(pa.float64())
+        try:
+            ints = pc.fill_null(whole.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            return None
+        fraction = pc.fill_null(part, 0.0).to_numpy(zero_copy_only=False)
+        minus = pc.fill_null(pc.starts_with(digits, "-"), False).to_numpy(zero_copy_only=False)
+        fraction = np.where(minus, -fraction, fraction)
+        return _from_epochs(epochs.read(ints, fraction, good.to_numpy(zero_copy_only=False)))
+    return _counted(digits.cast(pa.float64()))
+
+
+def _written(text: pa.ChunkedArray, day_first: bool | None, groups: np.ndarray | None, where: str) -> Stamps:
+    text = pc.replace_substring_regex(text, r"\s*\([^)]*\)$", "")
+    text = pc.replace_substring_regex(text, r"(\d+)\s*[时時点시]\s*(\d+)\s*[分분](?:(\d+)[秒초])?$", r"\1:\2")
+    text = pc.replace_substring_regex(text, r"(\d{4})\s*[년]\s*(\d{1,2})\s*월\s*(\d{1,2})\s*일", r"\1-\2-\3")
+    fields: dict[str, pa.ChunkedArray] = {}
+    for shape in SHAPES:
+        found = pc.extract_regex(text, shape)
+        for name in ("date", "clock", "half", "zone"):
+            part = pc.struct_field(found, name)
+            fields[name] = pc.coalesce(fields[name], part) if name in fields else part
+        if fields["date"].null_count == text.null_count:
+            break
+    none = pa.scalar(None, pa.string())
+    parts = {name: pc.if_else(pc.equal(part, ""), none, part) for name, part in fields.items()}
+    ns = clock_ns(parts["clock"], parts["half"])
+    return _stamps(parts["date"], ns, parts["zone"], day_first, groups, where)
+
+
+def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None,
+             where: str) -> Stamps:  # fmt: skip
+    """A date in one column and a clock in another."""
+    base = _iso(date) or _numeric(date) or _written(date, day_first, groups, where)
+    if not clock:
+        return base
+    text = _text(clock[0])
+    found = pc.extract_regex(text, rf"^(?P<clock>[\d:.,]+)\s*{AMPM}\s*{ZONE}$")
+    none = pa.scalar(None, pa.string())
+    parts = [pc.struct_field(found, name) for name in ("clock", "half", "zone")]
+    clocks, half, zone = (pc.if_else(pc.equal(part, ""), none, part) for part in parts)
+    ns = clock_ns(clocks, half)
+    bad = clocks.is_null().to_numpy(zero_copy_only=False)
+    wall = np.where(bad, NAT, base.wall.astype("datetime64[D]").astype("datetime64[ns]") + ns.astype("timedelta64[ns]"))
+    ahead, named = _zones(zone, wall, where)
+    return replace(base, wall=wall, ahead=ahead, zone=named, instants=False)
+
+
+def clock_ns(clock: pa.ChunkedArray, half: pa.ChunkedArray) -> np.ndarray:
+    """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5`, or `9` beside AM or PM; -1 day for no time."""
+    both = pc.binary_join_element_wise(pc.fill_null(clock, ""), pc.fill_null(half, ""), "|")
+    return _per_word(both, _clock)
+
+
+def _clock(text: str) -> int:
+    clock, _, half = text.partition("|")
+    if not clock:
+        return 0
+    if ":" in clock:
+        parts = re.split(r"[:.,]", clock)
+    elif len(clock) <= 2 and half:
+        parts = [clock]
+    else:
+        digits, _, fraction = clock.partition(".")
+        digits = digits.zfill(4 if len(digits) <= 4 else 6)
+        parts = [
+            digits[:2],
+            digits[2:4],
+            digits[4:6] or "0",
+            *([fraction or digits[6:]] if fraction or digits[6:] else []),
+        ]
+    hour = int(parts[0])
+    if re.match(r"[Pp]|下午|午後", half) and hour < 12:
+        hour += 12
+    elif re.match(r"[Aa]|上午|午前", half) and hour == 12:
+        hour = 0
+    minute, second = (int(parts[i]) if len(parts) > i else 0 for i in (1, 2))
+    nano = int(parts[3].ljust(9, "0")[:9]) if len(parts) > 3 else 0
+    if hour > 24 or (hour == 24 and minute + second) or minute > 59 or second > 60:
+        return -24 * HOUR
+    return hour * HOUR + minute * HOUR // 60 + second * 1_000_000_000 + nano
+
+
+def _stamps(date: pa.ChunkedArray, ns: np.ndarray, zone: pa.ChunkedArray, day_first: bool | None,
+            groups: np.ndarray | None, where: str) -> Stamps:  # fmt: skip
+    coded = pc.dictionary_encode(date).combine_chunks()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    texts = [str(t) for t in coded.dictionary.to_pylist()]
+    found = dates.read(texts, codes, bool(len(np.unique(ns)) > 1), groups, day_first, where)
+    days = np.append(found.days, dates.NAT)[codes].astype("datetime64[ns]")
+    wall = np.where(ns < 0, NAT, days + ns.astype("timedelta64[ns]"))
+    ahead, named = _zones(zone, wall, where)
+    instants = ahead is not None and not ahead.any() and _all_zulu(zone)
+    return Stamps(wall, ahead, instants, named, found.order)
+
+
+def _zones(zone: pa.ChunkedArray, wall: np.ndarray, where: str) -> tuple[np.ndarray | None, str | None]:
+    """(ns ahead of UTC per row, or None), and the one zone's name that stands beside the times."""
+    words = [word for word in pc.unique(zone).to_pylist() if word is not None]
+    if not words:
+        return None, None
+    missing = zone.is_null().to_numpy(zero_copy_only=False) & ~np.isnat(wall)
+    if missing.any():
+        has = int(np.flatnonzero(~missing & ~np.isnat(wall))[0])
+        row = int(np.flatnonzero(missing)[0])
+        raise DataError(
+            f"{where}: mixed time zones: row {has + 1} has {words[0]}, row {row + 1} has none; give every "
+            "time its zone, or none of them and set data.timezone"
+        )
+    named = [NAMED.get(word, word) for word in words]
+    if len(named) == 1 and ("/" in named[0]):
+        try:
+            ZoneInfo(named[0])
+            return None, named[0]
+        except (KeyError, ValueError, OSError):
+            raise DataError(f"{where}: {words[0]} beside the times is no zone that is known") from None
+    unknown = [w for w in words if w.upper() not in WORDS and not re.search(r"[+-]\d", w)]
+    if unknown:
+        raise DataError(f"{where}: {unknown[0]} beside the times is no zone that is known; write +01:00 or the like")
+    return _per_word(zone, _offset), None
