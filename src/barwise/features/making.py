@@ -28,7 +28,7 @@ Facts = dict[str, Any]
 Make = Callable[[Room], tuple[FeatureMatrix, Facts]]
 Windows = Mapping[str, int | None]
 META, X_FILE = "meta.json", "X.npy"
-BLOCK = 2**25  # bytes that have a checksum of their own
+BLOCK = 2**22  # bytes that have a checksum of their own
 
 
 class Damaged(Exception):
@@ -159,11 +159,11 @@ def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
         os.close(handle)
         raise Damaged(f"{path.name} is no file of {size} bytes" if size else f"{path.name} is no file")
     with open(handle, "rb", buffering=0) as file:
-        found = []
-        while block := file.read(BLOCK):
-            found.append(zlib.crc32(block))
-            if hasattr(os, "posix_fadvise") and state.st_size > 8 * BLOCK:  # a large one leaves the page cache alone
-                os.posix_fadvise(handle, max(0, file.tell() - BLOCK), BLOCK, os.POSIX_FADV_DONTNEED)
+        found, buffer = [], memoryview(bytearray(BLOCK))
+        while n := file.readinto(buffer):
+            found.append(zlib.crc32(buffer[:n]))
+            if hasattr(os, "posix_fadvise") and state.st_size > 64 * BLOCK:  # a large one leaves the page cache alone
+                os.posix_fadvise(handle, max(0, file.tell() - n), n, os.POSIX_FADV_DONTNEED)
     return {"bytes": state.st_size, "block": BLOCK, "crc32": found}
 
 

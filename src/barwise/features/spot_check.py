@@ -14,6 +14,7 @@ from barwise.data.bars import Bars, Market
 from barwise.features import FeatureSet
 from barwise.features.aligned import among, between, bound, sees_all
 from barwise.features.matrix import FeatureMatrix, compute
+from barwise.mapped import release
 
 SHARE, LEAST = 0.02, 0.2  # of the seconds that building took; seconds that are spent however quick that was
 ROUNDS, ROWS = 6, 8  # symbols that are drawn; rows at the end of a window that are compared
@@ -139,7 +140,13 @@ class Checker:
     def rows_of(self, symbol: int, rows: slice) -> np.ndarray:
         """The kept rows of one symbol."""
         first = int(self.matrix.offsets[symbol])
-        return np.array(self.matrix.X[first + rows.start : first + rows.stop])
+        return self.read(slice(first + rows.start, first + rows.stop))
+
+    def read(self, rows: slice) -> np.ndarray:
+        """A copy of rows of the matrix; the pages of one that is mapped are let go of."""
+        found = np.array(self.matrix.X[rows])
+        release(self.matrix.X)
+        return found
 
     def different(
         self, columns: Mapping[str, np.ndarray], kept: np.ndarray, rows: slice, distance: float
@@ -169,8 +176,8 @@ class Checker:
     @cached_property
     def scale(self) -> np.ndarray:
         """The standard deviation of each column, on some hundred rows spread over the matrix."""
-        X = self.matrix.X
-        some = np.asarray(X[:: max(1, len(X) // 512)], dtype=np.float64)
+        starts = np.linspace(0, max(0, len(self.matrix.X) - 16), 32).astype(int)
+        some = np.concatenate([self.read(slice(start, start + 16)) for start in starts]).astype(np.float64)
         known = np.isfinite(some)
         some, n = np.where(known, some, 0.0), np.maximum(1, known.sum(axis=0))
         mean = some.sum(axis=0) / n
