@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from barwise.commands.arguments import compose
+from barwise.console.arguments import compose
+from barwise.console.progress import Progress
 from barwise.data import synthetic
-from barwise.experiment import Parts, walk
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import Parts, walk
+from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
-from barwise.lend import Lend
 from barwise.panel import build_panel
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
 
 
 class Worth(NamedTuple):
@@ -38,8 +38,8 @@ def worth(strategy: str, seed: int, ic: float, pattern: str, size: tuple[int, in
     chosen = parts(strategy)
     market = synthetic.load(n_symbols=size[0], n_bars=size[1], seed=seed, ic=ic, pattern=pattern)
     panel = build_panel(build(market.bars, chosen.features, 1), chosen.labels)
-    lend = Lend(None, "cpu", 1, 0, None, Progress(quiet=True))
-    table = walk(panel, chosen.validation.folds(panel), chosen.strategy, chosen.signals, lend)
+    session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+    table = walk(panel, chosen.validation.folds(panel), chosen.strategy, chosen.signals, session)
     known = np.isfinite(table.score) & np.isfinite(table.ret)
     found = spearmanr(table.score[known], table.ret[known])
     return Worth(float(found[0]), float(found[1]), int(known.sum()))

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from barwise.experiment import run
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
-from barwise.runs import RunDirectory
+from barwise.console.progress import Progress
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import run
+from barwise.runs.directory import RunDirectory
 from tests.conftest import ROOT
 
 GROUPS = (

@@ -9,7 +9,7 @@ import pytest
 
 from barwise.commands.contracts import composed, options
 from barwise.contracts import Broken, check
-from barwise.recipe import parts_of
+from barwise.experiment.recipe import parts_of
 from barwise.samples import Labels
 from barwise.signals import FixedThreshold
 

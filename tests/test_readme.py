@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = {  # what another test runs
     "make ": "CI", "tensorboard ": "tests/report/test_dashboard.py", "pip install": "tests/test_installed.py",
-    "python train.py resume=": "tests/test_resume.py",
+    "python train.py resume=": "tests/experiment/test_checkpoint.py",
 }  # fmt: skip
 SMALL = {
     "-m": ("validation=holdout",),

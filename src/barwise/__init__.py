@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
         from barwise.serving.live import live
 
         return live
-    from barwise import loading
+    from barwise.runs import run as loading
 
     return getattr(loading, name)

@@ -6,8 +6,8 @@ import os
 import sys
 from importlib import import_module
 
+from barwise.console.messages import guarded
 from barwise.errors import ConfigError
-from barwise.messages import guarded
 
 # One module of barwise.commands each, imported when asked for, with `main(words)`.
 VERBS = {
@@ -44,7 +44,7 @@ def main(words: list[str] | None = None) -> None:
 def run_verb(verb: str, words: list[str]) -> None:
     """Import the verb's module and call it."""
     if verb == "train":
-        from barwise import cli
+        from barwise.commands import train as cli
 
         sys.argv = ["barwise train", *words]
         cli.main()

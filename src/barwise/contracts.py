@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
+from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.errors import BarwiseError
-from barwise.experiment import Parts, fit_fold, scores_of
+from barwise.experiment.ranges import learned, restored
+from barwise.experiment.run import Parts, fit_fold, scores_of
+from barwise.experiment.session import FitSession
 from barwise.features.aligned import bound
 from barwise.features.matrix import build, compute
-from barwise.lend import Lend
 from barwise.panel import build_panel
-from barwise.ranges import learned, restored
-from barwise.report.progress import Progress
 from barwise.samples import Panel
 from barwise.validation.folds import Fold, touches
 
@@ -58,8 +58,8 @@ class Bench:
 
     def fit(self) -> tuple[Any, Any]:
         """The strategy fit on the first fold, from the same seed each time."""
-        lend = Lend(None, "cpu", 1, 0, None, Progress(quiet=True))
-        return fit_fold(self.panel, self.folds[0], copy.deepcopy(self.parts.strategy), lend)
+        session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+        return fit_fold(self.panel, self.folds[0], copy.deepcopy(self.parts.strategy), session)
 
 
 def features(bench: Bench) -> Iterator[tuple[str, bool]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from barwise.errors import DataError
 from barwise.printing import notice
-from barwise.runs import plain
+from barwise.runs.directory import plain
 from barwise.safety.files import open_regular
 
 LIMIT = 1024**3  # bytes; a million trials are 0.5 GB

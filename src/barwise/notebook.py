@@ -16,13 +16,15 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from barwise.console.progress import Progress
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import check_bars
 from barwise.data.columns import resolve
 from barwise.devices.choose import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import ConfigError, DataError
-from barwise.experiment import fit_fold, scores_of
+from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.session import FitSession
 from barwise.features import FeatureSet
 from barwise.features.lagged import lagged
 from barwise.features.matrix import compute
@@ -31,9 +33,7 @@ from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
 from barwise.labels import next_return_sign
-from barwise.lend import Lend
 from barwise.panel import stretch_starts
-from barwise.report.progress import Progress
 from barwise.samples import Panel, Scaler
 from barwise.signals import FixedThreshold, Quantile, SignalRule
 from barwise.strategies import scores
@@ -117,10 +117,10 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
         used = resolve_device(
             DeviceSettings(name=self.device, parity=False), None, getattr(strategy, "needs_torch", False)
         ).used
-        lend = Lend(None, used, 1, self.random_state, None, Progress(quiet=True))
+        session = FitSession(None, used, 1, self.random_state, None, Progress(quiet=True))
         self.strategy_: Strategy
         self.scaler_: Scaler | None
-        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, lend)
+        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, session)
         self.rule_ = self._rule(scores_of(self.strategy_, panel, fold.valid, self.scaler_))
         return self
 

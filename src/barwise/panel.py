@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from barwise.data.bars import Bars
-from barwise.data.universe import Universe
+from barwise.data.members import Universe
+from barwise.data.memmap import blocks
 from barwise.errors import ConfigError
 from barwise.features.matrix import FeatureMatrix
-from barwise.mapped import blocks
 from barwise.samples import Labels, Panel
 
 Labeler = Callable[[Bars], Labels]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from barwise.mapped import blocks, gather, on_disk
-from barwise.runs import write_bytes
+from barwise.data.memmap import blocks, gather, on_disk
+from barwise.runs.directory import write_bytes
 
 
 @dataclass(frozen=True)

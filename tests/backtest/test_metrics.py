@@ -14,7 +14,7 @@ from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
 from barwise.backtest.metrics import compute, correlations, net_sharpe, sharpe_ratio
-from barwise.validation.deflated import probabilistic_sharpe
+from barwise.evidence.deflated import probabilistic_sharpe
 from tests.backtest.markets import market, signals
 
 

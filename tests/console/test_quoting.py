@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from barwise.commands.arguments import compose
+from barwise.console.arguments import compose
 from barwise.console.quoting import path_words
 
 NAMES = [

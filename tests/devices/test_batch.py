@@ -8,7 +8,7 @@ from barwise.devices.backend import BACKENDS
 from barwise.devices.batch import largest_batch
 from barwise.strategies.sequence import SequenceStrategy
 from tests.devices.fake import faked
-from tests.devices.test_fallback import finished
+from tests.strategies.test_fallback import finished
 
 
 def make(size: int):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from barwise.devices.monitor import BASE, RECENT, SKIPPED, Monitor, Watcher
+from barwise.devices.monitor import BASE, RECENT, SKIPPED, Monitor, RunMonitor
 from barwise.errors import ConfigError
-from barwise.runs import RunDirectory
+from barwise.runs.directory import RunDirectory
 from tests.devices.fake import faked
 
 
@@ -28,7 +28,7 @@ def told(out: RunDirectory) -> list[dict]:
 
 def test_steps_that_become_slow_are_told_once_a_fold(out):
     heard = []
-    watcher = Watcher(Monitor(callback=heard.append), out)
+    watcher = RunMonitor(Monitor(callback=heard.append), out)
     for fold in (0, 1):
         watcher.begin_fold(fold)
         for _ in range(SKIPPED):
@@ -45,7 +45,7 @@ def test_steps_that_become_slow_are_told_once_a_fold(out):
 
 def test_memory_over_its_share_is_told(out):
     with faked(used_mb=950.0, total_mb=1000.0):
-        watcher = Watcher(Monitor(memory_share=0.9), out, "mps")
+        watcher = RunMonitor(Monitor(memory_share=0.9), out, "mps")
         found = watcher.sample(0)
     assert found["allocated_mb"] == 950 and watcher.facts()["peaks"]["driver_mb"] == 950
     assert [a["kind"] for a in told(out)] == ["memory"] and "95% of the memory of mps" in told(out)[0]["message"]
@@ -54,7 +54,7 @@ def test_memory_over_its_share_is_told(out):
 def test_memory_is_logged_and_its_peak_kept(out):
     seen = {}
     with faked(used_mb=10.0) as fake:
-        watcher = Watcher(Monitor(), out, "mps", log=lambda name, value, step: seen.update({name: (value, step)}))
+        watcher = RunMonitor(Monitor(), out, "mps", log=lambda name, value, step: seen.update({name: (value, step)}))
         watcher.sample(0)
         fake.used_mb = 5.0
         watcher.sample(1)
@@ -63,7 +63,7 @@ def test_memory_is_logged_and_its_peak_kept(out):
 
 
 def test_a_run_slower_than_earlier_ones_is_told(out, tmp_path):
-    watcher, history = Watcher(Monitor(), out), tmp_path / "history" / "seconds.jsonl"
+    watcher, history = RunMonitor(Monitor(), out), tmp_path / "history" / "seconds.jsonl"
     for seconds in (1.0, 1.1, 0.9, 1.2):
         watcher.compare_with_earlier(history, "lstm", seconds)
     assert told(out) == []
@@ -76,12 +76,12 @@ def test_a_run_slower_than_earlier_ones_is_told(out, tmp_path):
 def test_a_broken_line_of_the_history_is_passed_over(out, tmp_path):
     history = tmp_path / "seconds.jsonl"
     history.write_text('{"key": "a", "seconds": 1}\nnonsense\n[1]\n{"key": "a"}\n')
-    Watcher(Monitor(), out).compare_with_earlier(history, "a", 1.0)
+    RunMonitor(Monitor(), out).compare_with_earlier(history, "a", 1.0)
     assert len(history.read_text().splitlines()) == 5
 
 
 def test_fallbacks_and_nan_are_told_each_time_even_without_a_monitor(out):
-    watcher = Watcher(None, out)
+    watcher = RunMonitor(None, out)
     for kind in ("fallback", "nan", "fallback"):
         watcher.alert(kind, "it happened")
     assert [a["kind"] for a in told(out)] == ["fallback", "nan", "fallback"]
@@ -91,12 +91,12 @@ def test_a_callback_that_raises_is_a_warning(out):
     def broken(alert):
         raise ValueError("no network")
 
-    Watcher(Monitor(callback=broken), out).alert("nan", "x")
+    RunMonitor(Monitor(callback=broken), out).alert("nan", "x")
     assert out.manifest["warnings"] == ["monitor.callback raised ValueError: no network"]
 
 
 def test_what_run_json_says_of_steps(out):
-    watcher = Watcher(Monitor(), out)
+    watcher = RunMonitor(Monitor(), out)
     watcher.begin_fold(0)
     for seconds in (0.1, 0.3, 0.2):
         watcher.step(seconds, 0.1)
@@ -119,7 +119,7 @@ def test_memory_is_flat_over_fifty_jobs_in_one_process(tmp_path):
     import gc
 
     from barwise.devices.monitor import process_memory
-    from tests.devices.test_fallback import finished
+    from tests.strategies.test_fallback import finished
 
     resident = []
     for job in range(50):

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from barwise.data import synthetic
 from barwise.data.bars import Bars, Market
 from barwise.data.hash import data_hash
-from barwise.data.universe import Universe
+from barwise.data.members import Universe
 from barwise.errors import ConfigError
 from barwise.features.aligned import AlignedBars, across_symbols, align, bound, sees_all
 from barwise.features.cross_section import cross_section
+from barwise.features.drift import start_up
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import build, compute
+from barwise.features.prepare import prepared
 from barwise.features.price import price
 from barwise.features.store import Store
-from barwise.prepared import prepared
-from barwise.validation.drift import start_up
 from tests.reference import cross_section as reference
 
 SETTINGS = {"returns": (1, 3), "window": 8}

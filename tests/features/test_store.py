@@ -21,10 +21,10 @@ from barwise.features.alpha158 import alpha158
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import build
 from barwise.features.normalized import normalized
+from barwise.features.prepare import prepared
 from barwise.features.price import price
 from barwise.features.store import Store
 from barwise.features.volume import volume
-from barwise.prepared import prepared
 from tests.conftest import ROOT
 
 SETS = {"price": price}
@@ -111,7 +111,7 @@ def test_a_name_is_the_same_in_each_process(tmp_path):
 def test_every_set_that_is_shipped_is_kept():
     from hydra import compose, initialize_config_dir
 
-    from barwise.recipe import feature_sets
+    from barwise.experiment.recipe import feature_sets
 
     names = sorted(path.stem for path in (ROOT / "conf" / "features").glob("*.yaml"))
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -33,7 +33,7 @@ def plain_ledger(
     times = sorted({t for b in bars for t in b.time.tolist()})
     first, last = min(t for _, t in signals), max(t for _, t in signals)
     rate = (rules.commission_bps + rules.slippage_bps) / 1e4
-    lend, interest = rules.borrow_bps / 1e4 / per_year, rules.cash_rate / per_year
+    session, interest = rules.borrow_bps / 1e4 / per_year, rules.cash_rate / per_year
 
     def order_of(symbol: str, now: object) -> float | None:
         """The weight ordered at the symbol's own bar 1 + delay bars ago; None before the first signal."""
@@ -83,7 +83,7 @@ def plain_ledger(
             wanted = {s: v * min(1.0, scale) if s in orders else v for s, v in wanted.items()}
         volume = sum(abs(wanted.get(s, 0.0) - held.get(s, 0.0)) for s in {*wanted, *held})
         shorts = sum(-v for v in wanted.values() if v < 0)
-        paid = rate * volume + lend * shorts
+        paid = rate * volume + session * shorts
         cash = (account - sum(wanted.values())) * (1 + interest) - paid
         held = {}
         for symbol, value in wanted.items():

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from barwise.backtest.metrics import sharpe_ratio
-from barwise.runs import write_json, write_parquet, write_text
+from barwise.runs.directory import write_json, write_parquet, write_text
 
 SYMBOLS = ("AAA", "BBB", "C<&>C")  # a name that must be escaped
 SECRET = "<script>alert('x')</script>"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from barwise.loading import load
 from barwise.report.html import render
 from barwise.report.sweep import render_sweep
+from barwise.runs.run import load
 from tests.conftest import train
 from tests.report.browser import Tab, chromium
 

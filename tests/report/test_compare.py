@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from barwise.errors import BarwiseError, ConfigError
-from barwise.report.bootstrap import drawn_sums
+from barwise.evidence.paired_bootstrap import drawn_sums
 from barwise.report.compare import compare, paired_bootstrap
 from tests.report.finished import write_run
 from tests.report.test_html import Page

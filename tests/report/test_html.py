@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from barwise.loading import load
 from barwise.report.figures import DRAWINGS
 from barwise.report.html import document, render
+from barwise.runs.run import load
 from tests.report.finished import SECRET, write_run
 
 VOID = {"meta", "link", "br", "img", "hr"}
@@ -153,7 +153,7 @@ def test_failed_and_refused_runs_say_so_and_show_no_axis(tmp_path: Path) -> None
 def test_short_flat_and_ruined_runs_are_reported(tmp_path: Path) -> None:
     import numpy as np
 
-    from barwise.runs import write_parquet
+    from barwise.runs.directory import write_parquet
 
     folder = write_run(tmp_path, bars=40)
     table = {name: load(folder).ledger[name].to_numpy().copy() for name in load(folder).ledger}

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from barwise.commands.arguments import compose
+from barwise.console.arguments import compose
+from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Bars
-from barwise.experiment import run
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
-from barwise.runs import RunDirectory
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import run
+from barwise.runs.directory import RunDirectory
 
 BARS = 560
 EARLY = 440  # bars that the runs are trained on

@@ -21,7 +21,7 @@ from barwise.features.matrix import build
 from barwise.serving.live import Live, utc
 from barwise.serving.model import Served, serve
 from barwise.serving.predict import predict
-from barwise.serving.reach import reach
+from barwise.serving.window import reach
 from tests.conftest import ROOT
 from tests.serving.conftest import BARS, EARLY
 

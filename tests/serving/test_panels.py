@@ -21,7 +21,7 @@ from barwise.features.matrix import build
 from barwise.serving.live import Live
 from barwise.serving.model import serve
 from barwise.serving.predict import predict
-from barwise.serving.reach import reach
+from barwise.serving.window import reach
 from tests.serving.conftest import train_here, write_csv
 
 N, EARLY = 420, 340

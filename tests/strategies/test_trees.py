@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barwise.commands.arguments import compose
+from barwise.console.arguments import compose
 from barwise.errors import ConfigError
-from barwise.recipe import parts_of
+from barwise.experiment.recipe import parts_of
 from barwise.samples import Panel, Samples, Scaler
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.lgbm import LightGBMStrategy

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from barwise.runs import write_json
+from barwise.runs.directory import write_json
 from barwise.sweeps.claims import FOLDER, SILENT_S, Claims, key_of, myself
 
 DEAD = f"{myself().split('~')[0]}~{2**22 - 1}~1"  # of this machine, and of no process

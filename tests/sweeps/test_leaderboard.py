@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from barwise.__main__ import main
-from barwise.runs import write_json, write_parquet
+from barwise.evidence import trials
+from barwise.evidence.deflated import sharpe
+from barwise.evidence.verdict import verdict_of
+from barwise.runs.directory import write_json, write_parquet
 from barwise.sweeps.leaderboard import Leaderboard
-from barwise.validation import trials
-from barwise.validation.deflated import sharpe
-from barwise.validation.verdict import verdict_of
 
 
 def a_run(home: Path, name: str, mean: float = 0.0, status: str = "done", seed: int = 0, **metrics: float) -> Path:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
+from barwise.audit.folds import folds_are_purged
 from barwise.errors import ConfigError
 from barwise.samples import Panel
-from barwise.validation.audit_folds import folds_are_purged
 from barwise.validation.folds import Fold, Validation
 from barwise.validation.splits import CombinatorialPurged, Holdout, PurgedKFold, WalkForward
 

@@ -112,7 +112,7 @@ class Backtest:
         """
         to_price, to_close = grid.drifts[self.execution]
         rate = (self.commission_bps + self.slippage_bps) * BPS
-        lend, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
+        session, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
         first, last = span
         target, bought_by = capped(target, self.max_gross)
         net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
@@ -134,7 +134,7 @@ class Backtest:
                 bought = float(total(wanted))
             change = wanted - moved
             volume = float(total(np.abs(change)))
-            lent = lend * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lend else 0.0
+            lent = session * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if session else 0.0
             paid = rate * volume + lent
             cash = (account - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.ledger import Ledger
-from barwise.validation.deflated import probabilistic_sharpe
+from barwise.evidence.deflated import probabilistic_sharpe
 
 OBJECTIVES = (  # what a sweep may compare: defined for every strategy, out of sample
     "sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "annual_volatility", "max_drawdown", "sortino",

@@ -11,7 +11,7 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
 from barwise.backtest.weights import weigh
 from barwise.benchmarks.measure import FOLDER, interleaved, store
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.data.synthetic import load
 from barwise.errors import ConfigError
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from barwise.benchmarks.measure import FOLDER, interleaved, once, resident, seconds, store, watched
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Bars, Market
 from barwise.features import FeatureSet
@@ -23,7 +23,7 @@ from barwise.features.microstructure import microstructure
 from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
-from barwise.sweeps.isolation import cores
+from barwise.sweeps.runner import cores
 
 SEED_SETS: dict[str, FeatureSet] = {
     "price": price, "volume": volume, "technical": technical, "microstructure": microstructure,
@@ -122,8 +122,8 @@ def warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
     """Seconds of the feature stage the first time and the second, with the store: normalized, drift and all."""
     from barwise.data.hash import data_hash
     from barwise.features.normalized import normalized
+    from barwise.features.prepare import prepared
     from barwise.features.store import Store
-    from barwise.prepared import prepared
 
     market, sets = market_of(n_symbols, n_bars), {"normalized": normalized}
     data = data_hash(market)

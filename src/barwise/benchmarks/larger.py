@@ -15,10 +15,10 @@ import numpy as np
 
 from barwise.benchmarks.features import cores
 from barwise.benchmarks.measure import FOLDER, resident, store, watched
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Market
-from barwise.runs import peak_memory_mb
+from barwise.runs.directory import peak_memory_mb
 
 WINDOWS = (5, 10, 15, 20, 30, 40, 50, 60)  # of alpha158's rolling factors: 245 columns
 TOGETHER = 100  # symbols that are simulated at once
@@ -59,10 +59,10 @@ def larger(size: tuple[int, int, int, int], folder: Path) -> dict[str, Any]:
     No symbol comes twice. `size`: symbols, bars, rounds, threads. Memory is what is resident, mapped files too, in MB.
     """
     from barwise.features.alpha158 import alpha158
+    from barwise.features.prepare import prepared
     from barwise.features.store import Store
     from barwise.labels import next_return_sign
     from barwise.panel import build_panel
-    from barwise.prepared import prepared
     from barwise.samples import Samples
     from barwise.strategies.base import FitContext
     from barwise.strategies.xgb import XGBoostStrategy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from barwise.benchmarks.measure import once, store
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.data.bars import COLUMNS, Bars, Market
 
 

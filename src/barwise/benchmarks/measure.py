@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise import jsonlines
-from barwise.runs import machine, versions, write_json
+from barwise.runs.directory import machine, versions, write_json
 
 FOLDER = Path("outputs/benchmarks")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise.benchmarks.measure import FOLDER, last, once, store
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
 from barwise.errors import BarwiseError, ConfigError
 
 NOT_MEASURED = ("sklearn",)  # a form to be filled in
@@ -51,7 +51,7 @@ def main(words: list[str]) -> None:
 
 def chosen(names: str | None) -> list[str]:
     """The strategies asked for; ConfigError for one that there is not."""
-    from barwise.cli import conf_dir
+    from barwise.commands.train import conf_dir
 
     known = sorted(p.stem for p in Path(conf_dir(), "strategy").glob("*.yaml") if p.stem not in NOT_MEASURED)
     if names is None:
@@ -89,14 +89,14 @@ def apart(name: str, device: str, size: dict[str, int], threads: int | None) -> 
 def measure(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any]:
     """Fit on the first 80 % of a planted market and score the rest, through the parts of a run."""
     from barwise.backtest.metrics import correlations
-    from barwise.experiment import fit_fold, scores_of
+    from barwise.console.progress import Progress
+    from barwise.experiment.compute import default_threads
+    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.run import fit_fold, scores_of
+    from barwise.experiment.session import FitSession
     from barwise.features.matrix import build
-    from barwise.hardware import default_threads
-    from barwise.lend import Lend
     from barwise.panel import build_panel
-    from barwise.recipe import parts_of
-    from barwise.report.progress import Progress
-    from barwise.runs import peak_memory_mb
+    from barwise.runs.directory import peak_memory_mb
 
     words = [
         "data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1",
@@ -107,10 +107,10 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     threads = threads or default_threads(parts.strategy)
     panel = build_panel(build(parts.data().bars, parts.features, threads), parts.labels)
     fold = parts.validation.folds(panel)[0]
-    lend = Lend(None, device, threads, parts.seed, None, Progress(quiet=True))
+    session = FitSession(None, device, threads, parts.seed, None, Progress(quiet=True))
     before = peak_memory_mb()
     fitted: list[Any] = []
-    train_seconds = once(lambda: fitted.extend(fit_fold(panel, fold, copy.deepcopy(parts.strategy), lend)))
+    train_seconds = once(lambda: fitted.extend(fit_fold(panel, fold, copy.deepcopy(parts.strategy), session)))
     model, scaler = fitted
     rule = parts.signals.fit(scores_of(model, panel, fold.valid, scaler))
     found: list[Any] = []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.benchmarks.measure import FOLDER, store
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Job
@@ -41,7 +41,7 @@ def main(words: list[str]) -> None:
     fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
     with tempfile.TemporaryDirectory() as scratch:
         empty = isolation_cost(fixed, 4 * given.pairs, Path(scratch) / "empty", (__name__, "nothing"))
-        cost = isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.cli", "job"))
+        cost = isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.commands.train", "job"))
         print(f"isolation costs {cost['cost_median_s']:+.3f} s of {cost['isolated_s']:.2f}", flush=True)
         pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch)) if given.trials else None
     facts = {"overrides": fixed, "empty": empty, "isolation": cost, "throughput": pace}
@@ -141,8 +141,8 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from barwise import cli
-    from barwise.sweeps.isolation import Isolation, Trial, local_pool
+    from barwise.commands import train as cli
+    from barwise.sweeps.runner import Trial, TrialRunner, local_pool
 
     with initialize_config_dir(cli.conf_dir(), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
@@ -150,7 +150,7 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
             raise RuntimeError("Hydra was not initialised")
         words = [*fixed, f"output_dir={scratch / 'isolation'}", "quiet=true", "sweep.name=isolation"]
         config = hydra.compose_config("config", words, RunMode.MULTIRUN)
-        isolation = Isolation.of(config, hydra.config_loader, cli.job, local_pool(1, None, "auto", None))
+        isolation = TrialRunner.of(config, hydra.config_loader, cli.job, local_pool(1, None, "auto", None))
         for i in range(n):
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from barwise.benchmarks.measure import FOLDER, store
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
 from barwise.samples import Panel, Samples, Scaler
 
 SIZE = {"symbols": 10, "bars": 10_000, "features": 39, "lookback": 30}  # SEED.md's, as issue 6 of this project asks
@@ -269,9 +269,9 @@ def _paired(difference: np.ndarray) -> dict[str, float]:
 
 def planted(seed: int) -> tuple[Panel, list[np.ndarray]]:
     """A market with a nonlinear pattern of correlation 0.1, and its rows to learn from, to stop by and to test on."""
+    from barwise.experiment.recipe import parts_of
     from barwise.features.matrix import build
     from barwise.panel import build_panel
-    from barwise.recipe import parts_of
 
     words = ["data=synthetic", "data.ic=0.1", "data.pattern=nonlinear", "data.n_symbols=10", "data.n_bars=3600"]
     parts = parts_of(compose([*words, f"data.seed={seed}", "features=[volume]"]))

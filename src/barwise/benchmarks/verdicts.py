@@ -15,19 +15,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from barwise.backtest.grid import Grid
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
+from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.calendar import periods_per_year
-from barwise.experiment import Parts, walk
+from barwise.evidence import trials
+from barwise.evidence.deflated import sharpe
+from barwise.evidence.sketch import sketch
+from barwise.evidence.verdict import LEVEL, verdict
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import Parts, walk
+from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
-from barwise.lend import Lend
 from barwise.panel import build_panel
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
-from barwise.validation import trials
-from barwise.validation.deflated import sharpe
-from barwise.validation.sketch import sketch
-from barwise.validation.verdict import LEVEL, verdict
 
 FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
 SWEEP = (  # ten fast trials that differ in what they see and in how they trade
@@ -78,14 +78,14 @@ def net_returns(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Iter
     """Time and net returns of each trial on one market: features, labels, folds, fit, scores, signals, ledger."""
     market = synthetic.load(n_symbols=SYMBOLS, n_bars=bars, seed=seed, ic=ic)
     grid = Grid.build(market.bars)
-    lend = Lend(None, "cpu", 1, 0, None, Progress(quiet=True))
+    session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
     panels = {}
     for trial in parts:
         key = tuple(trial.features)
         if key not in panels:
             panels[key] = build_panel(build(market.bars, trial.features, 1), trial.labels)
         panel = panels[key]
-        table = walk(panel, trial.validation.folds(panel), trial.strategy, trial.signals, lend)
+        table = walk(panel, trial.validation.folds(panel), trial.strategy, trial.signals, session)
         ledger = trial.backtest.run(grid, table.signals(), periods_per_year(grid.time))
         yield ledger.time, ledger.net
 

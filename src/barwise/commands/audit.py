@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
 from barwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from barwise.validation.audit import Audit
+    from barwise.audit.findings import Audit
 
 LISTED = 12  # features of the table of start-up drift that the terminal shows
 
@@ -18,7 +18,7 @@ LISTED = 12  # features of the table of start-up drift that the terminal shows
 def main(words: list[str]) -> None:
     """Audit, print what was looked at and found, file audit.json and audit.html; LeakError (exit code 3) on a leak."""
     from barwise.report.audit_page import document
-    from barwise.runs import write_json, write_text
+    from barwise.runs.directory import write_json, write_text
 
     parser = Arguments("audit", "Look for the future in the past of what train.py would run with these overrides.")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for train.py: features=my_set, …")
@@ -42,16 +42,16 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
-    from barwise.data.universe import told
-    from barwise.experiment import audit_of
-    from barwise.hardware import default_threads
+    from barwise.data.members import described
+    from barwise.experiment.compute import default_threads
+    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.run import audit_of
+    from barwise.features.prepare import prepared
     from barwise.panel import build_panel
-    from barwise.prepared import prepared
-    from barwise.recipe import parts_of
 
     parts = parts_of(cfg)
     market = check_market(parts.data())
-    facts = told(market.facts)
+    facts = described(market.facts)
     threads = parts.threads or default_threads(parts.strategy)
     matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
     panel = build_panel(matrix, parts.labels, market.universe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.errors import DataError
 
 
@@ -32,7 +32,7 @@ def main(words: list[str]) -> None:
 
 def shape_of(folder: Path) -> str:
     """What is in one folder of the store, in words."""
-    from barwise.features.making import Damaged, meta_of
+    from barwise.features.store_writer import Damaged, meta_of
 
     try:
         meta = meta_of(folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.errors import BarwiseError, ConfigError
 
 BASE = ("experiment=smoke", "threads=1", "device=cpu")
@@ -26,7 +26,7 @@ def main(words: list[str]) -> None:
     given = parser.parse_intermixed_args(words)
 
     from barwise.contracts import Broken, check
-    from barwise.recipe import parts_of
+    from barwise.experiment.recipe import parts_of
 
     found = [x for x in options(given.overrides) if not given.only or x in given.only]
     missing = sorted(set(given.only) - set(found))
@@ -45,7 +45,7 @@ def options(overrides: list[str]) -> Iterator[str]:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from barwise.cli import conf_dir
+    from barwise.commands.train import conf_dir
     from barwise.contracts import CONTRACTS
 
     with initialize_config_dir(conf_dir(), version_base="1.3"):
@@ -57,7 +57,7 @@ def options(overrides: list[str]) -> Iterator[str]:
 
 def composed(option: str, overrides: list[str]) -> DictConfig:
     """A small experiment with this part."""
-    from barwise.commands.arguments import compose
+    from barwise.console.arguments import compose
 
     group, _, name = option.rpartition("/")
     value = f"[{name}]" if group == "features" else name

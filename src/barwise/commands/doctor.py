@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 
 def main(words: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.errors import ConfigError, DataError
 
 

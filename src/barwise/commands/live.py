@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 
 def main(words: list[str]) -> None:
@@ -23,7 +23,7 @@ def main(words: list[str]) -> None:
 
     from barwise.commands.predict import data_config
     from barwise.errors import ConfigError, DataError
-    from barwise.recipe import data_source
+    from barwise.experiment.recipe import data_source
     from barwise.serving.live import live
     from barwise.serving.predict import json_line
     from barwise.serving.tail import bars_in, by_time, follow, lines_of

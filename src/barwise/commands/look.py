@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def main(words: list[str]) -> None:
 def market_of(overrides: list[str]) -> Market:
     """The bars that `train.py` would have with these overrides, checked; with none, the sample."""
     from barwise.data.checks import check_market
-    from barwise.recipe import data_source
+    from barwise.experiment.recipe import data_source
 
     return check_market(data_source(compose(overrides))())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from barwise.commands.arguments import Arguments, compose
+from barwise.console.arguments import Arguments, compose
 
 
 def main(words: list[str]) -> None:
@@ -24,8 +24,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--allow", action="append", default=[], metavar="TARGET", help="a part of your own, by name")
     given = parser.parse_intermixed_args(words)
 
-    from barwise.recipe import data_source
-    from barwise.runs import write_json
+    from barwise.experiment.recipe import data_source
+    from barwise.runs.directory import write_json
     from barwise.serving.model import serve
     from barwise.serving.predict import check_format, predict, write
 

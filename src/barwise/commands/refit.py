@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 
 def main(words: list[str]) -> None:
@@ -16,7 +16,7 @@ def main(words: list[str]) -> None:
     given = parser.parse_intermixed_args(words)
 
     from barwise.commands.predict import data_config
-    from barwise.recipe import data_source
+    from barwise.experiment.recipe import data_source
     from barwise.serving.predict import day
     from barwise.serving.refit import refit
 

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 SHOWN = 10
 
@@ -22,7 +22,7 @@ def main(words: list[str]) -> None:
 
     from barwise.commands.predict import data_config
     from barwise.errors import ConfigError
-    from barwise.recipe import data_source
+    from barwise.experiment.recipe import data_source
     from barwise.serving.rerun import rerun
 
     out = given.out or Path("outputs") / "reruns" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")

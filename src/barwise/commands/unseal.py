@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 
 
 def main(words: list[str]) -> None:
     """Print what the run's configuration earned on the stretch it never saw, and how often that was opened."""
-    from barwise.report.words import shown
-    from barwise.unsealing import unseal
+    from barwise.runs.measures import shown
+    from barwise.serving.unsealing import unseal
 
     parser = Arguments("unseal", "Train on all open bars and trade the sealed ones, once; the opening is recorded.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory, made with sealed.fraction")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from barwise.commands.arguments import Arguments
+from barwise.console.arguments import Arguments
 from barwise.errors import DataError
-from barwise.report.words import VERDICT, shown
+from barwise.runs.measures import VERDICT, shown
 from barwise.safety.files import inside, read_json
 
 
@@ -24,9 +24,9 @@ def main(words: list[str]) -> None:
 
 def tell(folder: Path) -> None:
     """One run: the sentence, then the numbers."""
-    from barwise.runs import write_json
-    from barwise.validation.audit import stamped
-    from barwise.validation.verdict import verdict_of
+    from barwise.audit.findings import stamped
+    from barwise.evidence.verdict import verdict_of
+    from barwise.runs.directory import write_json
 
     found = stamped(verdict_of(folder), read_json(inside(folder, "run.json")))
     if not found:
@@ -40,7 +40,7 @@ def tell(folder: Path) -> None:
 
 def tell_sweep(folder: Path) -> None:
     """A sweep: how likely choosing its best is overfitting, and the verdict on its best by net Sharpe ratio."""
-    from barwise.validation.overfitting import of_runs
+    from barwise.evidence.overfitting import of_runs
 
     done = finished(folder)
     if not done:

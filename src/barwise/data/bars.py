@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from barwise.data.universe import Universe
+    from barwise.data.members import Universe
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")

@@ -16,26 +16,26 @@ REMEDY = "mend the rows, or data.on_bad=drop leaves them out"
 
 
 @dataclass(frozen=True)
-class Finding:
+class BarFinding:
     """One kind of fault: the rows that have it (indices from 0) and the value of each."""
 
     what: str
     rows: np.ndarray
     values: np.ndarray
 
-    def at(self, rows: np.ndarray) -> Finding:
+    def at(self, rows: np.ndarray) -> BarFinding:
         """The same, with each row looked up in `rows`: from rows of a part to rows of the whole."""
-        return Finding(self.what, rows[self.rows], self.values)
+        return BarFinding(self.what, rows[self.rows], self.values)
 
 
-def value_findings(columns: Mapping[str, np.ndarray]) -> list[Finding]:
+def value_findings(columns: Mapping[str, np.ndarray]) -> list[BarFinding]:
     """Faults that a row has by itself; `columns` are one symbol's open, high, low, close and volume, float64."""
     found = []
 
     def note(what: str, bad: np.ndarray, values: np.ndarray) -> None:
         if bad.any():
             rows = np.flatnonzero(bad)
-            found.append(Finding(what, rows, values[rows]))
+            found.append(BarFinding(what, rows, values[rows]))
 
     for name in COLUMNS if not np.isnan(columns["volume"]).all() else PRICES:  # NaN throughout: there is no volume
         note(f"{name} is not a finite number", ~np.isfinite(columns[name]), columns[name])
@@ -53,14 +53,14 @@ def value_findings(columns: Mapping[str, np.ndarray]) -> list[Finding]:
     return found
 
 
-def time_findings(time: np.ndarray) -> list[Finding]:
+def time_findings(time: np.ndarray) -> list[BarFinding]:
     """Times (datetime64, no NaT) that repeat the one before or run backwards."""
     step = np.diff(time.astype("datetime64[ns]").view(np.int64))
     cases = (("time comes twice", step == 0), ("time runs backwards", step < 0))
-    return [Finding(what, np.flatnonzero(bad) + 1, time[1:][bad]) for what, bad in cases if bad.any()]
+    return [BarFinding(what, np.flatnonzero(bad) + 1, time[1:][bad]) for what, bad in cases if bad.any()]
 
 
-def complain(where: str, found: Sequence[Finding], symbol: str | Callable[[int], str], remedy: str = REMEDY) -> str:
+def complain(where: str, found: Sequence[BarFinding], symbol: str | Callable[[int], str], remedy: str = REMEDY) -> str:
     """One line: the count, and the first few faults with symbol, row (from 1, below the header) and value."""
     told = sorted(
         ((int(row), f.what, value) for f in found for row, value in zip(f.rows[:SHOWN], f.values[:SHOWN], strict=True)),

@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.members import LAST_OF_DAY
 from barwise.data.notes import Notes
 from barwise.data.readers import clock, stamps
 from barwise.data.readers.layout import MISSING
-from barwise.data.universe import LAST_OF_DAY
 from barwise.errors import DataError, require
 
 TIMES = ("known", "time", "symbol")

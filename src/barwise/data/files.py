@@ -11,6 +11,7 @@ import numpy as np
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
+from barwise.data.members import within
 from barwise.data.notes import Notes, listed
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.readers import clock, naming, series, sources, table
@@ -18,7 +19,6 @@ from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import UNSURE, Source
 from barwise.data.selection import bounds, selected
 from barwise.data.settings import choice, number, yes_or_no
-from barwise.data.universe import within
 from barwise.errors import DataError, require
 
 ON_BAD = ("error", "drop")

@@ -10,8 +10,8 @@ import pandas as pd
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.context import beside
+from barwise.data.members import within
 from barwise.data.selection import selected
-from barwise.data.universe import within
 
 NOTE = "the sample's five symbols are survivors, known today to have done well; survivorship is not controlled"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from barwise import jsonlines
 from barwise.errors import ConfigError
-from barwise.runs import RunDirectory
+from barwise.runs.directory import RunDirectory
 
 KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")
 BASE, RECENT = 20, 20  # steps that say what is normal, after the first few, and steps compared with them
@@ -51,7 +51,7 @@ class Monitor:
 
 
 @dataclass
-class Watcher:
+class RunMonitor:
     """One run being watched: hears steps and stages, keeps medians and peaks, and gives alerts.
 
     `log(name, value, step)` takes scalars to TensorBoard.
@@ -167,7 +167,7 @@ def beside_earlier_runs(monitor: Monitor | None, out: RunDirectory, outputs: Pat
     facts = (manifest["trial"], manifest["problem"], manifest["device"]["used"], manifest["threads"])
     machine = (manifest["machine"]["platform"], manifest["machine"]["cores"], manifest["data"]["bars"])
     key = hashlib.sha256(repr((*facts, *machine)).encode()).hexdigest()[:16]
-    Watcher(monitor, out).compare_with_earlier(outputs / "seconds.jsonl", key, manifest["seconds"]["fit"])
+    RunMonitor(monitor, out).compare_with_earlier(outputs / "seconds.jsonl", key, manifest["seconds"]["fit"])
 
 
 def process_memory() -> dict[str, float]:

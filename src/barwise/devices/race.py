@@ -18,7 +18,7 @@ from torch import nn
 from barwise.devices.backend import Backend, backend
 from barwise.devices.choose import DeviceChoice, Probe
 from barwise.devices.guards import describe, expected
-from barwise.runs import write_json
+from barwise.runs.directory import write_json
 
 WARM, TIMED = 3, 7  # steps; the first ones compile kernels and fill caches
 

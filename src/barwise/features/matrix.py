@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.memmap import release
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
 from barwise.features.aligned import Bound, bound, sees_all
 from barwise.features.parallel import MUCH, each, is_shared, shared
 from barwise.features.volumeless import needing, placeheld, without_volume
-from barwise.mapped import release
 
 if TYPE_CHECKING:
-    from barwise.data.universe import Universe
+    from barwise.data.members import Universe
 
 __all__ = ["FeatureMatrix", "FeatureSet", "build"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from barwise.data.bars import Bars, Market
+from barwise.data.memmap import release
 from barwise.features import FeatureSet
 from barwise.features.aligned import among, between, bound, sees_all
 from barwise.features.matrix import FeatureMatrix, compute
-from barwise.mapped import release
 
 SHARE, LEAST = 0.02, 0.2  # of the seconds that building took; seconds that are spent however quick that was
 ROUNDS, ROWS = 6, 8  # symbols that are drawn; rows at the end of a window that are compared

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from barwise.data.bars import Market
+from barwise.data.memmap import free_memory
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.features.fingerprint import fingerprint
-from barwise.features.making import META, Damaged, Facts, Kept, Make, Making, read_kept
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
-from barwise.mapped import free_memory
+from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from barwise.errors import ConfigError, DataError
-from barwise.loading import Run, load
-from barwise.report.bootstrap import paired_bootstrap
-from barwise.report.words import MEASURES, shown
-from barwise.runs import write_text
+from barwise.evidence.paired_bootstrap import paired_bootstrap
+from barwise.runs.directory import write_text
+from barwise.runs.measures import MEASURES, shown
+from barwise.runs.run import Run, load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import DataError
-from barwise.loading import Run, load
 from barwise.printing import notice
-from barwise.report.tensorboard import close_writer, writer_of
-from barwise.runs import RunDirectory
+from barwise.runs.directory import RunDirectory
+from barwise.runs.run import Run, load
+from barwise.runs.tensorboard import close_writer, writer_of
 from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")

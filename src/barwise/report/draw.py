@@ -17,7 +17,7 @@ from barwise.errors import DataError
 from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
 
 if TYPE_CHECKING:
-    from barwise.loading import Run
+    from barwise.runs.run import Run
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MOST_YEARS, MOST_SYMBOLS = 30, 20

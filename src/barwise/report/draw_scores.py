@@ -14,7 +14,7 @@ from barwise.report.draw import dates
 from barwise.report.svg import BLUE, CYCLE, INK, MUTED, ORANGE, RED, thin
 
 if TYPE_CHECKING:
-    from barwise.loading import Run
+    from barwise.runs.run import Run
 
 MOST_FEATURES = 15
 

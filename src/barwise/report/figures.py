@@ -13,7 +13,7 @@ from barwise.report import draw, draw_scores
 from barwise.report.svg import STYLE, svg
 
 if TYPE_CHECKING:
-    from barwise.loading import Run
+    from barwise.runs.run import Run
 
 WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
 

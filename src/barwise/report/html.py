@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
-from barwise.loading import Run, load
 from barwise.printing import notice
 from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
-from barwise.runs import RunDirectory, write_text
+from barwise.runs.directory import RunDirectory, write_text
+from barwise.runs.run import Run, load
 from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")

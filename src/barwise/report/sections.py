@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from barwise.audit.findings import STAMP
 from barwise.errors import DataError
-from barwise.loading import Run
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
-from barwise.report.words import BASELINES, MEASURES, VERDICT, paths_line, shown
+from barwise.runs.measures import BASELINES, MEASURES, VERDICT, paths_line, shown
+from barwise.runs.run import Run
 from barwise.safety.files import YAML_LIMIT, inside, read_text
-from barwise.validation.audit import STAMP
 
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 

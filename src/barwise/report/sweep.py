@@ -18,10 +18,10 @@ from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
 from barwise.report.sweep_script import POLICY, SCRIPT, STYLE
-from barwise.runs import write_text
+from barwise.runs.directory import write_text
 from barwise.safety.tables import checked
-from barwise.sweeps.isolation import cores
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
+from barwise.sweeps.runner import cores
 
 NAME = "sweep.html"
 BEST = 10  # trials whose equity is drawn
@@ -269,7 +269,7 @@ def seeds(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
 
 def luck(board: Leaderboard) -> dict[str, Any] | None:
     """Best annual Sharpe after each trial beside the best that luck would show, and the best's deflated Sharpe."""
-    from barwise.validation.deflated import expected_maximum, probability
+    from barwise.evidence.deflated import expected_maximum, probability
 
     rows = sorted(
         (r for r in board.rows if r.moments is not None and r.sharpe is not None), key=lambda r: r.name.zfill(12)
@@ -321,7 +321,7 @@ def luck(board: Leaderboard) -> dict[str, Any] | None:
 
 def overfitting(folder: Path, trials: Sequence[Trial]) -> Markup:
     """Probability of backtest overfitting over the finished trials, in one sentence, or why there is none."""
-    from barwise.validation.overfitting import of_runs
+    from barwise.evidence.overfitting import of_runs
 
     try:
         found = of_runs([folder / str(trial.record["trial"]) for trial in trials])

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from barwise.printing import printable
-from barwise.report.words import paths_line
-from barwise.runs import RunDirectory
+from barwise.runs.directory import RunDirectory
+from barwise.runs.measures import paths_line
 
 OVERALL = (  # name in metrics.json, what the reader sees, format
     ("sharpe", "Sharpe, net", "{:.2f}"),

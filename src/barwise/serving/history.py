@@ -13,7 +13,7 @@ from barwise.data.checks import check_bars
 from barwise.errors import DataError
 from barwise.features import FeatureSet
 from barwise.features.matrix import compute
-from barwise.serving.reach import last_row
+from barwise.serving.window import last_row
 
 
 @dataclass

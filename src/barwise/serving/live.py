@@ -11,15 +11,15 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, PRICES, Bars, Market
 from barwise.data.checks import check_market
-from barwise.data.universe import Universe
+from barwise.data.members import Universe
 from barwise.errors import ConfigError, DataError
 from barwise.features.aligned import bound, sees_all
 from barwise.panel import stretch_starts
 from barwise.samples import Panel
-from barwise.serving.carry import carry
 from barwise.serving.history import History
 from barwise.serving.model import Served, serve
-from barwise.serving.reach import reach
+from barwise.serving.net_state import carry
+from barwise.serving.window import reach
 
 LONGEST_LOOKBACK = 100_000
 

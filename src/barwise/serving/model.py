@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.cli import conf_dir
+from barwise.commands.train import conf_dir
 from barwise.errors import BarwiseError, ConfigError, DataError
-from barwise.experiment import scores_of
+from barwise.experiment.ranges import Ranges, restored
+from barwise.experiment.recipe import feature_sets, signal_rule, strategy_class
+from barwise.experiment.run import scores_of
 from barwise.features import FeatureSet
-from barwise.loading import Run, load
-from barwise.ranges import Ranges, restored
-from barwise.recipe import feature_sets, signal_rule, strategy_class
+from barwise.runs.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.model import check_model, check_shapes
 from barwise.safety.targets import Targets

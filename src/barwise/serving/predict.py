@@ -10,15 +10,15 @@ import numpy as np
 
 from barwise.data.bars import Bars, Market
 from barwise.data.checks import check_market
-from barwise.data.universe import Universe
+from barwise.data.members import Universe
+from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError, DataError
+from barwise.experiment.ranges import ROWS, warnings_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
-from barwise.mapped import on_disk
 from barwise.panel import build_panel
-from barwise.ranges import ROWS, warnings_of
-from barwise.runs import plain, write_parquet, write_text
+from barwise.runs.directory import plain, write_parquet, write_text
 from barwise.samples import Labels, Panel
 from barwise.serving.model import Served
 

@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.devices.choose import DeviceSettings, resolve
 from barwise.errors import ConfigError, DataError
-from barwise.experiment import fit_fold, scores_of
-from barwise.hardware import default_threads
-from barwise.lend import Lend, keep_model
-from barwise.loading import Run
+from barwise.experiment.compute import default_threads
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.session import FitSession, keep_model
+from barwise.features.prepare import prepared
 from barwise.panel import build_panel
-from barwise.prepared import prepared
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
-from barwise.runs import write_json
+from barwise.runs.directory import write_json
+from barwise.runs.run import Run
 from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
@@ -57,11 +57,11 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     threads = parts.threads or default_threads(parts.strategy)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
     half, every = stretches(panel, parts.validation.valid_fraction)
-    lend = Lend(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
-    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), lend)
+    session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
+    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), session)
     rule = copy.deepcopy(parts.signals).fit(scores_of(model, panel, half.valid, scaler))
-    budget = dict(lend.facts[-1])
-    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), lend)
+    budget = dict(session.facts[-1])
+    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session)
     facts = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"), "data_hash": data_hash(market),
         "rows": len(every.train), "first": panel.time[every.train].min(), "last": panel.time[every.train].max(),

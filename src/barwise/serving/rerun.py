@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.errors import DataError
-from barwise.experiment import run as run_experiment
-from barwise.loading import Run
-from barwise.recipe import parts_of
-from barwise.report.progress import Progress
-from barwise.runs import RunDirectory, git_revision, plain, versions
+from barwise.experiment.recipe import parts_of
+from barwise.experiment.run import run as run_experiment
+from barwise.runs.directory import RunDirectory, git_revision, plain, versions
+from barwise.runs.run import Run
 from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 

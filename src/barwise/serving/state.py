@@ -14,11 +14,11 @@ from safetensors.numpy import save as packed_file
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.errors import DataError
-from barwise.runs import plain, write_bytes
+from barwise.runs.directory import plain, write_bytes
 from barwise.safety.files import JSON_LIMIT, read_bytes
 from barwise.safety.tensors import shapes_of
-from barwise.serving.carry import Carried, packed, unpacked
 from barwise.serving.history import History
+from barwise.serving.net_state import Carried, packed, unpacked
 
 if TYPE_CHECKING:
     from barwise.serving.live import Live

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from barwise.data.memmap import gather, on_disk
 from barwise.devices.guards import kind_of
-from barwise.mapped import gather, on_disk
 from barwise.samples import Panel, Samples
 from barwise.strategies.nets import SequenceNet
 

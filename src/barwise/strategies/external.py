@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from barwise.mapped import BLOCK, gather
+from barwise.data.memmap import BLOCK, gather
 from barwise.samples import Samples
 
 

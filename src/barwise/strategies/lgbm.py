@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError
-from barwise.mapped import on_disk
-from barwise.runs import write_text
+from barwise.runs.directory import write_text
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from barwise.devices.backend import backend
-from barwise.devices.fallback import Plan
-from barwise.runs import replacing
+from barwise.runs.directory import replacing
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
+from barwise.strategies.fallback import Plan
 from barwise.strategies.losses import Loss
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.trainer import compiled, quiet, trainer_of, watchers
@@ -124,7 +124,7 @@ class ScoreModule(pl.LightningModule):
         )
 
 
-class Watch(pl.Callback):
+class EarlyStopping(pl.Callback):
     """Per epoch: seeds it, logs both losses, keeps the best weights by the validation loss, stops after `patience`
     epochs without a better one, and writes the checkpoint that training can go on from."""
 
@@ -188,7 +188,7 @@ def train(
     """A copy of the task's net trained by `plan`, on the CPU, with the weights of its best epoch."""
     torch.set_num_threads(context.threads)
     one = backend(plan.device)
-    watch = Watch(context, training, checkpoint)
+    watch = EarlyStopping(context, training, checkpoint)
     net = copy.deepcopy(task.net)
     known = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if known:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import ConfigError, require
-from barwise.runs import write_json
+from barwise.runs.directory import write_json
 from barwise.safety.files import read_json
 from barwise.samples import Samples
 

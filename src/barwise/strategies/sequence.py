@@ -17,13 +17,14 @@ from safetensors.torch import load_file, save
 
 from barwise.devices.backend import backend
 from barwise.devices.batch import largest_batch
-from barwise.devices.fallback import Plan, with_fallback
 from barwise.errors import ConfigError, TrainingError, require
-from barwise.runs import write_bytes
+from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
-from barwise.strategies import scores, walking
+from barwise.strategies import scores
+from barwise.strategies import scoring as walking
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches, Chunks, Windows, first_rows, window_rows
+from barwise.strategies.fallback import Plan, with_fallback
 from barwise.strategies.losses import Loss, loss_of
 from barwise.strategies.module import Diverged, Task, train
 from barwise.strategies.nets import LSTMNet, SequenceNet

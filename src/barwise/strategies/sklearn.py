@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from barwise.errors import ConfigError
-from barwise.runs import write_bytes
+from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext

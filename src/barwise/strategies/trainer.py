@@ -10,9 +10,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from barwise.devices.steps import Profile, StepTimer
 from barwise.strategies.base import FitContext
 from barwise.strategies.nets import SequenceNet
+from barwise.strategies.step_timing import Profile, StepTimer
 from barwise.strategies.training import Training
 
 

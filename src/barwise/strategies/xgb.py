@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from barwise.data.memmap import scratch
 from barwise.errors import require
-from barwise.mapped import scratch
-from barwise.runs import write_bytes
+from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext

@@ -8,14 +8,14 @@ from typing import Any
 
 from barwise.errors import ConfigError
 from barwise.sweeps.claims import Claims, key_of
-from barwise.sweeps.ending import values_of
-from barwise.sweeps.isolation import Isolation, Trial
-from barwise.sweeps.watch import Watch
+from barwise.sweeps.outcome import values_of
+from barwise.sweeps.progress import SweepProgress
+from barwise.sweeps.runner import Trial, TrialRunner
 
 RETRY = (None, "failed")
 
 
-def run_batch(isolation: Isolation, batch: list[list[str]], first: int) -> list[Any]:
+def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> list[Any]:
     """Run what is missing of the batch; each job's objective, None for one that did not end well.
 
     Trials are told by their overrides: those of this sweep that are done keep their numbers and are not run again.
@@ -24,7 +24,7 @@ def run_batch(isolation: Isolation, batch: list[list[str]], first: int) -> list[
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
     source = Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
-    watch = Watch(source.total, isolation.pool.slots, isolation.sweep.quiet)
+    watch = SweepProgress(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))
     isolation.work(source, watch)
     return [source.value(key, isolation.sweep.objectives) for key in source.keys]

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.errors import DataError
-from barwise.runs import write_text
+from barwise.evidence import trials as ledger
+from barwise.evidence.deflated import Moments, expected_maximum, probability
+from barwise.evidence.returns import excess_returns
+from barwise.runs.directory import write_text
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
-from barwise.sweeps.ending import metrics_of
-from barwise.validation import trials as ledger
-from barwise.validation.deflated import Moments, expected_maximum, probability
-from barwise.validation.filed import excess_returns
+from barwise.sweeps.outcome import metrics_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,7 +108,7 @@ class Leaderboard:
         from rich.markup import escape
         from rich.table import Table
 
-        from barwise.validation.verdict import counted
+        from barwise.evidence.verdict import counted
 
         title = f"{counted(len(self.rows), 'trial')} by {', '.join(self.objectives)}, net and out of sample"
         table = Table(title=title, box=None, title_justify="left", title_style="bold")
@@ -206,7 +206,7 @@ def seconds_of(state: Mapping[str, Any]) -> float | None:
 
 
 def judge(rows: Sequence[Row]) -> None:
-    """Each row's deflated Sharpe for all trials on its problem, as barwise.validation.verdict has it."""
+    """Each row's deflated Sharpe for all trials on its problem, as barwise.evidence.verdict has it."""
     problems = defaultdict(list)
     for row in rows:
         row.dsr = None

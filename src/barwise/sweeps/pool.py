@@ -32,7 +32,7 @@ class Job:
     number: int
     folder: Path
     config: Mapping[str, Any]
-    task: tuple[str, str] = ("barwise.cli", "job")
+    task: tuple[str, str] = ("barwise.commands.train", "job")
     kind: str = ""
     imports: tuple[str, ...] = ()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
-    from barwise.results import Table
+    from barwise.experiment.results import OutOfSample
 
 STEPS = ("fold", "epoch")
 NOT_SO_FAR = ("alpha", "beta", "t_stat", "sharpe_delayed")  # objectives that need the whole stretch
@@ -38,7 +38,7 @@ class Pruning:
     by: str
     objective: str
     sign: float = 1.0
-    traded: Callable[[Table], Ledger] | None = None
+    traded: Callable[[OutOfSample], Ledger] | None = None
     per_year: float = 252.0
 
     @classmethod
@@ -75,14 +75,14 @@ class Pruning:
         """The same, with what it takes to trade the signals so far."""
         return replace(self, traded=lambda t: backtest.run(grid, t.signals(), per_year), per_year=per_year)
 
-    def fold(self, tables: Sequence[Table]) -> None:
+    def fold(self, tables: Sequence[OutOfSample]) -> None:
         """Called after each fold with what was scored so far."""
         if self.by != "fold" or self.traded is None:
             return
-        from barwise.results import Table
+        from barwise.experiment.results import OutOfSample
         from barwise.validation.paths import path_of
 
-        table = Table.join(list(tables))
+        table = OutOfSample.join(list(tables))
         table = table.select(path_of(table.symbol, table.time, table.fold) == 0)  # overlapping splits: the first score
         ledger = self.traded(table)
         value = compute(ledger, ledger, table.score, table.ret, table.time, self.per_year)[0][self.objective]

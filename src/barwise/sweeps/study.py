@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.errors import ConfigError, require
-from barwise.runs import RunDirectory
+from barwise.runs.directory import RunDirectory
 from barwise.sweeps.claims import alive, myself, state_of
-from barwise.sweeps.isolation import Trial
+from barwise.sweeps.runner import Trial
 from barwise.sweeps.search import Dimension, every, suggest, words
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from barwise.sweeps.isolation import Isolation
     from barwise.sweeps.pool import Pool
     from barwise.sweeps.ray_pool import RayPool
+    from barwise.sweeps.runner import TrialRunner
 
 
 class IsolatedLauncher(Launcher):
@@ -27,17 +27,17 @@ class IsolatedLauncher(Launcher):
         self.config, self.task_function, self.loader = config, task_function, hydra_context.config_loader
         hydra_context.config_loader = EachOnce(self.loader)  # the sweeper's, which only checks with it
 
-    def isolation(self) -> Isolation:
+    def isolation(self) -> TrialRunner:
         """What runs trials of this sweep; a context manager."""
-        from barwise.sweeps.isolation import Isolation
+        from barwise.sweeps.runner import TrialRunner
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return Isolation.of(self.config, self.loader, self.task_function, self.pool())
+        return TrialRunner.of(self.config, self.loader, self.task_function, self.pool())
 
     def pool(self) -> Pool | RayPool:
         """Where the trials run."""
-        from barwise.sweeps.isolation import local_pool
+        from barwise.sweeps.runner import local_pool
 
         return local_pool(**self.settings)
 

@@ -24,6 +24,6 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the study to its number of trials; the sweep's end says which failed."""
-        from barwise.sweeps.search_run import run_study
+        from barwise.sweeps.study_run import run_study
 
         run_study(self, arguments)

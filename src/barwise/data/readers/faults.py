@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from barwise.data.bars import PRICES
-from barwise.data.checks import Finding, complain
+from barwise.data.checks import BarFinding, complain
 from barwise.data.notes import Notes
 from barwise.errors import DataError
 
@@ -24,13 +24,13 @@ COMMENT = ("#", "//", "--", "%", "*")
 MEND = "mend the rows, or data.on_bad=drop leaves them out"
 
 
-def of_rows(table: RawTable, rows: Rows) -> list[Finding]:
+def of_rows(table: RawTable, rows: Rows) -> list[BarFinding]:
     """Cells of kept rows that are no number, no time or no symbol."""
     found = []
     for f in rows.unread:
         kept = rows.keep[f.rows]
         if kept.any():
-            found.append(Finding(f.what, f.rows[kept], f.values[kept]))
+            found.append(BarFinding(f.what, f.rows[kept], f.values[kept]))
     for what, bad, value in (
         ("time cannot be read", np.isnat(rows.time) & rows.keep, rows.raw_times),
         ("symbol is missing", (rows.groups < 0) & rows.keep, lambda _: ""),
@@ -38,7 +38,7 @@ def of_rows(table: RawTable, rows: Rows) -> list[Finding]:
         some = np.flatnonzero(bad)
         if len(some):
             shown = np.array([value(int(row)) for row in some[:3]] + [""] * (len(some) - 3), object)[: len(some)]
-            found.append(Finding(what, some, shown))
+            found.append(BarFinding(what, some, shown))
     return found
 
 
@@ -68,13 +68,13 @@ def skipped(table: RawTable, notes: Notes | None) -> Skipped:
     return odd
 
 
-def decide(table: RawTable, rows: Rows, found: Sequence[Finding], odd: Skipped, lost: int, total: int, drop: bool,
+def decide(table: RawTable, rows: Rows, found: Sequence[BarFinding], odd: Skipped, lost: int, total: int, drop: bool,
            doubled: Callable[[np.ndarray], str | None]) -> None:  # fmt: skip
     """DataError where rows are bad and `drop` does not leave them out, or must not."""
     if not found and not odd:
         return
     names = {code: name for code, name in enumerate(rows.symbols)}
-    lines = [Finding(f"has {cells} cells for {len(table.header.names)} columns", np.array([number - 1]),
+    lines = [BarFinding(f"has {cells} cells for {len(table.header.names)} columns", np.array([number - 1]),
                      np.array([text[:40]], object)) for number, cells, text in odd]  # fmt: skip
     numbered = [*lines, *(_numbered(f, table.rows) for f in found)]
     places = {int(table.rows[r]) - 1 if table.rows is not None else int(r): names.get(int(rows.groups[r]), "")
@@ -96,7 +96,7 @@ def decide(table: RawTable, rows: Rows, found: Sequence[Finding], odd: Skipped, 
         raise DataError(complain(table.where, numbered, name_of, remedy(rows, found, odd_share, twice, total, doubled)))
 
 
-def remedy(rows: Rows, found: Sequence[Finding], odd_share: float, twice: int, total: int,
+def remedy(rows: Rows, found: Sequence[BarFinding], odd_share: float, twice: int, total: int,
            doubled: Callable[[np.ndarray], str | None]) -> str:  # fmt: skip
     """What helps: a setting where one does, and the file's own mending where none does."""
     kinds = {f.what for f in found}
@@ -114,7 +114,7 @@ def remedy(rows: Rows, found: Sequence[Finding], odd_share: float, twice: int, t
     return MEND
 
 
-def _negative(rows: Rows, found: Sequence[Finding], total: int) -> str:
+def _negative(rows: Rows, found: Sequence[BarFinding], total: int) -> str:
     """Why prices must be above 0, and what helps."""
     why, others_have = "a return needs prices above 0", "futures adjusted by differences have others"
     bad = np.unique(np.concatenate([f.rows for f in found]))
@@ -133,5 +133,5 @@ def _negative(rows: Rows, found: Sequence[Finding], total: int) -> str:
     return f"{why}, and {others_have}: take those adjusted by ratios"
 
 
-def _numbered(finding: Finding, rows: np.ndarray | None) -> Finding:
+def _numbered(finding: BarFinding, rows: np.ndarray | None) -> BarFinding:
     return finding if rows is None else finding.at(rows - 1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from barwise.data.checks import Finding
+from barwise.data.checks import BarFinding
 from barwise.data.notes import Notes
 
 STRAY = 0.01  # of the rows: so few out of place are faults, more are another order
@@ -14,7 +14,7 @@ STRAY = 0.01  # of the rows: so few out of place are faults, more are another or
 
 def ordered(
     where: str, symbol: str, time: np.ndarray, rows: np.ndarray, values: Mapping[str, np.ndarray], notes: Notes
-) -> tuple[np.ndarray, list[Finding]]:
+) -> tuple[np.ndarray, list[BarFinding]]:
     """(`rows`, oldest first and without exact repeats; faults: times that come twice or are out of place)."""
     stamps = time[rows].view(np.int64)
     step = np.diff(stamps)
@@ -26,7 +26,7 @@ def ordered(
     elif (step < 0).any():
         stray = _stray(stamps)
         if len(stray) <= max(1, STRAY * len(rows)):
-            fault = Finding("time runs backwards", rows[stray], time[rows[stray]])
+            fault = BarFinding("time runs backwards", rows[stray], time[rows[stray]])
             left = np.delete(rows, stray)
             kept, twice = _once(where, symbol, time, left, values, notes)
             return np.sort(np.append(kept, rows[stray])), [fault, *twice]
@@ -47,7 +47,7 @@ def _stray(stamps: np.ndarray) -> np.ndarray:
 
 def _once(
     where: str, symbol: str, time: np.ndarray, rows: np.ndarray, values: Mapping[str, np.ndarray], notes: Notes
-) -> tuple[np.ndarray, list[Finding]]:
+) -> tuple[np.ndarray, list[BarFinding]]:
     """The rows without those that repeat another in everything; those of one time that differ are faults."""
     stamps = time[rows].view(np.int64)
     again = np.append(False, stamps[1:] == stamps[:-1])
@@ -63,5 +63,5 @@ def _once(
         notes.warn(where, f"{count} {'row repeats' if count == 1 else 'rows repeat'} another exactly, "
                           f"the first of {first} ({symbol}): left out")  # fmt: skip
     twice = again & ~same
-    found = [Finding("time comes twice", rows[twice], time[rows[twice]])] if twice.any() else []
+    found = [BarFinding("time comes twice", rows[twice], time[rows[twice]])] if twice.any() else []
     return rows[~same], found

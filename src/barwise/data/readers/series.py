@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, PRICES, Bars
-from barwise.data.checks import Finding, value_findings
+from barwise.data.checks import BarFinding, value_findings
 from barwise.data.notes import Notes
 from barwise.data.readers import faults, numbers, order, stamps
 from barwise.data.readers.clock import doubled_in, settle
@@ -58,7 +58,7 @@ class Rows:
     groups: np.ndarray
     symbols: list[str]
     values: dict[str, np.ndarray]
-    unread: list[Finding]
+    unread: list[BarFinding]
     raw_times: Callable[[int], str]
     keep: np.ndarray
 
@@ -100,7 +100,7 @@ def _wide(table: RawTable, how: Reading, notes: Notes) -> tuple[list[Series], in
 
 
 def _values(table: RawTable, named: Mapping[str, str], how: Reading,
-            notes: Notes) -> tuple[dict[str, np.ndarray], list[Finding], list[str]]:  # fmt: skip
+            notes: Notes) -> tuple[dict[str, np.ndarray], list[BarFinding], list[str]]:  # fmt: skip
     """(numbers by our names, cells that are none, columns that hold something else)."""
     columns = {ours: table.columns[column] for ours, column in named.items()}
     plain = {ours: c for ours, c in columns.items() if _is_number(c.type)}
@@ -122,7 +122,7 @@ def _values(table: RawTable, named: Mapping[str, str], how: Reading,
             continue
         if ours in NUMBERS:
             cells = texts[ours].cast(pa.string()).take(pa.array(found.unread)).to_pylist()
-            unread.append(Finding(f"{ours} is not a number", found.unread, np.array(cells, object)))
+            unread.append(BarFinding(f"{ours} is not a number", found.unread, np.array(cells, object)))
         else:
             words.append(named[ours])
             del values[ours]
@@ -150,7 +150,7 @@ def _numeric(column: pa.ChunkedArray) -> bool:
     return all(CELL.fullmatch(cell) for cell in known)
 
 
-def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: list[Finding], how: Reading,
+def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: list[BarFinding], how: Reading,
           notes: Notes) -> Rows:  # fmt: skip
     groups, symbols = _symbols(table, symbol)
     columns = [table.columns[name] for name in table.roles.time]
@@ -238,18 +238,18 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     return made, len(lost) + (len(faults.skipped(table, None)) if how.drop else 0)
 
 
-def _checked(rows: Rows, some: np.ndarray, how: Reading) -> list[Finding]:
+def _checked(rows: Rows, some: np.ndarray, how: Reading) -> list[BarFinding]:
     """Faults among one symbol's rows, as rows of the table."""
     part = {name: rows.values[name][some] for name in COLUMNS}
     found = value_findings(part)
     if how.adjusted:
         close = rows.values["adj_close"][some]
         bad = np.flatnonzero(~(np.isfinite(close) & (close > 0)))
-        found += [Finding("adj_close is not a number above 0", bad, close[bad])] if len(bad) else []
+        found += [BarFinding("adj_close is not a number above 0", bad, close[bad])] if len(bad) else []
     for name in rows.values.keys() - set(MEASURED):
         column = rows.values[name][some]
         bad = np.flatnonzero(np.isinf(column))
-        found += [Finding(f"{name} is infinite", bad, column[bad])] if len(bad) else []
+        found += [BarFinding(f"{name} is infinite", bad, column[bad])] if len(bad) else []
     return [f.at(some) for f in found]
 
 

@@ -1,0 +1,1 @@
+"""Looks for the future in the past."""

@@ -1,0 +1,35 @@
+"""All checks of the audit, on the parts of one experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from barwise.audit.features import features_are_no_label, features_look_back
+from barwise.audit.findings import Audit
+from barwise.audit.fit import Learner, learning_ignores_later_rows
+from barwise.audit.folds import folds_are_purged, splitter_divides
+from barwise.audit.labels import labels_can_be_earned, labels_wait
+from barwise.audit.panels import panels_look_back
+from barwise.audit.trades import trades_wait
+from barwise.backtest.grid import Grid, Signals
+from barwise.features.matrix import FeatureMatrix
+from barwise.samples import Panel
+from barwise.validation.folds import Fold
+
+
+def audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], learner: Learner) -> Audit:
+    """What the audit of `parts.audit` finds; nothing is trained but on a few rows."""
+    audit = Audit(parts.audit, parts.seed)
+    if audit.mode == "none":
+        return audit
+    execution = getattr(parts.backtest, "execution", "next_open")
+    audit.hear("features", features_look_back(audit, matrix, parts.features))
+    audit.hear("features", panels_look_back(audit, matrix, parts.features))
+    audit.hear("features", features_are_no_label(audit, panel))
+    audit.hear("labels", labels_wait(audit, matrix, parts.labels))
+    audit.hear("labels", labels_can_be_earned(audit, matrix, parts.labels, execution))
+    audit.hear("folds", splitter_divides(panel, parts.validation))
+    audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
+    audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
+    audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
+    return audit

@@ -1,0 +1,139 @@
+"""The audit of features: each row is made of bars known by then, and no column is the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from barwise.audit.bars import CODES, coded, probes
+from barwise.audit.findings import Audit, Finding
+from barwise.data.memmap import gather, on_disk
+from barwise.features import FeatureSet
+from barwise.features.aligned import sees_all
+from barwise.features.matrix import FeatureMatrix, compute
+from barwise.samples import Panel
+
+SAME = 1e-9  # relative to the column's scale: what a formula may lose to rounding
+SUSPICIOUS, REPRODUCED = 0.3, 0.9  # |rank correlation| of a feature with the label
+BLIND, MISSED = 0.05, 0.05  # shares of rows whose class the commonest one misses, and of these that a code may miss
+LUCK = 5.0  # standard errors of a rank correlation that no luck explains
+ROWS = 2_000  # that a quick audit ranks: a correlation of 0.1 is five standard errors
+
+
+def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> Iterator[Finding | int]:
+    """Row t of every feature is the same on bars cut off after t, and on bars whose future is another."""
+    sets = {name: one for name, one in sets.items() if not sees_all(one)}
+    if not sets:
+        return
+    guilty: set[str] = set()
+    moved: set[str] = set()
+    names: set[str] = set()
+    failed: dict[str, Exception] = {}
+    for b, again in probes(audit.look, matrix.bars, int(matrix.warmup.max()), audit.seed):
+        whole = compute(b, sets)
+        names |= set(whole)
+        scale = {name: scale_of(values) for name, values in whole.items()}
+        for other in again:
+            try:
+                found = compute(other.bars, sets)
+            except Exception as error:  # a set of the user's; on bars that differ it may raise what it likes
+                failed.setdefault(f"{b.symbol} {other.how} after {when(b.time[other.row])}", error)
+                continue
+            yield len(whole)
+            for name, values in whole.items():
+                row = differs(values[: other.row + 1], found.get(name), scale[name])
+                if row is not None and name not in guilty:
+                    guilty.add(name)
+                    text = (
+                        f"feature {name} of {b.symbol} at {when(b.time[row])} changes when the bars after"
+                        f" {when(b.time[other.row])} are {other.how}: it uses bars that were not known yet."
+                    )
+                    yield Finding("features", "leak", text)
+                if other.how == "altered" and differs(values, found.get(name), scale[name]) is not None:
+                    moved.add(name)
+    for place, raised in list(failed.items())[:1]:
+        notes = " ".join(getattr(raised, "__notes__", ()))
+        reason = " ".join(f"{type(raised).__name__}: {raised} {notes}".split())[:160]
+        text = f"features cannot be computed on bars of {place} ({reason}): {len(failed)} comparisons were not made."
+        yield Finding("features", "suspicion", text)
+    for name in sorted(names - moved):
+        text = f"feature {name} is the same on other bars: made of the time, or of what the audit cannot alter."
+        yield Finding("features", "note", text)
+
+
+def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]:
+    """No feature is the label, or suspiciously like it, by rank correlation with `ret` and with `y`."""
+    from scipy.stats import rankdata
+
+    rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
+    if len(rows) > ROWS and (not audit.thorough or on_disk(panel.X)):
+        rows = np.sort(np.random.default_rng(audit.seed).choice(rows, ROWS, replace=False))
+    yield len(panel.features)
+    if len(rows) < 30:
+        return
+    limit = max(SUSPICIOUS, LUCK / np.sqrt(independent(panel, rows)))
+    labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
+    sample = gather(panel.X, rows) if on_disk(panel.X) else None
+    for column, name in enumerate(panel.features):
+        values = panel.X[rows, column] if sample is None else sample[:, column]
+        known = np.isfinite(values)
+        if known.sum() < 30 or np.ptp(values[known]) == 0:
+            continue
+        ranks = rankdata(values[known])
+        rho, what = max((_correlation(ranks, label[known]), what) for what, label in labels.items())
+        if rho > REPRODUCED:
+            text = f"feature {name} is the label: rank correlation {rho:.2f} with its {what}."
+            yield Finding("features", "leak", text)
+        elif named(values[known], panel.y[rows][known]):
+            text = f"feature {name} is the label under other names: each of its values goes with one value of y."
+            yield Finding("features", "leak", text)
+        elif rho > limit:
+            text = f"feature {name} has rank correlation {rho:.2f} with the label's {what}; that is rarely honest."
+            yield Finding("features", "suspicion", text)
+
+
+def named(values: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a column of codes tells the class of y almost always, and much better than the commonest class does."""
+    if not coded(values):
+        return False
+    _, codes = np.unique(values, return_inverse=True)
+    _, classes = np.unique(y, return_inverse=True)
+    if classes.max() >= CODES or classes.max() == 0:
+        return False
+    counts = np.zeros((codes.max() + 1, classes.max() + 1))
+    np.add.at(counts, (codes, classes), 1.0)
+    missed, blind = 1 - counts.max(axis=1).sum() / len(y), 1 - counts.sum(axis=0).max() / len(y)
+    return bool(blind > BLIND and missed < MISSED * blind)
+
+
+def independent(panel: Panel, rows: np.ndarray) -> float:
+    """How many labels that do not overlap the labelled `rows` are worth."""
+    step = np.median(np.diff(np.unique(panel.time)).view(np.int64))
+    span = (panel.end[rows] - panel.time[rows]).view(np.int64)
+    return max(1.0, len(rows) / max(1.0, float(np.median(span)) / max(1.0, float(step))))
+
+
+def when(time: np.datetime64) -> str:
+    """A time without the part that is midnight."""
+    return str(time.astype("datetime64[s]")).removesuffix("T00:00:00")
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(abs(np.corrcoef(a, b)[0, 1])) if np.ptp(b) else 0.0
+
+
+def scale_of(values: np.ndarray) -> float:
+    """The largest known value, by size."""
+    known = values[np.isfinite(values)]
+    return float(np.abs(known).max()) if len(known) else 1.0
+
+
+def differs(values: np.ndarray, again: np.ndarray | None, scale: float) -> int | None:
+    """The first row (of the arrays laid flat) where the two are not the same; None if there is none."""
+    if again is None:
+        return len(values) - 1
+    again = again[: len(values)]
+    with np.errstate(invalid="ignore"):
+        same = (np.abs(values - again) <= SAME * scale) | (np.isnan(values) & np.isnan(again)) | (values == again)
+    return None if same.all() else int((~same).argmax())

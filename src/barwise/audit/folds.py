@@ -1,0 +1,63 @@
+"""The audit of folds: no training label's stretch meets test rows, and the splitter keeps the two apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from barwise.audit.features import when
+from barwise.audit.findings import Finding
+from barwise.samples import Panel
+from barwise.validation.folds import Fold
+
+
+def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
+    """The splitter puts no time in training and in test at once; the purge would hide it."""
+    splitter = getattr(validation, "splitter", None)
+    if splitter is None:
+        return
+    times = np.unique(panel.time[panel.warm])
+    for number, (train, test) in enumerate(splitter.split(times)):
+        yield len(test)
+        both = np.intersect1d(train, test)
+        if len(both):
+            text = (
+                f"{type(splitter).__name__}: fold {number} puts {when(times[both[0]])} in training and in test,"
+                f" and {len(both) - 1:,} more times."
+            )
+            yield Finding("folds", "leak", text)
+            return
+
+
+def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[Finding | int]:
+    """No training or validation label's stretch meets a test row's, and none lies in the embargo after a test block."""
+    times = np.unique(panel.time[panel.warm])
+    for fold in folds:
+        yield len(fold.train) + len(fold.valid)
+        place = np.unique(np.searchsorted(times, panel.time[fold.test]))
+        for block in np.split(place, np.flatnonzero(np.diff(place) > 1) + 1):
+            inside = (panel.time[fold.test] >= times[block[0]]) & (panel.time[fold.test] <= times[block[-1]])
+            begin, end = times[block[0]], _ends(panel, fold.test[inside]).max()
+            banned = times[min(block[-1] + embargo, len(times) - 1)]
+            for name, rows in (("training", fold.train), ("validation", fold.valid)):
+                meets = (_ends(panel, rows) >= begin) & (panel.time[rows] <= max(end, banned))
+                if meets.any():
+                    yield _fold(panel, fold, int(rows[meets.argmax()]), f"{name} row", "a test block or its embargo")
+        if len(fold.valid):
+            low, high = panel.time[fold.valid].min(), _ends(panel, fold.valid).max()
+            within = (panel.time[fold.train] >= low) & (panel.time[fold.train] <= high)
+            reaches = (panel.time[fold.train] < low) & (_ends(panel, fold.train) >= low)
+            if (within | reaches).any():
+                row = int(fold.train[(within | reaches).argmax()])
+                yield _fold(panel, fold, row, "training row", "the validation rows")
+
+
+def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:
+    return np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+
+
+def _fold(panel: Panel, fold: Fold, row: int, kind: str, what: str) -> Finding:
+    where = f"{panel.symbols[panel.symbol[row]]} at {when(panel.time[row])}"
+    return Finding("folds", "leak", f"fold {fold.number}: the label of the {kind} {where} reaches into {what}.")

@@ -1,0 +1,202 @@
+"""The command line: compose the configuration, instantiate the parts, run; mistakes end in one line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+# Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
+os.environ["HYDRA_FULL_ERROR"] = "1"
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once, when it is imported
+# OpenMP's threads sleep while they wait: spinning on cores that others use made XGBoost 3 to 20 times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from barwise.console.messages import leave, one_line, unheard
+from barwise.console.quoting import path_words
+from barwise.errors import ConfigError
+from barwise.experiment.checkpoint import recorded, redirected, remaining
+from barwise.printing import notice, writable
+from barwise.shortages import shortage
+from barwise.stopping import stoppable, stopped_by
+from barwise.sweeps import sweep
+
+log = logging.getLogger("barwise")
+
+
+def conf_dir() -> str:
+    """The folder of the configuration: inside the installed package, else the checkout's `conf`."""
+    here = Path(__file__).resolve()
+    inside = here.parent / "conf"
+    return str(inside if inside.is_dir() else here.parents[2] / "conf")
+
+
+def main() -> None:
+    """Run `train.py`: exit code 0, 2 for a user's mistake or a full disk, 3 for a run that the audit refused, 4 for a
+    sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
+    writable()
+    stoppable()
+    logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
+    try:
+        sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
+        hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
+        if failed:
+            raise failed[0]
+        sweep.finish()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        unheard()
+    except (Exception, KeyboardInterrupt, SystemExit) as raised:
+        if isinstance(raised, SystemExit) and stopped_by(raised) is None:
+            raise
+        ended(raised)
+
+
+def ended(raised: BaseException) -> NoReturn:
+    """Say in one line what ended the run or the sweep, and how to go on where there is something to go on with."""
+    number = stopped_by(raised)
+    if number is not None:
+        sweep.interrupted() if sweep.current else notice(f"stopped{resumable()}")
+        leave(raised, 128 + number)
+    short = shortage(raised) is not None
+    error = raised if short else sweep.ended_by(raised)
+    code, line = one_line(error, started=bool(started))
+    notice(f"{line}{resumable() if short else ''}")
+    if code == 1:
+        notice("the traceback is in train.log of the run's directory")
+    leave(error, code)
+
+
+def resumable() -> str:
+    """The command that goes on with the sweep, or the run, that was cut off; empty where nothing is kept of it."""
+    if sweep.current:
+        return f"; to go on: {sweep.current[0].resume()}"
+    folder = started[0] if started else None
+    if folder is None or not (folder / "run.json").is_file() or not (folder / ".hydra" / "config.yaml").is_file():
+        return ""
+    return f"; to go on: {remaining(folder)}"
+
+
+FLAGS = (  # Hydra's, and ours
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info", "--quiet",
+)  # fmt: skip
+
+
+def settings(words: list[str]) -> list[str]:
+    """The command line with `--quiet` as Hydra knows it; ConfigError for a flag that there is not."""
+    for word in words:
+        if not word.isascii() and "\\udc" in ascii(word):
+            raise ConfigError(f"{word}: is not UTF-8, which a setting has to be; name the folder that the file is in")
+        if word.startswith("-") and word.partition("=")[0] not in FLAGS:
+            raise ConfigError(
+                f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
+                " --quiet prints one line, --help shows what can be set"
+            )
+    return ["quiet=true" if word == "--quiet" else word for word in words]
+
+
+started: list[Path] = []  # the run's directory, once composing went well
+failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
+
+
+def job(cfg: DictConfig) -> Any:
+    """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
+    started.append(Path(HydraConfig.get().runtime.output_dir))
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return task(cfg)
+    try:
+        return task(cfg)
+    except Exception as error:
+        failed.append(error)
+        return None
+
+
+def task(cfg: DictConfig) -> Any:
+    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
+    from barwise.backtest.metrics import OBJECTIVES
+    from barwise.console.progress import Progress
+    from barwise.devices.monitor import beside_earlier_runs
+    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.run import run
+    from barwise.report.dashboard import GLANCE, finish_board
+    from barwise.report.html import render_into
+    from barwise.report.terminal import summary
+    from barwise.runs.directory import RunDirectory
+    from barwise.sweeps.pruning import Pruning
+
+    hydra_cfg = HydraConfig.get()
+    out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
+    cfg, targets = recorded(cfg, out) if cfg.resume else (cfg, None)
+    with out.ending(lambda status, error: fail(cfg, out, status, error)):
+        objectives = sweep.objectives_of(cfg.objective)
+        for name in objectives:
+            if name not in OBJECTIVES:
+                raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+        if targets is None:
+            out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+        parts = parts_of(cfg, targets)
+        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
+        judged = judge(cfg, out, metrics)
+        beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
+    if hydra_cfg.mode == RunMode.RUN:
+        render_into(out)
+        finish_board(out)
+    else:  # a trial's page is rendered when it is asked for
+        finish_board(out, GLANCE)
+    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
+    summary(out, metrics, judged, cfg.quiet or among_others)
+    values = [metrics[name] for name in objectives]
+    return values[0] if len(values) == 1 else values
+
+
+def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Count this trial, and say what the evidence supports after all trials on the same problem."""
+    from barwise.audit.findings import stamped
+    from barwise.evidence.deflated import sharpe
+    from barwise.evidence.returns import excess_returns
+    from barwise.evidence.sketch import sketch
+    from barwise.evidence.verdict import judged
+    from barwise.runs.directory import write_json
+
+    time, excess = excess_returns(out.path)
+    count(cfg, out, "done", {"sharpe": sharpe(excess), "bars": len(excess), "net": sketch(time, excess)})
+    found = stamped(judged(out.path, out.manifest, metrics), out.manifest)
+    write_json(out.path / "verdict.json", found)
+    return found
+
+
+def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None:
+    """Enter a run in the ledger of trials; one that never saw its bars, or learned shuffled labels, is no trial."""
+    from barwise.evidence import trials
+
+    if "data" not in out.manifest:
+        return
+    folder = Path(cfg.output_dir)
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    identity = trials.identity(out.manifest["data"], config)
+    if not config.get("shuffle_labels"):
+        seen = {"run": str(out.path), "last": out.manifest["data"]["last"]}
+        trials.enter(folder, {**identity, **seen, "status": status, **facts})
+    out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
+
+
+def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:
+    """Count a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
+    if one_line(error)[0] in (1, 3):
+        log.error("%s", shortened("".join(traceback.format_exception(error))))
+    count(cfg, out, status, {})
+
+
+def shortened(text: str, most: int = 100_000) -> str:
+    """A traceback without its middle where it is very long."""
+    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"

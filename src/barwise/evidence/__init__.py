@@ -1,0 +1,1 @@
+"""What a result supports after all trials."""

@@ -1,0 +1,1 @@
+"""One experiment, from bars to a filed result."""

@@ -1,0 +1,141 @@
+"""Going on with a run that was cut off: `python train.py resume=RUN`.
+
+A finished fold is kept as its scores and signals (`model/fold-<k>/scores.safetensors`) and a record written last
+(`finished.json`); a broken one goes on from its nets' checkpoints. Nothing that is read back is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from barwise.console.quoting import hydra_value
+from barwise.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from omegaconf import DictConfig
+
+ALONE = ("resume", "quiet")  # what may be said again; the rest is as recorded
+RECORD, SCORES = "finished.json", "scores.safetensors"
+
+
+def redirected(words: list[str]) -> list[str]:
+    """The command line's words, with Hydra told to work in the directory that `resume=` names, if one does.
+
+    ConfigError where that is no run's directory, or another setting is given beside it.
+    """
+    named = [w.partition("=")[2].strip("'\"") for w in words if w.startswith("resume=")]
+    if not named or named[-1] in ("", "null"):
+        return words
+    folder = Path(named[-1])
+    others = [w for w in words if w.partition("=")[0] not in ALONE]
+    if others:
+        raise ConfigError(f"{others[0]}: resume= goes on with the recorded settings; only quiet= may stand beside it")
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        raise ConfigError(f"resume={folder}: is not a run's directory, there is no .hydra/config.yaml in it")
+    rest = [w for w in words if not w.startswith("resume=")]
+    return [
+        *rest,
+        f"resume={hydra_value(str(folder))}",
+        f"hydra.run.dir={hydra_value(str(folder))}",
+        "hydra.output_subdir=null",
+    ]
+
+
+def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
+    """The configuration that the run in `out` began with, and what it may name; its run.json goes on."""
+    from omegaconf import OmegaConf
+
+    from barwise.commands.train import conf_dir
+    from barwise.runs.run import load
+    from barwise.safety.targets import Targets
+
+    run = load(out.path)
+    cfg = OmegaConf.create(run.config)
+    missing = [str(name) for name in given if name not in cfg and given[name] is not None]
+    if missing:
+        raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
+    if run.manifest.get("status") == "done":
+        raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
+    cfg.quiet = given.quiet
+    out.resume(run.manifest)
+    return cfg, Targets(Path(conf_dir()))
+
+
+def after(folder: Path) -> str:
+    """What is left to do for a run that is done: its page, where it was cut off before that."""
+    if (folder / "report.html").is_file():
+        return "there is nothing left to do"
+    return f"its page is not: python -m barwise report {shlex.quote(str(folder))}"
+
+
+def remaining(folder: Path) -> str:
+    """The command that does what is left of a run that was cut off."""
+    try:
+        done = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("status") == "done"
+    except (OSError, ValueError, AttributeError):
+        done = False
+    place = shlex.quote(str(folder))
+    return f"python -m barwise report {place}" if done else f"python train.py {shlex.quote(f'resume={folder}')}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is kept of a fold: score and signal of its test rows, what run.json says of it, and its curves."""
+
+    score: np.ndarray
+    signal: np.ndarray
+    facts: dict[str, Any]
+    curves: dict[str, Any]
+
+
+def store(folder: Path, fold: Finished) -> None:
+    """Say that the fold in `folder` is finished; its checkpoints are of no more use."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    from barwise.runs.directory import write_bytes, write_json
+
+    arrays = {"score": fold.score, "signal": fold.signal}
+    write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
+    write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
+
+
+def stored(folder: Path, rows: int) -> Finished | None:
+    """The fold in `folder`, which has so many test rows; None if it is not finished."""
+    from safetensors.numpy import load_file
+
+    from barwise.safety.files import inside, read_json
+    from barwise.safety.tensors import shapes_of
+
+    record, scores = inside(folder, RECORD), inside(folder, SCORES)
+    if not record.is_file() or not scores.is_file():
+        return None
+    if shapes_of(scores) != {"score": (rows,), "signal": (rows,)}:
+        raise DataError(f"{scores}: does not hold the {rows} scores of this fold; begin again without resume=")
+    found, arrays = read_json(record), load_file(scores)
+    return Finished(arrays["score"], arrays["signal"], found["facts"], found["curves"])
+
+
+def same_data(manifest: Mapping[str, Any], found: str) -> None:
+    """DataError where a run that goes on would read other bars than it began with."""
+    if manifest.get("data_hash", found) != found:
+        raise DataError("resume: the bars are not those that the run began with; begin again without resume=")
+
+
+def begin_again(folder: Path) -> None:
+    """Nothing of an earlier run in the same directory may be taken for this one's."""
+    discard(folder, "*.ckpt", ".*.ckpt.*.tmp", RECORD)
+
+
+def discard(folder: Path, *patterns: str) -> None:
+    """Delete the files that match."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,72 @@
+"""What run.json says of data, warm-up, features and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barwise.data.bars import Market
+from barwise.data.calendar import bar_size, spacing_warning
+from barwise.data.hash import data_hash
+from barwise.data.members import described
+from barwise.experiment.checkpoint import same_data
+from barwise.features.drift import StartUp
+from barwise.features.store import Report
+from barwise.runs.directory import RunDirectory
+from barwise.samples import Panel
+
+
+def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
+    """What run.json says of the bars."""
+    for warning in market.facts.get("warnings", ()):
+        out.warn(warning)
+    spacing = None if market.periods_per_year else spacing_warning(market.times())
+    if spacing:
+        out.warn(spacing)
+    facts = {k: v for k, v in described(market.facts).items() if k != "warnings"}
+    hashed = data_hash(market)
+    same_data(out.manifest, hashed)
+    out.update(
+        data={
+            **facts,
+            "symbols": list(market.symbols),
+            "extra": sorted({name for b in market.bars for name in b.extra}),
+            "bars": sum(map(len, market.bars)),
+            "first": str(min(b.time[0] for b in market.bars)),
+            "last": str(max(b.time[-1] for b in market.bars)),
+            "bar_size": bar_size(max((b.time for b in market.bars), key=len)),
+            "periods_per_year": per_year,
+        },
+        data_hash=hashed,
+    )
+
+
+def note_start_up(out: RunDirectory, found: StartUp) -> None:
+    """What run.json says of the warm-up, and of features that no warm-up settles."""
+    for warning in found.warnings:
+        out.warn(warning)
+    out.update(start_up=found.report())
+
+
+def note_store(out: RunDirectory, report: Report) -> None:
+    """What run.json says of the kept feature matrix: opened, built, or not kept and why."""
+    if report.warning:
+        out.warn(report.warning)
+    if report.alert:
+        out.alert(report.alert)
+    out.update(cache=report.facts())
+
+
+def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
+    """What run.json says of the features, warm-up and labels."""
+    for symbol, reason in left_out:
+        out.warn(f"{symbol} is left out: {reason}")
+    out.update(
+        rows={
+            "all": len(panel),
+            "warm_up": int((~panel.warm & inside).sum()),
+            "outside_universe": int((~inside).sum()),
+            "undefined_after_warm_up": int((panel.warm & ~panel.finite).sum()),
+            "labelled": int(np.isfinite(panel.ret).sum()),
+        },
+        features=list(panel.features),
+    )

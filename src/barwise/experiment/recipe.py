@@ -1,0 +1,128 @@
+"""From the composed configuration to the parts of an experiment; all instantiating goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from barwise.data.bars import Market
+from barwise.errors import ConfigError
+from barwise.evidence.sealed import sealed
+from barwise.experiment.compute import MEASURED
+from barwise.experiment.importance import KINDS
+from barwise.experiment.run import Parts
+from barwise.features import FeatureSet
+from barwise.features.store import Store
+from barwise.safety.targets import Targets
+from barwise.signals import SignalRule
+from barwise.strategies.base import Strategy
+
+AUDITS = ("quick", "thorough", "none")
+
+
+def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[], Market] | None = None) -> Parts:
+    """Instantiate each config group once, as the parameter of the same name.
+
+    `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
+    what gives the bars in place of the configuration's.
+    """
+
+    def make(group: str, node: Any) -> Any:
+        return _make(group, node, targets)
+
+    features = feature_sets(cfg, targets)
+    return Parts(
+        data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
+        features=features,
+        labels=make("labels", cfg.labels),
+        validation=make("validation", cfg.validation),
+        strategy=make("strategy", cfg.strategy),
+        signals=signal_rule(cfg, targets),
+        backtest=make("backtest", cfg.backtest),
+        baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
+        device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
+        seed=whole_number("seed", cfg.seed, least=0),
+        threads=thread_count(cfg.threads),
+        audit=one_of("audit", cfg.audit, AUDITS),
+        shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
+        monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
+        importance=one_of("importance", cfg.get("importance", "auto"), KINDS),
+        cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
+        if cfg.get("cache") and targets is None
+        else None,
+    )
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """`value` if it is allowed, or the one line that says what is."""
+    if value not in allowed:
+        raise ConfigError(f"{name}={value}: must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    """`value` as a bool, or the one line that says what it must be."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}={value}: must be true or false")
+    return value
+
+
+def thread_count(value: Any) -> int | None:
+    """`threads` of the configuration: a number, auto, or null for the default of the strategy."""
+    if value == "auto":
+        return MEASURED
+    if isinstance(value, str):
+        raise ConfigError(f"threads={value}: must be a whole number of 1 or more, auto or null")
+    return None if value is None else whole_number("threads", value, least=1)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as an int, or the one line that says what it must be."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name}={value}: must be a whole number of {least} or more")
+    return value
+
+
+def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
+    """What gives the bars when it is called."""
+    return _make("data", cfg.data, targets)
+
+
+def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
+    """The feature sets by name."""
+    sets = {name: _make("features", node, targets) for name, node in (cfg.get("features") or {}).items() if node}
+    sets = {name: _callable(one) for name, one in sets.items()}
+    if not sets:
+        raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
+    return sets
+
+
+def _callable(one: Any) -> FeatureSet:
+    """An instance of a class whose instances compute, where the configuration names the class with `_partial_`."""
+    named: Any = one.func if isinstance(one, partial) else one
+    computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
+    return one() if computes and not issubclass(named, dict) else one
+
+
+def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
+    """The signal rule, before it has learned its thresholds."""
+    return _make("signals", cfg.signals, targets)
+
+
+def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
+    """The class of the strategy, to load what one has saved; nothing is instantiated."""
+    if targets is not None:
+        targets.check("strategy", OmegaConf.to_container(cfg.strategy))
+    return get_class(cfg.strategy._target_)
+
+
+def _make(group: str, node: Any, targets: Targets | None) -> Any:
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
+    if targets is not None:
+        targets.check(group, OmegaConf.to_container(node))
+    return instantiate(node, _convert_="all")

@@ -1,0 +1,178 @@
+"""One experiment, from bars to a filed result: `run()` is the program in one page."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from barwise.audit.audit import audited
+from barwise.audit.findings import Audit
+from barwise.audit.fit import Learner
+from barwise.backtest.grid import Grid
+from barwise.backtest.ledger import Backtest
+from barwise.console.progress import Progress
+from barwise.data.bars import Market
+from barwise.data.calendar import periods_per_year
+from barwise.data.checks import check_market
+from barwise.data.memmap import check_fits
+from barwise.devices.monitor import Monitor, RunMonitor
+from barwise.experiment.compute import choose_device, default_threads, settle_threads
+from barwise.experiment.ensemble import agreement, spread
+from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
+from barwise.experiment.record import record
+from barwise.experiment.results import OutOfSample, evaluate
+from barwise.experiment.session import FitSession
+from barwise.features.matrix import FeatureMatrix, FeatureSet
+from barwise.features.prepare import prepared
+from barwise.features.store import Store
+from barwise.panel import Labeler, build_panel, members
+from barwise.runs.directory import RunDirectory
+from barwise.runs.tensorboard import Board
+from barwise.samples import Panel, Samples, Scaler
+from barwise.signals import SignalRule
+from barwise.strategies.base import Strategy
+from barwise.validation.folds import Fold, Validation
+from barwise.validation.shuffled import shuffled
+
+if TYPE_CHECKING:
+    from barwise.sweeps.pruning import Pruning
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an experiment is made of, one field per config group."""
+
+    data: Callable[[], Market]
+    features: Mapping[str, FeatureSet]
+    labels: Labeler
+    validation: Validation
+    strategy: Strategy
+    signals: SignalRule
+    backtest: Backtest
+    baseline: Strategy | None = None
+    device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
+    seed: int = 0
+    threads: int | None = None  # MEASURED: those that train the net fastest
+    audit: str = "quick"
+    shuffle_labels: bool = False
+    monitor: Monitor | None = None
+    cache: Store | None = None
+    importance: str = "auto"
+
+
+def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
+    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
+    with out.stage("data"):
+        market = check_market(parts.data())
+        per_year = market.periods_per_year or periods_per_year(market.times())
+        note_data(out, market, per_year)
+    threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
+    out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
+    with out.stage("features"):
+        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
+                                    partial(note_store, out))  # fmt: skip
+        note_start_up(out, start_up)
+    with out.stage("labels"):
+        panel = build_panel(matrix, parts.labels, market.universe)
+        note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
+        folds = parts.validation.folds(panel)
+        most = max(len(fold.train) for fold in folds)
+        check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
+    with out.stage("audit"):
+        audit_run(parts, matrix, panel, folds, out)
+    with out.stage("device"):
+        device = choose_device(parts, len(panel.features), out)
+        threads = settle_threads(parts, len(panel.features), threads, out)
+    board = Board(out.path / "tensorboard")
+    watcher = RunMonitor(parts.monitor, out, device.used, board.scalar)
+    session = FitSession(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
+                resumed="resumed" in out.manifest, importance=parts.importance)  # fmt: skip
+    session.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
+    with out.stage("fit"):
+        table = walk(panel, folds, parts.strategy, parts.signals, session)
+    out.update(folds=session.facts, monitor=watcher.facts())
+    with out.stage("baselines"):
+        linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
+    with out.stage("backtest"):
+        grid = Grid.build(matrix.bars, market.universe)
+        result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
+        result.metrics.update(spread(session.facts))
+    with out.stage("report"):
+        record(out, result, board)
+    return result.metrics
+
+
+def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, session: FitSession) -> OutOfSample:
+    """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
+    parts = []
+    for fold in session.progress.over(folds, "folds"):
+        score, signal = session.load_scores(fold) or walk_fold(panel, fold, strategy, rule, session)
+        parts.append(OutOfSample.of(panel, fold, score, signal))
+        if session.pruning:
+            session.pruning.fold(parts)
+    return OutOfSample.join(parts)
+
+
+def walk_fold(
+    panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, session: FitSession
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score and signal of each test row of one fold."""
+    learned_from = shuffled(panel, fold, session.seed) if session.shuffle_labels else panel
+    model, scaler = fit_fold(learned_from, fold, copy.deepcopy(strategy), session)
+    fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
+    score = scores_of(model, panel, fold.test, scaler)
+    signal = fitted(score, panel.time[fold.test])
+    session.save_model(panel, fold, model, scaler, fitted)
+    session.explain(panel, fold, model, lambda other, rows: scores_of(model, other, rows, scaler))
+    session.save_scores(fold, score, signal, agreement(model, Samples(panel, fold.test, scaler)))
+    return score, signal
+
+
+def fit_fold(panel: Panel, fold: Fold, model: Strategy, session: FitSession) -> tuple[Strategy, Scaler | None]:
+    """Fit `model` on the fold's usable training rows; the scaler sees no other row."""
+    train, valid = (rows[usable(model, panel, rows)] for rows in (fold.train, fold.valid))
+    scaler = Scaler.fit(panel.X, train) if model.scale else None
+    model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), session.context(fold))
+    return model, scaler
+
+
+def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | None) -> np.ndarray:
+    """Scores of `rows`; NaN where the features that the strategy needs are not defined."""
+    score = np.full(len(rows), np.nan)
+    known = usable(model, panel, rows)
+    if known.any():
+        score[known] = model.predict(Samples(panel, rows[known], scaler))
+    return score
+
+
+def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    """Which of `rows` the strategy can read: warm ones if it takes NaN, else those whose whole window is finite."""
+    if model.takes_nan and model.lookback == 1:
+        return panel.warm[rows]
+    return panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+
+
+def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:
+    """Look for the future in the past before anything is trained; LeakError if it is there."""
+    audit = audit_of(parts, matrix, panel, folds)
+    for warning in audit.warnings:
+        out.warn(warning)
+    out.update(audit=audit.report())
+    audit.refuse()
+
+
+def audit_of(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold]) -> Audit:
+    """What the audit finds in an experiment that is about to run, fitting and scoring as `walk` does."""
+    session = FitSession(None, "cpu", 1, parts.seed, None, Progress(quiet=True))
+    learner = Learner(
+        parts.strategy,
+        lambda part, fold, model: fit_fold(part, fold, model, session),
+        lambda fitted, part, rows: scores_of(fitted[0], part, rows, fitted[1]),
+        lambda fitted, folder: fitted[0].save(folder),
+    )
+    return audited(parts, matrix, panel, folds, learner)

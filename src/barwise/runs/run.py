@@ -1,0 +1,191 @@
+"""A finished run read back: `barwise.load("outputs/…")` for notebooks, reports and comparisons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from barwise.errors import DataError
+from barwise.runs.measures import MEASURES, shown
+from barwise.safety.files import inside, read_json, read_yaml
+from barwise.safety.tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from barwise.report.figures import Figures
+
+REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # ${a.b}: a resolver such as ${oc.env:HOME} is left as it stands
+REPR = ("sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "max_drawdown", "turnover", "rank_ic", "n_trades")
+
+
+def load(path: str | Path) -> Run:
+    """The run in directory `path`; nothing in it is executed. DataError where it is not a run's directory."""
+    folder = Path(path)
+    if not inside(folder, "run.json").is_file():
+        raise DataError(f"{folder}: is not a run's directory, there is no run.json; name one under outputs/")
+    return Run(folder)
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """What one run directory holds; files are read when first asked for.
+
+    `metrics`, `verdict`, `curves` are empty dicts where the run did not get so far; `predictions` and `ledger` (pandas
+    frames), and a file that cannot be read, raise DataError.
+    """
+
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """run.json: status, device, seconds, data, folds, warnings."""
+        return self._json("run.json")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json; net unless named gross."""
+        return self._json("metrics.json")
+
+    @cached_property
+    def verdict(self) -> dict[str, Any]:
+        """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
+        from barwise.audit.findings import stamped
+        from barwise.evidence.verdict import verdict_of
+
+        return stamped(verdict_of(self.folder), self.manifest)
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, list[list[float]]]]:
+        """Training curves: {"fold-0": {"train_loss": [[step, value], …]}}."""
+        return self._json("curves.json")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Out of sample: time, symbol, fold, label, ret, score, signal."""
+        return self._table("predictions.parquet")
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """One row a bar: time, gross, cost, net, excess (net above cash), turnover, equity, market."""
+        return self._table("ledger.parquet")
+
+    @cached_property
+    def importance(self) -> pd.DataFrame:
+        """fold, feature, gain, permutation; kept by strategies that know it."""
+        return self._table("importance.parquet")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The composed configuration as plain data; `${a.b}` is filled in, other interpolations are left alone."""
+        tree = self._yaml(".hydra/config.yaml") or {}
+        return filled(tree, tree) if isinstance(tree, dict) else {}
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        """What was given on the command line, or to this trial by the sweep."""
+        found = self._yaml(".hydra/overrides.yaml")
+        return [str(x) for x in (found if isinstance(found, list) else self.manifest.get("overrides") or [])]
+
+    @cached_property
+    def choices(self) -> dict[str, str]:
+        """Group: name of the file chosen, such as strategy: xgboost."""
+        found = self._yaml(".hydra/hydra.yaml") or {}
+        for key in ("hydra", "runtime", "choices"):
+            found = found.get(key) if isinstance(found, dict) else None
+        return {str(k): str(v) for k, v in (found or {}).items() if not str(k).startswith("hydra/")}
+
+    @property
+    def figures(self) -> Figures:
+        """The figures by name, each drawn when asked for: `run.figures["equity"]`."""
+        from barwise.report.figures import Figures
+
+        return Figures(self)
+
+    @property
+    def periods_per_year(self) -> float:
+        """From run.json; 252 where it is not there."""
+        return float((self.manifest.get("data") or {}).get("periods_per_year") or 252.0)
+
+    @property
+    def name(self) -> str:
+        """The last two parts of the directory's path."""
+        return "/".join(self.folder.resolve().parts[-2:])
+
+    @property
+    def title(self) -> str:
+        """Strategy and data in words, such as `xgboost on sample`."""
+        target = str((self.config.get("strategy") or {}).get("_target_", "")).rpartition(".")[2]
+        strategy = self.choices.get("strategy") or target or "a run"
+        data = (self.manifest.get("data") or {}).get("name") or self.choices.get("data")
+        return f"{strategy} on {data}" if data else strategy
+
+    def why(self, path: str) -> str:
+        """One line on why a file is not there."""
+        status, reason = self.manifest.get("status"), self.manifest.get("reason")
+        if status in ("failed", "refused"):
+            return f"the run was {status} before {path} was written" + (f": {reason}" if reason else "")
+        if status == "running":
+            return f"the run has not finished; {path} is not written yet"
+        return f"this run kept no {path}"
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = inside(self.folder, name)
+        if not path.is_file():
+            return {}
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise DataError(f"{path}: holds {type(found).__name__}, not an object; run the experiment again")
+        return found
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = inside(self.folder, name)
+        if not path.is_file():
+            raise DataError(self.why(name))
+        return read_table(path)
+
+    def _yaml(self, name: str) -> Any:
+        path = inside(self.folder, name)
+        return read_yaml(path) if path.is_file() else None
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What the run prints itself as: label and value."""
+        rows = [("run", str(self.folder)), ("what", self.title), ("status", str(self.manifest.get("status")))]
+        if self.manifest.get("reason"):
+            rows.append(("reason", str(self.manifest["reason"])))
+        rows += [
+            (m.label, shown(self.metrics.get(m.name), m.form)) for m in MEASURES if m.name in REPR and self.metrics
+        ]
+        sentence = self.verdict.get("sentence")
+        return [*rows, ("verdict", str(sentence))] if sentence else rows
+
+    def __repr__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self.rows())
+        return f"<table>{cells}</table>"
+
+
+def filled(node: Any, tree: Mapping[str, Any], depth: int = 0) -> Any:
+    """`node` with a value that is exactly `${a.b}` replaced by what `tree` holds there."""
+    if isinstance(node, Mapping):
+        return {str(k): filled(v, tree, depth) for k, v in node.items()}
+    if isinstance(node, list):
+        return [filled(v, tree, depth) for v in node]
+    match = REFERENCE.fullmatch(node) if isinstance(node, str) else None
+    if match is None or depth > 8:
+        return node
+    value: Any = tree
+    for part in match.group(1).split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return node
+        value = value[part]
+    return filled(value, tree, depth + 1)

@@ -1,0 +1,157 @@
+"""The loop of a sweep whose trials run in processes of their own: start, wait, settle, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.types import TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from barwise.errors import ConfigError
+from barwise.sweeps.claims import state_of
+from barwise.sweeps.leaderboard import Leaderboard
+from barwise.sweeps.outcome import end_run, settle, values_of
+from barwise.sweeps.pool import METHODS, Ended, Job, Pool
+from barwise.sweeps.progress import SweepProgress
+from barwise.sweeps.ray_pool import RayPool
+from barwise.sweeps.sweep import Sweep
+from barwise.sweeps.trial import plain_config
+
+ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
+    "barwise.commands.train", "barwise.experiment.run", "barwise.experiment.recipe", "barwise.report.terminal", "barwise.evidence.verdict",
+    "barwise.report.dashboard:rehearse", "barwise.report.figures", "barwise.report.html", "barwise.safety.tensors",
+    "barwise.runs.tensorboard:writer_class", "barwise.sweeps.callback",
+    "pyarrow.parquet", "pyarrow.dataset", "empyrical", "tensorboardX.proto.api_pb2",
+    "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
+    "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
+)  # fmt: skip
+LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
+MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial to run: its number in the sweep, its overrides, and what of them to show."""
+
+    number: int
+    overrides: tuple[str, ...]
+    shown: str = ""
+
+
+class Source(Protocol):
+    """Where trials come from: a grid that was claimed, or a study that proposes them."""
+
+    def next(self) -> Trial | None:
+        """A trial to start now; None if there is none for the moment."""
+
+    def exhausted(self) -> bool:
+        """Whether no trial will come any more, once those that run have ended."""
+
+    def ended(self, trial: Trial, status: str, values: list[float] | None) -> None:
+        """Hear how a trial ended; `values` are its objectives, None where they are undefined."""
+
+    def say_alive(self) -> None:
+        """Called now and then while trials run."""
+
+
+@dataclass
+class TrialRunner:
+    """One sweep's pool and what a trial needs to start in it; a context manager."""
+
+    pool: Pool | RayPool
+    sweep: Sweep
+    config: DictConfig
+    loader: ConfigLoader
+    task: tuple[str, str]
+
+    @classmethod
+    def of(cls, config: DictConfig, loader: ConfigLoader, task: TaskFunction, pool: Pool | RayPool) -> TrialRunner:
+        """From the sweep's composed configuration and its launcher's pool."""
+        return cls(pool, Sweep.of(config), config, loader, (task.__module__, task.__qualname__))
+
+    def __enter__(self) -> TrialRunner:
+        self.pool.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        jobs = [x.job for x in self.pool.running.values()]
+        self.pool.__exit__()
+        for job in jobs:
+            if state_of(job.folder).get("status", "running") == "running":
+                end_run(job, "interrupted; the same command with this sweep.name runs it again", interrupted=True)
+
+    def work(self, source: Source, watch: SweepProgress) -> None:
+        """Run trials until the source has no more; what one of them does ends none of the others."""
+        board = Leaderboard(self.sweep.folder, self.sweep.objectives)
+        trials: dict[int, Trial] = {}
+        said = time.monotonic()
+        while True:
+            while self.pool.free and (trial := source.next()):
+                trials[trial.number] = trial
+                self.pool.start(self.job(trial))
+            if not self.pool.running and source.exhausted():
+                return
+            if not self.pool.running:
+                time.sleep(0.2)  # the rest is with other processes
+            for ended in self.pool.wait(timeout=1.0):
+                self._settle(ended, trials.pop(ended.job.number), source, watch)
+                board.update()
+            if time.monotonic() - said > 10:
+                source.say_alive()
+                said = time.monotonic()
+
+    def _settle(self, ended: Ended, trial: Trial, source: Source, watch: SweepProgress) -> None:
+        status = settle(ended)
+        values = values_of(ended.job.folder, self.sweep.objectives) if status == "done" else None
+        source.ended(trial, status, values)
+        told = [f"{name} {value:.3g}" for name, value in zip(self.sweep.objectives, values or (), strict=False)]
+        if not told:
+            told = [str(state_of(ended.job.folder).get("reason") or f"{self.sweep.objectives[0]} is undefined")]
+        watch.ended(trial.number, status, told, ended.seconds, trial.shown)
+
+    def job(self, trial: Trial) -> Job:
+        """The trial composed, with the number and directory it has in the sweep."""
+        config = self.loader.load_sweep_config(self.config, list(trial.overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = trial.number
+        folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+        kind = module_of(OmegaConf.select(config, "strategy._target_") or "")
+        plain = plain_config(config)
+        modules = sorted({module_of(t) for t in targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
+        libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
+        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*ALWAYS, *modules, *libraries))
+
+
+def local_pool(n_jobs: int | None, timeout_s: float | None, method: str, threads: int | None) -> Pool:
+    """This machine's pool from the launcher's settings; null ones are chosen here."""
+    if method not in ("auto", *METHODS):
+        raise ConfigError(f"hydra.launcher.method={method}: must be one of auto, {', '.join(METHODS)}")
+    if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
+        method = "spawn" if sys.platform == "darwin" else "fork"
+    n_jobs = min(cores(), MOST) if n_jobs is None else n_jobs
+    return Pool(n_jobs, timeout_s, method, threads or max(1, cores() // max(1, n_jobs)))
+
+
+def module_of(target: str) -> str:
+    """The module that a `_target_` is in, by its name."""
+    return target.rpartition(".")[0]
+
+
+def targets(node: Any) -> list[str]:
+    """Every `_target_` in a plain configuration."""
+    if isinstance(node, Mapping):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [t for value in node.values() for t in targets(value)]
+    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
