@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from barwise._moved import install
+
 __version__ = "0.1.0"
 __all__ = ["Run", "live", "load"]
+
+
+install()
 
 
 def __getattr__(name: str) -> Any:
@@ -14,6 +19,6 @@ def __getattr__(name: str) -> Any:
         from barwise.serving.live import live
 
         return live
-    from barwise.runs import run as loading
+    from barwise.runs import run
 
-    return getattr(loading, name)
+    return getattr(run, name)

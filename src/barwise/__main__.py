@@ -29,7 +29,7 @@ VERBS = {
 }
 
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in cli.py
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in commands/train.py
 
 
 def main(words: list[str] | None = None) -> None:
@@ -44,10 +44,10 @@ def main(words: list[str] | None = None) -> None:
 def run_verb(verb: str, words: list[str]) -> None:
     """Import the verb's module and call it."""
     if verb == "train":
-        from barwise.commands import train as cli
+        from barwise.commands import train
 
         sys.argv = ["barwise train", *words]
-        cli.main()
+        train.main()
         return
     if verb not in VERBS:
         raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(VERBS)}")

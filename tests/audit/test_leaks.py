@@ -178,7 +178,9 @@ def test_prevented_thresholds_from_test_scores():
     parts = honest()
     panel = build_panel(build(parts.data().bars, parts.features), parts.labels)
     fold = parts.validation.folds(panel)[0]
-    experiment.walk(panel, [fold], Honest(), Counting(), experiment.Lend(None, "cpu", 1, 0, None, Progress(quiet=True)))
+    experiment.walk(
+        panel, [fold], Honest(), Counting(), experiment.FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+    )
     assert given == [len(fold.valid)]
 
 

@@ -14,14 +14,14 @@ from tests.conftest import ROOT
 LOOP = """
 import json, sys
 from hydra.core.global_hydra import GlobalHydra
-from barwise import cli
+from barwise.commands import train
 from barwise.report import html
 html.render_into = lambda out: None  # pages have tests of their own, and take most of the time
 for words in json.loads(sys.argv[1]):
     sys.argv = ["train.py", *words]
-    cli.started.clear(), cli.failed.clear(), GlobalHydra.instance().clear()
+    train.started.clear(), train.failed.clear(), GlobalHydra.instance().clear()
     try:
-        cli.main()
+        train.main()
     except SystemExit:
         pass
 """

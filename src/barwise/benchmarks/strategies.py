@@ -51,7 +51,7 @@ def main(words: list[str]) -> None:
 
 def chosen(names: str | None) -> list[str]:
     """The strategies asked for; ConfigError for one that there is not."""
-    from barwise.commands.train import conf_dir
+    from barwise.console.config import conf_dir
 
     known = sorted(p.stem for p in Path(conf_dir(), "strategy").glob("*.yaml") if p.stem not in NOT_MEASURED)
     if names is None:

@@ -141,16 +141,17 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from barwise.commands import train as cli
+    from barwise.commands.train import job
+    from barwise.console.config import conf_dir
     from barwise.sweeps.runner import Trial, TrialRunner, local_pool
 
-    with initialize_config_dir(cli.conf_dir(), version_base="1.3"):
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         if hydra is None:
             raise RuntimeError("Hydra was not initialised")
         words = [*fixed, f"output_dir={scratch / 'isolation'}", "quiet=true", "sweep.name=isolation"]
         config = hydra.compose_config("config", words, RunMode.MULTIRUN)
-        isolation = TrialRunner.of(config, hydra.config_loader, cli.job, local_pool(1, None, "auto", None))
+        isolation = TrialRunner.of(config, hydra.config_loader, job, local_pool(1, None, "auto", None))
         for i in range(n):
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
 

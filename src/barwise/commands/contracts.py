@@ -45,7 +45,7 @@ def options(overrides: list[str]) -> Iterator[str]:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from barwise.commands.train import conf_dir
+    from barwise.console.config import conf_dir
     from barwise.contracts import CONTRACTS
 
     with initialize_config_dir(conf_dir(), version_base="1.3"):

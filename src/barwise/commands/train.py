@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
@@ -30,13 +31,6 @@ from barwise.stopping import stoppable, stopped_by
 from barwise.sweeps import sweep
 
 log = logging.getLogger("barwise")
-
-
-def conf_dir() -> str:
-    """The folder of the configuration: inside the installed package, else the checkout's `conf`."""
-    here = Path(__file__).resolve()
-    inside = here.parent / "conf"
-    return str(inside if inside.is_dir() else here.parents[2] / "conf")
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ def compose(overrides: list[str], config_dir: str | Path | None = None) -> DictC
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from barwise.commands.train import conf_dir
+    from barwise.console.config import conf_dir
 
     with initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3"):
         return hydra_compose("config", overrides=path_words(overrides), return_hydra_config=False)

@@ -67,8 +67,8 @@ def shipped_nets() -> list[tuple[str, Any]]:
     """Each net of `conf/strategy/net` as `lstm` trains it by default: name, and what makes it with one batch."""
     from hydra.utils import instantiate
 
-    from barwise.commands.train import conf_dir
     from barwise.console.arguments import compose
+    from barwise.console.config import conf_dir
 
     names = sorted(path.stem for path in Path(conf_dir(), "strategy", "net").glob("*.yaml"))
     chosen = [(name, ["strategy=lstm", f"strategy/net={name}"]) for name in names] or [("lstm", ["strategy=lstm"])]

@@ -51,7 +51,7 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     """The configuration that the run in `out` began with, and what it may name; its run.json goes on."""
     from omegaconf import OmegaConf
 
-    from barwise.commands.train import conf_dir
+    from barwise.console.config import conf_dir
     from barwise.runs.run import load
     from barwise.safety.targets import Targets
 

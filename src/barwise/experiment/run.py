@@ -90,8 +90,9 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
         threads = settle_threads(parts, len(panel.features), threads, out)
     board = Board(out.path / "tensorboard")
     watcher = RunMonitor(parts.monitor, out, device.used, board.scalar)
-    session = FitSession(out.path / "model", device.used, threads, parts.seed, board, progress, watcher, parts.shuffle_labels,
-                resumed="resumed" in out.manifest, importance=parts.importance)  # fmt: skip
+    session = FitSession(out.path / "model", device.used, threads, parts.seed, board, progress, watcher,
+                         parts.shuffle_labels, resumed="resumed" in out.manifest,
+                         importance=parts.importance)  # fmt: skip
     session.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
     with out.stage("fit"):
         table = walk(panel, folds, parts.strategy, parts.signals, session)

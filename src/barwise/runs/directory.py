@@ -236,7 +236,7 @@ def machine() -> dict[str, Any]:
 
 def git_revision() -> dict[str, Any] | None:
     """Revision of barwise's own checkout and whether it is dirty; None outside a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
         return subprocess.run(

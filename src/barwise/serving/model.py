@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.commands.train import conf_dir
+from barwise.console.config import conf_dir
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, signal_rule, strategy_class

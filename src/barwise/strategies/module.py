@@ -193,7 +193,8 @@ def train(
     known = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if known:
         saved = torch.load(known, weights_only=True, map_location="cpu")
-        watch.load_state_dict(next(v for k, v in saved["callbacks"].items() if k.startswith("Watch")))
+        ours = ("EarlyStopping", "Watch")  # Watch: of a run that was begun before the class was renamed
+        watch.load_state_dict(next(v for k, v in saved["callbacks"].items() if k.startswith(ours)))
         watch.tell(watch.history)
     if not watch.done:
         train_batches, valid_batches = task.batches(one.device)

@@ -20,8 +20,7 @@ from barwise.devices.batch import largest_batch
 from barwise.errors import ConfigError, TrainingError, require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
-from barwise.strategies import scores
-from barwise.strategies import scoring as walking
+from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches, Chunks, Windows, first_rows, window_rows
 from barwise.strategies.fallback import Plan, with_fallback
@@ -191,15 +190,15 @@ class SequenceStrategy:
             chosen = samples.select(known)
             stream = self.sequence == "stream"
             found[:, known] = (
-                walking.score_stretches(self.nets_, self.loss_, chosen)
+                scoring.score_stretches(self.nets_, self.loss_, chosen)
                 if stream
-                else walking.score_windows(self.nets_, self.loss_, chosen, self.lookback)
+                else scoring.score_windows(self.nets_, self.loss_, chosen, self.lookback)
             )
         return found
 
-    def advance(self, x: np.ndarray, memory: walking.Memory | None = None) -> tuple[np.ndarray, walking.Memory]:
+    def advance(self, x: np.ndarray, memory: scoring.Memory | None = None) -> tuple[np.ndarray, scoring.Memory]:
         """Scores of one symbol's next bars, (bar, feature) and scaled, and what to hand over with those after them."""
-        return walking.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
+        return scoring.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
 
     def save(self, folder: Path) -> None:
         settings = {name: getattr(self, name) for name in HELD} | {"n_features": self.n_features_}
