@@ -28,7 +28,7 @@ Facts = dict[str, Any]
 Make = Callable[[Room], tuple[FeatureMatrix, Facts]]
 Windows = Mapping[str, int | None]
 META, X_FILE = "meta.json", "X.npy"
-BLOCK = 2**22  # bytes that have a checksum of their own
+BLOCK = 2**20  # bytes that have a checksum of their own
 
 
 class Damaged(Exception):
