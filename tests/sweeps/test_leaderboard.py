@@ -120,6 +120,6 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], tmp_path: Path, monkeypat
 
 def test_a_broken_manifest_does_not_stop_it(home: Path):
     (home / "sweeps" / "s" / "ridge-1" / "run.json").write_text("{")
-    assert [row.status for row in board_of(home).rows] == ["done", "done", "done", "missing"]
+    assert [row.status for row in board_of(home).rows] == ["done", "done", "done", "not shown"]
     (home / "sweeps" / "s" / "lstm-1" / "metrics.json").write_text(json.dumps([1]))
     assert board_of(home).rows[0].name == "xgboost-1"

@@ -25,7 +25,7 @@ from barwise.console.messages import leave, one_line, unheard
 from barwise.console.quoting import path_words
 from barwise.errors import ConfigError
 from barwise.experiment.checkpoint import recorded, redirected, remaining
-from barwise.printing import notice, writable
+from barwise.printing import notice, shortened, writable
 from barwise.shortages import shortage
 from barwise.stopping import stoppable, stopped_by
 from barwise.sweeps import sweep
@@ -82,7 +82,7 @@ def resumable() -> str:
 FLAGS = (  # Hydra's, and ours
     "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
     "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
-    "--experimental-rerun", "-i", "--info", "--quiet",
+    "-i", "--info", "--quiet",  # not --experimental-rerun, which unpickles
 )  # fmt: skip
 
 
@@ -126,18 +126,21 @@ def task(cfg: DictConfig) -> Any:
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
+    from barwise.safety.signature import sign
     from barwise.sweeps.pruning import Pruning
 
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
-    cfg, targets = recorded(cfg, out) if cfg.resume else (cfg, None)
+    resumed = bool(cfg.resume)
+    cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
     with out.ending(lambda status, error: fail(cfg, out, status, error)):
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
             if name not in OBJECTIVES:
                 raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
-        if targets is None:
+        if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+            sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
         metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
         judged = judge(cfg, out, metrics)
@@ -189,8 +192,3 @@ def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
     count(cfg, out, status, {})
-
-
-def shortened(text: str, most: int = 100_000) -> str:
-    """A traceback without its middle where it is very long."""
-    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"

@@ -32,7 +32,7 @@ def tell(folder: Path) -> None:
     if not found:
         raise DataError(f"{folder}: has no verdict.json; the run did not end well")
     write_json(folder / "verdict.json", found)
-    print(f"{folder}: {found['sentence']}")
+    print(f"{folder}: {found.get('sentence') or 'not shown: verdict.json has no sentence'}")
     for m in VERDICT:
         if m.name in found:
             print(f"  {m.label:<26}{shown(found[m.name], m.form):>9}  {m.means}")

@@ -85,7 +85,8 @@ def load(
     asked = None if start is None and end is None else partial(_within, start, end, timezone)
     how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
     notes = Notes()
-    every = sources.find(str(path), notes)
+    with sources.foreign(str(path)):
+        every = sources.find(str(path), notes)
     found, dropped, ignored, count = read(every, str(path), columns or {}, header, how, notes)
     bars, made = naming.joined(found, every, notes)
     tell_zones(made, timezone, notes)
@@ -132,22 +133,24 @@ def read(
     known: table.Known = {}
     for source in every:
         one = Notes()
-        try:
-            raw = table.read(source, columns, header, one, known)
-        except DataError:
-            if _no_bars(source, every):
-                notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
-                continue
-            raise
-        made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
-        for key, value in source.keys:
-            if value != source.symbol:
-                one.note(source.where, f"the folder {key}={value} is no symbol: not used")
-        found += made
-        dropped += lost
-        ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
-        count += 1
-        notes.add(one)
+        with sources.foreign(source.where):
+            try:
+                with sources.foreign(source.where):
+                    raw = table.read(source, columns, header, one, known)
+            except DataError:
+                if _no_bars(source, every):
+                    notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
+                    continue
+                raise
+            made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
+            for key, value in source.keys:
+                if value != source.symbol:
+                    one.note(source.where, f"the folder {key}={value} is no symbol: not used")
+            found += made
+            dropped += lost
+            ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
+            count += 1
+            notes.add(one)
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return found, dropped, sorted(ignored), count

@@ -15,6 +15,7 @@ from barwise.evidence.bootstrap import sharpe_interval
 from barwise.evidence.deflated import Moments, expected_maximum, min_track_record, probability
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sealed import spent
+from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 
 LEVEL = 0.95  # the usual level of a one-sided test
@@ -33,7 +34,7 @@ def verdict_of(folder: Path) -> dict[str, Any]:
         return filed
     try:
         found = judged(folder, run, _json(folder / "metrics.json"))
-    except DataError:
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):  # or a run.json that is none of ours
         return filed
     known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, str(run["problem"]))
     return found if known and found["n_trials"] >= filed.get("n_trials", 0) else filed
@@ -138,5 +139,4 @@ def finite(value: float) -> float | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = read_json(path) if inside(path.parent, path.name).is_file() else {}
-    return found if isinstance(found, dict) else {}
+    return shapes.checked(read_json(path), str(path), path.name) if inside(path.parent, path.name).is_file() else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,17 @@ def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[],
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
     sets = {name: _make("features", node, targets) for name, node in (cfg.get("features") or {}).items() if node}
+    sets = {name: _callable(one) for name, one in sets.items()}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
+
+
+def _callable(one: Any) -> FeatureSet:
+    """An instance of a class whose instances compute, where the configuration names the class with `_partial_`."""
+    named: Any = one.func if isinstance(one, partial) else one
+    computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
+    return one() if computes and not issubclass(named, dict) else one
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:

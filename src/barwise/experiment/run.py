@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from barwise.data.memmap import check_fits
 from barwise.devices.monitor import Monitor, RunMonitor
 from barwise.experiment.compute import choose_device, default_threads, settle_threads
 from barwise.experiment.ensemble import agreement, spread
-from barwise.experiment.facts import note_data, note_features, note_start_up
+from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
 from barwise.experiment.record import record
 from barwise.experiment.results import OutOfSample, evaluate
@@ -76,7 +77,8 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
-        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache)
+        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
+                                    partial(note_store, out))  # fmt: skip
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)

@@ -168,10 +168,13 @@ class RunDirectory:
         if not self.manifest:
             self.start()
         said = None if reason is None else printable(reason)
-        ending = {"status": status, "reason": said, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        ending: dict[str, Any] = {"status": status, "reason": said, "finished": at}
         try:
             self.update(**ending)
         except OSError:
+            if "interrupted" in self.manifest:
+                ending["interrupted"] = self.manifest["interrupted"]
             if not _overwrite(self.path / "run.json", ending):
                 raise
 
@@ -248,12 +251,18 @@ def machine() -> dict[str, Any]:
 
 
 def git_revision() -> dict[str, Any] | None:
-    """Revision of barwise's own checkout and whether it is dirty; None outside a checkout."""
-    here = Path(__file__).resolve().parents[1]
+    """Revision of barwise's own checkout and whether it is dirty; None where it is installed otherwise.
+
+    git runs what a repository's configuration names: another one around the place of installation is not asked.
+    """
+    package = next(p for p in Path(__file__).resolve().parents if p.name == "barwise")
+    root = package.parents[1]
+    if package.parent.name != "src" or not (root / ".git").exists():
+        return None
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True
         ).stdout.strip()
 
     try:

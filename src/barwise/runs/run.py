@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.errors import DataError
 from barwise.runs.measures import MEASURES, shown
+from barwise.safety import shapes
 from barwise.safety.files import inside, read_json, read_yaml
 from barwise.safety.tables import read_table
 
@@ -138,10 +139,7 @@ class Run:
         path = inside(self.folder, name)
         if not path.is_file():
             return {}
-        found = read_json(path)
-        if not isinstance(found, dict):
-            raise DataError(f"{path}: holds {type(found).__name__}, not an object; run the experiment again")
-        return found
+        return shapes.checked(read_json(path), str(path), name)
 
     def _table(self, name: str) -> pd.DataFrame:
         path = inside(self.folder, name)

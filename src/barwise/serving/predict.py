@@ -50,7 +50,7 @@ def predict(
     or (unless `any_scale`) a unit that the model was not trained on.
     """
     bars = check_market(market).bars
-    matrix, _ = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {}))
+    matrix = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {})).matrix
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     new = np.flatnonzero((panel.time > served.last) | seen_too)

@@ -18,6 +18,7 @@ from barwise.errors import DataError
 from barwise.evidence import trials as ledger
 from barwise.evidence.deflated import Moments, expected_maximum, probability
 from barwise.evidence.returns import excess_returns
+from barwise.printing import printable
 from barwise.runs.directory import write_text
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 NAME = "leaderboard.csv"
 LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is better when it is larger
 NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
+NOT_READ = "not shown"  # the status of a run whose run.json says nothing
+MOST_FIGURE = 1e300  # what larger numbers stand for cannot be averaged or drawn
+FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 DEPTH = 4  # folders below the given one that are looked into
 
 
@@ -100,7 +104,7 @@ class Leaderboard:
         records = list(self.records())
         writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
         return text.getvalue()
 
     def table(self, most: int = 30) -> Table:
@@ -125,6 +129,20 @@ class Leaderboard:
         if len(kept) < len(records):
             table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
         return table
+
+
+def cell(value: Any) -> Any:
+    """A cell of the file: text that a spreadsheet would take for a formula stands behind a quote; numbers do not."""
+    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in FORMULA and as_number(value) is None
+    return f"'{value}" if formula else value
+
+
+def as_number(word: str) -> float | None:
+    """A word as a number; None if it is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
@@ -165,23 +183,39 @@ def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
     try:
         inside(folder, *run.relative_to(folder).parts, "run.json")
     except DataError as error:
-        return Row(name=str(run.relative_to(folder)), status="not shown", reason=str(error), overrides=())
+        return Row(name=str(run.relative_to(folder)), status=NOT_READ, reason=printable(str(error)), overrides=())
     state, metrics = state_of(run), metrics_of(run)
+    name = printable(str(run.relative_to(folder)) if run != folder else run.name)
+    if not state:
+        return Row(name=name, status=NOT_READ, reason=f"{run.name}/run.json is not JSON that can be read", overrides=())
     done = state.get("status") == "done"
+    device, words = state.get("device"), state.get("overrides")
+    given = [printable(w) for w in words if isinstance(w, str)] if isinstance(words, list) else []
     return Row(
-        name=str(run.relative_to(folder)) if run != folder else run.name,
-        status="interrupted" if state.get("interrupted") else str(state.get("status", "missing")),
-        reason=state.get("reason"),
-        overrides=tuple(w for w in state.get("overrides") or () if not w.startswith(NOT_SHOWN)),
-        values=tuple(metrics.get(name) for name in objectives) if done else (),
-        sharpe=metrics.get("sharpe") if done else None,
+        name=name,
+        status="interrupted" if state.get("interrupted") else text_of(state.get("status")) or "missing",
+        reason=text_of(state.get("reason")),
+        overrides=tuple(w for w in given if not w.startswith(NOT_SHOWN)),
+        values=tuple(figure_of(metrics.get(name)) for name in objectives) if done else (),
+        sharpe=figure_of(metrics.get("sharpe")) if done else None,
         moments=moments_of(run) if done else None,
-        seed=state.get("seed"),
-        device=(state.get("device") or {}).get("used"),
+        seed=state["seed"] if isinstance(state.get("seed"), int) else None,
+        device=text_of(device.get("used")) if isinstance(device, dict) else None,
         seconds=seconds_of(state),
         home=ledger_folder(run, state.get("trials_folder")),
-        problem=state.get("problem"),
+        problem=text_of(state.get("problem")),
     )
+
+
+def text_of(value: Any) -> str | None:
+    """A word or sentence of a run.json, as one line; None for what is none."""
+    return printable(value) if isinstance(value, str) else None
+
+
+def figure_of(value: Any) -> float | None:
+    """A number of a run's JSON; None for what is none, or has no end."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if ok and abs(value) < MOST_FIGURE else None
 
 
 def moments_of(run: Path) -> Moments | None:
@@ -196,13 +230,13 @@ def moments_of(run: Path) -> Moments | None:
 def seconds_of(state: Mapping[str, Any]) -> float | None:
     """The stages' seconds; for a run that did not finish its stages, to the end it was given."""
     stages = state.get("seconds") or {}
-    if state.get("status") == "done" and stages:
-        return round(sum(stages.values()), 3)
+    if state.get("status") == "done" and isinstance(stages, dict) and stages:
+        return round(sum(figure_of(value) or 0.0 for value in stages.values()), 3)
     try:
         begin, end = (datetime.fromisoformat(str(state.get(name))) for name in ("started", "finished"))
-    except ValueError:
+        return (end - begin).total_seconds()
+    except (ValueError, TypeError):  # no time, or one with a zone and one without
         return None
-    return (end - begin).total_seconds()
 
 
 def judge(rows: Sequence[Row]) -> None:

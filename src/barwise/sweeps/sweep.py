@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barwise.errors import SweepError
+from barwise.printing import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -84,9 +85,9 @@ def finish() -> None:
         from barwise.report.sweep import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
-    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
+    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing", "not shown")]
     if bad:
-        counted = Counter(row.reason or row.status for row in bad).most_common(3)
+        counted = Counter(printable(row.reason or row.status, 200) for row in bad).most_common(3)
         reasons = "; ".join(f"{n} × {reason}" for reason, n in counted)
         more = "; …" if sum(n for _, n in counted) < len(bad) else ""
         raise SweepError(
@@ -95,7 +96,7 @@ def finish() -> None:
         )
 
 
-def ended_by(error: Exception) -> Exception:
+def ended_by(error: BaseException) -> BaseException:
     """What to tell of an error that came out of a sweep: how many trials failed, where a trial's own ended it."""
     if not current or not current[0].foreign:
         return error

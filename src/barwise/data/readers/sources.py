@@ -9,6 +9,7 @@ import lzma
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes, listed
-from barwise.errors import DataError
+from barwise.errors import BarwiseError, DataError
 
 TEXT = (".csv", ".txt", ".tsv", ".tab", ".psv", ".asc", ".prn", ".dat")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -181,6 +182,19 @@ def _unpack(data: bytes, packed: str, where: str) -> bytes:
     if len(out) > most:
         raise DataError(f"{where}: unpacks to more than {most / 2**20:,.0f} MB; unpack it yourself if you trust it")
     return out
+
+
+@contextmanager
+def foreign(where: str) -> Iterator[None]:
+    """Whatever a library says of a file that is damaged ends in one line: no list of what each may raise is whole."""
+    try:
+        yield
+    except BarwiseError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{where}: needs more memory than there is ({_reason(error)})") from error
+    except Exception as error:
+        raise DataError(f"{where}: cannot be read, it is damaged ({type(error).__name__}: {_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:
