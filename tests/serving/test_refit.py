@@ -17,6 +17,8 @@ from barwise.serving.model import serve
 from barwise.serving.predict import predict
 from barwise.serving.refit import refit, stretches
 from barwise.serving.rerun import rerun
+from barwise.validation.folds import Validation
+from barwise.validation.splits import WalkForward
 from tests.serving.conftest import EARLY
 
 LSTM = ["strategy=lstm", "strategy.epochs=2", "strategy.lookback=5", "strategy.hidden_size=8"]
@@ -68,7 +70,7 @@ def test_thresholds_come_from_rows_that_were_not_learned_from(trained):
     run = trained()
     market = source.load(load(run).config["data"]["path"])
     panel = build_panel(build(market.bars, serve(run).sets), next_return_sign)
-    half, every = stretches(panel, 0.25)
+    half, every = stretches(panel, Validation(WalkForward(), valid_fraction=0.25))
     assert panel.end[half.train].max() < panel.time[half.valid].min()
     assert set(half.train) | set(half.valid) < set(every.train) and not len(every.valid)
 

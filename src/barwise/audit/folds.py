@@ -10,6 +10,7 @@ import numpy as np
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.samples import Panel
+from barwise.validation.durations import duration
 from barwise.validation.folds import Fold
 
 
@@ -19,7 +20,8 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     if splitter is None:
         return
     times = np.unique(panel.time[panel.warm])
-    for number, (train, test) in enumerate(splitter.split(times)):
+    for number, (*learned, test) in enumerate(splitter.split(times)):
+        train = np.concatenate(learned)
         yield len(test)
         both = np.intersect1d(train, test)
         if len(both):
@@ -31,7 +33,7 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
             return
 
 
-def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[Finding | int]:
+def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int | str) -> Iterator[Finding | int]:
     """No training or validation label's stretch meets a test row's, and none lies in the embargo after a test block."""
     times = np.unique(panel.time[panel.warm])
     for fold in folds:
@@ -40,7 +42,7 @@ def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[
         for block in np.split(place, np.flatnonzero(np.diff(place) > 1) + 1):
             inside = (panel.time[fold.test] >= times[block[0]]) & (panel.time[fold.test] <= times[block[-1]])
             begin, end = times[block[0]], _ends(panel, fold.test[inside]).max()
-            banned = times[min(block[-1] + embargo, len(times) - 1)]
+            banned = _embargoed_until(times, int(block[-1]), embargo)
             for name, rows in (("training", fold.train), ("validation", fold.valid)):
                 meets = (_ends(panel, rows) >= begin) & (panel.time[rows] <= max(end, banned))
                 if meets.any():
@@ -52,6 +54,12 @@ def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[
             if (within | reaches).any():
                 row = int(fold.train[(within | reaches).argmax()])
                 yield _fold(panel, fold, row, "training row", "the validation rows")
+
+
+def _embargoed_until(times: np.ndarray, last: int, embargo: int | str) -> np.datetime64:
+    if isinstance(embargo, str):
+        return duration("validation.embargo", embargo).after(times[last])
+    return times[min(last + embargo, len(times) - 1)]
 
 
 def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:

@@ -30,6 +30,9 @@ OVERALL = (  # name in metrics.json, what the reader sees, format
 )
 
 
+MOST_FOLDS = 12  # more of them are told by year
+
+
 def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str, Any], quiet: bool) -> None:
     """Print per fold and overall, beside the baselines, and where everything is; one line when quiet."""
     console = Console(highlight=False)
@@ -37,7 +40,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         line = f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {printable(verdict['sentence'])}"
         console.print(escape(line), soft_wrap=True)
         return
-    console.print(fold_table(metrics))
+    many = len(metrics["folds"]) > MOST_FOLDS
+    console.print(year_table(out, metrics) if many else fold_table(metrics))
     console.print(overall_table(metrics))
     if metrics.get("paths"):
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
@@ -70,6 +74,29 @@ def fold_table(metrics: Mapping[str, Any]) -> Table:
             shown(fold["sharpe"], "{:.2f}"), shown(fold["sharpe_gross"], "{:.2f}"),
             shown(fold["rank_ic"], "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
         )  # fmt: skip
+    return table
+
+
+def year_table(out: RunDirectory, metrics: Mapping[str, Any]) -> Table:
+    """One line a year: the folds that begin in it, net and gross Sharpe of its bars, and the folds' mean correlation."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from barwise.backtest.metrics import sharpe_ratio
+
+    ledger = pq.read_table(out.path / "ledger.parquet", columns=["time", "gross", "excess"]).to_pandas()
+    per_year = float(out.manifest["data"]["periods_per_year"])
+    table = Table(title="out of sample, by year", box=None, title_justify="left", title_style="bold")
+    for name in ("year", "folds", "Sharpe net", "gross", "rank corr."):
+        table.add_column(name, justify="right")
+    for year, rows in ledger.groupby(ledger["time"].dt.year):
+        folds = [fold for fold in metrics["folds"] if fold["first"][:4] == str(year)]
+        known = [fold["rank_ic"] for fold in folds if fold["rank_ic"] is not None]
+        sharpe, gross = (sharpe_ratio(rows[name].to_numpy(), per_year) for name in ("excess", "gross"))
+        correlation = float(np.mean(known)) if known else None
+        table.add_row(
+            str(year), str(len(folds)), shown(sharpe, "{:.2f}"), shown(gross, "{:.2f}"), shown(correlation, "{:.4f}")
+        )
     return table
 
 

@@ -31,7 +31,7 @@ from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
-from barwise.validation.folds import Fold, touches
+from barwise.validation.folds import Fold, Validation, touches
 
 NONE = np.zeros(0, np.int64)
 
@@ -56,7 +56,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     market = check_market(parts.data())
     threads = parts.threads or default_threads(parts.strategy)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
-    half, every = stretches(panel, parts.validation.valid_fraction)
+    half, every = stretches(panel, parts.validation)
     session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), session)
     rule = copy.deepcopy(parts.signals).fit(scores_of(model, panel, half.valid, scaler))
@@ -84,13 +84,13 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     return Refit(place, facts)
 
 
-def stretches(panel: Panel, valid_fraction: float) -> tuple[Fold, Fold]:
+def stretches(panel: Panel, validation: Validation) -> tuple[Fold, Fold]:
     """All labelled rows twice: split into training and a later, purged validation stretch; and undivided."""
     rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
     times = np.unique(panel.time[rows])
     if len(times) < 20:
         raise ConfigError(f"data: {len(times)} labelled bars are too few to train on; use more bars")
-    cut = times[max(1, round(len(times) * (1 - valid_fraction)))]
+    cut = times[validation.valid_begins(times)]
     valid = rows[panel.time[rows] >= cut]
     learn = rows[panel.time[rows] < cut]
     learn = learn[~touches(panel, learn, valid)]

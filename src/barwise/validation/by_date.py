@@ -13,6 +13,7 @@ from barwise.errors import ConfigError
 from barwise.validation.durations import Duration, duration, moment
 
 PLACE = "validation.splitter"
+MOST = 1000  # folds: each is a model trained
 
 
 @dataclass(frozen=True)
@@ -62,27 +63,86 @@ class Dates:
         yield tuple(np.arange(low, high) for low, high in cuts.values())  # type: ignore[misc]
 
 
-def calendar_blocks(times: np.ndarray, every: Duration, begin: int) -> list[np.ndarray]:
-    """Positions of the sorted `times` from `begin` on, by the stretch of the calendar they lie in.
+@dataclass(frozen=True)
+class CalendarWalkForward:
+    """Train on the past, test on the next stretch of the calendar: a week, a month, a quarter, a year.
 
-    The first block may begin within its stretch, and the last end within it.
+    `every`: the stretch, such as 1M or 1Q. `first_train`: share of the times before the first test block, or a length
+    such as 3Y. `window`: training before each block, a length such as 5Y or bars; None lets it grow. A first block that
+    is cut short by `first_train` is joined to training.
     """
-    period = every.periods(times[begin:])
-    edges = np.flatnonzero(np.diff(period)) + 1
+
+    every: str = "1M"
+    first_train: float | str = 0.4
+    window: int | str | None = None
+
+    def __post_init__(self) -> None:
+        duration(f"{PLACE}.every", self.every)
+        for name in ("first_train", "window"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                duration(f"{PLACE}.{name}", value)
+        share = self.first_train
+        if not isinstance(share, str) and (isinstance(share, bool) or not 0 < share < 1):
+            raise ConfigError(f"{PLACE}.first_train={share}: must lie between 0 and 1, or be a length such as 3Y")
+        bars = self.window
+        if bars is not None and not isinstance(bars, str) and (isinstance(bars, bool | float) or bars < 1):
+            raise ConfigError(f"{PLACE}.window={bars}: must be null, a length such as 5Y, or 1 or more bars")
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """As many as the calendar has in the times `X`."""
+        return len(self._blocks(X))
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Training and test positions in the sorted times `X`; ConfigError where there is no whole test block."""
+        for block in self._blocks(X):
+            yield np.arange(window_start(X, block, self.window), block[0]), block
+
+    def _blocks(self, times: np.ndarray) -> list[np.ndarray]:
+        every = duration(f"{PLACE}.every", self.every)
+        begin = first_position(times, self.first_train)
+        blocks = calendar_blocks(times, every, begin)
+        if (
+            len(blocks) > 1
+            and begin
+            and every.periods(times[begin - 1 : begin])[0] == every.periods(times[begin:][:1])[0]
+        ):
+            blocks = blocks[1:]
+        if not blocks or begin < 1:
+            span = f"{str(times[0])[:10]} to {str(times[-1])[:10]}" if len(times) else "nothing"
+            raise ConfigError(
+                f"{PLACE}.first_train={self.first_train}: leaves no test block of {self.every} in {span};"
+                " use more bars or a smaller first_train"
+            )
+        if len(blocks) > MOST:
+            raise ConfigError(
+                f"{PLACE}.every={self.every}: makes {len(blocks)} folds, each a model trained; at most {MOST} are,"
+                " with a longer stretch"
+            )
+        return blocks
+
+
+def calendar_blocks(times: np.ndarray, every: Duration, begin: int) -> list[np.ndarray]:
+    """Positions of the sorted `times` from `begin` on, by the stretch of the calendar that they lie in."""
+    if begin >= len(times):
+        return []
+    edges = np.flatnonzero(np.diff(every.periods(times[begin:]))) + 1
     return np.split(np.arange(begin, len(times)), edges)
 
 
-def first_position(times: np.ndarray, first_train: float | str, name: str) -> int:
+def first_position(times: np.ndarray, first_train: float | str) -> int:
     """The position of the first test time: a share of the times, or a length such as 3Y after the first of them."""
-    if isinstance(first_train, str):
-        return int(np.searchsorted(times, duration(name, first_train).after(times[0]))) if len(times) else 0
-    return round(len(times) * first_train)
+    if not isinstance(first_train, str):
+        return round(len(times) * first_train)
+    if not len(times):
+        return 0
+    return int(np.searchsorted(times, duration(f"{PLACE}.first_train", first_train).after(times[0])))
 
 
-def window_start(times: np.ndarray, block: np.ndarray, window: int | str | None, name: str) -> int:
+def window_start(times: np.ndarray, block: np.ndarray, window: int | str | None) -> int:
     """The position of the first training time of a test block: `window` bars before it, or a length such as 5Y."""
     if window is None:
         return 0
     if isinstance(window, str):
-        return int(np.searchsorted(times, duration(name, window).before(times[block[0]])))
+        return int(np.searchsorted(times, duration(f"{PLACE}.window", window).before(times[block[0]])))
     return max(0, int(block[0]) - window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
+from barwise.validation.durations import duration
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,45 @@ class Fold:
     test: np.ndarray
 
 
+VALID_FRACTION = 0.2
+
+
 @dataclass(frozen=True)
 class Validation:
     """How rows are split: `splitter` sees unique times; `embargo` bars are dropped after each test block.
 
-    `valid_fraction` of the training times, the last of them, choose when to stop and where thresholds lie.
+    `valid_fraction` of the training times, the last of them, choose when to stop and where thresholds lie; or
+    `valid_length` of them, in bars or as a length such as 6M. A splitter that yields training, validation and test says
+    itself which those are. `embargo` may be a length too, such as 5D.
     """
 
     splitter: Any
-    embargo: int = 0
-    valid_fraction: float = 0.2
+    embargo: int | str = 0
+    valid_fraction: float | None = 0.2
     min_train: int = 100
+    valid_length: int | str | None = None
 
     def __post_init__(self) -> None:
-        require(self.embargo >= 0, f"validation.embargo={self.embargo}: must be 0 or more bars")
+        if isinstance(self.embargo, str):
+            duration("validation.embargo", self.embargo)
+        else:
+            require(self.embargo >= 0, f"validation.embargo={self.embargo}: must be 0 or more bars, or such as 5D")
+        if isinstance(self.valid_length, str):
+            duration("validation.valid_length", self.valid_length)
+        elif self.valid_length is not None:
+            whole = isinstance(self.valid_length, int) and not isinstance(self.valid_length, bool)
+            require(
+                whole and self.valid_length >= 1,
+                f"validation.valid_length={self.valid_length}: must be 1 or more bars, a length such as 6M, or null",
+            )
         require(
-            0 < self.valid_fraction < 1,
+            self.valid_fraction is None or 0 < self.valid_fraction < 1,
             f"validation.valid_fraction={self.valid_fraction}: must lie between 0 and 1; 0.2 is the default",
+        )
+        require(
+            self.valid_fraction is None or self.valid_length is None,
+            f"validation.valid_length={self.valid_length}: validation.valid_fraction={self.valid_fraction} says it too;"
+            " set validation.valid_fraction=null",
         )
 
     def folds(self, panel: Panel) -> list[Fold]:
@@ -45,16 +69,39 @@ class Validation:
         times = np.unique(panel.time[panel.warm])
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
         return [
-            self._fold(number, panel, times, place, train, test)
-            for number, (train, test) in enumerate(self.splitter.split(times))
+            self._fold(number, panel, times, place, self._stretches(times, split))
+            for number, split in enumerate(self.splitter.split(times))
         ]
 
+    def _stretches(self, times: np.ndarray, split: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Training, validation and test times of one split, as positions, after the embargo."""
+        train, test = split[0], split[-1]
+        train = train[~self._embargoed(times, train, test)]
+        if len(split) == 3:
+            given = [name for name in ("valid_fraction", "valid_length") if getattr(self, name) is not None]
+            require(not given, f"validation.{''.join(given[:1])}: the splitter says what validates; set it to null")
+            return train, split[1][~self._embargoed(times, split[1], test)], test
+        cut = self.valid_begins(times[train])
+        return train[:cut], train[cut:], test
+
+    def valid_begins(self, times: np.ndarray) -> int:
+        """How many of the training `times` come before the validation stretch, 1 at least; a fifth of them validates
+        where only dates say what does."""
+        if self.valid_length is None:
+            share = VALID_FRACTION if self.valid_fraction is None else self.valid_fraction
+            return max(1, round(len(times) * (1 - share)))
+        if isinstance(self.valid_length, int):
+            return max(1, len(times) - self.valid_length)
+        if not len(times):
+            return 1
+        begin = duration("validation.valid_length", self.valid_length).before(times[-1])
+        return max(1, int(np.searchsorted(times, begin, side="right")))
+
     def _fold(
-        self, number: int, panel: Panel, times: np.ndarray, place: np.ndarray, train: np.ndarray, test: np.ndarray
-    ) -> Fold:
-        train = train[~self._embargoed(train, test, len(times))]
-        cut = max(1, round(len(train) * (1 - self.valid_fraction)))
-        rows = [_rows(panel, place, chosen, len(times)) for chosen in (train[:cut], train[cut:], test)]
+        self, number: int, panel: Panel, times: np.ndarray, place: np.ndarray,
+        stretches: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> Fold:  # fmt: skip
+        rows = [_rows(panel, place, chosen, len(times)) for chosen in stretches]
         learn, valid, tested = rows
         labelled = np.isfinite(panel.ret)
         valid = valid[labelled[valid]]
@@ -70,12 +117,16 @@ class Validation:
             )
         return Fold(number, learn, valid, tested)
 
-    def _embargoed(self, train: np.ndarray, test: np.ndarray, n: int) -> np.ndarray:
-        """Which training times lie within `embargo` bars after a test block."""
+    def _embargoed(self, times: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Which training times lie within the embargo after a test block."""
         ends = test[np.append(np.diff(test) > 1, True)] if len(test) else test
-        banned = np.zeros(n + self.embargo + 1, bool)
+        banned = np.zeros(len(times) + 1, bool)
         for end in ends:
-            banned[end + 1 : end + 1 + self.embargo] = True
+            if isinstance(self.embargo, str):
+                last = duration("validation.embargo", self.embargo).after(times[end])
+                banned[end + 1 : np.searchsorted(times, last, side="right")] = True
+            else:
+                banned[end + 1 : end + 1 + self.embargo] = True
         return banned[train]
 
 
