@@ -24,6 +24,7 @@ from barwise.devices.monitor import Monitor, RunMonitor
 from barwise.experiment.compute import choose_device, default_threads, settle_threads
 from barwise.experiment.ensemble import agreement, spread
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
+from barwise.experiment.history import folds_of
 from barwise.experiment.record import record
 from barwise.experiment.results import OutOfSample, evaluate
 from barwise.experiment.session import FitSession
@@ -64,6 +65,7 @@ class Parts:
     monitor: Monitor | None = None
     cache: Store | None = None
     importance: str = "auto"
+    shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do
 
 
 def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | 
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
-        folds = parts.validation.folds(panel)
+        folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})

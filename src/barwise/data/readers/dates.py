@@ -73,6 +73,7 @@ def read(texts: Sequence[str], codes: np.ndarray, clocks: bool, groups: np.ndarr
 def _parts(text: str) -> tuple[int, int, int] | np.datetime64:
     """Three numbers in their order, or the day where a word or the shape tells it; NaT for no date."""
     text = unicodedata.normalize("NFKC", text).strip().lower()
+    text = re.sub(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,]+(?=\d)", "", text)
     found = re.fullmatch(
         r"(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*[日.]?(?:\s*[(（].{1,4}[)）])?", text
     )
@@ -140,7 +141,7 @@ def _day(year: int, month: int, day: int) -> np.datetime64:
 
 def _year_place(text: str) -> str:
     """Where four digits stand in a date of three numbers: first, last, or nowhere."""
-    return "first" if re.match(r"\s*\d{4}\D", text) else "last" if re.search(r"\D\d{4}\b", text) else ""
+    return "first" if re.match(r"\D*\d{4}\D", text) else "last" if re.search(r"\D\d{4}\b", text) else ""
 
 
 def _days(table: np.ndarray, places: tuple[int, int, int]) -> np.ndarray:

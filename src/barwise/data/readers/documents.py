@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
-from barwise.data.readers.header import KLINES, LEFT_OUT
-from barwise.data.readers.header import guess as guess_names
+from barwise.data.readers.guess import KLINES, LEFT_OUT
+from barwise.data.readers.guess import guess as guess_names
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 

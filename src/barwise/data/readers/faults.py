@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +10,9 @@ import pyarrow as pa
 from barwise.data.bars import PRICES
 from barwise.data.checks import BarFinding, complain
 from barwise.data.notes import Notes
+from barwise.data.readers.rows import Rows
+from barwise.data.readers.table import RawTable, Skipped
 from barwise.errors import DataError
-
-if TYPE_CHECKING:
-    from barwise.data.readers.series import Rows
-    from barwise.data.readers.table import RawTable, Skipped
 
 FEW = 0.25  # of the rows: beyond it leaving them out is no remedy
 TWICE = 0.1  # of the rows: beyond it something tells the bars of one time apart
