@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -97,12 +97,3 @@ class Audit:
             more = len(self.leaks) - SHOWN
             words = [f.text for f in self.leaks[:SHOWN]] + ([f"And {more} more."] if more > 0 else [])
             raise LeakError("refused by the audit: " + " ".join(words))
-
-
-def stamped(verdict: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on the run with manifest `run`, whose sentence says so where the audit was left out."""
-    sentence = str(verdict.get("sentence") or "")
-    left_out = (run.get("audit") or {}).get("mode") == "none"
-    if not left_out or not sentence or STAMP in sentence:
-        return dict(verdict)
-    return {**verdict, "sentence": f"{sentence.removesuffix('.')}; {STAMP}."}

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -142,7 +143,8 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
-        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
+        begun = partial(count, cfg, out, "started", {})
+        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg), begun)
         judged = judge(cfg, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
     if hydra_cfg.mode == RunMode.RUN:
@@ -157,17 +159,19 @@ def task(cfg: DictConfig) -> Any:
 
 
 def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Count this trial, and say what the evidence supports after all trials on the same problem."""
-    from barwise.audit.findings import stamped
-    from barwise.evidence.deflated import sharpe
+    """Count this trial, and say what the evidence supports after all trials on the same market."""
+    from barwise.evidence.deflated import Moments
     from barwise.evidence.returns import excess_returns
     from barwise.evidence.sketch import sketch
     from barwise.evidence.verdict import judged
     from barwise.runs.directory import write_json
 
     time, excess = excess_returns(out.path)
-    count(cfg, out, "done", {"sharpe": sharpe(excess), "bars": len(excess), "net": sketch(time, excess)})
-    found = stamped(judged(out.path, out.manifest, metrics), out.manifest)
+    moments = Moments.of(excess)
+    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
+    facts = {"sharpe": moments.sharpe, "z": moments.z, "bars": len(excess), "net": sketch(time, excess), **gates}
+    count(cfg, out, "done", facts)
+    found = judged(out.path, out.manifest, metrics)
     write_json(out.path / "verdict.json", found)
     return found
 
@@ -175,16 +179,16 @@ def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
 def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None:
     """Enter a run in the ledger of trials; one that never saw its bars, or learned shuffled labels, is no trial."""
     from barwise.evidence import trials
+    from barwise.evidence.identity import identity, seen, shipped_defaults
 
     if "data" not in out.manifest:
         return
-    folder = Path(cfg.output_dir)
+    folder, data = Path(cfg.output_dir), out.manifest["data"]
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    identity = trials.identity(out.manifest["data"], config)
+    found = identity(data, config, shipped_defaults(Path(conf_dir()), config))
     if not config.get("shuffle_labels"):
-        seen = {"run": str(out.path), "last": out.manifest["data"]["last"]}
-        trials.enter(folder, {**identity, **seen, "status": status, **facts})
-    out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
+        trials.enter(folder, {**found, **seen(data), "run": str(out.path), "status": status, **facts})
+    out.update(**found, trials_folder=os.path.relpath(folder, out.path))
 
 
 def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:

@@ -68,12 +68,19 @@ class Parts:
     shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do
 
 
-def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None) -> dict[str, Any]:
-    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
+def run(
+    parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None,
+    begun: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics.
+
+    `begun` is called once the bars are known and before anything is learned from them: a trial counts from then on.
+    """
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
         note_data(out, market, per_year)
+    begun()
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):

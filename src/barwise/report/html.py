@@ -15,6 +15,7 @@ from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
 from barwise.runs.directory import RunDirectory, write_text
+from barwise.runs.measures import detectable_line
 from barwise.runs.run import Run, load
 from barwise.shortages import shortage
 
@@ -100,7 +101,10 @@ def head(run: Run) -> Markup:
         sentence = f"The run was {status}: {run.manifest.get('reason') or 'no reason was kept'}"
     elif not sentence:
         sentence = "No verdict: " + (run.why("verdict.json") if not run.verdict else "verdict.json has no sentence")
-    notes = [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
+    verdict = sections.attempt(lambda: run.verdict) or {}
+    below = [detectable_line(verdict).capitalize(), str(verdict.get("footnote") or "")]
+    notes = [tag("p", bare.removesuffix(".") + ".", class_="note") for bare in below if bare]
+    notes += [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
     notes += [tag("p", f"Alert: {words}", class_="alert") for words in run.manifest.get("alerts") or []]
     notes += [tag("p", f"Warning: {words}", class_="note") for words in run.manifest.get("warnings") or []]
     line = tag("p", f"barwise · {run.title} · {sections.period(run)}{run.name}")

@@ -56,10 +56,9 @@ class Run:
     @cached_property
     def verdict(self) -> dict[str, Any]:
         """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
-        from barwise.audit.findings import stamped
         from barwise.evidence.verdict import verdict_of
 
-        return stamped(verdict_of(self.folder), self.manifest)
+        return verdict_of(self.folder)
 
     @cached_property
     def curves(self) -> dict[str, dict[str, list[list[float]]]]:

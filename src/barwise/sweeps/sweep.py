@@ -75,7 +75,7 @@ def finish() -> None:
     from barwise.sweeps.leaderboard import Leaderboard
 
     board = Leaderboard(sweep.folder, sweep.objectives)
-    board.update()
+    board.update(final=True)
     if not board.rows:
         return
     wide = None if sys.stdout.isatty() else 160  # a file has no edge to wrap at
