@@ -27,4 +27,5 @@ class Rows:
     unread: list[BarFinding]
     raw_times: Callable[[int], str]
     keep: np.ndarray
+    order: str | None = None
     words: dict[str, Codes] = field(default_factory=dict)
