@@ -157,3 +157,19 @@ def test_rows_without_names_whose_open_is_not_told_are_refused(tmp_path: Path, o
     with pytest.raises(BarwiseError, match=r"name all 5 in their order by data\.header"):
         load(str(tmp_path / "A.csv"))
     assert len(load(str(tmp_path / "A.csv"), header=["time", *order.split()]).bars[0]) == 60
+
+
+def test_hours_alone_are_hours(tmp_path: Path):
+    hours = pd.date_range("2024-03-04", periods=60, freq="h")
+    table = bars(hours.strftime("%Y-%m-%d"))
+    table.insert(1, "Hour", hours.hour)
+    table.rename(columns={"time": "Date"}).to_csv(tmp_path / "A.csv", index=False)
+    assert times_of(tmp_path / "A.csv").tolist() == hours.to_numpy("datetime64[ns]").tolist()
+
+
+def test_a_file_that_does_not_tell_day_and_month_is_told_by_the_others_of_its_folder(tmp_path: Path):
+    for name, days in (("A", DAYS[:5]), ("B", DAYS)):
+        bars(days.strftime("%d/%m/%Y"), len(days)).to_csv(tmp_path / f"{name}.csv", index=False)
+    found = load(str(tmp_path))
+    assert [str(b.time[0])[:10] for b in found.bars] == ["2020-01-06"] * 2
+    assert any("told by the other files" in note for note in found.facts["notes"])

@@ -15,6 +15,7 @@ from typing import Any
 
 from barwise.data.bars import Bars
 from barwise.features import FeatureSet
+from barwise.features.aligned import AlignedBars
 from barwise.features.purity import LIBRARIES
 from barwise.features.walk import Walk
 
@@ -45,7 +46,7 @@ def fingerprint(
     if make is not None:
         walk = Walk(lenient=True)
         walk.names(make.__code__, make.__globals__, {})  # what it encloses is the bars, told by their hash
-        digest.update(walk.digest(None).encode())
+        digest.update(walk.digest([Bars, AlignedBars]).encode())
     for top in sorted(libraries):
         digest.update(json.dumps([top, *stamp(top)]).encode())
         reasons += [f"{LIBRARIES[top]} was installed anew since it was imported"] if renewed(top) else []

@@ -83,10 +83,12 @@ class CalendarWalkForward:
             if isinstance(value, str):
                 duration(f"{PLACE}.{name}", value)
         share = self.first_train
-        if not isinstance(share, str) and (isinstance(share, bool) or not 0 < share < 1):
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not isinstance(share, str) and not (number and 0 < share < 1):
             raise ConfigError(f"{PLACE}.first_train={share}: must lie between 0 and 1, or be a length such as 3Y")
         bars = self.window
-        if bars is not None and not isinstance(bars, str) and (isinstance(bars, bool | float) or bars < 1):
+        whole = isinstance(bars, int) and not isinstance(bars, bool)
+        if bars is not None and not isinstance(bars, str) and not (whole and 1 <= bars <= 10**6):
             raise ConfigError(f"{PLACE}.window={bars}: must be null, a length such as 5Y, or 1 or more bars")
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
+from barwise.settings import Fraction, Is, Whole, check_fields
 from barwise.validation.durations import duration
 
 
@@ -24,6 +25,7 @@ class Fold:
 
 
 VALID_FRACTION = 0.2
+Length = Annotated[str, Is((str,), "a length such as 5D or 6M")]
 
 
 @dataclass(frozen=True)
@@ -36,28 +38,18 @@ class Validation:
     """
 
     splitter: Any
-    embargo: int | str = 0
-    valid_fraction: float | None = 0.2
-    min_train: int = 100
-    valid_length: int | str | None = None
+    embargo: Annotated[int, Whole(0, 10**6)] | Length = 0
+    valid_fraction: Fraction | None = 0.2
+    min_train: Annotated[int, Whole(1)] = 100
+    valid_length: Annotated[int, Whole(1, 10**6)] | Length | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.embargo, str):
-            duration("validation.embargo", self.embargo)
-        else:
-            require(self.embargo >= 0, f"validation.embargo={self.embargo}: must be 0 or more bars, or such as 5D")
-        if isinstance(self.valid_length, str):
-            duration("validation.valid_length", self.valid_length)
-        elif self.valid_length is not None:
-            whole = isinstance(self.valid_length, int) and not isinstance(self.valid_length, bool)
-            require(
-                whole and self.valid_length >= 1,
-                f"validation.valid_length={self.valid_length}: must be 1 or more bars, a length such as 6M, or null",
-            )
-        require(
-            self.valid_fraction is None or 0 < self.valid_fraction < 1,
-            f"validation.valid_fraction={self.valid_fraction}: must lie between 0 and 1; 0.2 is the default",
-        )
+        check_fields(self, "validation")
+        given = type(self.splitter).__name__
+        require(hasattr(self.splitter, "split"), f"validation.splitter={given}: has no method split(X)")
+        for name in ("embargo", "valid_length"):
+            if isinstance(getattr(self, name), str):
+                duration(f"validation.{name}", getattr(self, name))
         require(
             self.valid_fraction is None or self.valid_length is None,
             f"validation.valid_length={self.valid_length}: validation.valid_fraction={self.valid_fraction} says it too;"
@@ -70,8 +62,17 @@ class Validation:
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
         return [
             self._fold(number, panel, times, place, self._stretches(times, split))
-            for number, split in enumerate(self.splitter.split(times))
+            for number, split in enumerate(self._splits(times))
         ]
+
+    def _splits(self, times: np.ndarray) -> list[Sequence[np.ndarray]]:
+        """What the splitter makes of the times; ConfigError with its own words where it cannot."""
+        try:
+            return list(self.splitter.split(times))
+        except ConfigError:
+            raise
+        except ValueError as error:  # scikit-learn's, of more folds than there are bars
+            raise ConfigError(f"validation.splitter={type(self.splitter).__name__}: {error}") from error
 
     def _stretches(self, times: np.ndarray, split: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Training, validation and test times of one split, as positions, after the embargo."""

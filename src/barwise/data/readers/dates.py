@@ -30,6 +30,10 @@ ORDERS = {"year first": (0, 1, 2), "day first": (2, 1, 0), "month first": (2, 0,
 PIVOT = 69  # two digits from here on are of the last century, as POSIX has it
 
 
+class AmbiguousDates(DataError):
+    """Day and month could change places; other files of the same source may tell."""
+
+
 @dataclass(frozen=True)
 class Dates:
     """`days`: datetime64[D], NaT where unreadable; `order`: day, month or year first, None where the text says it."""
@@ -183,7 +187,7 @@ def _order(
     place = list(texts).index(differ)
     both = " or ".join(str(readings[name][place]) for name in names)
     long = "; years that come first need four digits" if "year first" in names else ""
-    raise DataError(
+    raise AmbiguousDates(
         f"{where}: {differ} could be {both}, and neither the order nor the spacing of the dates tells; "
         f"{setting('day_first', 'true')} or "
         f"{setting('day_first', 'false')} says which{long}"

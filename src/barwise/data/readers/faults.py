@@ -96,6 +96,8 @@ def decide(table: RawTable, rows: Rows, found: Sequence[BarFinding], odd: Skippe
         return places.get(row, only) or only
 
     hollow = np.logical_and.reduce([np.isnan(rows.values[name]) for name in PRICES])
+    for f in rows.unread:
+        hollow[f.rows] = False  # these hold something
     bad = np.unique(np.concatenate([f.rows for f in found])) if found else np.zeros(0, np.int64)
     odd_share = (int((~hollow[bad]).sum()) + len(odd)) / max(total + len(odd), 1)
     twice = sum(len(f.rows) for f in found if f.what == "time comes twice")

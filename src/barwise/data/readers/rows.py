@@ -23,3 +23,4 @@ class Rows:
     unread: list[BarFinding]
     raw_times: Callable[[int], str]
     keep: np.ndarray
+    order: str | None = None

@@ -43,6 +43,7 @@ class Series:
     days: bool
     naive: bool
     exact: bool = False  # the file itself names the symbol
+    order: str | None = None  # day or month first, where the dates told
 
 
 def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) -> tuple[list[Series], int, list[str]]:
@@ -117,6 +118,7 @@ def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: l
         unread,
         lambda row: str(columns[0][row].as_py() or ""),
         keep,
+        found.order,
     )
 
 
@@ -152,7 +154,7 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
         if len(kept):
             bars = _bars(name, rows, kept)
             bars = adjust(bars) if how.adjusted else bars
-            made.append(Series(table.where, bars, rows.days, rows.naive, exact))
+            made.append(Series(table.where, bars, rows.days, rows.naive, exact, rows.order))
     return made, len(lost) + (len(faults.skipped(table, None)) if how.drop else 0)
 
 

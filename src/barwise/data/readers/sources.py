@@ -8,6 +8,7 @@ import gzip
 import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def _member(file: Path, name: str, packed: str) -> bytes:
     try:
         with zipfile.ZipFile(file) as archive, archive.open(name) as member:
             data = member.read()
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise DataError(f"{file}: {name} cannot be read: {_reason(error)}") from None
     return _unpack(data, packed, f"{file}/{name}") if packed else data
 
@@ -177,7 +178,7 @@ def _unpack(data: bytes, packed: str, where: str) -> bytes:
                 stream = openers[packed](raw)
             with stream:
                 out = bytes(stream.read(most + 1))
-    except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
         raise DataError(f"{where}: cannot be unpacked: {_reason(error)}") from None
     if len(out) > most:
         raise DataError(f"{where}: unpacks to more than {most / 2**20:,.0f} MB; unpack it yourself if you trust it")

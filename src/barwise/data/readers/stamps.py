@@ -246,6 +246,8 @@ def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: boo
 
 def clock_ns(clock: pa.ChunkedArray, half: pa.ChunkedArray) -> np.ndarray:
     """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5`, or `9` beside AM or PM; -1 day for no time."""
+    if pc.all(pc.match_substring_regex(clock, r"^([01]?\d|2[0-4])$")).as_py() and half.null_count == len(half):
+        clock = pc.binary_join_element_wise(clock, "00", ":")  # hours alone
     both = pc.binary_join_element_wise(pc.fill_null(clock, ""), pc.fill_null(half, ""), "|")
     return _per_word(both, _clock)
 
