@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from barwise.data.bars import Bars
-from barwise.data.members import Universe
+from barwise.data.bars import Bars, Universe
 from barwise.data.memmap import blocks
 from barwise.errors import ConfigError
 from barwise.features.matrix import FeatureMatrix

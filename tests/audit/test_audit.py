@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from barwise.audit.bars import altered, holes
 from barwise.audit.features import independent
-from barwise.audit.findings import Audit, Finding, stamped
+from barwise.audit.findings import Audit, Finding
 from barwise.audit.fit import TINY, like_training, miniature, unlike_training
 from barwise.data import synthetic
 from barwise.data.checks import check_bars
 from barwise.errors import LeakError
+from barwise.evidence.stamp import stamped
 from barwise.experiment.run import audit_of
 from barwise.features.matrix import build
 from barwise.labels import forward_return

@@ -17,8 +17,9 @@ from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, LeakError
-from barwise.experiment import run as experiment
-from barwise.experiment.run import Parts, audit_of, run
+from barwise.experiment.parts import Parts
+from barwise.experiment.run import audit_of, run
+from barwise.experiment.run import run as experiment
 from barwise.features.aligned import AlignedBars, across_symbols
 from barwise.features.cross_section import cross_section
 from barwise.features.matrix import build

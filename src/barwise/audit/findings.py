@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,7 +10,6 @@ from barwise.audit.bars import STRETCH, Look
 from barwise.errors import LeakError
 
 SHOWN = 5  # leaks that the one paragraph of a refusal tells; it counts the rest
-STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
 LOOKS = {
     "quick": Look(symbols=3, pairs=1, holes=1, stretch=STRETCH),
     "thorough": Look(symbols=None, pairs=8, holes=4, stretch=None),
@@ -97,12 +96,3 @@ class Audit:
             more = len(self.leaks) - SHOWN
             words = [f.text for f in self.leaks[:SHOWN]] + ([f"And {more} more."] if more > 0 else [])
             raise LeakError("refused by the audit: " + " ".join(words))
-
-
-def stamped(verdict: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on the run with manifest `run`, whose sentence says so where the audit was left out."""
-    sentence = str(verdict.get("sentence") or "")
-    left_out = (run.get("audit") or {}).get("mode") == "none"
-    if not left_out or not sentence or STAMP in sentence:
-        return dict(verdict)
-    return {**verdict, "sentence": f"{sentence.removesuffix('.')}; {STAMP}."}

@@ -8,8 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from barwise.data.bars import Bars
-from barwise.data.members import Universe
+from barwise.data.bars import Bars, Universe
 from barwise.errors import DataError
 
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched

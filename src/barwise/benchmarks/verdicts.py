@@ -23,8 +23,9 @@ from barwise.evidence import trials
 from barwise.evidence.deflated import sharpe
 from barwise.evidence.sketch import sketch
 from barwise.evidence.verdict import LEVEL, verdict
+from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import Parts, walk
+from barwise.experiment.run import walk
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel

@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
 
 def tell(folder: Path) -> None:
     """One run: the sentence, then the numbers."""
-    from barwise.audit.findings import stamped
+    from barwise.evidence.stamp import stamped
     from barwise.evidence.verdict import verdict_of
     from barwise.runs.directory import write_json
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from barwise import jsonlines
 from barwise.errors import ConfigError
+from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory
 
 KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")

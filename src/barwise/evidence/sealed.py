@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from barwise import jsonlines
 from barwise.data.bars import Market
 from barwise.errors import DataError, require
+from barwise.runs import jsonlines
 
 NAME = "sealed.jsonl"
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from barwise import jsonlines
 from barwise.evidence import sketch
 from barwise.evidence.sealed import all_symbols
+from barwise.runs import jsonlines
 from barwise.runs.directory import plain
 
 NAME = "trials.jsonl"

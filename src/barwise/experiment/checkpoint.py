@@ -52,10 +52,10 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     from omegaconf import OmegaConf
 
     from barwise.console.config import conf_dir
-    from barwise.runs.run import load
+    from barwise.runs.run import RunFiles
     from barwise.safety.targets import Targets
 
-    run = load(out.path)
+    run = RunFiles.of(out.path)
     cfg = OmegaConf.create(run.config)
     missing = [str(name) for name in given if name not in cfg and given[name] is not None]
     if missing:

@@ -13,7 +13,7 @@ from barwise.errors import ConfigError
 from barwise.evidence.sealed import sealed
 from barwise.experiment.compute import MEASURED
 from barwise.experiment.importance import KINDS
-from barwise.experiment.run import Parts
+from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
 from barwise.safety.targets import Targets

@@ -10,14 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from barwise.console.printing import notice
+from barwise.console.shortages import shortage
 from barwise.errors import DataError
-from barwise.printing import notice
 from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
+from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory, write_text
-from barwise.runs.run import Run, load
-from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`barwise.runs.RunDirectory` and the like, from when this package was one module."""
+    """`barwise.runs.directory.RunDirectory` and the like, from when this package was one module."""
     from barwise._moved import of_module
 
     return of_module(__name__, "directory", name)

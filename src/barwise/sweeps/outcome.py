@@ -59,9 +59,7 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
 
     `interrupted`: by the user, so that the same command runs it again without being asked to.
     """
-    from omegaconf import OmegaConf
-
-    from barwise.commands.train import count
+    from barwise.evidence.register import count
 
     out = RunDirectory(job.folder, state_of(job.folder))
     if not out.manifest:
@@ -70,7 +68,7 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
         out.update(interrupted=True)
     out.finish("failed", reason)
     if not interrupted:
-        count(OmegaConf.create({k: v for k, v in job.config.items() if k != "hydra"}), out, "failed", {})
+        count({k: v for k, v in job.config.items() if k != "hydra"}, out, "failed", {})
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:

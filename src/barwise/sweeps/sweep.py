@@ -81,7 +81,7 @@ def finish() -> None:
     Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
     if sweep.pages:
-        from barwise.report.sweep import finish_pages
+        from barwise.sweeps.page import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
     bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]

@@ -14,7 +14,7 @@ from barwise.data.notes import Notes
 from barwise.errors import DataError
 
 if TYPE_CHECKING:
-    from barwise.data.readers.series import Rows
+    from barwise.data.readers.rows import Rows
     from barwise.data.readers.table import RawTable, Skipped
 
 FEW = 0.25  # of the rows: beyond it leaving them out is no remedy

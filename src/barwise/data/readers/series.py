@@ -17,6 +17,7 @@ from barwise.data.readers import faults, numbers, order, stamps
 from barwise.data.readers.clock import doubled_in, settle
 from barwise.data.readers.layout import CELL
 from barwise.data.readers.roles import NUMBERS
+from barwise.data.readers.rows import Rows
 from barwise.data.readers.table import RawTable
 from barwise.errors import ConfigError
 
@@ -46,21 +47,6 @@ class Series:
     days: bool
     naive: bool
     exact: bool = False  # the file itself names the symbol
-
-
-@dataclass
-class Rows:
-    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`."""
-
-    time: np.ndarray
-    days: bool
-    naive: bool
-    groups: np.ndarray
-    symbols: list[str]
-    values: dict[str, np.ndarray]
-    unread: list[BarFinding]
-    raw_times: Callable[[int], str]
-    keep: np.ndarray
 
 
 def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) -> tuple[list[Series], int, list[str]]:

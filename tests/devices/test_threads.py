@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from barwise.devices import cores as threads
+from barwise.devices import threads
 from barwise.strategies.sequence import LSTMStrategy
 from tests.conftest import train
 

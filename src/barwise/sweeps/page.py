@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from barwise.devices.cores import cores
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
-from barwise.report.sweep_script import POLICY, SCRIPT, STYLE
 from barwise.runs.directory import write_text
 from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
-from barwise.sweeps.runner import cores
+from barwise.sweeps.page_script import POLICY, SCRIPT, STYLE
 
 NAME = "sweep.html"
 BEST = 10  # trials whose equity is drawn

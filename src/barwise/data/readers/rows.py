@@ -1,0 +1,25 @@
+"""The rows of a file, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from barwise.data.checks import BarFinding
+
+
+@dataclass
+class Rows:
+    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`."""
+
+    time: np.ndarray
+    days: bool
+    naive: bool
+    groups: np.ndarray
+    symbols: list[str]
+    values: dict[str, np.ndarray]
+    unread: list[BarFinding]
+    raw_times: Callable[[int], str]
+    keep: np.ndarray
