@@ -138,6 +138,20 @@ class Rank:
         return {}
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """The score itself; 0 where there is none. Portfolios that read scores want no other."""
+
+    def fit(self, scores: np.ndarray) -> Self:
+        return self
+
+    def __call__(self, score: np.ndarray, time: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(np.clip(score, -1.0, 1.0), nan=0.0)
+
+    def facts(self) -> dict[str, float]:
+        return {}
+
+
 def beyond(score: np.ndarray, upper: float, lower: float) -> np.ndarray:
     """+1 above `upper`, -1 below `lower`, else 0."""
     return (score > upper).astype(float) - (score < lower).astype(float)

@@ -19,7 +19,8 @@ watching: list[bool] = []
 
 
 def listen(event: str, args: tuple[object, ...]) -> None:
-    if watching and event in WATCHED:
+    ours = event == "subprocess.Popen" and "barwise.safety.apart" in str(args[1])  # what a model is tried in
+    if watching and event in WATCHED and not ours:
         seen.append(event)
 
 

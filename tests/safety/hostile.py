@@ -91,9 +91,69 @@ def settings(**change: object) -> Callable[[Path], None]:
     return tamper
 
 
+def earlier(run: Path) -> Path:
+    """The model as runs of earlier versions have it, in UBJSON."""
+    import xgboost
+
+    path = run / FOLD / "model.json"
+    booster = xgboost.Booster(model_file=path)
+    path.unlink()
+    booster.save_model(path.with_suffix(".ubj"))
+    return path.with_suffix(".ubj")
+
+
+def pickled_earlier(run: Path) -> None:
+    earlier(run).write_bytes(pickle.dumps(Payload()))
+
+
+def xgboost(place: str, value: object) -> Callable[[Path], None]:
+    """One value of the first tree, or of the model, replaced: `trees.parents.3`, `objective.name`."""
+
+    def tamper(run: Path) -> None:
+        path = run / FOLD / "model.json"
+        model = json.loads(path.read_text())
+        node = model["learner"]
+        if place.startswith("trees."):
+            node = node["gradient_booster"]["model"]["trees"][0]
+        *way, last = place.removeprefix("trees.").split(".")
+        for word in way:
+            node = node[word]
+        node[int(last) if isinstance(node, list) else last] = value
+        path.write_text(json.dumps(model))
+
+    return tamper
+
+
+def lightgbm_cut(run: Path) -> None:
+    """The file ends within its parameters, where LightGBM reads on beyond its end."""
+    path = run / FOLD / "model.txt"
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.index(b"parameters:") + 60])
+
+
+def lightgbm_bytes(old: bytes, new: bytes) -> Callable[[Path], None]:
+    """As many bytes of the first `old…` replaced by `new`."""
+
+    def tamper(run: Path) -> None:
+        path = run / FOLD / "model.txt"
+        raw = path.read_bytes()
+        at = raw.index(old) + len(old)
+        path.write_bytes(raw[:at] + new + raw[at + len(new) :])
+
+    return tamper
+
+
+def xgboost_earlier_parent(run: Path) -> None:
+    path = earlier(run)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"parents[$l#L") + len(b"parents[$l#L") + 8
+    raw[at + 4 : at + 8] = struct.pack(">i", 1_000_000)
+    path.write_bytes(bytes(raw))
+
+
 def xgboost_child(run: Path) -> None:
     """The first left child of the first tree points far outside."""
-    path = run / FOLD / "model.ubj"
+    path = earlier(run)
     raw = bytearray(path.read_bytes())
     at = raw.index(b"left_children[$l#L") + len(b"left_children[$l#L") + 8
     raw[at : at + 4] = struct.pack(">i", 1_000_000)
@@ -102,7 +162,7 @@ def xgboost_child(run: Path) -> None:
 
 def xgboost_cycle(run: Path) -> None:
     """The first left child of a tree is its root: predicting would never end."""
-    path = run / FOLD / "model.ubj"
+    path = earlier(run)
     raw = bytearray(path.read_bytes())
     at = raw.index(b"left_children[$l#L") + len(b"left_children[$l#L") + 8
     raw[at : at + 4] = struct.pack(">i", 0)
@@ -111,7 +171,7 @@ def xgboost_cycle(run: Path) -> None:
 
 def xgboost_length(run: Path) -> None:
     """An array that promises more numbers than the file has bytes."""
-    path = run / FOLD / "model.ubj"
+    path = earlier(run)
     raw = bytearray(path.read_bytes())
     at = raw.index(b"split_indices[$l#L") + len(b"split_indices[$l#L")
     raw[at : at + 8] = struct.pack(">q", 2**50)
@@ -120,7 +180,7 @@ def xgboost_length(run: Path) -> None:
 
 def xgboost_group(run: Path) -> None:
     """A tree that adds to a class beyond those of the model."""
-    path = run / FOLD / "model.ubj"
+    path = earlier(run)
     raw = bytearray(path.read_bytes())
     at = raw.index(b"tree_info[#L") + len(b"tree_info[#L") + 8
     assert raw[at : at + 1] == b"i"
@@ -132,7 +192,7 @@ def replaced(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:
     """The bytes of one file of the fold with `old` replaced."""
 
     def tamper(run: Path) -> None:
-        path = run / FOLD / name
+        path = earlier(run) if name == "model.ubj" else run / FOLD / name
         raw = path.read_bytes()
         assert old in raw
         path.write_bytes(raw.replace(old, new))

@@ -21,8 +21,20 @@ CALLED = {"_target_": "barwise.features.price.price", "_args_": [SYSTEM]}
 FOREST = {"_target_": "barwise.strategies.sklearn.SklearnStrategy", "estimator": SYSTEM}
 
 PREDICT = {  # name: (strategy, how it is tampered with, what the line says)
-    "pickle for XGBoost": ("xgboost", h.pickled("model.ubj"), "is no XGBoost model that can be read"),
+    "pickle for XGBoost": ("xgboost", h.pickled("model.json"), "is no XGBoost model that can be read"),
+    "pickle for XGBoost as of earlier": ("xgboost", h.pickled_earlier, "is no XGBoost model that can be read"),
     "pickle for LightGBM": ("lightgbm", h.pickled("model.txt"), "is no LightGBM model that can be read"),
+    "XGBoost parent outside": ("xgboost", h.xgboost("trees.parents.1", 10**6), "a node whose parent is another"),
+    "XGBoost parent outside, earlier": ("xgboost", h.xgboost_earlier_parent, "a node whose parent is another"),
+    "XGBoost word for a number": ("xgboost", h.xgboost("trees.split_conditions.0", "x"), "other things than numbers"),
+    "XGBoost column outside": ("xgboost", h.xgboost("trees.split_indices.0", 999), "splits on column 999"),
+    "XGBoost objective of another": ("xgboost", h.xgboost("objective.name", "survival:cox"), "its objective"),
+    "XGBoost part that is not known": ("xgboost", h.xgboost("extra", {}), "it has other parts than XGBoost writes"),
+    "LightGBM cut in its parameters": ("lightgbm", h.lightgbm_cut, "it is cut short"),
+    "LightGBM letter in a leaf": ("lightgbm", h.lightgbm_bytes(b"leaf_value=", b"x"), "leaf_value is no list"),
+    "LightGBM zeros in its features": ("lightgbm", h.lightgbm_bytes(b"feature_infos=", b"\0\0"), "control character"),
+    "LightGBM other machines": ("lightgbm", h.replaced("model.txt", b"[machines: ]", b"[machines: example:1]"),
+                                "name other files or machines"),
     "pickle for a net": ("lstm", h.pickled("model.safetensors"), "is no safetensors file"),
     "pickle for a forest": ("forest", h.pickled("model.skops"), "is no skops archive"),
     "target os.system": ("xgboost", h.config(features={"x": SYSTEM}), "may name only parts that barwise ships"),

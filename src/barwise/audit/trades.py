@@ -28,6 +28,8 @@ def trades_wait(
     bars = Bars("PROBE", time, open_, np.maximum(open_, close), np.minimum(open_, close), close, np.full(BARS, 1e6))
     value = np.zeros(BARS)
     value[AT] = 1.0
+    if getattr(backtest, "portfolio", None) is not None:
+        backtest = backtest.trading(costs=backtest.costs)  # a rule may hold whatever it likes: weights_wait looks at it
     ledger = backtest.run(grid_of([bars]), signals_of(np.zeros(BARS, int), time, value), 252.0)
     yield 1
     earned = float(np.abs(ledger.gross).max())

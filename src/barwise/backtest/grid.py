@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from barwise.data.bars import Bars, Universe
+from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.errors import DataError
 
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
@@ -30,6 +30,7 @@ class Grid:
     before: np.ndarray
     prior: np.ndarray
     universe: Universe | None = None
+    bars: tuple[Bars, ...] = ()
 
     @classmethod
     def build(cls, bars: Sequence[Bars], universe: Universe | None = None) -> Grid:
@@ -50,7 +51,16 @@ class Grid:
             close = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), np.nan)
             prior[1:] = last[:-1]
         before = np.vstack([np.full((1, len(bars)), np.nan), close[:-1]])
-        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior, universe)
+        return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior, universe, tuple(bars))
+
+    def column(self, name: str, otherwise: float = np.nan) -> np.ndarray:
+        """(time, symbol): a column of the bars, volume or an extra one; `otherwise` where there is no bar or column."""
+        out = np.full(self.has.shape, otherwise)
+        for s, b in enumerate(self.bars):
+            values = b.extra.get(name) if name not in COLUMNS else getattr(b, name)
+            if values is not None:
+                out[self.has[:, s], s] = values
+        return out
 
     @cached_property
     def inside(self) -> np.ndarray:
@@ -126,17 +136,27 @@ class Grid:
 
 @dataclass(frozen=True)
 class Signals:
-    """Signals of a long table in any order: symbol index, time, value in [-1, 1]; NaN is flat."""
+    """Signals of a long table in any order: symbol index, time, value in [-1, 1]; NaN is flat.
+
+    `score`: what the signals were made of, for portfolio rules that read scores; None: the values themselves.
+    """
 
     symbol: np.ndarray
     time: np.ndarray
     value: np.ndarray
+    score: np.ndarray | None = None
 
     def on(self, grid: Grid) -> np.ndarray:
         """(time, symbol), 0 where there is none; `DataError` for none at all, a time of no bar, or two of one bar."""
         cell = self._cells(grid)
         dense = np.zeros(grid.has.shape)
         dense.ravel()[cell] = np.where(np.isfinite(self.value), self.value, 0.0)
+        return dense
+
+    def scores_on(self, grid: Grid) -> np.ndarray:
+        """(time, symbol) scores, NaN where there is none."""
+        dense = np.full(grid.has.shape, np.nan)
+        dense.ravel()[self._cells(grid)] = self.value if self.score is None else self.score
         return dense
 
     def span(self, grid: Grid) -> tuple[int, int]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.positions import Positions
 from barwise.backtest.weights import WEIGHTINGS, weigh
 from barwise.errors import require
+
+if TYPE_CHECKING:
+    from barwise.backtest.costs import Costs
+    from barwise.portfolio.context import Context
+    from barwise.portfolio.portfolio import Portfolio
 
 EXECUTIONS = ("next_open", "next_close")
 BPS = 1e-4
@@ -26,6 +32,9 @@ class Ledger:
     shorts. `turnover`: Σ|change of weight| from drifted weights. `exposure`: Σ|weight| at the close. `contribution`:
     per symbol, the sum of its gross returns. `n_trades`: changes of a symbol's signal, closings at a symbol's last bar
     included. `risk_free`: what idle cash earns a bar. `ruined`: the equity was lost; nothing is traded from there on.
+    Where they were asked for: `positions` (bar, symbol), shares of the equity at each close, as held after the bar's
+    trades and before what ends there is closed; `held`, the same with what it earned and cost. `cash_flow`: declared
+    flows of a bar, such as dividends, that are part of `gross`; fractions of the equity at the close before.
     """
 
     time: np.ndarray
@@ -40,6 +49,9 @@ class Ledger:
     borrow: np.ndarray
     exposure: np.ndarray
     risk_free: float = 0.0
+    positions: np.ndarray | None = None
+    held: Positions | None = None
+    cash_flow: np.ndarray | None = None
 
     @property
     def excess(self) -> np.ndarray:
@@ -53,8 +65,11 @@ class Backtest:
     """How signals become positions and what they cost; basis points per side, borrow and cash rate a year.
 
     A signal of bar t is traded at the symbol's own next bar, at its open or close, to a share of the equity before
-    costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. Settings out of
-    range raise `ConfigError`.
+    costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. `delisting_return`:
+    what a position earns once more at a symbol's last bar, as long as the market goes on. `capital`: the account at the
+    start, in the currency of the prices, for costs that know volume. `costs`: a model in place of the flat costs;
+    `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. Settings out of range raise
+    `ConfigError`.
     """
 
     execution: str = "next_open"
@@ -65,6 +80,11 @@ class Backtest:
     max_gross: float = 1.0
     cash_rate: float = 0.0
     volatility_window: int = 20
+    delisting_return: float = 0.0
+    capital: float = 1_000_000.0
+    costs: Costs | None = None
+    portfolio: Portfolio | None = None
+    keep_positions: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("execution", EXECUTIONS), ("weighting", WEIGHTINGS)):
@@ -88,19 +108,49 @@ class Backtest:
 
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
-        return self.run_dense(grid, signals.on(grid), signals.span(grid), periods_per_year, delay)
+        signal, span = signals.on(grid), signals.span(grid)
+        if self.portfolio is None or self.portfolio.plain:
+            return self.run_dense(grid, signal, span, periods_per_year, delay)
+        weights = self.portfolio.weights(self._context(grid, signal, signals, periods_per_year), self.max_gross)
+        direction = np.where(np.isnan(weights), np.nan, np.sign(weights))
+        return self._run_weights(grid, weights, direction, span, periods_per_year, delay)
+
+    def trading(self, portfolio: Portfolio | None = None, costs: Costs | None = None) -> Backtest:
+        """The same with another portfolio and cost model."""
+        return replace(self, portfolio=portfolio, costs=costs)
+
+    def _context(self, grid: Grid, signal: np.ndarray, signals: Signals, periods_per_year: float) -> Context:
+        from barwise.portfolio.context import Context
+
+        with np.errstate(invalid="ignore"):
+            returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)
+        score = signals.scores_on(grid) if self.portfolio and self.portfolio.reads_scores else signal
+        return Context(
+            grid.time, grid.symbols, score, signal, grid.has, grid.inside, returns, np.zeros(len(grid.symbols)),
+            periods_per_year, columns=grid.column,
+        )  # fmt: skip
 
     def run_dense(
         self, grid: Grid, signal: np.ndarray, span: tuple[int, int], periods_per_year: float, delay: int = 0
     ) -> Ledger:
         """The same for signals (time, symbol), made at the rows from the first to the last of `span`."""
-        target = grid.later(weigh(grid, signal, self), 1 + delay)
+        return self._run_weights(grid, weigh(grid, signal, self), signal, span, periods_per_year, delay)
+
+    def _run_weights(
+        self, grid: Grid, weights: np.ndarray, signal: np.ndarray, span: tuple[int, int], periods_per_year: float,
+        delay: int,
+    ) -> Ledger:  # fmt: skip
+        """Trade `weights` decided at each row's close; `signal` is what a change of counts as a trade."""
+        target = grid.later(weights, 1 + delay)
         target[: span[0] + 1] = np.nan  # nothing is known before the close of the first signal's bar
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
-        return self.trade(grid, target, span, periods_per_year, count)
+        ledger = self.trade(grid, target, span, periods_per_year, count)
+        if ledger.held is not None:
+            ledger.held.decided[:] = weights[span[0] : span[1] + 1]
+        return ledger
 
     def trade(
         self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int
@@ -111,42 +161,76 @@ class Backtest:
         positions that cannot be traded (no bar) leave too little room below `max_gross`, orders are scaled down.
         """
         to_price, to_close = grid.drifts[self.execution]
+        prices = None
+        if self.costs is not None:
+            settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
+            prices = self.costs.on(grid, *settings)
         rate = (self.commission_bps + self.slippage_bps) * BPS
-        session, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
+        lending, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
         first, last = span
         target, bought_by = capped(target, self.max_gross)
         net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
         value, contribution = np.zeros((2, len(grid.symbols)))
+        kept = Positions.empty(grid, span) if self.keep_positions else None
+        columns = np.arange(len(grid.symbols))
         cash = worth = 1.0
         ruined = False
+        waiting: np.ndarray | None = None
         total = np.add.reduce
         for i, t in enumerate(range(first, last + 1)):
             moved = value * to_price[t]
             held = float(total(moved))
             account = cash + held
             ruined = account <= 0.0
+            order = target[t] if waiting is None else np.where(np.isnan(target[t]), waiting, target[t])
             if ruined:
                 wanted, bought = moved, held
             elif bought_by[t] == bought_by[t]:  # no NaN: an order for every symbol
                 wanted, bought = target[t] * account, bought_by[t] * account
             else:
-                wanted = within(target[t] * account, moved, self.max_gross * account)
+                wanted = within(order * account, moved, self.max_gross * account)
                 bought = float(total(wanted))
             change = wanted - moved
+            if prices is not None and prices.most is not None:
+                change, asked = prices.room(t, change), change
+                waiting = np.where(change == asked, np.nan, order)  # what is left is traded later
+                wanted = moved + change
+                bought = float(total(wanted))
             volume = float(total(np.abs(change)))
-            lent = session * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if session else 0.0
-            paid = rate * volume + lent
+            lent = lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lending else 0.0
+            paid = (rate * volume if prices is None else prices.paid(t, change)) + lent
             cash = (account - bought) * (1.0 + interest) - paid
             after = wanted * to_close[t]
             contribution += (after - value - change) / worth
+            if kept is not None:
+                size = np.abs(change)
+                fees = (rate * size if prices is None else prices.each(t, change)) + lending * np.maximum(-wanted, 0.0)
+                share = account if account > 0.0 else 1.0
+                kept.note(
+                    i, weight=wanted / share, before=(moved - value) / worth, after=(after - wanted) / worth,
+                    cost=fees / worth, traded=size / share,
+                )  # fmt: skip
             value, now = after, cash + float(total(after))
+            if kept is not None and now > 0.0:
+                kept.closing[i] = after / now
             traded = volume / account if account > 0.0 else 0.0
             if t in grid.gone and now > 0.0:
                 ended = grid.gone[t]
+                if self.delisting_return:
+                    lost = value[ended] * self.delisting_return
+                    value[ended] += lost
+                    contribution[ended] += lost / worth
+                    if kept is not None:
+                        kept.after[i, ended] += lost / worth
+                    now += float(total(lost))
                 left = total(np.abs(value[ended]))
-                cash += total(value[ended]) - rate * left
+                sold = np.where(np.isin(columns, ended), value, 0.0)
+                fee = rate * left if prices is None else prices.paid(t, sold)
+                if kept is not None:
+                    kept.cost[i] += (rate * np.abs(sold) if prices is None else prices.each(t, sold)) / worth
+                cash += total(value[ended]) - fee
                 value[ended] = 0.0
-                traded, paid, now = traded + left / now, paid + rate * left, now - rate * left
+                traded, paid, now = traded + left / now, paid + fee, now - fee
             cost[i], borrow[i], turnover[i] = paid / worth, lent / worth, traded
             ruined = ruined or now <= 0.0
             if ruined:
@@ -156,7 +240,7 @@ class Backtest:
             worth = now
         rows = slice(first, last + 1)
         arrays = (grid.time[rows], net + cost, cost, net, turnover, equity, contribution)
-        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest)
+        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest, kept.closing if kept else None, kept)
 
 
 def capped(target: np.ndarray, most: float) -> tuple[np.ndarray, list[float]]:

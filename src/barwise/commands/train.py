@@ -85,7 +85,7 @@ def resumable() -> str:
 FLAGS = (  # Hydra's, and ours
     "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
     "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
-    "--experimental-rerun", "-i", "--info", "--quiet",
+    "-i", "--info", "--quiet",  # not --experimental-rerun, which unpickles
 )  # fmt: skip
 
 
@@ -130,18 +130,21 @@ def task(cfg: DictConfig) -> Any:
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
+    from barwise.safety.signature import sign
     from barwise.sweeps.pruning import Pruning
 
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
-    cfg, targets = recorded(cfg, out) if cfg.resume else (cfg, None)
+    resumed = bool(cfg.resume)
+    cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
     with out.ending(lambda status, error: fail(cfg, out, status, error)):
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
             if name not in OBJECTIVES:
                 raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
-        if targets is None:
+        if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+            sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
         metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
         judged = register.judge(plain(cfg), out, metrics)

@@ -85,8 +85,9 @@ def load(
     asked = None if start is None and end is None else partial(_within, start, end, timezone)
     how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
     notes = Notes()
-    found, dropped, ignored, count = read(str(path), columns or {}, header, how, notes)
-    bars, made = naming.joined(found, notes)
+    every = sources.find(str(path), notes)
+    found, dropped, ignored, count = read(every, str(path), columns or {}, header, how, notes)
+    bars, made = naming.joined(found, every, notes)
     tell_zones(made, timezone, notes)
     bars, outside = selected(bars, symbols, start, end, str(path), timezone)
     bars = common_volume(bars, str(path), notes)
@@ -121,11 +122,10 @@ def _within(start: str | None, end: str | None, timezone: str | None, time: np.n
 
 
 def read(
-    path: str, columns: Mapping[str, str | None], header: Sequence[str] | None, how: Reading, notes: Notes
-) -> tuple[list[Series], int, list[str], int]:
+    every: Sequence[Source], path: str, columns: Mapping[str, str | None], header: Sequence[str] | None, how: Reading,
+    notes: Notes,
+) -> tuple[list[Series], int, list[str], int]:  # fmt: skip
     """(every file's series, rows dropped, columns without numbers, files read)."""
-    every = sources.find(path, notes)
-    names = naming.named(every)
     found: list[Series] = []
     dropped, count = 0, 0
     ignored: set[str] = set()
@@ -139,8 +139,7 @@ def read(
                 notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
                 continue
             raise
-        name = names.names[source.where]
-        made, lost, words = series.read(raw, name, source.where in names.sure, how, one)
+        made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
         for key, value in source.keys:
             if value != source.symbol:
                 one.note(source.where, f"the folder {key}={value} is no symbol: not used")

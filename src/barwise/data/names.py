@@ -36,26 +36,27 @@ WORDS: Mapping[str, str] = {
     ),
     "open": (
         "open, o, open price, opening, opening price, price open, openprice, openprc, open prc, dlyopen, "
-        "px open, first, firstpric, preabe, first price, start price, opn, mid o, mid open, bid open, "
+        "px open, first, firstpric, frstpric, 开, eroffn, preabe, first price, start price, opn, mid o, "
+        "mid open, bid open, "
         "trade open, 开盘, 开盘价, 開盤, 開盤價, 今开, 始値, 始値円, 시가, eroffnung, eroffnungskurs, "
         "erster, anfangskurs, ouverture, ouv, apertura, abertura, prezzo di apertura, otwarcie, открытие, "
         "acilis, openingskurs, oppning, opening koers, openen, aloitus, ppening, startkurs"
     ),
     "high": (
-        "high, h, high price, price high, highest, highprice, high prc, askhi, ask hi, dlyhigh, px high, "
+        "high, 高, h, high price, price high, highest, highprice, high prc, askhi, ask hi, dlyhigh, px high, "
         "max, maxpric, premax, max price, hi, mid h, mid high, bid high, trade high, day high, session high, "
         "最高, 最高价, 最高價, 高値, 高値円, 고가, hoch, hochst, hochstkurs, tageshoch, plus haut, haut, "
         "maximo, massimo, maxima, najwyzszy, максимум, макс, yuksek, hogsta, hojeste, hoogste, korkein, "
         "max alto, alto, hoogst"
     ),
     "low": (
-        "low, l, low price, price low, lowest, lowprice, low prc, bidlo, bid lo, dlylow, px low, min, "
+        "low, 低, l, low price, price low, lowest, lowprice, low prc, bidlo, bid lo, dlylow, px low, min, "
         "minpric, premin, min price, lo, mid l, mid low, bid low, trade low, day low, session low, 最低, "
         "最低价, 最低價, 安値, 安値円, 저가, tief, tiefst, tiefstkurs, tagestief, plus bas, bas, minimo, "
         "minima, najnizszy, минимум, мин, dusuk, lagsta, laveste, laagste, alin, bajo, baixo, laagst"
     ),
     "close": (
-        "close, c, close price, closing price, closing, price close, closeprice, close last, last close, "
+        "close, 收, zuletzt, c, close price, closing price, closing, price close, closeprice, close last, last close, "
         "settle, settlement, settlement price, settle price, prc, dlyprc, dlyclose, px last, px close, last, "
         "lastpric, preult, last price, last trade, mid c, mid close, bid close, trade close, end price, "
         "price, value close, 收盘, 收盘价, 收盤, 收盤價, 最新价, 終値, 終値円, 종가, schluss, schlusskurs, "
@@ -67,7 +68,7 @@ WORDS: Mapping[str, str] = {
         "volume, vol, v, volume traded, trade volume, total volume, volume total, trading volume, "
         "traded volume, totalvolume, share volume, dlyvol, px volume, volume base, base volume, vol base, "
         "volume from, volumefrom, base asset volume, shares traded, qty, quantity, total traded quantity, "
-        "tottrdqty, fininstrmqty, quatot, size, no of shares, acvol uns, 成交量, 成交股数, 成交數量, "
+        "tottrdqty, fininstrmqty, quatot, size, no of shares, acvol uns, 成交量, 交易量, 成交股数, 成交數量, "
         "成交股數, 出来高, 出来高株, 売買高, 거래량, umsatz, volumen, stuck, volume titres, wolumen, объем, "
         "объём, hacim, volym, omsattning, omsaetning, quantidade, volumi, vaihto"
     ),

@@ -33,7 +33,7 @@ def verdict_of(folder: Path) -> dict[str, Any]:
         return filed
     try:
         found = judged(folder, run, _json(folder / "metrics.json"))
-    except DataError:
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):  # or a run.json that is none of ours
         return filed
     known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, str(run["problem"]))
     return found if known and found["n_trials"] >= filed.get("n_trials", 0) else filed

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.errors import ConfigError
 from barwise.evidence.sealed import sealed
@@ -17,7 +18,7 @@ from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
 from barwise.safety.targets import Targets
-from barwise.signals import SignalRule
+from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
 AUDITS = ("quick", "thorough", "none")
@@ -41,7 +42,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         validation=make("validation", cfg.validation),
         strategy=make("strategy", cfg.strategy),
         signals=signal_rule(cfg, targets),
-        backtest=make("backtest", cfg.backtest),
+        backtest=book(make, cfg),
         baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=whole_number("seed", cfg.seed, least=0),
@@ -100,8 +101,31 @@ def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, F
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
-    """The signal rule, before it has learned its thresholds."""
-    return _make("signals", cfg.signals, targets)
+    """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
+    rule = _make("signals", cfg.signals, targets)
+    portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
+    if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
+        raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
+    return rule
+
+
+def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
+    """The backtest with its portfolio and costs; recorded runs may know neither, and one of one's own may take none."""
+    backtest = make("backtest", cfg.backtest)
+    portfolio = make("portfolio", cfg.portfolio) if cfg.get("portfolio") else None
+    costs = make("costs", cfg.costs) if cfg.get("costs") else None
+    standard = portfolio is None or portfolio.standard
+    if not isinstance(backtest, Backtest):
+        if costs is not None or not standard:
+            given = "costs" if costs is not None else "portfolio"
+            raise ConfigError(f"{given}: {type(backtest).__name__} has its own; leave {given} at its default")
+        return backtest
+    if backtest.weighting != "equal" and not standard:
+        raise ConfigError(
+            f"backtest.weighting={backtest.weighting}: the portfolio says the weights; leave it at equal,"
+            f" or portfolio={backtest.weighting} portfolio.… in its place"
+        )
+    return backtest.trading(portfolio, costs)
 
 
 def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from barwise.experiment.importance import collect
 from barwise.experiment.results import Result, contribution
-from barwise.runs.directory import RunDirectory, write_json, write_parquet
+from barwise.runs.directory import RunDirectory, write_csv, write_json, write_parquet
 from barwise.runs.tensorboard import Board
 
 
 def record(out: RunDirectory, result: Result, board: Board) -> None:
     """Write what the run found, each file whole or not at all."""
     ledger = result.ledger
-    write_parquet(out.path / "predictions.parquet", result.table.columns())
+    weight = {} if result.weight is None else {"weight": result.weight}
+    write_parquet(out.path / "predictions.parquet", {**result.table.columns(), **weight})
+    _record_positions(out, result)
     names = ("time", "gross", "cost", "net", "excess", "turnover", "equity")
     columns = {name: getattr(ledger, name) for name in names}
     write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
@@ -22,3 +24,13 @@ def record(out: RunDirectory, result: Result, board: Board) -> None:
     board.equity(ledger.equity)
     board.flush()
     write_json(out.path / "metrics.json", result.metrics)
+
+
+def _record_positions(out: RunDirectory, result: Result) -> None:
+    """What was held, and each trade, where the ledger kept them."""
+    if result.positions is None or result.trades is None:
+        out.warn("positions.parquet and trades.parquet are not written: the ledger did not keep positions")
+        return
+    write_parquet(out.path / "positions.parquet", result.positions)
+    write_parquet(out.path / "trades.parquet", result.trades)
+    write_csv(out.path / "trades.csv", result.trades)

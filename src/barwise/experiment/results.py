@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, gross_sharpe, net_sharpe
+from barwise.backtest.positions import Positions
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
 from barwise.validation.paths import full_paths, path_of
+
+MOST_CELLS = 50_000_000  # bars times symbols of which positions are kept: 2.4 GB
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class OutOfSample:
 
     def signals(self) -> Signals:
         """What the ledger trades."""
-        return Signals(self.symbol, self.time, self.signal)
+        return Signals(self.symbol, self.time, self.signal, self.score)
 
     def columns(self) -> dict[str, np.ndarray]:
         """The columns of predictions.parquet."""
@@ -68,6 +71,9 @@ class Result:
     market: Ledger
     metrics: dict[str, Any]
     reasons: dict[str, str] = field(default_factory=dict)
+    weight: np.ndarray | None = None  # per row of the table, as decided at its bar; NaN without an order
+    positions: Mapping[str, np.ndarray] | None = None
+    trades: Mapping[str, np.ndarray] | None = None
 
 
 def evaluate(
@@ -77,7 +83,7 @@ def evaluate(
 
     Where splits overlap, ledger and metrics are those of the middle path, and `paths` tells the spread.
     """
-    main, ledger, books = middle_path(table, grid, backtest, per_year)
+    main, ledger, books = middle_path(table, grid, keeping(backtest, grid), per_year)
     others = baselines(grid, backtest, main.signals(), per_year, seed)
     market = others["buy_and_hold"][0]
     metrics, reasons = compute(ledger, market, main.score, main.ret, main.time, per_year)
@@ -92,7 +98,39 @@ def evaluate(
         metrics["paths"] = of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
-    return Result(table, ledger, market, metrics, reasons)
+    if ledger.held is None:
+        return Result(table, ledger, market, metrics, reasons)
+    held = ledger.held
+    weight = decided(table, path_rows(table, main), held, grid)
+    return Result(
+        table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution)
+    )
+
+
+def keeping(backtest: Any, grid: Grid) -> Any:
+    """The backtest so that its ledger holds positions, where they fit in memory; one of the user's own as it is."""
+    fits = grid.has.size <= MOST_CELLS
+    return replace(backtest, keep_positions=True) if isinstance(backtest, Backtest) and fits else backtest
+
+
+def path_rows(table: OutOfSample, main: OutOfSample) -> np.ndarray:
+    """Which rows of `table` are those of its path `main`."""
+    if len(main.time) == len(table.time):
+        return np.ones(len(table.time), bool)
+    return np.isin(_keys(table), _keys(main))
+
+
+def decided(table: OutOfSample, rows: np.ndarray, held: Positions, grid: Grid) -> np.ndarray:
+    """Per row of the table the weight that was decided at its bar; NaN where there was no order, or on other paths."""
+    out = np.full(len(table.time), np.nan)
+    place = grid.row_of(table.time[rows]) - held.first
+    out[rows] = held.decided[place, table.symbol[rows]]
+    return out
+
+
+def _keys(table: OutOfSample) -> np.ndarray:
+    parts = (table.fold, table.symbol, table.time.astype("datetime64[ns]").view(np.int64))
+    return np.rec.fromarrays([np.ascontiguousarray(part).astype(np.int64) for part in parts])
 
 
 def middle_path(

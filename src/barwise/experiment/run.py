@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from barwise.experiment.session import FitSession
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel, members
+from barwise.portfolio.portfolio import holding_bars
 from barwise.runs.directory import RunDirectory
 from barwise.runs.tensorboard import Board
 from barwise.samples import Panel, Samples, Scaler
@@ -51,6 +53,7 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | N
         panel = build_panel(matrix, parts.labels, market.universe)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = parts.validation.folds(panel)
+        parts = held_as_labelled(parts, panel, folds)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
@@ -76,6 +79,16 @@ def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | N
     with out.stage("report"):
         record(out, result, board)
     return result.metrics
+
+
+def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
+    """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
+    portfolio = getattr(parts.backtest, "portfolio", None)
+    if portfolio is None:
+        return parts
+    known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
+    bars = holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
+    return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 
 def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, session: FitSession) -> OutOfSample:

@@ -17,6 +17,7 @@ from barwise.experiment.pruner import Pruner
 from barwise.experiment.ranges import Ranges, learned
 from barwise.runs.directory import write_json
 from barwise.runs.tensorboard import Board
+from barwise.safety.signature import sign
 from barwise.samples import Panel, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
@@ -109,3 +110,4 @@ def keep_model(
         scaler.save(folder / "scaler.safetensors")
     write_json(folder / "signals.json", learned(rule))
     Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
+    sign(folder)

@@ -8,7 +8,8 @@ from typing import Any
 
 from barwise.report.style import CSS
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # the page can load nothing
+# The page can load nothing, send nothing and run nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 class Markup(str):

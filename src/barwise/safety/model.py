@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
-from barwise.safety.boosters import check_lightgbm, check_xgboost
 from barwise.safety.files import inside, read_json
+from barwise.safety.lgbm import check_lightgbm
 from barwise.safety.skops import check_skops
 from barwise.safety.tensors import Shapes, shapes_of
+from barwise.safety.xgb import check_xgboost
 
 SETTINGS_LIMIT = 64 * 1024
 LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
@@ -25,7 +26,7 @@ def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()
     shapes: Shapes = {}
     for name in sorted(p.name for p in folder.iterdir()):
         path = inside(folder, name) if not (folder / name).is_dir() else folder / name
-        if path.suffix == ".ubj":
+        if path.name == "model.json" or path.suffix == ".ubj":
             check_xgboost(path, n_features)
         elif path.name == "model.txt":
             check_lightgbm(path, n_features)

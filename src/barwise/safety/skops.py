@@ -52,17 +52,17 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
             marks = {i.filename: sha256(archive.read(i)).hexdigest() for i in entries}
             _check_classes(path, schema, nodes, parts, marks)
             arrays = {i.filename: _array(path, archive, i) for i in entries}
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, RecursionError, OSError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
+            for node in nodes:
+                if node.get("__loader__") == "TreeNode":
+                    _check_sklearn_tree(path, node, arrays, n_features)
+            for array in arrays.values():
+                if array.dtype.names and set(array.dtype.names) >= HIST:
+                    _check_hist_tree(path, array, n_features)
+    except DataError:
+        raise
+    except Exception as error:  # the readers of zip, JSON and numpy raise a dozen kinds; the file is to blame for all
         line = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(f"{path}: is no skops archive that can be read ({line}); it is not loaded") from None
-    for node in nodes:
-        if node["__loader__"] == "TreeNode":
-            _check_sklearn_tree(path, node, arrays, n_features)
-    for array in arrays.values():
-        if array.dtype.names and set(array.dtype.names) >= HIST:
-            _check_hist_tree(path, array, n_features)
 
 
 def _check_entries(path: Path, archive: zipfile.ZipFile) -> None:

@@ -41,10 +41,11 @@ def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
     try:
         footer = pq.read_metadata(path)
         _check(path, footer, cells)
+        _check_types(path, footer.schema.to_arrow_schema())
         words = [c.name for c in map(footer.schema.column, range(footer.num_columns)) if c.physical_type in BYTES]
         table = pq.read_table(path, read_dictionary=words, use_threads=False)
         return _plain(path, table, words)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, OverflowError, pa.ArrowException) as error:  # KeyError: an unknown zone
         raise _told(path, error) from None
 
 
@@ -66,6 +67,17 @@ def _check(path: Path, footer: Any, cells: int) -> None:
         raise DataError(f"{path}: would unpack to {unpacked / MB:.0f} MB; at most {UNPACKED / MB:.0f} MB are read")
 
 
+def _check_types(path: Path, schema: Any) -> None:
+    """Numbers, times and text alone; a nested column may hold without bound, an extension brings its own code."""
+    import pyarrow.types as kinds
+
+    for field in schema:
+        kind = field.type.value_type if kinds.is_dictionary(field.type) else field.type
+        text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_binary(kind)
+        if not (kinds.is_primitive(kind) or kinds.is_null(kind) or kinds.is_decimal(kind) or text):
+            raise DataError(f"{path}: column {field.name:.40} is {kind!s:.60}; numbers, times and text are read")
+
+
 def _plain(path: Path, table: Any, words: list[str]) -> pd.DataFrame:
     """The table with dictionaries of short words as plain text."""
     import pyarrow.compute as pc
@@ -76,7 +88,7 @@ def _plain(path: Path, table: Any, words: list[str]) -> pd.DataFrame:
             longest = pc.max(pc.binary_length(texts)).as_py() if len(texts) else 0
             if (longest or 0) > TEXT:
                 raise DataError(f"{path}: a {name} has {longest} characters; at most {TEXT} are read")
-    frame = table.to_pandas()
+    frame = table.to_pandas(ignore_metadata=True)
     for name in words:
         if name in frame:
             frame[name] = frame[name].astype(object)

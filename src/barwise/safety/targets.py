@@ -17,6 +17,7 @@ SKLEARN = re.compile(r"sklearn\.(\w+)\.[A-Z]\w*")
 MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"model_selection", "neighbors", "svm"}
 SKLEARN_GROUPS = ("strategy", "validation")
 MARKS = ("_target_", "_partial_")
+ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")  # of a database, a server, a file elsewhere
 STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 
@@ -34,6 +35,7 @@ class Targets:
         """ConfigError for a target of `group` that is not allowed, or a setting that only allowed names may have."""
         shipped = _shipped(self.conf)
         self.check_filled(group, node)
+        self.check_addresses(group, node)
         for place, part in _mappings(group, node):
             for key in part:
                 if str(key).startswith("_") and str(key).endswith("_") and key not in MARKS:
@@ -42,12 +44,21 @@ class Targets:
                 self._check_target(group, place, part, shipped)
 
     def check_filled(self, place: str, node: Any) -> None:
-        """ConfigError where a value is still an interpolation, which could read the environment or call a resolver."""
+        """ConfigError for an interpolation, which could read the environment or call a resolver."""
         if isinstance(node, str) and "${" in node:
             raise ConfigError(f"{place}={node:.80}: is not filled in from a run's directory; give the value itself")
-        items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
-        for key, value in items:
+        for key, value in _items(node):
             self.check_filled(f"{place}.{key}", value)
+
+    def check_addresses(self, place: str, node: Any) -> None:
+        """ConfigError for the address of a database or a server: a stranger's is not called with your rights."""
+        if isinstance(node, str) and ADDRESS.match(node) and place not in self.own:
+            raise ConfigError(
+                f"{place}={node:.80}: an address in a run's directory is not called; if you trust it, allow it by "
+                f"name: --allow {place}"
+            )
+        for key, value in _items(node):
+            self.check_addresses(f"{place}.{key}", value)
 
     def _check_target(self, group: str, place: str, part: Mapping[str, Any], shipped: dict[str, set[str]]) -> None:
         target = part["_target_"]
@@ -70,6 +81,10 @@ class Targets:
                 f"{place}.{strange[0]}: is no setting that barwise ships for {target}; "
                 f"if you trust it, allow it by name: --allow {place}.{strange[0]}"
             )
+
+
+def _items(node: Any) -> Iterable[tuple[Any, Any]]:
+    return node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list | tuple) else ()
 
 
 def _mappings(place: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -19,16 +19,16 @@ from barwise.experiment.run import scores_of
 from barwise.features import FeatureSet
 from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
-from barwise.safety.model import check_model, check_shapes
+from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
 from barwise.samples import Panel, Scaler
+from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, trusting, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
 UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
-LONGEST_WARMUP = 1_000_000
 MOST_COLUMNS = 200
 
 
@@ -118,10 +118,12 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     run, cfg, targets = recorded(folder, allow)
     names = _chosen(run, model)
     sets, rule = feature_sets(cfg, targets), signal_rule(cfg, targets)
-    kind = strategy_class(cfg, targets)
-    if hasattr(kind, "own_nets"):
-        kind = type(kind.__name__, (kind,), {"own_nets": targets.own})  # no other session is to trust them
-    members = tuple(_member(run.folder, name, kind, rule, targets.own) for name in names)
+    kind = trusting(strategy_class(cfg, targets), targets.own)
+    places = [checked(run.folder, name, targets.own) for name in names]
+    strange = [place for place in places if not signed(place)]
+    if strange:
+        try_models(strange, cfg.strategy._target_, targets.own)
+    members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
     return Served(run, sets, members)
@@ -165,28 +167,8 @@ def _number(name: str) -> int:
     return int(name.partition("-")[2])
 
 
-def _member(folder: Path, name: str, kind: type[Strategy], rule: SignalRule, own: frozenset[str]) -> Member:
-    """One model; what a library says of a file that passed the checks still ends in one line."""
-    place = folder_inside(folder, "model", name)
-    ranges = _ranges(place)
-    check_model(place, len(ranges.features), own)
-    check_shapes(place, kind)
-    scaler = inside(place, "scaler.safetensors")
-    learned = read_json(inside(place, "signals.json"))
-    try:
-        strategy = kind.load(place)
-    except BarwiseError:
-        raise
-    except Exception as error:  # a library's own words on a file; whatever they are, the file is to blame
-        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise DataError(f"{place}: the model cannot be loaded ({line}); train the run again") from error
-    fitted = restored(rule, learned, place / "signals.json")
-    return Member(name, strategy, Scaler.load(scaler) if scaler.is_file() else None, fitted, ranges)
-
-
-def _ranges(place: Path) -> Ranges:
-    path = inside(place, "ranges.json")
-    if not path.is_file():
-        raise DataError(f"{path}: is not there; the run was made by an earlier version, train it again")
-    read_json(path)  # its size and depth
-    return Ranges.load(path)
+def _member(place: Path, kind: type[Strategy], rule: SignalRule) -> Member:
+    """One model, loaded to serve."""
+    strategy, scaler = loaded(place, kind)
+    fitted = restored(rule, read_json(inside(place, "signals.json")), place / "signals.json")
+    return Member(place.name, strategy, scaler, fitted, ranges_of(place))

@@ -128,7 +128,7 @@ class XGBoostStrategy:
 
     def save(self, folder: Path) -> None:
         scores.save_settings(folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_})
-        write_bytes(folder / "model.ubj", bytes(self.booster_.save_raw("ubj")))
+        write_bytes(folder / "model.json", bytes(self.booster_.save_raw("json")))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -137,7 +137,8 @@ class XGBoostStrategy:
         settings = scores.load_settings(folder, "xgboost")
         model = cls()
         model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
-        model.booster_ = xgboost.Booster(model_file=folder / "model.ubj")
+        kept = folder / "model.json"
+        model.booster_ = xgboost.Booster(model_file=kept if kept.is_file() else folder / "model.ubj")  # of before 0.1
         return model
 
 

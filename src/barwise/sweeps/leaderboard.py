@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "leaderboard.csv"
 LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is better when it is larger
 NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
+FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 DEPTH = 4  # folders below the given one that are looked into
 
 
@@ -100,7 +101,7 @@ class Leaderboard:
         records = list(self.records())
         writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
         return text.getvalue()
 
     def table(self, most: int = 30) -> Table:
@@ -125,6 +126,20 @@ class Leaderboard:
         if len(kept) < len(records):
             table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
         return table
+
+
+def cell(value: Any) -> Any:
+    """A cell of the file: text that a spreadsheet would take for a formula stands behind a quote; numbers do not."""
+    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in FORMULA and as_number(value) is None
+    return f"'{value}" if formula else value
+
+
+def as_number(word: str) -> float | None:
+    """A word as a number; None if it is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from barwise.report.style import CSS
 from barwise.runs.directory import write_text
 from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
-from barwise.sweeps.page_script import POLICY, SCRIPT, STYLE
+from barwise.sweeps.page_script import SCRIPT, STYLE, policy
 
 NAME = "sweep.html"
 BEST = 10  # trials whose equity is drawn
@@ -159,7 +160,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]], objective: str) -> Markup:
             shown = "–" if value is None or value == "" else (form.format(value) if form else str(value))
             content: Any = shown
             if key == "trial":
-                content = tag("a", shown, href=f"{shown}/report.html")
+                content = tag("a", shown, href=f"./{quote(shown)}/report.html")  # a name may look like an address
             sort = "" if value is None else value
             cells.append(tag("td", content, class_=None if form is None else "n", data_sort=sort))
         rows.append(tag("tr", joined(cells)))
@@ -370,6 +371,7 @@ def page(title: str, body: Markup, charts: Mapping[str, Any]) -> str:
         from plotly.offline import get_plotlyjs
     except ImportError:
         raise ConfigError("sweep.html: needs plotly; pip install 'barwise[report]'") from None
+    plotly = get_plotlyjs()
     # `<` never stands in the data as such, so that no value can end the element it lies in.
     data = (
         json.dumps(charts, allow_nan=False)
@@ -379,12 +381,13 @@ def page(title: str, body: Markup, charts: Mapping[str, Any]) -> str:
     )
     meta = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><link rel="icon" href="data:,">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy((plotly, SCRIPT))}">'
+        '<link rel="icon" href="data:,">'
         '<meta name="color-scheme" content="light dark">'
     )
     top = joined((Markup(meta), tag("title", title), tag("style", Markup(CSS + STYLE))))
     scripts = (
-        f'<script type="application/json" id="charts">{data}</script>\n<script>{get_plotlyjs()}</script>\n'
+        f'<script type="application/json" id="charts">{data}</script>\n<script>{plotly}</script>\n'
         f"<script>{SCRIPT}</script>"
     )
     inside = tag("body", joined((tag("main", body), Markup(scripts))), class_="barwise")

@@ -1,10 +1,25 @@
 """The script and style of sweep.html: draws the charts, in the reader's colours, and sorts the table."""
 
-# Plotly needs inline styles and scripts and makes pictures as data or blobs; nothing is fetched.
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "img-src data: blob:; font-src data:"
-)
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """What the page may do: run `scripts`, each known by its hash, and nothing that a name or a value brings along.
+
+    Plotly needs inline styles, compiles what it draws with WebGL (unsafe-eval: for scripts that run already), and
+    makes pictures as data or blobs; nothing is fetched, sent or embedded.
+    """
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed} 'unsafe-eval'; "
+        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
 
 STYLE = """
 .barwise .caption{color:var(--muted);margin:.1rem 0 .6rem}

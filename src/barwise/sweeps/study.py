@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.errors import ConfigError, require
 from barwise.runs.directory import RunDirectory
+from barwise.safety.files import inside
 from barwise.sweeps.claims import alive, myself, state_of
 from barwise.sweeps.runner import Trial
 from barwise.sweeps.search import Dimension, every, suggest, words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("grid", "random", "tpe")
 SUPERSEDED = "superseded"  # a user attribute of trials that do not count: interrupted, or one more than was wanted
+STUDY = "study.db"
 OWNER, SEEN = "owner", "seen"
 
 
@@ -46,7 +48,8 @@ def address(storage: str | None, folder: Path) -> str:
     if storage:
         return storage
     folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder.absolute() / 'study.db'}"
+    inside(folder, STUDY)  # SQLite would write through a link
+    return f"sqlite:///{folder.absolute() / STUDY}"
 
 
 def storage_at(url: str, tries: int = 5) -> Any:
@@ -84,7 +87,10 @@ def opened(url: str, name: str, plan: Plan) -> tuple[Study, bool]:
         study = optuna.load_study(storage=storage, study_name=name)
     there = tuple(d.name.lower() for d in study.directions)
     require(there == plan.directions, f"sweep.name={name}: that study has directions {', '.join(there)}; name another")
-    n = len(study.get_trials(deepcopy=False))
+    try:
+        n = len(study.get_trials(deepcopy=False))
+    except (ValueError, KeyError, TypeError) as error:  # what JSON and Optuna say of damaged rows
+        raise ConfigError(f"sweep.name={name}: its study cannot be read ({error!r:.100}); name another") from None
     study.sampler = sampler(plan, hash((plan.seed, n, os.getpid())) % 2**32)  # else it would draw the same points again
     return study, False
 

@@ -95,7 +95,7 @@ def finish() -> None:
         )
 
 
-def ended_by(error: Exception) -> Exception:
+def ended_by(error: BaseException) -> BaseException:
     """What to tell of an error that came out of a sweep: how many trials failed, where a trial's own ended it."""
     if not current or not current[0].foreign:
         return error

@@ -181,10 +181,11 @@ def _order(
     differ = next(t for t, a, b in zip(texts, *(readings[n] for n in names[:2]), strict=True) if a != b)
     place = list(texts).index(differ)
     both = " or ".join(str(readings[name][place]) for name in names)
+    long = "; years that come first need four digits" if "year first" in names else ""
     raise DataError(
         f"{where}: {differ} could be {both}, and neither the order nor the spacing of the dates tells; "
         f"{setting('day_first', 'true')} or "
-        f"{setting('day_first', 'false')} says which"
+        f"{setting('day_first', 'false')} says which{long}"
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FEW = 0.25  # of the rows: beyond it leaving them out is no remedy
 TWICE = 0.1  # of the rows: beyond it something tells the bars of one time apart
 LITTLE = 0.02
+ALONE = 0.01  # of the rows: more closes without other prices are another kind of file
 COMMENT = ("#", "//", "--", "%", "*")
 MEND = "mend the rows, or data.on_bad=drop leaves them out"
 
@@ -48,6 +49,19 @@ def tell_no_bars(table: RawTable, times: pa.ChunkedArray, rows: np.ndarray, note
     number = int(table.rows[rows[0]] if table.rows is not None else rows[0] + 1)
     more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     notes.warn(table.where, f"row {number} ({shown!r}){more} {'is' if not more else 'are'} no bar: left out")
+
+
+def tell_closes_alone(table: RawTable, rows: Rows, notes: Notes) -> None:
+    """A few rows that have a close and no other price are no bars, and no number in them is doubted: left out, said."""
+    alone = np.logical_and.reduce([np.isnan(rows.values[name]) for name in ("open", "high", "low")])
+    alone &= np.isfinite(rows.values["close"]) & ~np.isnat(rows.time) & rows.keep
+    some = np.flatnonzero(alone)
+    if len(some) and len(some) <= max(1, ALONE * table.length):
+        number = int(table.rows[some[0]] if table.rows is not None else some[0] + 1)
+        symbol = rows.symbols[rows.groups[some[0]]]
+        more = f" and {len(some) - 1} more have" if len(some) > 1 else " has"
+        notes.warn(table.where, f"{symbol} row {number}{more} a close and no other price, which is no bar: left out")
+        rows.keep &= ~alone
 
 
 def skipped(table: RawTable, notes: Notes | None) -> Skipped:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from barwise.data.bars import PRICES
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
+from barwise.data.readers import stamps
 from barwise.data.readers.layout import CELL, MISSED, Layout, cells_of, is_row
 from barwise.data.readers.roles import NUMBERS, Roles, kind_of
 from barwise.data.settings import setting
@@ -20,6 +22,7 @@ from barwise.errors import ConfigError, DataError
 FIELDS = {word: name for name in NUMBERS for word in RANK[name]}
 KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
           "taker_buy_volume", "taker_buy_quote_volume", "ignore")  # fmt: skip
+CURRENCIES = {"USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "KRW", "HKD", "AUD", "CAD", "USDT", "price"}
 LEFT_OUT = "column "  # names of the columns of a file without names that are nothing known
 JOINTS = r"[ _.\-|/:]+"
 CONTINUES = 3.0  # times that the next open lies nearer to the close than to the open before
@@ -96,7 +99,7 @@ def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) 
         else:
             names.append(others[i] if (i < len(others) and not lone) or i == 0 else field)
     complete = {ticker: part for ticker, part in wide.items() if all(name in part for name in PRICES)}
-    if not complete or len(complete) * 2 < len(wide):
+    if not complete or len(complete) < len(wide) or (len(wide) == 1 and set(wide) <= CURRENCIES):
         return None
     return Header(_unique(names), complete)
 
@@ -219,7 +222,8 @@ def guess(sample: Sequence[Sequence[str]], delimiter: str) -> list[str] | None:
     numeric = [i for i in range(after, len(columns)) if i not in worded]
     if len(numeric) < 4:
         return None
-    order = ohlc([_numbers(columns[i], delimiter) for i in numeric[:4]])
+    prices = [_numbers(columns[i], delimiter) for i in numeric[:4]]
+    order = ohlc(prices, _direction(columns[time]))
     if order is None:
         return None
     for name, i in zip(order, numeric[:4], strict=True):
@@ -244,17 +248,40 @@ def _numbers(cells: Sequence[str], delimiter: str) -> np.ndarray | None:
         if not CELL.fullmatch(text):
             return None
         try:
-            values.append(float(text.replace(",", "." if delimiter != "," else "")))
+            values.append(float(_plain_number(text, delimiter)))
         except ValueError:
             return None
     return np.array(values)
 
 
-def ohlc(columns: Sequence[np.ndarray | None]) -> list[str] | None:
-    """The names of four columns of prices by their values; None where no one is always the highest, or the lowest."""
+def _plain_number(text: str, delimiter: str) -> str:
+    """The cell with its last mark as a decimal point, unless it is one of thousands."""
+    marks = [c for c in text if c in ",."]
+    if (len(marks) > 1 and len(set(marks)) == 1) or (marks == [","] and delimiter == ","):
+        return text.replace(marks[0], "")
+    if len(set(marks)) == 2:
+        text = text.replace(marks[0], "")
+    return text.replace(",", ".")
+
+
+def _direction(cells: Sequence[str]) -> int:
+    """1 where times run forwards, -1 where newest first, 0 where that is not told."""
+    try:
+        wall = stamps.read([pa.chunked_array([pa.array(list(map(str, cells)))])], False, None, "").wall
+    except (DataError, pa.ArrowException, ValueError):
+        return 0
+    step = np.diff(wall.astype(np.int64))
+    return 1 if (step >= 0).all() and step.any() else -1 if (step <= 0).all() and step.any() else 0
+
+
+def ohlc(columns: Sequence[np.ndarray | None], direction: int) -> list[str] | None:
+    """The names of four columns of prices by their values; None where no one is always the highest, or the lowest.
+
+    `direction`: 1 where the rows run forwards in time, -1 backwards; 0 leaves the open before the close.
+    """
     if any(column is None for column in columns):
         return None
-    table = np.column_stack([c for c in columns if c is not None])
+    table = np.column_stack([c for c in columns if c is not None])[:: direction or 1]
     table = table[np.isfinite(table).all(axis=1)]
     if not len(table):
         return None
@@ -266,7 +293,9 @@ def ohlc(columns: Sequence[np.ndarray | None]) -> list[str] | None:
         return None
     first, second = (i for i in range(4) if i not in (high, low))
     moved = np.abs(table[1:, [first, second]] - table[:-1, [second, first]]).mean(axis=0) if len(table) > 2 else (0, 0)
-    if moved[0] > CONTINUES * moved[1]:  # the second follows on the first of the bar before: close stands first
+    if (
+        direction and moved[0] > CONTINUES * moved[1]
+    ):  # the second follows on the first of the bar before: close stands first
         first, second = second, first
     names = dict(zip((first, high, low, second), PRICES, strict=True))
     return [names[i] for i in range(4)]

@@ -20,7 +20,7 @@ MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "null",
            "N.A.", ".", "#N/A N/A", "#VALUE!", "NAN", "Nan", "<NA>"]  # fmt: skip
 CURRENCY = r"(?:[$€£¥₹₩₽₺]|R\$|US\$|USD|EUR|GBP|JPY|CHF|kr|zł)"
 CELL = re.compile(
-    rf"\s*[-+−(]?\s*{CURRENCY}?\s*[-+−]?\s*(?:\d[\d.,'’  _]*|[.,]\d+)(?:[eE][-+]?\d+)?"
+    rf"\s*[-+−(]?\s*{CURRENCY}?\s*[-+−]?\s*(?:\d[\d.,'’ \u00a0\u202f\u2009_]*|[.,]\d+)(?:[eE][-+]?\d+)?"
     rf"\s*(?:%|[KMBTkmb]|Bn|bn|mn|Mio\.?|Mrd\.?|Tsd\.?|万|億|亿|百万)?\s*{CURRENCY}?\)?\s*(?:株|円)?\s*"
 )
 PLAIN = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
@@ -95,7 +95,7 @@ def _candidate(lines: Sequence[str], offsets: Sequence[int], delimiter: str) -> 
     first = next((i for i, line in enumerate(lines) if is_row(cells_of(line, delimiter))), None)
     if first is None:
         return None
-    while first and _hollow(cells_of(lines[first - 1], delimiter)):
+    while first and _timed(cells_of(lines[first - 1], delimiter)):
         first -= 1
     rows = [cells_of(line, delimiter) for line in lines[first : first + LOOKED]]
     good = [row for row in rows if is_row(row)]
@@ -104,7 +104,7 @@ def _candidate(lines: Sequence[str], offsets: Sequence[int], delimiter: str) -> 
     heads, above = _heads([cells_of(line, delimiter) for line in lines[:first]], width)
     known = max((known_names(row) for row in heads), default=0)
     sample = tuple(row for row in good if len(row) == width)
-    score = (len(good) / len(rows) > 0.5, min(known, 4), len(good) / len(rows), width, delimiter != SPACES)
+    score = (len(good) / len(rows) > 0.5, delimiter != SPACES, min(known, 4), len(good) / len(rows), width)
     return score, Layout(delimiter, offsets[first], width, heads, sample, above)
 
 
@@ -118,10 +118,9 @@ def is_row(cells: Sequence[str]) -> bool:
     return bool(times) and (numbers >= 4 or (numbers >= 1 and numbers + blank >= 4))
 
 
-def _hollow(cells: Sequence[str]) -> bool:
-    """A row with a time and no number: a bad row, but no row of names."""
-    blank = all(cell.strip() in MISSED for cell in cells[1:])
-    return len(cells) >= 4 and blank and kind_of(cells[:1]) in ("full", "date", "epoch")
+def _timed(cells: Sequence[str]) -> bool:
+    """A row that begins with a time: perhaps a bad row, but no row of names."""
+    return len(cells) >= 4 and kind_of(cells[:1]) in ("full", "date", "epoch")
 
 
 def known_names(cells: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,57 +19,87 @@ YEAR = r"(?:18|19|20|21)\d\d"
 WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 PERIOD = rf"{YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
 DATED = re.compile(
-    rf"[-_. ]*(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)$",
+    rf"(?:(?:^|[-_. ]+)(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)"
+    rf"|(?<=[a-z]){YEAR}[01]\d(?:\d\d)?)$",
     re.IGNORECASE,
 )
-SAME = 0.98  # of the bars of one file that another has too: they are one series
+SAME = 0.98  # of the bars that two files share: they are one series
 
 
-@dataclass(frozen=True)
-class Named:
-    """The symbol of each file that names none itself, and whether it is given by a folder `symbol=…`."""
-
-    names: dict[str, str]
-    sure: set[str]
+def stem_of(source: Source) -> str:
+    """The symbol of a file by itself: its hive folder's, or its name."""
+    return source.symbol or source.stem
 
 
-def named(sources: Sequence[Source]) -> Named:
-    """The symbol of each source: its hive folder's, else its name's, less dates and marks of copies."""
-    names, sure = {}, set()
-    for source in sources:
-        if source.symbol is not None:
-            names[source.where] = source.symbol
-            sure.add(source.where)
-    free = [source for source in sources if source.where not in names]
-    stems = {source.where: source.stem for source in free}
-    plain = {COPY.sub("", stem) for stem in stems.values() if not COPY.search(stem)}
-    stems = {where: COPY.sub("", stem) if COPY.sub("", stem) in plain else stem for where, stem in stems.items()}
-    bases = {where: DATED.sub("", stem) for where, stem in stems.items()}
-    dated = [where for where in stems if bases[where] != stems[where]]
-    every = len(free) > 1 and len(dated) == len(free)
-    count: dict[str, int] = {}
-    for where in stems:
-        count[bases[where]] = count.get(bases[where], 0) + 1
-    folders = {source.folder for source in free}
-    for source in free:
-        where = source.where
-        stripped = every or (bases[where] != stems[where] and count[bases[where]] > 1)
-        names[where] = bases[where] if stripped else stems[where]
-        if not names[where]:
-            names[where] = source.folder
-    if len(folders) > 1 and len(free) > 1 and len({names[source.where] for source in free}) == 1:
-        names.update({source.where: source.folder for source in free})  # AAPL/daily.csv, IBM/daily.csv
-    return Named(names, sure)
+def base_of(source: Source) -> str:
+    """The symbol of a file less dates and the mark of a copy; its folder's name where nothing is left."""
+    return DATED.sub("", COPY.sub("", source.stem)) or source.folder
 
 
-def joined(found: Sequence[Series], notes: Notes) -> tuple[tuple[Bars, ...], list[Series]]:
+def joined(found: Sequence[Series], sources: Sequence[Source], notes: Notes) -> tuple[tuple[Bars, ...], list[Series]]:
     """(all bars by symbol, one series each with its parts joined). DataError where two files contradict each other."""
     parts: dict[str, list[Series]] = {}
-    for series in found:
+    for series in _named(found, {source.where: source for source in sources}, notes):
         parts.setdefault(series.bars.symbol, []).append(series)
     made = [_one(name, some, notes) for name, some in sorted(parts.items())]
     _tell_same(made, notes)
     return tuple(series.bars for series in made), made
+
+
+def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) -> list[Series]:
+    """The series, those that only their file's name names under one name where they are parts of one."""
+    loose = [series for series in found if not series.exact]
+    if len(loose) < 2:
+        return list(found)
+    stems = {sources[series.where].stem for series in loose}
+    folders = {sources[series.where].folder for series in loose}
+    if len(stems) == 1 and len(folders) == len(loose):  # AAPL/daily.csv, IBM/daily.csv
+        return [s if s.exact else _as(s, sources[s.where].folder) for s in found]
+    groups: dict[str, list[Series]] = {}
+    for series in loose:
+        groups.setdefault(base_of(sources[series.where]), []).append(series)
+    dated = all(base_of(sources[series.where]) != sources[series.where].stem for series in loose)
+    names = {}
+    for base, some in groups.items():
+        if len(some) > 1 and not _one_series(some):
+            _tell_copies(some, sources, notes)
+        elif len(some) > 1 or dated:
+            names.update({series.where: base for series in some})
+    return [_as(s, names[s.where]) if not s.exact and s.where in names else s for s in found]
+
+
+def _as(series: Series, name: str) -> Series:
+    return replace(series, bars=replace(series.bars, symbol=name))
+
+
+def _one_series(parts: Sequence[Series]) -> bool:
+    """Whether files are stretches of one series: bars of one kind, at other times or the same ones."""
+    if len({part.days for part in parts}) > 1:
+        return False
+    parts = sorted(parts, key=lambda p: (p.bars.time[0], -len(p.bars)))
+    before = parts[0].bars
+    for part in parts[1:]:
+        if part.bars.time[0] <= before.time[-1]:
+            _, ours, theirs = np.intersect1d(before.time, part.bars.time, return_indices=True)
+            if not len(ours) or not _equal(before, part.bars, ours, theirs):
+                return False
+        before = part.bars if part.bars.time[-1] > before.time[-1] else before
+    return True
+
+
+def _equal(one: Bars, other: Bars, ours: np.ndarray, theirs: np.ndarray) -> bool:
+    same = np.ones(len(ours), bool)
+    for column in PRICES:
+        same &= np.isclose(getattr(one, column)[ours], getattr(other, column)[theirs], rtol=1e-6, atol=0)
+    return bool(same.mean() >= SAME and same[:-1].all())  # the last of a download may not have been over
+
+
+def _tell_copies(parts: Sequence[Series], sources: dict[str, Source], notes: Notes) -> None:
+    for part in parts:
+        stem = sources[part.where].stem
+        if COPY.search(stem):
+            notes.warn(part.where, f"by its name a copy of {COPY.sub('', stem)}, and its bars are others: "
+                                   f"a symbol of its own, {stem}")  # fmt: skip
 
 
 def _one(name: str, parts: list[Series], notes: Notes) -> Series:
@@ -82,10 +112,13 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
         if part.bars.time[0] > bars.time[-1]:
             bars = _after(bars, part.bars)
             continue
-        shared = np.isin(part.bars.time, bars.time)
-        if not shared.any() and _interleaved(parts):
-            raise _contradiction(name, parts[0], part)
-        _check_equal(name, bars, part, parts[0])
+        _, ours, theirs = np.intersect1d(bars.time, part.bars.time, return_indices=True)
+        if not len(ours) or not _equal(bars, part.bars, ours, theirs):
+            raise DataError(
+                f"data: symbol {name} is in {parts[0].where} and in {part.where}, and their bars differ; leave one out"
+            )
+        shared = np.zeros(len(part.bars), bool)
+        shared[theirs] = True
         overlapping.append((part.where, int(shared.sum()), bool(shared.all())))
         bars = _after(bars, part.bars.take(np.flatnonzero(~shared))) if not shared.all() else bars
     if len({p.days for p in parts}) > 1:
@@ -99,26 +132,6 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
     if len(parts) > len(overlapping):
         notes.note(listed([p.where for p in parts]), f"{len(parts)} files are one symbol, {name}: joined")
     return replace(parts[0], bars=bars)
-
-
-def _interleaved(parts: Sequence[Series]) -> bool:
-    """Whether files overlap in time without sharing bars, as two different series of one name do."""
-    return len(parts) > 1
-
-
-def _contradiction(name: str, first: Series, second: Series) -> DataError:
-    return DataError(f"data: symbol {name} is in {first.where} and in {second.where}, not with the same bars; "
-                     "leave one out")  # fmt: skip
-
-
-def _check_equal(name: str, bars: Bars, part: Series, first: Series) -> None:
-    """DataError unless the bars that both have are the same."""
-    _, ours, theirs = np.intersect1d(bars.time, part.bars.time, return_indices=True)
-    same = np.ones(len(ours), bool)
-    for column in PRICES:
-        same &= np.isclose(getattr(bars, column)[ours], getattr(part.bars, column)[theirs], rtol=1e-6, atol=0)
-    if (len(same) and same.mean() < SAME) or (len(same) and not same[:-1].all()):
-        raise _contradiction(name, first, part)
 
 
 def _after(bars: Bars, more: Bars) -> Bars:

@@ -20,6 +20,7 @@ NONE = pa.array([*MISSING, "nil", "#DIV/0!"])
 UNITS = {"k": 1e3, "tsd": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "t": 1e12, "万": 1e4,
          "億": 1e8, "亿": 1e8, "百万": 1e6}  # fmt: skip
 UNIT = r"(?i)^(?P<number>.*?)\s*(?P<unit>k|tsd|m|mn|mio|b|bn|mrd|t|万|億|亿|百万)\.?$"
+APART = 50.0  # times that whole numbers exceed those with a fraction, where a mark of thousands was misread
 SMOOTHER = 2.0  # a reading is told by its values where they move half as much as those of the other
 LATIN = {"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "}
 
@@ -180,4 +181,8 @@ def dubious(values: np.ndarray) -> bool:
     parts = known[~whole]
     if not len(parts):
         return False
-    return bool((np.abs(parts * 1e3 - np.rint(parts * 1e3)) < 1e-6).all() and (np.abs(parts) < 1000).all())
+    if (np.abs(parts) >= 1000).any() or (np.abs(parts * 1e3 - np.rint(parts * 1e3)) > 1e-6).any():
+        return False
+    fine = np.abs(parts * 1e2 - np.rint(parts * 1e2)) > 1e-6
+    apart = whole.any() and np.median(np.abs(known[whole])) > APART * np.median(np.abs(parts))
+    return bool(fine.mean() > 0.5 or apart)

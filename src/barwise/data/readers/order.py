@@ -20,7 +20,7 @@ def ordered(
     step = np.diff(stamps)
     if (step > 0).all():
         return rows, []
-    if len(step) > 1 and (step <= 0).all() and (step < 0).any():
+    if (step <= 0).all() and (step < 0).any():
         rows, stamps = rows[::-1], stamps[::-1]
         notes.note(where, "newest first: turned round")
     elif (step < 0).any():

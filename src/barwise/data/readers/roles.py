@@ -89,6 +89,8 @@ def _time(
     dates = [c for c in ranked if kinds[c] == "date"] or [c for c in ranked if kinds[c] == "short" and c not in clocks]
     if not dates and not full and len(clocks) == 1 and kinds[clocks[0]] == "short":
         dates, clocks = clocks, []  # a column of years that is called Time
+    if not full and (split := _split_date(free, names, clocks)):
+        return split, [c for c in (*ranked, *others) if c not in split]
     if full and (not dates or epochs or not clocks):
         chosen: tuple[str, ...] = (full[0],)
         _one_of(full[:2] if not epochs else full[:1], sample, where)
@@ -96,7 +98,7 @@ def _time(
         chosen = (dates[0], *clocks[:1])
         _one_of(dates[:2], sample, where)
     else:
-        chosen = _split_date(free, names, clocks) or _unnamed(free, sample)
+        chosen = _unnamed(free, sample)
     return chosen, [c for c in (*ranked, *others) if c not in chosen]
 
 

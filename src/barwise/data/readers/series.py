@@ -54,13 +54,13 @@ def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) 
     if table.header.wide is not None:
         return _wide(table, how, notes)
     values, unread, words = _values(table, table.roles.numbers, how, notes)
+    _tell_columns(table, words, notes)
     rows = _rows(table, symbol, values, unread, how, notes)
     if how.adjusted and "adj_close" not in values:
         raise ConfigError(
             f"data.adjusted=true: {table.where} has no adjusted close; name it: data.columns.adj_close=<a column>"
         )
     made, dropped = _series(table, rows, exact or table.roles.symbol is not None, how, notes)
-    _tell_columns(table, rows, words, notes)
     return made, dropped, words
 
 
@@ -81,7 +81,12 @@ def _wide(table: RawTable, how: Reading, notes: Notes) -> tuple[list[Series], in
             some, lost = _series(table, rows, True, how, notes)
             made += some
             dropped += lost
-    notes.note(table.where, f"{len(groups)} symbols side by side")
+    if len(groups) > 1:
+        notes.note(table.where, f"{len(groups)} symbols side by side")
+    notes.columns.update({name: "time" for name in table.roles.time if name})
+    fields = dict.fromkeys(ours for group in groups.values() for ours in group)
+    notes.columns.update({ours: f"{ours} of each symbol" for ours in fields})
+    notes.columns.update(dict.fromkeys(words, "left out: of no symbol"))
     return made, dropped, words
 
 
@@ -193,6 +198,7 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     """Each symbol's rows in order, without repeats, checked; and the number of rows that `drop` left out."""
     _volume(table, rows, how, notes)
     _scale(table, rows, how, notes)
+    faults.tell_closes_alone(table, rows, notes)
     found = faults.of_rows(table, rows)
     sound = rows.keep.copy()
     for finding in found:
@@ -252,6 +258,8 @@ def _volume(table: RawTable, rows: Rows, how: Reading, notes: Notes) -> None:
         if ticks is not None and (ticks[rows.keep] > 0).any():
             rows.values["volume"] = rows.values.pop("tick_volume")
             notes.note(table.where, "the volume is 0 throughout: the tick volume is taken")
+            named = table.roles.numbers
+            notes.columns.update({named["volume"]: "left out: 0 throughout", named["tick_volume"]: "volume"})
             return
         said = (
             "is no volume"
@@ -300,7 +308,7 @@ def _bars(symbol: str, rows: Rows, some: np.ndarray) -> Bars:
     return Bars(symbol, rows.time if every else rows.time[some], **prices, extra=extra)
 
 
-def _tell_columns(table: RawTable, rows: Rows, words: Sequence[str], notes: Notes) -> None:
+def _tell_columns(table: RawTable, words: Sequence[str], notes: Notes) -> None:
     """What became of each column of the file."""
     notes.columns.update(dict.fromkeys(map(str, table.roles.time), "time"))
     if table.roles.symbol is not None:

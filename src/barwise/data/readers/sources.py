@@ -50,7 +50,8 @@ class Source:
     @property
     def symbol(self) -> str | None:
         """What a hive folder says of the symbol."""
-        return next((value for key, value in self.keys if plain(key) in RANK["symbol"]), None)
+        ranked = [(RANK["symbol"][plain(key)], value) for key, value in self.keys if plain(key) in RANK["symbol"]]
+        return min(ranked)[1] if ranked else None
 
 
 def endings(name: str) -> tuple[str, str]:

@@ -67,7 +67,7 @@ def read(columns: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndar
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _counted(first)
     text = _text(first)
-    return _iso(text) or _numeric(text) or _written(text, day_first, groups, where)
+    return _iso(text) or _numeric(text) or _written(text, False, day_first, groups, where)
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -181,7 +181,10 @@ def _numeric(text: pa.ChunkedArray) -> Stamps | None:
     return _counted(digits.cast(pa.float64()))
 
 
-def _written(text: pa.ChunkedArray, day_first: bool | None, groups: np.ndarray | None, where: str) -> Stamps:
+def _written(
+    text: pa.ChunkedArray, clocks: bool, day_first: bool | None, groups: np.ndarray | None, where: str
+) -> Stamps:
+    """The times of text in any other form; `clocks`: the times of day stand elsewhere."""
     text = pc.replace_substring_regex(text, r"\s*\([^)]*\)$", "")
     text = pc.replace_substring_regex(text, r"(\d+)\s*[时時点시]\s*(\d+)\s*[分분](?:(\d+)[秒초])?$", r"\1:\2")
     text = pc.replace_substring_regex(text, r"(\d{4})\s*[년]\s*(\d{1,2})\s*월\s*(\d{1,2})\s*일", r"\1-\2-\3")
@@ -196,13 +199,21 @@ def _written(text: pa.ChunkedArray, day_first: bool | None, groups: np.ndarray |
     none = pa.scalar(None, pa.string())
     parts = {name: pc.if_else(pc.equal(part, ""), none, part) for name, part in fields.items()}
     ns = clock_ns(parts["clock"], parts["half"])
-    return _stamps(parts["date"], ns, parts["zone"], day_first, groups, where)
+    coded = pc.dictionary_encode(parts["date"]).combine_chunks()
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    texts = [str(t) for t in coded.dictionary.to_pylist()]
+    found = dates.read(texts, codes, clocks or len(np.unique(ns)) > 1, groups, day_first, where)
+    days = np.append(found.days, dates.NAT)[codes].astype("datetime64[ns]")
+    wall = np.where(ns < 0, NAT, days + ns.astype("timedelta64[ns]"))
+    ahead, named = _zones(parts["zone"], wall, where)
+    instants = ahead is not None and not ahead.any() and _all_zulu(parts["zone"])
+    return Stamps(wall, ahead, instants, named, found.order)
 
 
 def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: bool | None, groups: np.ndarray | None,
              where: str) -> Stamps:  # fmt: skip
     """A date in one column and a clock in another."""
-    base = _iso(date) or _numeric(date) or _written(date, day_first, groups, where)
+    base = _iso(date) or _numeric(date) or _written(date, bool(clock), day_first, groups, where)
     if not clock:
         return base
     text = _text(clock[0])
@@ -250,19 +261,6 @@ def _clock(text: str) -> int:
     if hour > 24 or (hour == 24 and minute + second) or minute > 59 or second > 60:
         return -24 * HOUR
     return hour * HOUR + minute * HOUR // 60 + second * 1_000_000_000 + nano
-
-
-def _stamps(date: pa.ChunkedArray, ns: np.ndarray, zone: pa.ChunkedArray, day_first: bool | None,
-            groups: np.ndarray | None, where: str) -> Stamps:  # fmt: skip
-    coded = pc.dictionary_encode(date).combine_chunks()
-    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
-    texts = [str(t) for t in coded.dictionary.to_pylist()]
-    found = dates.read(texts, codes, bool(len(np.unique(ns)) > 1), groups, day_first, where)
-    days = np.append(found.days, dates.NAT)[codes].astype("datetime64[ns]")
-    wall = np.where(ns < 0, NAT, days + ns.astype("timedelta64[ns]"))
-    ahead, named = _zones(zone, wall, where)
-    instants = ahead is not None and not ahead.any() and _all_zulu(zone)
-    return Stamps(wall, ahead, instants, named, found.order)
 
 
 def _zones(zone: pa.ChunkedArray, wall: np.ndarray, where: str) -> tuple[np.ndarray | None, str | None]:

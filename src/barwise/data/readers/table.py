@@ -20,7 +20,9 @@ from barwise.errors import DataError
 
 SAMPLED = 40
 Skipped = list[tuple[int, int, str]]  # row from 1, cells, text
-Known = dict[bytes, tuple[Layout, Header, Roles]]  # by the head of a file: a folder of a thousand has one or two
+Known = dict[
+    bytes, tuple[Layout, Header, Roles, set[str]]
+]  # by the head of a file: a folder of a thousand has one or two
 
 
 @dataclass
@@ -116,19 +118,19 @@ def _text(data: bytes, columns: Mapping[str, str | None], names: Sequence[str] |
     data = utf8(data, where, notes)
     first = data[: data.find(b"\n") + 1]
     if first in known and header.alike(data, known[first][0]):
-        lay, found, parts = known[first]
+        lay, found, parts, plain = known[first]
     else:
         lay = layout(data, where)
         found = header.of_text(lay, names, where, notes)
         place = {name: i for i, name in enumerate(found.names)}
         parts = _roles(found, columns, where, lambda name: [row[place[name]] for row in lay.sample])
+        held = set(parts.time) | {parts.symbol}
+        plain = {name for i, name in enumerate(found.names) if name not in held and lay.plain(i)}
         if first and lay.heads and not lay.above and len(lay.heads) == 1:
-            known[first] = (lay, found, parts)
+            known[first] = (lay, found, parts, plain)
     if lay.delimiter == SPACES:
         data = b"\n".join(b"\t".join(line.split()) for line in data[lay.start :].splitlines())
         lay = Layout("\t", 0, lay.width, lay.heads, lay.sample, lay.above)
-    held = set(parts.time) | {parts.symbol}
-    plain = {name for i, name in enumerate(found.names) if name not in held and lay.plain(i)}
     body = memoryview(data)[lay.start :]
     table = _parsed(body, lay, found, parts, plain, where)
     if plain:

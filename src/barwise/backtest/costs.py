@@ -1,0 +1,130 @@
+"""What a change of weight costs: flat, by the spread of the source, or by the share of a bar's volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from barwise.backtest.grid import Grid
+from barwise.errors import ConfigError, require
+
+BPS = 1e-4
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What trading costs on one grid, from a cost model: arrays (time, symbol) that the ledger reads row by row.
+
+    `rate`: cost over the value traded. `impact`: times √(value traded / `volume`), a further cost over the value
+    traded. `most`: the value that can be traded; `volume`: the value of the bar's volume; both as shares of the capital
+    at the start. `least`: of a trade, whatever its size, as a share of it. None: there is no such part.
+    """
+
+    rate: np.ndarray
+    impact: np.ndarray | None = None
+    volume: np.ndarray | None = None
+    most: np.ndarray | None = None
+    least: float = 0.0
+
+    def room(self, row: int, change: np.ndarray) -> np.ndarray:
+        """`change` (symbol,) of values cut to what can be traded at the row."""
+        return change if self.most is None else np.clip(change, -self.most[row], self.most[row])
+
+    def paid(self, row: int, change: np.ndarray) -> float:
+        """The cost of changing values by `change` (symbol,) at the row."""
+        return float(self.each(row, change).sum())
+
+    def each(self, row: int, change: np.ndarray) -> np.ndarray:
+        """The same by symbol."""
+        size = np.abs(change)
+        cost = self.rate[row] * size
+        if self.impact is not None and self.volume is not None:
+            share = np.divide(size, self.volume[row], out=np.zeros_like(size), where=self.volume[row] > 0)
+            cost = cost + self.impact[row] * np.sqrt(share) * size
+        if self.least:
+            return np.where(size > 0, np.maximum(cost, self.least), 0.0)
+        return np.asarray(cost)
+
+
+class Costs(Protocol):
+    """A cost model: prices of trading on a grid. `commission_bps` and `slippage_bps` are the backtest's, per side."""
+
+    def on(self, grid: Grid, execution: str, commission_bps: float, slippage_bps: float, capital: float) -> Prices: ...
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Half of the source's bid-ask spread in place of the slippage, and the commission.
+
+    The spread is the last one known when the order is filled: of the bar before for `next_open`, of the bar itself for
+    `next_close`. Where the source has none, `slippage_bps` stands in. `minimum_commission`: per trade, in the currency
+    of the capital.
+    """
+
+    minimum_commission: float = 0.0
+
+    def __post_init__(self) -> None:
+        _least(self.minimum_commission)
+
+    def on(self, grid: Grid, execution: str, commission_bps: float, slippage_bps: float, capital: float) -> Prices:
+        rate = commission_bps * BPS + half_spread(grid, execution, slippage_bps)
+        return Prices(rate, least=self.minimum_commission / capital)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """The square root law: trading a share q of a bar's volume moves the price by `coefficient` × σ × √q.
+
+    σ: standard deviation of the symbol's last `window` returns before the bar. The flat slippage, or half of the spread
+    where the source has one, is paid too. `participation`: the largest share of a bar's volume that is traded; what is
+    left is traded later; null for no limit. Source: Almgren, Thum, Hauptmann and Li (2005), Direct Estimation of Equity
+    Market Impact; Tóth et al. (2011), Physical Review X 1, 021006.
+    """
+
+    coefficient: float = 1.0
+    participation: float | None = 0.1
+    window: int = 20
+    minimum_commission: float = 0.0
+
+    def __post_init__(self) -> None:
+        ok = self.coefficient >= 0 and np.isfinite(self.coefficient)
+        require(ok, f"costs.coefficient={self.coefficient}: must be a number of 0 or more; the shipped default is 1")
+        share = self.participation
+        require(
+            share is None or 0 < share <= 1,
+            f"costs.participation={share}: must be a share of a bar's volume above 0, at most 1, or null for no limit",
+        )
+        require(self.window >= 2, f"costs.window={self.window}: must be 2 or more bars; the shipped default is 20")
+        _least(self.minimum_commission)
+
+    def on(self, grid: Grid, execution: str, commission_bps: float, slippage_bps: float, capital: float) -> Prices:
+        from barwise.portfolio.rules import past_deviation
+
+        price = grid.open if execution == "next_open" else grid.close
+        volume = np.nan_to_num(grid.column("volume") * price) / capital
+        if not (volume > 0).any():
+            raise ConfigError("costs=impact: the bars have no volume; costs=flat needs none")
+        returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)
+        before = np.nan_to_num(grid.later(past_deviation(returns, grid.has, self.window), 1))
+        rate = commission_bps * BPS + half_spread(grid, execution, slippage_bps)
+        most = None if self.participation is None else self.participation * volume
+        return Prices(rate, self.coefficient * before, volume, most, self.minimum_commission / capital)
+
+
+def half_spread(grid: Grid, execution: str, otherwise_bps: float) -> np.ndarray:
+    """(time, symbol): half of ask less bid over their mean, as known when the order is filled; else `otherwise_bps`."""
+    rate = np.full(grid.has.shape, otherwise_bps * BPS)
+    if not all({"bid", "ask"} <= set(b.extra) for b in grid.bars):
+        return rate
+    bid, ask = grid.column("bid"), grid.column("ask")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = (ask - bid) / (ask + bid)
+    half = grid.later(half, 1) if execution == "next_open" else half
+    return np.where(np.isfinite(half) & (half >= 0), half, rate)
+
+
+def _least(value: float) -> None:
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
+    require(ok, f"costs.minimum_commission={value}: must be a number of 0 or more; the shipped default is 0")

@@ -1,0 +1,1 @@
+"""From scores and signals to weights: rules, constraints, tranches, rebalancing."""

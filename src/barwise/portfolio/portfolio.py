@@ -1,0 +1,214 @@
+"""The portfolio: a rule's weights, held in tranches, rebalanced at times, at a target volatility, within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from barwise.errors import ConfigError, require
+from barwise.portfolio.context import Context
+from barwise.portfolio.limits import Limits, approach
+from barwise.portfolio.rules import equal
+
+Rule = Callable[[Context], np.ndarray]
+CALENDAR = ("daily", "weekly", "monthly", "quarterly")
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """How scores and signals become weights.
+
+    `rule`: weights of a context. `hold`: every bar's weights stand for so many of the symbol's own bars, as
+    overlapping tranches of one share each; `auto` is what the labels are held for. `rebalance`: orders at every k-th
+    bar of the market, or at the first bar of a week, month or quarter; between them weights drift. `volatility_target`:
+    a year's volatility that the weights are scaled to, by the last `volatility_window` bars, never above `gross`.
+    `max_turnover`: Σ|change of weight| a bar at most. The others are limits, as `barwise.portfolio.limits.Limits` has
+    them; `group` names the group that `max_group` is of. Settings out of range raise `ConfigError`.
+    """
+
+    rule: Rule = equal
+    hold: int | str = "auto"
+    rebalance: int | str = 1
+    long_only: bool = False
+    gross: float | None = None
+    net: float | None = None
+    max_weight: float | None = None
+    max_group: float | None = None
+    group: str | None = None
+    max_positions: int | None = None
+    max_turnover: float | None = None
+    volatility_target: float | None = None
+    volatility_window: int = 60
+    held_bars: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _whole_or("hold", self.hold, ("auto",))
+        _whole_or("rebalance", self.rebalance, CALENDAR)
+        require(isinstance(self.long_only, bool), f"portfolio.long_only={self.long_only}: must be true or false")
+        for name, least in (("gross", 0), ("max_weight", 0), ("max_group", 0), ("max_turnover", 0),
+                            ("volatility_target", 0)):  # fmt: skip
+            value = getattr(self, name)
+            ok = value is None or (_is_number(value) and least < value <= 100)
+            require(ok, f"portfolio.{name}={value}: must be a number above {least}, at most 100, or null for none")
+        net_ok = self.net is None or (_is_number(self.net) and 0 <= self.net <= 100)
+        require(net_ok, f"portfolio.net={self.net}: must be a number from 0 (neutral) to 100, or null for no limit")
+        for name, least in (("max_positions", 1), ("volatility_window", 2)):
+            value = getattr(self, name)
+            ok = (value is None and name == "max_positions") or (_is_whole(value) and value >= least)
+            require(ok, f"portfolio.{name}={value}: must be a whole number of {least} or more")
+        both = (self.max_group is None) == (self.group is None)
+        lacking = "portfolio.group=NAME" if self.group is None else "portfolio.max_group=NUMBER"
+        require(both, f"portfolio.max_group and portfolio.group go together; set {lacking} too")
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the rule reads scores, so that a signal rule would have no effect."""
+        rule = self.rule.func if isinstance(self.rule, partial) else self.rule
+        return bool(getattr(rule, "reads_scores", False))
+
+    @property
+    def standard(self) -> bool:
+        """Whether it is the default: equal shares of the signals, without limits."""
+        rule = self.rule.func if isinstance(self.rule, partial) and not self.rule.keywords else self.rule
+        return rule is equal and replace(self, rule=equal, hold="auto", held_bars=1) == Portfolio()
+
+    @property
+    def plain(self) -> bool:
+        """Whether the weights are those without a portfolio: the default, at each bar anew."""
+        return self.standard and self.tranches == 1
+
+    def holding(self, bars: int) -> Portfolio:
+        """The same, with `hold=auto` meaning `bars`."""
+        return replace(self, held_bars=max(1, bars)) if self.hold == "auto" else self
+
+    @property
+    def tranches(self) -> int:
+        """How many bars a bar's weights stand."""
+        return self.held_bars if self.hold == "auto" else int(self.hold)
+
+    def limits(self, gross: float) -> Limits:
+        """The limits of one bar, at a gross exposure of at most `gross` where no other is set."""
+        most = gross if self.gross is None else min(self.gross, gross)
+        return Limits(self.long_only, most, self.net, self.max_weight, self.max_group, self.max_positions)
+
+    def weights(self, context: Context, max_gross: float = 1.0) -> np.ndarray:
+        """Target weights (time, symbol) at each row's close; NaN in rows without orders."""
+        context = replace(context, gross=max_gross if self.gross is None else min(self.gross, max_gross))
+        wanted = self._rule_weights(context)
+        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches), 0.0)
+        if self.volatility_target is not None:
+            wanted = wanted * self._leverage(wanted, context)
+        limits, groups = self.limits(max_gross), self._groups(context)
+        wanted = limits(wanted, groups)
+        ordered = order_rows(context.time, self.rebalance)
+        if self.max_turnover is not None:
+            return self._step_by_step(wanted, ordered, context, limits, groups)
+        wanted[~ordered] = np.nan
+        return wanted
+
+    def _rule_weights(self, context: Context) -> np.ndarray:
+        found = np.asarray(self.rule(context), dtype=np.float64)
+        if found.shape != context.has.shape:
+            raise ConfigError(
+                f"portfolio.rule: gave weights of shape {found.shape}; they must be (time, symbol), {context.has.shape}"
+            )
+        return np.where(np.isfinite(found) & context.inside, found, 0.0)
+
+    def _leverage(self, weights: np.ndarray, context: Context) -> np.ndarray:
+        """Per row: the target over the volatility that its weights would have had on the last bars; 0 until known."""
+        returns = np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
+        window, out = self.volatility_window, np.zeros((len(weights), 1))
+        target = float(self.volatility_target or 0.0) / np.sqrt(context.periods_per_year)
+        for t in range(window, len(weights)):
+            deviation = float((returns[t - window + 1 : t + 1] @ weights[t]).std(ddof=1))
+            out[t] = target / deviation if deviation > 0 else 0.0
+        return out
+
+    def _groups(self, context: Context) -> np.ndarray | None:
+        if self.group is None:
+            return None
+        if self.group not in context.groups:
+            there = ", ".join(context.groups) or "no groups"
+            raise ConfigError(f"portfolio.group={self.group}: the bars have {there}; name one of the source's groups")
+        return context.groups[self.group]
+
+    def _step_by_step(
+        self, wanted: np.ndarray, ordered: np.ndarray, context: Context, limits: Limits, groups: np.ndarray | None
+    ) -> np.ndarray:
+        """Weights with the turnover of each bar limited; what is held drifts with the returns in between."""
+        most = float(self.max_turnover or 0.0)
+        out, held = np.full(wanted.shape, np.nan), context.held.astype(np.float64)
+        growth = 1.0 + np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
+        for t in range(len(wanted)):
+            if t:
+                held = drifted(held, growth[t])
+            if ordered[t]:
+                held = out[t] = approach(held, wanted[t], limits, most, None if groups is None else groups[t])
+        return out
+
+
+def averaged(weights: np.ndarray, has: np.ndarray, bars: int) -> np.ndarray:
+    """The mean of each symbol's weights over its last `bars` own bars, of which those before its first count as 0."""
+    if bars <= 1:
+        return weights
+    out = np.zeros(weights.shape)
+    for s in range(weights.shape[1]):
+        rows = np.flatnonzero(has[:, s])
+        own = weights[rows, s]
+        total = own.copy()
+        for late in range(1, min(bars, len(own))):  # summed anew: a running sum leaves specks where all is 0
+            total[late:] += own[:-late]
+        out[rows, s] = total / bars
+    return out
+
+
+def order_rows(time: np.ndarray, rebalance: int | str) -> np.ndarray:
+    """Which rows give orders: every k-th from the first row, or the first row of a week, month or quarter."""
+    if isinstance(rebalance, int):
+        return np.arange(len(time)) % rebalance == 0
+    if rebalance == "daily":
+        period = time.astype("datetime64[D]").astype(np.int64)
+    elif rebalance == "weekly":
+        period = (time.astype("datetime64[D]").astype(np.int64) + 3) // 7  # weeks begin on Mondays
+    else:
+        months = time.astype("datetime64[M]").astype(np.int64)
+        period = months if rebalance == "monthly" else months // 3
+    return np.append(True, period[1:] != period[:-1])
+
+
+def drifted(held: np.ndarray, growth: np.ndarray) -> np.ndarray:
+    """Weights after one bar's price ratios, as shares of the account that they made."""
+    after = held * growth
+    return after / max(1e-12, 1.0 + float((after - held).sum()))
+
+
+def holding_bars(time: np.ndarray, end: np.ndarray, symbol: np.ndarray) -> int:
+    """The median number of a symbol's own bars from a label's decision to its end, less the bar of the execution.
+
+    Rows of a panel, ordered by symbol and time; 1 where no row has a label.
+    """
+    found = []
+    for s in np.unique(symbol):
+        own = np.flatnonzero(symbol == s)
+        known = ~np.isnat(end[own])
+        last = np.searchsorted(time[own], end[own][known])
+        found.append(last - np.flatnonzero(known) - 1)
+    bars = np.concatenate(found) if found else np.zeros(0)
+    return max(1, int(np.median(bars))) if len(bars) else 1
+
+
+def _whole_or(name: str, value: Any, words: tuple[str, ...]) -> None:
+    ok = value in words if isinstance(value, str) else _is_whole(value) and 1 <= value <= 10_000
+    require(ok, f"portfolio.{name}={value}: must be a whole number of 1 or more bars, or {' or '.join(words)}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))

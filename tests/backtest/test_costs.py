@@ -1,0 +1,187 @@
+"""Costs that know spread and volume, against plain loops; what a symbol's end costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barwise.backtest.costs import Impact, Spread
+from barwise.backtest.grid import Grid
+from barwise.backtest.ledger import Backtest, Ledger
+from barwise.data.bars import Bars
+from barwise.errors import ConfigError
+from tests.backtest.markets import market, signals
+
+
+def plain_loop(bars: list[Bars], grid: Grid, rules: Backtest, found: Ledger, target: np.ndarray) -> list[tuple]:
+    """(cost, largest share of a bar's volume) of each bar at next_open, symbol by symbol; borrow and cash at 0."""
+    costs, capital = rules.costs, rules.capital
+    cash, held, rows, worth = 1.0, dict.fromkeys(grid.symbols, 0.0), [], 1.0
+    waiting: dict[str, float] = {}
+    for t in range(len(grid.time)):
+        at = {b.symbol: int(np.searchsorted(b.time, grid.time[t])) for b in bars if grid.time[t] in b.time}
+        for b in bars:
+            if b.symbol in at and at[b.symbol] > 0:
+                held[b.symbol] *= b.open[at[b.symbol]] / b.close[at[b.symbol] - 1]
+        account, paid, share = cash + sum(held.values()), 0.0, 0.0
+        for s, b in enumerate(bars):
+            wanted = target[t, s] if np.isfinite(target[t, s]) else waiting.get(b.symbol)
+            if wanted is None or b.symbol not in at:
+                continue
+            i = at[b.symbol]
+            value = b.volume[i] * b.open[i] / capital
+            ask = wanted * account - held[b.symbol]
+            change = float(np.clip(ask, -costs.participation * value, costs.participation * value))
+            waiting.pop(b.symbol, None)
+            if change != ask:
+                waiting[b.symbol] = wanted
+            past = (b.close[1:] / b.close[:-1] - 1)[max(0, i - 1 - costs.window) : i - 1]
+            sigma = past.std(ddof=1) if len(past) == costs.window else 0.0
+            rate = (rules.commission_bps + rules.slippage_bps) / 1e4
+            fee = abs(change) * (rate + costs.coefficient * sigma * np.sqrt(abs(change) / value if value else 0.0))
+            paid += max(fee, costs.minimum_commission / capital) if change else 0.0
+            share = max(share, abs(change) / value if value else 0.0)
+            held[b.symbol] += change
+            cash -= change
+        cash -= paid
+        for b in bars:
+            if b.symbol in at:
+                held[b.symbol] *= b.close[at[b.symbol]] / b.open[at[b.symbol]]
+        rows.append((paid / worth, share))
+        worth = cash + sum(held.values())
+    return rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    capital=st.sampled_from([1e4, 1e8, 1e10]),
+    participation=st.sampled_from([0.01, 0.1, 1.0]),
+    minimum=st.sampled_from([0.0, 1.0]),
+)
+def test_impact_equals_a_plain_loop_and_never_exceeds_a_volume(seed, capital, participation, minimum):
+    bars = market(seed, 3, 60, gaps=0.0)
+    costs = Impact(1.0, participation, 5, minimum)
+    rules = Backtest(borrow_bps=0, max_gross=100.0, capital=capital, costs=costs)
+    grid = Grid.build(bars)
+    target = np.full(grid.has.shape, np.nan)
+    orders = np.random.default_rng(seed).random(grid.has.shape) < 0.3
+    target[orders] = np.random.default_rng(seed + 1).uniform(-0.3, 0.3, orders.sum())
+    target[0] = np.nan
+    found = rules.trade(grid, target, (0, len(grid.time) - 1), 252, 0)
+    rows = plain_loop(bars, grid, rules, found, target)
+    np.testing.assert_allclose(found.cost, [cost for cost, _ in rows], rtol=0, atol=1e-12)
+    assert max(share for _, share in rows) <= participation * (1 + 1e-12)
+
+
+def test_at_tiny_capital_impact_is_the_flat_cost():
+    bars = market(1, 4, 200)
+    grid, given_signals = Grid.build(bars), signals(1, bars)
+    flat = Backtest().run(grid, given_signals, 252)
+    tiny = Backtest(capital=1e-6, costs=Impact()).run(grid, given_signals, 252)
+    np.testing.assert_allclose(tiny.cost, flat.cost, atol=1e-8)
+    np.testing.assert_allclose(tiny.net, flat.net, atol=1e-8)
+
+
+def test_costs_grow_with_capital_by_the_root():
+    bars = market(2, 4, 200, gaps=0.0)
+    grid, given_signals = Grid.build(bars), signals(2, bars)
+    books = [
+        Backtest(commission_bps=0, slippage_bps=0, borrow_bps=0, capital=c, costs=Impact(participation=None)).run(
+            grid, given_signals, 252
+        )
+        for c in (1e4, 1e6)
+    ]
+    paid = [book.cost[30:60] / np.maximum(book.turnover[30:60], 1e-12) for book in books]
+    np.testing.assert_allclose(paid[1] / paid[0], 10.0, rtol=0.02)
+
+
+def test_the_spread_of_the_source_takes_the_place_of_slippage():
+    bars = [replace(b, extra={"bid": b.close * 0.999, "ask": b.close * 1.001}) for b in market(3, 3, 100)]
+    grid, given_signals = Grid.build(bars), signals(3, bars)
+    by_source = Backtest(slippage_bps=77, costs=Spread()).run(grid, given_signals, 252)
+    flat = Backtest(slippage_bps=10).run(grid, given_signals, 252)  # half of 20 basis points
+    np.testing.assert_allclose(by_source.cost[2:], flat.cost[2:], atol=1e-12)
+    without = Backtest(costs=Spread()).run(Grid.build(market(3, 3, 100)), given_signals, 252)
+    np.testing.assert_allclose(without.cost, Backtest().run(grid, given_signals, 252).cost, atol=1e-15)
+
+
+def test_a_minimum_commission_is_paid_per_trade():
+    bars = market(4, 2, 50, gaps=0.0)
+    grid, given_signals = Grid.build(bars), signals(4, bars, "signs")
+    free = {"commission_bps": 0, "slippage_bps": 0, "borrow_bps": 0, "keep_positions": True}
+    book = Backtest(**free, capital=1000.0, costs=Spread(minimum_commission=1.0)).run(grid, given_signals, 252)
+    worth = np.append(1.0, book.equity[:-1])
+    np.testing.assert_allclose(book.cost * worth * 1000.0, (book.held.traded > 0).sum(axis=1), atol=1e-9)
+
+
+def test_a_delisted_position_loses_what_is_said():
+    bars = market(5, 2, 60, gaps=0.0)
+    bars[1] = bars[1].take(slice(0, 40))
+    grid = Grid.build(bars)
+    target = np.full(grid.has.shape, np.nan)
+    target[1] = 0.5
+    span = (0, 59)
+    kept, lost = (
+        Backtest(delisting_return=r, keep_positions=True).trade(grid, target, span, 252, 1) for r in (0, -0.5)
+    )
+    weight = kept.positions[39, 1]
+    assert lost.net[39] - kept.net[39] == pytest.approx(-0.5 * weight, rel=0.02) and weight > 0.2
+    assert lost.contribution[1] < kept.contribution[1] - 0.1
+    np.testing.assert_allclose(lost.net, lost.gross - lost.cost, atol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("execution", ["next_open", "next_close"])
+@pytest.mark.parametrize("kind", ["signs", "real"])
+def test_positions_and_trades_add_up_to_the_ledger(seed, execution, kind):
+    bars = market(seed, 4, 80)
+    grid = Grid.build(bars)
+    rules = Backtest(execution, keep_positions=True, delisting_return=-0.3)
+    book = rules.run(grid, signals(seed, bars, kind), 252)
+    held = book.held
+    np.testing.assert_allclose((held.before + held.after).sum(axis=1), book.gross, atol=1e-12)
+    np.testing.assert_allclose(held.cost.sum(axis=1), book.cost, atol=1e-12)
+    np.testing.assert_allclose((held.before + held.after).sum(axis=0), book.contribution, atol=1e-12)
+    trades = held.trades(grid, execution)
+    np.testing.assert_allclose(trades["gross"].sum(), book.gross.sum(), atol=1e-10)
+    np.testing.assert_allclose(trades["cost"].sum(), book.cost.sum(), atol=1e-10)
+    assert set(trades["ended"]) <= {"signal", "flip", "delisted", "open"} and len(set(trades["ended"])) > 2
+    assert (trades["exit"] >= trades["entry"]).all() and (trades["bars"] >= 1).all()
+    if kind == "signs":
+        signs = np.diff(np.sign(held.weight), axis=0, prepend=0)
+        assert len(trades["side"]) == ((signs != 0) & (held.weight != 0)).sum()
+    columns = held.columns(grid)
+    assert len(columns["weight"]) == np.count_nonzero(held.weight) and set(columns["symbol"]) <= set(grid.symbols)
+
+
+def test_keeping_positions_changes_nothing():
+    bars = market(9, 4, 80)
+    grid, given_signals = Grid.build(bars), signals(9, bars)
+    one, two = (Backtest(keep_positions=k).run(grid, given_signals, 252) for k in (False, True))
+    np.testing.assert_array_equal(one.net, two.net)
+    assert one.held is None and one.positions is None
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Impact(coefficient=-1), "costs.coefficient=-1"),
+        (lambda: Impact(participation=0), "costs.participation=0"),
+        (lambda: Impact(window=1), "costs.window=1"),
+        (lambda: Spread(minimum_commission=-1), "costs.minimum_commission=-1"),
+    ],
+)
+def test_a_setting_out_of_range_is_one_line(make, said):
+    with pytest.raises(ConfigError, match=said):
+        make()
+
+
+def test_impact_without_volume_is_told():
+    bars = [replace(b, volume=np.zeros(len(b))) for b in market(0, 2, 50, gaps=0.0)]
+    with pytest.raises(ConfigError, match="costs=impact: the bars have no volume"):
+        Backtest(costs=Impact()).run(Grid.build(bars), signals(0, bars), 252)
