@@ -7,8 +7,10 @@ signals = strategy.generate_signals(bars)           # a Series with the frame's 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +25,7 @@ from barwise.data.columns import resolve
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import ConfigError, DataError
+from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.experiment.run import fit_fold, scores_of
 from barwise.experiment.session import FitSession
 from barwise.features import FeatureSet
@@ -72,6 +75,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
 
         `val_data`: later bars, for stopping and thresholds; the last fifth of `train_data` without it.
         """
+        on_record(*([train_data] if val_data is None else [train_data, val_data]))
         parts = [train_data] if val_data is None else [train_data, val_data]
         whole = pd.concat(parts) if val_data is not None else train_data
         features = self.create_features(whole)  # row t uses bars <= t, so that later bars change no training row
@@ -92,6 +96,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
     def generate_signals(self, data: pd.DataFrame) -> pd.Series:
         """Features, scores and signals of each bar, with the frame's index."""
         features = self.create_features(data)
+        on_record(data)
         return self.predictions_to_signals(pd.Series(self.predict(features), index=features.index))
 
     def predictions_to_signals(self, predictions: Any) -> pd.Series:
@@ -293,6 +298,17 @@ class Features(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+
+def on_record(*frames: pd.DataFrame) -> None:
+    """Put on record in `outputs` that sealed bars were seen, if a trial there has sealed bars of these dates; of the
+    symbol that `frame.attrs["symbol"]` names, else of any."""
+    watch = SealWatch(Path("outputs"), "notebook", "notebook") if Path("outputs").is_dir() else None
+    for frame in frames if watch and watch.seals else ():
+        if isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex) and len(frame):
+            times, symbol = _times(frame.index), frame.attrs.get("symbol")
+            if watch and not watch.look(None if symbol is None else [str(symbol)], times.min(), times.max()):
+                warnings.warn(UNRECORDED, stacklevel=3)
 
 
 def bars_of(data: pd.DataFrame, symbol: str = "data") -> Bars:

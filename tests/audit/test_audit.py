@@ -17,7 +17,6 @@ from barwise.audit.fit import TINY, like_training, miniature, unlike_training
 from barwise.data import synthetic
 from barwise.data.checks import check_bars
 from barwise.errors import LeakError
-from barwise.evidence.stamp import stamped
 from barwise.experiment.run import audit_of
 from barwise.features.matrix import build
 from barwise.labels import forward_return
@@ -111,16 +110,6 @@ def test_a_refusal_is_one_paragraph_that_counts_the_rest():
     with pytest.raises(LeakError) as refused:
         found.refuse()
     assert str(refused.value).endswith("feature 4. And 2 more.") and "feature 5" not in str(refused.value)
-
-
-def test_the_stamp_is_put_once_and_only_where_it_belongs():
-    left_out, audited = {"audit": {"mode": "none"}}, {"audit": {"mode": "quick"}}
-    once = stamped({"sentence": "No evidence."}, left_out)
-    assert once["sentence"] == "No evidence; not audited for look-ahead (audit=none)."
-    assert stamped(once, left_out) == once
-    assert (
-        stamped({"sentence": "No evidence."}, audited) == {"sentence": "No evidence."} and stamped({}, left_out) == {}
-    )
 
 
 def test_the_audit_leaves_bars_and_panel_as_they_were():

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from barwise.console.messages import one_line
 from barwise.data.files import load
 from barwise.errors import BarwiseError, ConfigError, DataError
 
@@ -199,3 +206,59 @@ def test_a_long_file_names_the_symbol_and_the_row_of_the_file(frame, tmp_path: P
     both.to_csv(tmp_path / "long.csv", index=False)
     with pytest.raises(DataError, match=re.escape("long.csv: 1 fault: B row 8: close is not a finite number (nan)")):
         load(str(tmp_path / "long.csv"))
+
+
+def broken_gz(frame: pd.DataFrame) -> bytes:
+    packed = bytearray(gzip.compress(frame.to_csv(index=False).encode() * 50, mtime=0))
+    packed[20:24] = b"\xff\xff\xff\xff"
+    return bytes(packed)
+
+
+def in_zone(zone: str, frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame)
+    stamps = table["time"].cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.timestamp("us", tz=zone))
+    return parquet(table.set_column(0, "time", stamps))
+
+
+def with_metadata(text: str, frame: pd.DataFrame) -> bytes:
+    return parquet(pa.Table.from_pandas(frame).replace_schema_metadata({"pandas": text}))
+
+
+def parquet(table: pa.Table) -> bytes:
+    held = io.BytesIO()
+    pq.write_table(table, held)
+    return held.getvalue()
+
+
+DAMAGED: dict[str, tuple[str, Callable[[pd.DataFrame], bytes]]] = {
+    "gzip": ("a.csv.gz", broken_gz),
+    "gzip cut": ("a.csv.gz", lambda frame: broken_gz(frame)[:12]),
+    "no such zone": ("a.parquet", partial(in_zone, "Mars/Phobos")),
+    "a path for a zone": ("a.parquet", partial(in_zone, "../../etc/passwd")),
+    "no date is one": ("a.csv", lambda frame: frame.assign(time="never").to_csv(index=False).encode()),
+    "all dates missing": ("a.parquet", lambda frame: parquet(pa.Table.from_pandas(frame.assign(time=pd.NaT)))),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path: Path, frame: pd.DataFrame, case: str):
+    name, make = DAMAGED[case]
+    (tmp_path / name).write_bytes(make(frame))
+    assert name in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"index_columns": ["nowhere"], "columns": []}', '{"index_columns": 7}'])
+def test_odd_metadata_of_pandas_is_passed_over_or_one_line(tmp_path: Path, frame: pd.DataFrame, text: str):
+    (tmp_path / "a.parquet").write_bytes(with_metadata(text, frame))
+    try:
+        assert len(load(str(tmp_path / "a.parquet")).bars[0]) == len(frame)
+    except DataError as error:
+        assert "a.parquet" in str(error)
+
+
+def test_names_of_any_length_and_kind_are_cut_and_escaped(write):
+    name = "n" * 5000 + "\x1b[2J"
+    with pytest.raises(BarwiseError) as caught:
+        load(write(header=f"Date,Open,High,Low,{name},Volume"))
+    line = one_line(caught.value)[1]
+    assert line.isprintable() and len(line) < 1500 and "data.columns" in line

@@ -170,6 +170,8 @@ def check(how: dict[str, object]) -> None:
         how["grouping"] = "files"  # a piece of few rows tells neither
     if how["header"] == "none" and "000001" in how["symbols"]:
         how["header"] = "lower"  # a number without a name is no symbol
+    if how["header"] == "none" and how["form"] == "excel":
+        how["header"] = "lower"  # nor a date
     asked = {}
     if how["form"] in ("%d/%m/%Y", "%m/%d/%Y", "%m/%d/%Y %I:%M %p"):
         asked["day_first"] = how["form"][1] == "d"  # four days of hours do not always tell

@@ -240,3 +240,13 @@ def test_several_services_answers_side_by_side(tmp_path: Path):
     assert found.symbols == ("AAA", "BBB", "CCC", "DDD", "EEE")
     said = " ".join(found.facts["warnings"])
     assert "README.txt passed over" in said and "notes.md passed over" in said
+
+
+def test_the_euro_sign_of_windows_is_no_chinese(tmp_path: Path):
+    text = lines(
+        D,
+        lambda r: f"{ISO(r)},€ {r.open:.2f},€ {r.high:.2f},€ {r.low:.2f},€ {r.close:.2f},{r.volume}",
+        "Date,Open,High,Low,Close,Volume",
+    )
+    (tmp_path / "A.csv").write_bytes(text.encode("cp1252"))
+    same(load(str(tmp_path / "A.csv")).bars[0], D)

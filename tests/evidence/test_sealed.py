@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -82,7 +83,7 @@ def test_the_opening_is_on_record_and_later_reports_say_so(opened):
     assert len(lines) == 1 and json.loads(lines[0])["symbols"] == ["S0000", "S0001"]
     found = barwise.load(opened).verdict
     assert found["sealed_openings"] == 1 and "; sealed bars were opened 1 time, last on 20" in found["sentence"]
-    assert found["sealed_traded"] == 1 and " and seen by 1 trial without the seal;" in found["sentence"]
+    assert found["sealed_traded"] == 1 and found["sentence"].endswith(" and seen by 1 trial without the seal.")
     assert "sealed bars were opened" not in json.loads((opened / "verdict.json").read_text())["sentence"]
 
 
@@ -106,3 +107,58 @@ def test_other_bars_before_the_seal_are_told(opened, tmp_path):
     warnings = json.loads((run / "sealed" / "run.json").read_text())["warnings"]
     assert warnings == ["the bars before the sealed stretch are not the ones that the run was made from", UNCHECKED]
     assert barwise.load(run).verdict["sealed_openings"] == 2
+
+
+@pytest.fixture
+def moved(opened, tmp_path) -> Path:
+    """The run in a folder of its own, with its ledger of trials and no opening on record."""
+    shutil.copytree(opened.parent, tmp_path / "outputs")
+    (tmp_path / "outputs" / "sealed.jsonl").unlink()
+    return tmp_path / "outputs" / "run"
+
+
+def looks(run: Path) -> list[dict]:
+    path = run.parent / "sealed.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def bars_of_the_run(run: Path) -> Market:
+    return synthetic.load(n_symbols=2, n_bars=800, seed=barwise.load(run).config["data"]["seed"])
+
+
+def test_predicting_sealed_bars_is_a_look_on_record(moved, capsys):
+    config = barwise.load(moved).config["data"]
+    words = [f"data.{k}={config[k]}" for k in ("n_symbols", "n_bars", "seed")]
+    main(["predict", str(moved), "data=synthetic", *words, "--out", str(moved.parent / "scores.csv")])
+    found = looks(moved)
+    assert [x["by"] for x in found] == ["predict"] and found[0]["symbols"] == ["S0000", "S0001"]
+    assert "opened 1 time (by predict), last on" in barwise.load(moved).verdict["sentence"]
+
+
+def test_serving_sealed_bars_is_one_look_on_record(moved):
+    market = bars_of_the_run(moved)
+    first = np.datetime64(barwise.load(moved).manifest["data"]["sealed"]["from"])
+    session = barwise.live(moved, before(market, first))
+    cut = int(np.searchsorted(market.bars[0].time, first))
+    assert looks(moved) == []
+    for t in range(cut, cut + 3):
+        one = {b.symbol: {k: float(getattr(b, k)[t]) for k in ("open", "high", "low", "close", "volume")}
+               for b in market.bars}  # fmt: skip
+        session.step(market.bars[0].time[t], one)
+    assert [(x["by"], x["from"]) for x in looks(moved)] == [("live", str(market.bars[0].time[cut]))]
+
+
+@pytest.mark.parametrize(("symbol", "seen"), [(None, 1), ("S0001", 1), ("OTHER", 0)])
+def test_a_notebook_on_sealed_dates_is_a_look_on_record(moved, monkeypatch, symbol, seen):
+    from barwise.notebook import XGBoostStrategy
+
+    monkeypatch.chdir(moved.parents[1])
+    b = bars_of_the_run(moved).bars[1]
+    columns = {k: getattr(b, k) for k in ("open", "high", "low", "close", "volume")}
+    frame = pd.DataFrame(columns, index=pd.DatetimeIndex(b.time))
+    frame.attrs.update({"symbol": symbol} if symbol else {})
+    sealed_from = barwise.load(moved).manifest["data"]["sealed"]["from"]
+    strategy = XGBoostStrategy(n_estimators=2, device="cpu").train_model(frame.loc[frame.index < sealed_from])
+    assert looks(moved) == []
+    strategy.generate_signals(frame)
+    assert [x["by"] for x in looks(moved)] == ["notebook"] * seen

@@ -9,74 +9,151 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from barwise.commands.train import conf_dir
+from barwise.console.arguments import compose
 from barwise.evidence import trials
+from barwise.evidence.identity import ALWAYS, canonical, identity, seen, shipped_defaults
 from barwise.evidence.sketch import MOST, mean_correlation, sketch
+from barwise.evidence.trials import Scope
 
-DATA = {"symbols": ["B", "A"], "periods_per_year": 251.9, "bar_size": "86400s"}
+DATA = {
+    "symbols": ["B", "A"], "periods_per_year": 251.9, "bar_size": "86400s", "first": "2010-01-01", "last": "2015-12-31",
+}  # fmt: skip
 CONFIG = {"labels": {"horizon": 5, "weighting": "uniform"}, "strategy": {"depth": 3}, "seed": 0, "quiet": False}
 DAYS = np.arange("2010-01-01", "2016-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
 
 
-def test_a_seal_before_a_symbols_first_bar_does_not_reset_a_problem():
-    behind = {"symbols": ["A"], "bar_size": "86400s", "sealed": {"behind": ["B"]}}
-    assert trials.identity(behind, CONFIG) == trials.identity(DATA, CONFIG)
+def entered(**more):
+    return {**identity(DATA, CONFIG), **seen(DATA), "status": "done", **more}
 
 
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        ({}, ("market", "problem", "trial")),
-        ({"quiet": True, "output_dir": "elsewhere", "threads": 2, "audit": "none"}, ("market", "problem", "trial")),
-        ({"seed": 1}, ("market", "problem")),
-        ({"strategy": {"depth": 4}}, ("market", "problem")),
-        ({"labels": {"horizon": 5, "weighting": "uniqueness"}}, ("market", "problem")),
+        ({}, ("market", "trial", "family")),
+        ({"quiet": True, "output_dir": "elsewhere", "threads": 2, "audit": "none"}, ("market", "trial", "family")),
+        ({"tracking": {"name": "mlflow"}, "monitor": {"every": 5}, "pages": 3}, ("market", "trial", "family")),
+        ({"seed": 1}, ("market", "family")),
+        ({"strategy": {"depth": 4}}, ("market",)),
         ({"labels": {"horizon": 6, "weighting": "uniform"}}, ("market",)),
+        ({"portfolio": {"hold": 5}}, ("market",)),
+        ({"shuffle_labels": True}, ("market",)),
     ],
 )
-def test_what_makes_another_trial_and_another_problem(change, same):
-    before, after = trials.identity(DATA, CONFIG), trials.identity(DATA, {**CONFIG, **change})
-    assert tuple(k for k in before if before[k] == after[k]) == same
+def test_what_makes_another_trial_and_what_only_watches(change, same):
+    before, after = identity(DATA, CONFIG), identity(DATA, {**CONFIG, **change})
+    assert tuple(k for k in ("market", "trial", "family") if before[k] == after[k]) == same
 
 
-def test_a_new_bar_does_not_reset_a_problem_and_a_new_symbol_does():
-    before = trials.identity(DATA, CONFIG)
-    assert trials.identity({**DATA, "symbols": ["A", "B"], "periods_per_year": 259.0}, CONFIG) == before
-    assert trials.identity({**DATA, "symbols": ["A"]}, CONFIG)["problem"] != before["problem"]
+def test_a_key_that_an_older_configuration_lacks_counts_as_its_default():
+    newer = {**CONFIG, "portfolio": {"_target_": "x.Equal", "hold": None}, "shuffle_labels": False}
+    defaults = {"portfolio": {"_target_": "x.Equal", "hold": None}, "shuffle_labels": False}
+    assert identity(DATA, newer, defaults)["trial"] == identity(DATA, CONFIG)["trial"]
+    other = {**newer, "portfolio": {"_target_": "x.Equal", "hold": 5}}
+    assert identity(DATA, other, defaults)["trial"] != identity(DATA, CONFIG)["trial"]
+    inner = {"_target_": "barwise.labels.forward_return", "horizon": 5, "weighting": "uniform"}
+    older = {"_target_": "barwise.labels.forward_return", "horizon": 5}
+    changed = {**older, "weighting": "uniqueness"}
+    found = [identity(DATA, {**CONFIG, "labels": x})["trial"] for x in (inner, older, changed)]
+    assert found[0] == found[1] != found[2]
 
 
-def test_each_configuration_counts_once_however_it_ended(tmp_path: Path):
+def test_the_shipped_defaults_are_the_defaults_of_train_py():
+    config = OmegaConf.to_container(compose([]), resolve=True)
+    defaults = shipped_defaults(Path(conf_dir()), config)
+    assert {k: v for k, v in config.items() if k not in ("features", "strategy", "baseline", "sweep")}.items() <= {
+        k: v for k, v in defaults.items()
+    }.items()
+    assert set(canonical(config, defaults)) == set(ALWAYS)
+
+
+def test_an_edited_part_of_ones_own_is_another_trial_and_a_comment_is_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_part.py").write_text("from own_help import width\n\ndef night(bars):\n    return width\n")
+    (tmp_path / "own_help.py").write_text("import json\nimport numpy\nwidth = 1\n")
+    config = {**CONFIG, "features": {"night": {"_target_": "own_part.night", "_partial_": True}}}
+    first = identity(DATA, config)
+    assert first["code"] and identity(DATA, CONFIG)["code"] is None
+    (tmp_path / "own_part.py").write_text("# said\nfrom own_help import width\ndef night(bars):\n    return width\n")
+    assert identity(DATA, config) == first
+    (tmp_path / "own_help.py").write_text("import json\nimport numpy\nwidth = 2\n")
+    assert identity(DATA, config)["trial"] != first["trial"] and identity(DATA, config)["code"] != first["code"]
+
+
+@pytest.mark.parametrize(
+    ("data", "counts"),
+    [
+        ({}, True),
+        ({"symbols": ["A"]}, True),  # a subset of the symbols
+        ({"symbols": ["A", "Z"]}, True),
+        ({"symbols": ["Z"]}, False),
+        ({"first": "2015-01-01", "last": "2020-01-01"}, True),  # a stretch of the time
+        ({"first": "2016-01-01", "last": "2020-01-01"}, False),
+        ({"bar_size": "3600s"}, True),
+        ({"symbols": ["Z"], "sealed": {"behind": ["A"], "from": "2015-06-01", "to": "2015-12-31"}}, True),
+    ],
+)
+def test_trials_count_that_share_a_symbol_and_a_time_whatever_else_they_vary(tmp_path, data, counts):
+    other = {**CONFIG, "labels": {"horizon": 21}, "backtest": {"execution": "next_close"}}
+    trials.enter(tmp_path, entered(**identity({**DATA, **data}, other), **seen({**DATA, **data})))
+    assert (len(trials.read(tmp_path, Scope.of(DATA))) == 1) is counts
+
+
+def test_each_configuration_counts_once_however_it_ended_and_from_its_start(tmp_path: Path):
     for trial, status, sharpe in (
-        ("a", "done", 0.1), ("a", "done", 0.1), ("b", "failed", None), ("c", "refused", None),
-        ("d", "pruned", None), ("e", "done", 0.2), ("e", "failed", None), ("f", "failed", None), ("f", "done", 0.4),
+        ("a", "started", None), ("a", "done", 0.1), ("a", "started", None), ("b", "failed", None),
+        ("c", "refused", None), ("d", "pruned", None), ("e", "done", 0.2), ("e", "failed", None),
+        ("f", "failed", None), ("f", "done", 0.4), ("killed", "started", None),
     ):  # fmt: skip
-        entry = {"market": "m", "problem": "p", "trial": trial, "status": status, "sharpe": sharpe}
-        trials.enter(tmp_path, entry)
-    trials.enter(tmp_path, {"market": "m", "problem": "other label", "trial": "a", "status": "done", "sharpe": 0.3})
-    found = trials.read(tmp_path, "p")
-    assert set(found) == set("abcdef") and sorted(trials.sharpes(found)) == [0.1, 0.2, 0.4]
-    assert trials.statuses(found) == {"done": 3, "failed": 1, "pruned": 1, "refused": 1}
-    assert trials.with_other_labels(tmp_path, "m", "p") == 1
-    assert trials.independent(found) == (6.0, None)
+        trials.enter(tmp_path, entered(trial=trial, status=status, sharpe=sharpe))
+    found = trials.read(tmp_path, Scope.of(DATA))
+    assert set(found) == {*"abcdef", "killed"} and sorted(trials.sharpes(found)[0]) == [0.1, 0.2, 0.4]
+    assert trials.statuses(found) == {"done": 3, "failed": 1, "pruned": 1, "refused": 1, "started": 1}
+    assert trials.independent(found) == (7.0, None)
+
+
+def test_entries_of_an_older_version_are_matched_by_their_run_else_by_the_market(tmp_path: Path):
+    run = tmp_path / "2026-01-01" / "1"
+    (run / ".hydra").mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"data": DATA, "status": "done"}))
+    (run / ".hydra" / "config.yaml").write_text(json.dumps(CONFIG))
+    old = {
+        "market": trials.market_of(DATA["symbols"], DATA["bar_size"]),
+        "problem": "p",
+        "status": "done",
+        "sharpe": 0.1,
+    }
+    trials.enter(tmp_path, {**old, "trial": "of the old kind", "run": f"/somewhere/else/{run.relative_to(tmp_path)}"})
+    trials.enter(tmp_path, {**old, "trial": "gone", "run": "/somewhere/else/2025/1"})
+    trials.enter(tmp_path, {**old, "trial": "other", "market": "another", "run": "/somewhere/else/2025/2"})
+    assert set(trials.read(tmp_path, Scope.of(DATA))) == {identity(DATA, CONFIG)["trial"], "gone"}
+    later = Scope.of({**DATA, "first": "2017-01-01", "last": "2018-01-01"})
+    assert set(trials.read(tmp_path, later)) == {"gone"}
 
 
 def test_a_line_that_a_dying_process_left_unfinished_harms_no_other(tmp_path: Path):
-    trials.enter(tmp_path, {"problem": "p", "trial": "a", "sharpe": 0.1})
+    trials.enter(tmp_path, entered(trial="a", sharpe=0.1))
     with (tmp_path / trials.NAME).open("a") as file:
         file.write('{"problem": "p", "tri')
-    trials.enter(tmp_path, {"problem": "p", "trial": "b", "sharpe": 0.2})
-    assert set(trials.read(tmp_path, "p")) == {"a", "b"}
+    trials.enter(tmp_path, entered(trial="b", sharpe=0.2))
+    assert set(trials.read(tmp_path, Scope.of(DATA))) == {"a", "b"}
 
 
 def test_many_processes_append_at_once_and_no_line_is_lost(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from barwise.validation import trials\n"
-        "for i in range(50): trials.enter(Path(sys.argv[1]), {'problem': 'p', 'trial': sys.argv[2] + str(i),"
+        "for i in range(50): trials.enter(Path(sys.argv[1]), {'symbols': ['A'], 'trial': sys.argv[2] + str(i),"
         " 'sharpe': 0.1, 'net': 'x' * 20000})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abcd"]
     assert [w.wait(timeout=120) for w in writers] == [0] * 4
-    assert len((tmp_path / trials.NAME).read_text().splitlines()) == len(trials.read(tmp_path, "p")) == 200
+    assert (
+        len((tmp_path / trials.NAME).read_text().splitlines())
+        == len({e["trial"] for e in trials.lines(tmp_path)})
+        == 200
+    )
 
 
 def test_a_sketch_is_small_and_keeps_correlations():

@@ -18,10 +18,11 @@ from barwise.errors import ConfigError
 from barwise.features.aligned import AlignedBars, across_symbols, align, bound, sees_all
 from barwise.features.cross_section import cross_section
 from barwise.features.drift import start_up
+from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import build, compute
 from barwise.features.prepare import prepared
 from barwise.features.price import price
-from barwise.features.store import Store, key_of
+from barwise.features.store import Store
 from tests.reference import cross_section as reference
 
 SETTINGS = {"returns": (1, 3), "window": 8}
@@ -158,7 +159,7 @@ def test_the_store_tells_other_settings_members_and_symbols_apart(tmp_path):
     )
     sets = {"price": price, "cross_section": cross_section}
     keys = {
-        key_of(data_hash(one), chosen)
+        fingerprint(data_hash(one), chosen).key
         for one in (market, replace(market, universe=some), replace(market, bars=market.bars[:2]))
         for chosen in (sets, {**sets, "cross_section": partial(cross_section, window=30)})
     }

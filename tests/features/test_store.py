@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -17,12 +18,14 @@ from barwise.data import synthetic
 from barwise.data.hash import data_hash
 from barwise.errors import ConfigError
 from barwise.features.alpha158 import alpha158
+from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import build
 from barwise.features.normalized import normalized
 from barwise.features.prepare import prepared
 from barwise.features.price import price
-from barwise.features.store import Store, key_of
+from barwise.features.store import Store
 from barwise.features.volume import volume
+from tests.conftest import ROOT
 
 SETS = {"price": price}
 
@@ -32,17 +35,23 @@ def market():
     return synthetic.load(n_symbols=2, n_bars=300)
 
 
-def wanted(market, store, sets=SETS):
-    """The matrix, and how often it was made."""
+def asked(market, store, sets=SETS):
+    """What the store gives, and how often the matrix was made."""
     made = []
 
     def make(room):
         made.append(1)
         return build(market.bars, sets, room=room), {"one": 1}
 
-    matrix, facts = store.matrix(data_hash(market), market.bars, sets, make)
-    assert facts == {"one": 1}
-    return matrix, len(made)
+    stored = store.matrix(data_hash(market), market, sets, make)
+    assert stored.facts == {"one": 1}
+    return stored, len(made)
+
+
+def wanted(market, store, sets=SETS):
+    """The matrix, and how often it was made."""
+    stored, made = asked(market, store, sets)
+    return stored.matrix, made
 
 
 def test_a_second_run_opens_what_the_first_made(market, tmp_path):
@@ -69,66 +78,155 @@ def test_a_symbol_that_was_left_out_stays_left_out(tmp_path):
     assert again.left_out == first.left_out and again.left_out[0][0] == market.bars[0].symbol
 
 
+def key(data, sets):
+    return fingerprint(data, sets).key
+
+
 def test_a_changed_bar_set_or_parameter_makes_a_new_key(market):
     other = synthetic.load(n_symbols=2, n_bars=300, seed=1)
     keys = {
-        key_of(data_hash(market), SETS),
-        key_of(data_hash(other), SETS),
-        key_of(data_hash(market), {"volume": volume}),
-        key_of(data_hash(market), {"price": price, "volume": volume}),
-        key_of(data_hash(market), {"alpha": partial(alpha158, windows=[5])}),
-        key_of(data_hash(market), {"alpha": partial(alpha158, windows=[5, 6])}),
+        key(data_hash(market), SETS),
+        key(data_hash(other), SETS),
+        key(data_hash(market), {"volume": volume}),
+        key(data_hash(market), {"price": price, "volume": volume}),
+        key(data_hash(market), {"alpha": partial(alpha158, windows=[5])}),
+        key(data_hash(market), {"alpha": partial(alpha158, windows=[5, 6])}),
     }
     assert len(keys) == 6 and None not in keys
 
 
-def test_a_changed_line_of_the_users_code_or_of_what_it_uses_makes_a_new_key(tmp_path):
-    (tmp_path / "my_help.py").write_text("FACTOR = 2\n")
-    (tmp_path / "my_set.py").write_text(
-        "import my_help\ndef mine(bars):\n    return {'x': bars.close * my_help.FACTOR}\n"
+def test_a_name_is_the_same_in_each_process(tmp_path):
+    sets = (
+        "{'a': partial(alpha158, windows=[5]), 'n': normalized, 'b': lambda b: {n: b.close for n in {'x', 'y', 'z'}}}"
     )
-    code = "import my_set; from barwise.features.store import key_of; print(key_of('data', {'mine': my_set.mine}))"
-
-    def key() -> str:
-        return subprocess.check_output([sys.executable, "-B", "-c", code], cwd=tmp_path, text=True).strip()
-
-    first = key()
-    assert key() == first != "None"
-    (tmp_path / "my_help.py").write_text("FACTOR = 3\n")
-    second = key()
-    (tmp_path / "my_set.py").write_text((tmp_path / "my_set.py").read_text() + "# a comment\n")
-    assert len({first, second, key()}) == 3
+    code = (
+        "from functools import partial\nfrom barwise.features.alpha158 import alpha158\n"
+        "from barwise.features.normalized import normalized\nfrom barwise.features.fingerprint import fingerprint\n"
+        f"print(fingerprint('data', {sets}).key)"
+    )
+    keys = {subprocess.check_output([sys.executable, "-c", code], text=True) for _ in range(3)}
+    assert len(keys) == 1 and "None" not in keys.pop()
 
 
-def test_what_has_no_source_or_no_plain_settings_is_made_each_time(market, tmp_path):
-    scope: dict = {}
-    exec("def made_up(bars):\n    return {'x': bars.close}\n", scope)
-    for sets in ({"x": scope["made_up"]}, {"x": partial(alpha158, windows=[np.float64])}):
-        assert key_of("data", sets) is None
-    assert [wanted(market, Store(tmp_path), {"x": scope["made_up"]})[1] for _ in range(2)] == [1, 1]
+def test_every_set_that_is_shipped_is_kept():
+    from hydra import compose, initialize_config_dir
+
+    from barwise.experiment.recipe import feature_sets
+
+    names = sorted(path.stem for path in (ROOT / "conf" / "features").glob("*.yaml"))
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for name in names:
+            found = fingerprint("data", feature_sets(compose("config", [f"features={name}"])))
+            assert found.key and not found.reasons, (name, found.reasons)
 
 
-@pytest.mark.parametrize("damage", ["cut", "shape", "type", "json", "symbols", "gone"])
-def test_a_damaged_matrix_is_made_again(market, tmp_path, damage):
+def flipped(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] ^= 4
+    path.write_bytes(data)
+
+
+def rewritten(folder: Path, **changes) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**meta, **changes}))
+
+
+DAMAGES = {
+    "empty": lambda folder, X: os.truncate(folder / "X.npy", 0),
+    "cut": lambda folder, X: os.truncate(folder / "X.npy", 1000),
+    "longer": lambda folder, X: (folder / "X.npy").open("ab").write(b"more"),
+    "a flipped bit": lambda folder, X: flipped(folder / "X.npy", 700),
+    "a flipped bit at the end": lambda folder, X: flipped(folder / "X.npy", -1),
+    "a flipped bit of the header": lambda folder, X: flipped(folder / "X.npy", 30),
+    "zeros": lambda folder, X: (folder / "X.npy").write_bytes(bytes((folder / "X.npy").stat().st_size)),
+    "another shape": lambda folder, X: np.save(folder / "X.npy", np.zeros((3, 3), np.float32)),
+    "another type": lambda folder, X: np.save(folder / "X.npy", np.asarray(X, dtype=np.float64)),
+    "another order": lambda folder, X: np.save(folder / "X.npy", np.asfortranarray(X)),
+    "another matrix of the same shape": lambda folder, X: np.save(folder / "X.npy", np.asarray(X) * np.float32(1.01)),
+    "no X": lambda folder, X: (folder / "X.npy").unlink(),
+    "a folder for X": lambda folder, X: [(folder / "X.npy").unlink(), (folder / "X.npy").mkdir()],
+    "a pipe for X": lambda folder, X: [(folder / "X.npy").unlink(), os.mkfifo(folder / "X.npy")],
+    "a link to zeros without end": lambda folder, X: linked(folder / "X.npy", "/dev/zero"),
+    "a link to itself": lambda folder, X: linked(folder / "X.npy", "X.npy"),
+    "half of meta": lambda folder, X: os.truncate(folder / "meta.json", 40),
+    "empty meta": lambda folder, X: os.truncate(folder / "meta.json", 0),
+    "a flipped bit of meta": lambda folder, X: flipped(folder / "meta.json", 50),
+    "no meta": lambda folder, X: (folder / "meta.json").unlink(),
+    "a pipe for meta": lambda folder, X: [(folder / "meta.json").unlink(), os.mkfifo(folder / "meta.json")],
+    "a folder for meta": lambda folder, X: [(folder / "meta.json").unlink(), (folder / "meta.json").mkdir()],
+    "symbols that there are not": lambda folder, X: rewritten(folder, kept=[0, 7]),
+    "another warm-up": lambda folder, X: rewritten(folder, warmup=[1, 1]),
+    "other facts": lambda folder, X: rewritten(folder, facts={}),
+    "names of another length": lambda folder, X: rewritten(folder, names=["a"]),
+    "a list for meta": lambda folder, X: (folder / "meta.json").write_text("[]"),
+    "a number for meta": lambda folder, X: (folder / "meta.json").write_text("1e999"),
+    "deep meta": lambda folder, X: (folder / "meta.json").write_text("[" * 100_000),
+    "bytes that are no text": lambda folder, X: (folder / "meta.json").write_bytes(b"\xff\xfe{"),
+    "a lone surrogate": lambda folder, X: (folder / "meta.json").write_text('{"key": "\\ud800"}'),
+    "an empty folder": lambda folder, X: [path.unlink() for path in folder.iterdir()],
+    "a file for the folder": lambda folder, X: [shutil.rmtree(folder), folder.write_text("no")],
+    "a broken link for the folder": lambda folder, X: [shutil.rmtree(folder), folder.symlink_to("nowhere")],
+}
+
+
+def linked(path: Path, to: str) -> None:
+    path.unlink()
+    path.symlink_to(to)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_matrix_is_made_again_with_one_line(market, tmp_path, damage):
+    store = Store(tmp_path, mapped=len(damage) % 2 == 0)  # half of them each way
+    first, _ = wanted(market, store)
+    (folder, _, _) = store.entries()[0]
+    DAMAGES[damage](folder, np.array(first.X))
+    command.main(["--folder", str(tmp_path)])  # looks at what is there, whatever that is
+    again, made = wanted(market, store)
+    assert made == 1
+    for _ in range(2):
+        stored, _ = asked(market, store)
+        assert stored.report.status == "opened" and stored.report.warning is None
+    np.testing.assert_array_equal(again.X, build(market.bars, SETS).X)
+
+
+@pytest.mark.parametrize("damage", ["empty", "a flipped bit", "half of meta", "a pipe for X", "no meta"])
+def test_the_line_names_the_matrix_and_what_is_wrong(market, tmp_path, damage):
     store = Store(tmp_path)
     first, _ = wanted(market, store)
     (folder, _, _) = store.entries()[0]
-    if damage == "cut":
-        os.truncate(folder / "X.npy", 1000)
-    elif damage == "shape":
-        np.save(folder / "X.npy", np.zeros((3, 3), np.float32))
-    elif damage == "type":
-        np.save(folder / "X.npy", np.asarray(first.X, dtype=np.float64))
-    elif damage == "json":
-        (folder / "meta.json").write_text("{")
-    elif damage == "symbols":
-        meta = json.loads((folder / "meta.json").read_text())
-        (folder / "meta.json").write_text(json.dumps({**meta, "kept": [0, 7]}))
-    else:
-        (folder / "X.npy").unlink()
+    DAMAGES[damage](folder, np.array(first.X))
+    stored, _ = asked(market, store)
+    line = stored.report.warning
+    assert stored.report.status == "built" and line.startswith(f"the kept feature matrix {folder.name} is damaged (")
+    assert "\n" not in line and line.endswith("it is built again") and ("X.npy" in line or "meta.json" in line)
+
+
+def test_another_matrixs_folder_is_not_taken_for_this_one(market, tmp_path):
+    store = Store(tmp_path)
+    wanted(market, store)
+    (folder, _, _) = store.entries()[0]
+    wanted(market, store, {"price": partial(price, returns=[2, 5, 10, 20])})  # the same shape
+    (other,) = {entry[0] for entry in store.entries()} - {folder}
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+    assert wanted(market, store)[1] == 1
+    shutil.copyfile(other / "X.npy", folder / "X.npy")
     again, made = wanted(market, store)
     assert made == 1
     np.testing.assert_array_equal(again.X, build(market.bars, SETS).X)
+
+
+def test_files_are_on_the_disk_before_they_have_their_name(market, tmp_path, monkeypatch):
+    done = []
+    real_sync, real_rename = os.fsync, os.rename
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: [done.append(os.readlink(f"/proc/self/fd/{handle}")), real_sync(handle)]
+    )
+    monkeypatch.setattr(os, "rename", lambda a, b: [done.append("renamed"), real_rename(a, b)])
+    wanted(market, Store(tmp_path))
+    named = done.index("renamed")
+    assert {Path(path).name for path in done[:named]} >= {"X.npy", "meta.json"} and len(done[:named]) >= 3
+    assert Path(done[-1]).name == "features" and len(done) > named + 1
 
 
 def test_a_pickle_in_the_place_of_the_matrix_is_not_loaded(market, tmp_path):
@@ -146,7 +244,7 @@ def test_of_several_processes_one_makes_it(tmp_path):
         "from barwise.features.store import Store\n"
         "m = synthetic.load(n_symbols=2, n_bars=300); sets = {'price': price}\n"
         "def make(room):\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
-        "x, _ = Store(sys.argv[1]).matrix(data_hash(m), m.bars, sets, make)\nprint(float(x.X[-1].sum()))\n"
+        "x = Store(sys.argv[1]).matrix(data_hash(m), m, sets, make).matrix\nprint(float(x.X[-1].sum()))\n"
     )
     command_line = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True) for _ in range(3)]

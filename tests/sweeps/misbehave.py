@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,8 +16,8 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext
 
 
-def boom() -> None:
-    raise RuntimeError("boom: the data fell over")
+def boom(what: str = "boom: the data fell over") -> None:
+    raise RuntimeError(what)
 
 
 def twice(mark: str) -> None:
@@ -38,6 +39,10 @@ WAYS = {
     "hang": lambda: time.sleep(600),
     "exit": lambda: sys.exit(3),
     "os_exit": lambda: os._exit(0),
+    "surrogate": lambda: boom("caf\udce9.csv \x1b[2J " + "long " * 400_000),
+    "server": lambda: os.kill(os.getppid(), signal.SIGKILL),
+    "shout": lambda: [os.write(1, b"again and again\n" * 65_536) for _ in range(40)],
+    "full": lambda: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device", "X.npy")),
     "memory": lambda: np.zeros(1 << 50),
 }
 

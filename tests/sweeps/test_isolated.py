@@ -116,7 +116,29 @@ def running(sweep: Path) -> list[Path]:
     return [p.parent for p in sweep.glob("*/run.json") if json.loads(p.read_text())["status"] == "running"]
 
 
-STOPS = [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow)]
+STOPS = [
+    (signal.SIGINT, 130),
+    (signal.SIGTERM, 143),
+    pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow),
+]
+
+
+def test_a_trial_takes_nothing_along_whatever_it_says_or_kills(tmp_path: Path):
+    """A lone surrogate, megabytes, escapes; the server that the trials are forked from; a full disk."""
+    hows = "fine,surrogate,server,shout,full"
+    finished = train("-m", *SMALL, f"strategy.how={hows}", f"output_dir={tmp_path}", "sweep.name=t",
+                     "hydra.launcher.n_jobs=2")  # fmt: skip
+    assert finished.returncode == 4, finished.stderr
+    sweep = tmp_path / "sweeps" / "t"
+    found = states(sweep)
+    assert [found[n]["status"] for n in range(5)] == ["done", "failed", "failed", "done", "failed"]
+    assert r"caf\udce9.csv \x1b[2J" in found[1]["reason"] and len(found[1]["reason"]) <= 2000
+    assert found[2]["reason"].startswith("killed by SIGKILL")
+    assert found[4]["reason"].startswith("X.npy: no space left on the disk")
+    assert len(leaderboard(sweep)) == 5
+    assert len(finished.stdout) < 20_000 and len(finished.stderr.splitlines()) == 1
+    assert all(path.stat().st_size < 3 * 2**20 for path in sweep.glob("*/*.log"))
+    assert "bytes left out" in (sweep / "3" / "output.log").read_text()
 
 
 @pytest.mark.parametrize(("how", "code"), STOPS)
@@ -131,7 +153,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
     process.send_signal(how)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code
-    if how == signal.SIGINT:
+    if how != signal.SIGKILL:
         assert errors.startswith("barwise: stopped; 0 trials are done and kept; to go on: python train.py -m ")
         assert errors.strip().endswith("sweep.name=t")
         assert states(sweep)[0]["reason"].startswith("interrupted")

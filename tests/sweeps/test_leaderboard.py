@@ -11,7 +11,9 @@ import pytest
 
 from barwise.__main__ import main
 from barwise.evidence import trials
-from barwise.evidence.deflated import sharpe
+from barwise.evidence.deflated import Moments, sharpe
+from barwise.evidence.identity import seen
+from barwise.evidence.sketch import sketch
 from barwise.evidence.verdict import verdict_of
 from barwise.runs.directory import write_json, write_parquet
 from barwise.sweeps.leaderboard import Leaderboard
@@ -25,16 +27,19 @@ def a_run(home: Path, name: str, mean: float = 0.0, status: str = "done", seed: 
     reason = None if status == "done" else "killed by SIGKILL"
     overrides = [f"strategy={name.split('-')[0]}", f"seed={seed}", "data=synthetic", "sweep.name=s"]
     data = {"periods_per_year": 252.0, "first": "2001-01-01", "last": "2002-02-04", "symbols": ["A"]}
+    data["bar_size"] = "86400s"
+    family = name.split("-")[0]
     state = {
         "status": status, "reason": reason, "overrides": overrides, "seed": seed, "device": {"used": "cpu"},
-        "seconds": {"fit": 1.5, "data": 0.5}, "data": data, "market": "m", "problem": "p",
+        "seconds": {"fit": 1.5, "data": 0.5}, "data": data, "market": "m", "family": family,
         "trial": name, "trials_folder": "../../..",
     }  # fmt: skip
     write_json(folder / "run.json", state)
-    facts = {"sharpe": sharpe(net), "bars": len(net)} if status == "done" else {}
-    trials.enter(home, {"market": "m", "problem": "p", "trial": name, "run": name, "status": status, **facts})
+    times = np.datetime64("2001-01-01") + np.arange(400)
+    facts = {"sharpe": sharpe(net), "z": Moments.of(net).z, "bars": len(net), "net": sketch(times, net)}
+    what = {"market": "m", "trial": name, "family": family, "run": name, "status": status, **seen(data)}
+    trials.enter(home, {**what, **(facts if status == "done" else {})})
     if status == "done":
-        times = np.datetime64("2001-01-01") + np.arange(400)
         write_parquet(folder / "ledger.parquet", {"time": times, "excess": net})
         write_json(folder / "metrics.json", {"sharpe": sharpe(net) * 252**0.5, **metrics})
         write_json(folder / "verdict.json", {"dsr": None})
@@ -68,9 +73,23 @@ def test_the_least_turnover_is_best(home: Path):
     assert [row.name for row in board_of(home, "turnover").rows][:3] == ["lstm-2", "lstm-1", "xgboost-1"]
 
 
-def test_deflated_sharpe_is_the_verdicts(home: Path):
+def test_p_and_deflated_sharpe_are_the_verdicts(home: Path):
     for row in board_of(home).rows[:3]:
-        assert row.dsr == pytest.approx(verdict_of(home / "sweeps" / "s" / row.name)["dsr"], rel=1e-12)
+        found = verdict_of(home / "sweeps" / "s" / row.name)
+        assert (row.p_value, row.dsr) == pytest.approx((found["p_value"], found["dsr"]), rel=1e-12)
+        assert found["n_seeds"] == (2 if row.name.startswith("lstm") else 1)
+
+
+def test_the_trials_that_have_skill_are_named_at_the_end(home: Path):
+    a_run(home, "extra-1", mean=0.0021, seed=9)
+    board = Leaderboard(home / "sweeps" / "s")
+    board.update(final=True)
+    assert {row.name: row.skilled for row in board.rows} == {
+        "extra-1": True, "xgboost-1": True, "lstm-1": False, "lstm-2": False, "ridge-1": None,
+    }  # fmt: skip
+    with (home / "sweeps" / "s" / "leaderboard.csv").open() as file:
+        assert [row["stepm"] for row in csv.DictReader(file)] == ["True", "True", "False", "False", ""]
+    assert board.check is not None and board.check.p_value < 0.01
 
 
 def test_trials_that_differ_in_the_seed_alone_show_their_spread(home: Path):
@@ -120,6 +139,6 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], tmp_path: Path, monkeypat
 
 def test_a_broken_manifest_does_not_stop_it(home: Path):
     (home / "sweeps" / "s" / "ridge-1" / "run.json").write_text("{")
-    assert [row.status for row in board_of(home).rows] == ["done", "done", "done", "missing"]
+    assert [row.status for row in board_of(home).rows] == ["done", "done", "done", "not shown"]
     (home / "sweeps" / "s" / "lstm-1" / "metrics.json").write_text(json.dumps([1]))
     assert board_of(home).rows[0].name == "xgboost-1"

@@ -97,7 +97,9 @@ def reader(name: str) -> Callable[[str], Any]:
     if name == "duckdb":
         import duckdb
 
-        return lambda path: [duckdb.read_csv(file).fetchnumpy() for file in _files(path)]
+        return lambda path: duckdb.read_csv(
+            path if Path(path).is_file() else f"{path}/*.csv", filename=True
+        ).fetchnumpy()
     if name == "polars":
         import polars
 

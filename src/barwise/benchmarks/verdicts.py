@@ -1,51 +1,79 @@
 """Does the verdict cry skill where there is none, and does it see skill that is there?
 
-Sweeps of ten trials on synthetic markets, through the real pipeline in one process, gross at zero cost: costs would
-hide a verdict that is too kind.
+Sweeps on synthetic markets of five symbols, through the real pipeline in one process, gross at zero cost: costs would
+hide a verdict that is too kind. Trials of one market share its features, and those that differ in their signals alone
+share their scores.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from barwise.backtest.grid import Grid
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.ledger import Backtest
+from barwise.backtest.metrics import net_sharpe, regression
 from barwise.console.arguments import Arguments, compose
 from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.calendar import periods_per_year
-from barwise.evidence import trials
-from barwise.evidence.deflated import sharpe
+from barwise.evidence.deflated import Moments, sharpe
+from barwise.evidence.reality_check import reality_check
+from barwise.evidence.sentence import Finding
 from barwise.evidence.sketch import sketch
-from barwise.evidence.verdict import LEVEL, verdict
+from barwise.evidence.thresholds import EVIDENCE, LEVEL
+from barwise.evidence.verdict import Record
 from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import walk
+from barwise.experiment.results import OutOfSample
+from barwise.experiment.run import fit_fold, held_as_labelled, scores_of
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel
+from barwise.samples import Panel
 
 FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
-SWEEP = (  # ten fast trials that differ in what they see and in how they trade
-    *((f"features={name}", "signals=quantile") for name in ("normalized", "lagged", "price", "technical", "volume")),
-    *((f"features={name}", "signals=rank") for name in ("normalized", "lagged", "technical", "volume")),
-    ("features=microstructure", "signals=proportional"),
-)
+SETS = ("normalized", "lagged", "price", "technical", "volume")
+PAIRS = ("[price,volume]", "[price,technical]", "[technical,volume]", "microstructure", "alpha20")
+RULES = ("quantile", "rank", "proportional", "quantile signals.upper=0.6 signals.lower=0.4", "rank signals.top=0.4")
+SWEEPS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "10 trials": (  # that differ in what they see and in how they trade
+        *((f"features={name}", "signals=quantile") for name in SETS),
+        *((f"features={name}", "signals=rank") for name in ("normalized", "lagged", "technical", "volume")),
+        ("features=microstructure", "signals=proportional"),
+    ),
+    "50 trials": tuple((f"features={x}", *f"signals={rule}".split()) for x in (*SETS, *PAIRS) for rule in RULES),
+    "12 labels": (
+        *(
+            (f"labels.horizon={h}", "labels=forward_return", "signals=proportional")
+            for h in (1, 2, 3, 5, 8, 10, 15, 20)
+        ),
+        *((f"labels.horizon={h}", "labels=triple_barrier", "signals=quantile") for h in (3, 5, 10)),
+        ("labels=next_return_sign", "signals=quantile"),
+    ),
+}
+SWEEP = SWEEPS["10 trials"]
 SYMBOLS = 5  # a market
 NAIVE = 1.6449  # t of a one-sided test at 5 %
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep on one market ended with: the best trial's t and DSR, and how many trials it was worth."""
+    """What a sweep on one market ended with: of its best trial t, p, DSR and how the gates of delay and market went;
+    p of the reality check; how many independent trials it was worth."""
 
     t: float
+    p_value: float
     dsr: float
+    delay: bool
+    market: bool
+    reality: float
     n_effective: float
 
 
@@ -53,77 +81,163 @@ class Outcome:
 class Cell:
     """Markets of one kind: how many looked significant, and how many the verdict believed."""
 
+    sweep: str
     ic: float
     bars: int
     outcomes: Sequence[Outcome]
 
-    @property
-    def naive(self) -> float:
-        return float(np.mean([o.t > NAIVE for o in self.outcomes]))
+    def share(self, found: Any) -> float:
+        return float(np.mean([found(o) for o in self.outcomes]))
 
-    @property
+    @cached_property
+    def naive(self) -> float:
+        return self.share(lambda o: o.t > NAIVE)
+
+    @cached_property
     def believed(self) -> float:
-        return float(np.mean([o.dsr > LEVEL for o in self.outcomes]))
+        """p at most 0.05, before the gates of delay, market and seeds."""
+        return self.share(lambda o: o.p_value <= EVIDENCE)
+
+    @cached_property
+    def deflated(self) -> float:
+        return self.share(lambda o: o.dsr > LEVEL)
 
     @property
     def n_effective(self) -> float:
-        return float(np.mean([o.n_effective for o in self.outcomes]))
+        return self.share(lambda o: o.n_effective)
+
+    def row(self) -> str:
+        """A line of the table."""
+        delay = self.share(lambda o: o.p_value <= EVIDENCE and o.delay)
+        market = self.share(lambda o: o.p_value <= EVIDENCE and o.market)
+        reality = self.share(lambda o: o.reality <= EVIDENCE)
+        return (
+            f"{self.sweep:<10} {self.ic:5.2f} {self.bars:6d} {len(self.outcomes):8d} {self.naive:10.1%}"
+            f" {self.believed:9.1%} {reality:9.1%} {self.deflated:9.1%} {delay:11.1%} {market:11.1%}"
+            f" {self.n_effective:9.1f}"
+        )
 
 
-def sweep_parts() -> list[Parts]:
-    """The ten trials, composed as `train.py` would compose them."""
-    return [parts_of(compose(["data=synthetic", "strategy=ridge", *FREE, *words])) for words in SWEEP]
+HEAD = (
+    f"{'sweep':<10} {'ic':>5} {'bars':>6} {'markets':>8} {'naive 5 %':>10} {'p<=.05':>9} {'reality':>9} {'DSR>.95':>9}"
+    f" {'gone later':>11} {'the market':>11} {'worth':>9}"
+)
+
+
+def sweep_parts(sweep: str = "10 trials") -> list[Parts]:
+    """The trials, composed as `train.py` would compose them."""
+    return [parts_of(compose(["data=synthetic", "strategy=ridge", *FREE, *words])) for words in SWEEPS[sweep]]
+
+
+@dataclass
+class MarketOf:
+    """One synthetic market, with what its trials share."""
+
+    seed: int
+    bars: int
+    ic: float
+
+    def __post_init__(self) -> None:
+        self.market = synthetic.load(n_symbols=SYMBOLS, n_bars=self.bars, seed=self.seed, ic=self.ic)
+        self.grid = Grid.build(self.market.bars)
+        self.per_year = periods_per_year(self.grid.time)
+        self.session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+        self.matrices: dict[Any, Any] = {}
+        self.scored: dict[Any, tuple[Panel, list[Any]]] = {}
+
+    def held(self, trial: Parts) -> Backtest:
+        """How the trial trades: as long as its label says."""
+        panel, found = self.scores(trial)
+        return held_as_labelled(trial, panel, [fold for fold, _, _ in found]).backtest
+
+    def table(self, trial: Parts) -> OutOfSample:
+        """Scores and signals out of sample, as `barwise.experiment.run.walk` has them."""
+        panel, found = self.scores(trial)
+        parts = []
+        for fold, valid, test in found:
+            rule = copy.deepcopy(trial.signals).fit(valid)
+            parts.append(OutOfSample.of(panel, fold, test, rule(test, panel.time[fold.test])))
+        return OutOfSample.join(parts)
+
+    def scores(self, trial: Parts) -> tuple[Panel, list[Any]]:
+        """The panel, and each fold with the scores of its validation and test rows; kept for trials that share them."""
+        sets = tuple(trial.features)
+        key = (sets, repr(trial.labels))
+        if key not in self.scored:
+            if sets not in self.matrices:
+                self.matrices[sets] = build(self.market.bars, trial.features, 1)
+            panel = build_panel(self.matrices[sets], trial.labels)
+            found = []
+            for fold in trial.validation.folds(panel):
+                model, scaler = fit_fold(panel, fold, copy.deepcopy(trial.strategy), self.session)
+                valid, test = (scores_of(model, panel, rows, scaler) for rows in (fold.valid, fold.test))
+                found.append((fold, valid, test))
+            self.scored[key] = panel, found
+        return self.scored[key]
+
+
+def trials_of(parts: Sequence[Parts], market: MarketOf) -> Iterator[tuple[np.ndarray, np.ndarray, OutOfSample]]:
+    """Time, net returns and signals of each trial on one market."""
+    for trial in parts:
+        table = market.table(trial)
+        ledger = market.held(trial).run(market.grid, table.signals(), market.per_year)
+        yield ledger.time, ledger.net, table
 
 
 def net_returns(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Time and net returns of each trial on one market: features, labels, folds, fit, scores, signals, ledger."""
-    market = synthetic.load(n_symbols=SYMBOLS, n_bars=bars, seed=seed, ic=ic)
-    grid = Grid.build(market.bars)
-    session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
-    panels = {}
-    for trial in parts:
-        key = tuple(trial.features)
-        if key not in panels:
-            panels[key] = build_panel(build(market.bars, trial.features, 1), trial.labels)
-        panel = panels[key]
-        table = walk(panel, trial.validation.folds(panel), trial.strategy, trial.signals, session)
-        ledger = trial.backtest.run(grid, table.signals(), periods_per_year(grid.time))
-        yield ledger.time, ledger.net
+    """Time and net returns of each trial on one market."""
+    for when, net, _ in trials_of(parts, MarketOf(seed, bars, ic)):
+        yield when, net
 
 
 def outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Outcome:
-    """A sweep on one market, each trial counted in a ledger of trials, and the verdict on its best."""
-    with TemporaryDirectory() as folder:
-        home, best = Path(folder), np.zeros(0)
-        for number, (when, net) in enumerate(net_returns(parts, seed, bars, ic)):
-            ratio = sharpe(net)
-            entry = {"problem": "one", "trial": str(number), "status": "done", "sharpe": ratio}
-            trials.enter(home, {**entry, "net": sketch(when, net)})
-            if not len(best) or ratio > sharpe(best):
-                best = net
-        found = verdict(best, trials.read(home, "one"))
-    return Outcome(sharpe(best) * len(best) ** 0.5, found["dsr"] or 0.0, found["n_effective"])
+    """A sweep on one market, each trial counted, and the verdict on its best by Sharpe ratio."""
+    market = MarketOf(seed, bars, ic)
+    found = list(trials_of(parts, market))
+    entries = {
+        str(k): {"status": "done", "sharpe": sharpe(net), "bars": len(net), "net": sketch(when, net)}
+        for k, (when, net, _) in enumerate(found)
+    }
+    ratios = [sharpe(net) for _, net, _ in found]
+    best = int(np.nanargmax(ratios))
+    when, net, table = found[best]
+    record = Record(entries)
+    about = record.judgement(Moments.of(net))
+    backtest = market.held(parts[best])
+    held = backtest.run(market.grid, everything(table), market.per_year)
+    t_alpha = regression(net, held.excess, market.per_year)["t_stat"]
+    delayed = net_sharpe(backtest.run(market.grid, table.signals(), market.per_year, delay=1), market.per_year)
+    gates = Finding(about["p_value"], len(found), 1, t_alpha, delayed)
+    times = when[np.all([np.isin(when, other) for other, _, _ in found], axis=0)]
+    check = reality_check(np.column_stack([x[np.isin(w, times)] for w, x, _ in found]))
+    return Outcome(
+        ratios[best] * len(net) ** 0.5, about["p_value"], about["dsr"], gates.of_the_moment, gates.of_market,
+        check.p_value if check else 1.0, record.independent[0],
+    )  # fmt: skip
 
 
-def cell(parts: Sequence[Parts], ic: float, bars: int, markets: int) -> Cell:
-    """Sweeps on `markets` markets of one kind."""
-    return Cell(ic, bars, [outcome(parts, seed, bars, ic) for seed in range(markets)])
+def everything(table: OutOfSample) -> Signals:
+    """Buy and hold of what the table scored."""
+    return Signals(table.symbol, table.time, np.ones(len(table.signal)))
+
+
+def cell(parts: Sequence[Parts], ic: float, bars: int, markets: int, sweep: str = "10 trials") -> Cell:
+    """Sweeps on `markets` markets of one kind; their seeds are 0, 1, 2, …"""
+    return Cell(sweep, ic, bars, [outcome(parts, seed, bars, ic) for seed in range(markets)])
 
 
 def main(words: list[str]) -> None:
     """Print the share of sweeps whose best trial looks significant, and that the verdict believes, per kind."""
     parser = Arguments("benchmark verdicts", "False alarms on random walks, and skill found on planted patterns.")
-    parser.add_argument("--markets", type=int, default=200, help="random walks (default 200)")
+    parser.add_argument("--markets", type=int, default=200, help="random walks, and markets at 2,000 bars (200)")
     parser.add_argument("--planted", type=int, default=40, help="markets a point of the curve (default 40)")
-    parser.add_argument(
-        "--bars", type=int, nargs="+", default=[500, 1000, 2000, 4000, 8000], help="points of the curve"
-    )
+    parser.add_argument("--bars", type=int, nargs="*", default=[500, 1000, 4000, 8000], help="points of the curve")
     given = parser.parse_args(words)
-    begin, parts = time.perf_counter(), sweep_parts()
-    print(f"{'ic':>5} {'bars':>6} {'markets':>8} {'naive 5 %':>10} {'DSR>0.95':>9} {'independent':>12}")
-    kinds = [(0.0, 1250, given.markets), *((ic, bars, given.planted) for ic in (0.05, 0.1) for bars in given.bars)]
-    for ic, bars, markets in kinds:
-        found = cell(parts, ic, bars, markets)
-        row = f"{ic:5.2f} {bars:6d} {markets:8d} {found.naive:10.1%} {found.believed:9.1%} {found.n_effective:9.1f}/10"
-        print(row, flush=True)
+    begin = time.perf_counter()
+    kinds = [(sweep, 0.0, 1250, given.markets) for sweep in SWEEPS]
+    kinds += [("10 trials", 0.05, 2000, given.markets)]
+    kinds += [("10 trials", ic, bars, given.planted) for ic in (0.05, 0.1) for bars in given.bars]
+    print(HEAD)
+    for sweep, ic, bars, markets in kinds:
+        print(cell(sweep_parts(sweep), ic, bars, markets, sweep).row(), flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")

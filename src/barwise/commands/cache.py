@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from barwise.console.arguments import Arguments
+from barwise.errors import DataError
 
 
 def main(words: list[str]) -> None:
@@ -25,8 +25,17 @@ def main(words: list[str]) -> None:
         print(f"removed {store.trim()} matrices from {store.home}")
     entries = store.entries()
     for folder, size, used in entries:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        shape = f"{meta['offsets'][-1]:,} bars × {len(meta['names'])} features, {len(meta['kept'])} symbols"
-        print(f"{folder.name}  {size / 2**20:8.1f} MB  {shape}, used {age(used)} ago")
+        print(f"{folder.name}  {size / 2**20:8.1f} MB  {shape_of(folder)}, used {age(used)} ago")
     total = sum(size for _, size, _ in entries)
     print(f"{len(entries)} matrices, {total / GIB:.2f} GB in {store.home}")
+
+
+def shape_of(folder: Path) -> str:
+    """What is in one folder of the store, in words."""
+    from barwise.features.store_writer import Damaged, meta_of
+
+    try:
+        meta = meta_of(folder)
+    except (Damaged, DataError, OSError) as error:
+        return f"damaged ({error})"
+    return f"{meta['offsets'][-1]:,} bars × {len(meta['names'])} features, {len(meta['kept'])} symbols"

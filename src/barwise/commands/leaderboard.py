@@ -25,7 +25,7 @@ def main(words: list[str]) -> None:
     if not given.folder.is_dir():
         raise DataError(f"{given.folder}: is no folder; name one under outputs/")
     board = Leaderboard(given.folder, (given.by,))
-    board.update()
+    board.update(final=True)
     if not board.rows:
         raise DataError(f"{given.folder}: holds no run; name a folder under outputs/")
     Console(highlight=False).print(board.table(given.most))

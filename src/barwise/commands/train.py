@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
-from barwise.console.printing import notice, writable
+from barwise.console.printing import notice, shortened, writable
 from barwise.console.quoting import path_words
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stoppable, stopped_by
@@ -146,7 +147,8 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
-        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg))
+        begun = partial(register.count, plain(cfg), out, "started", {})
+        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg), begun)
         judged = register.judge(plain(cfg), out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
     if hydra_cfg.mode == RunMode.RUN:
@@ -173,8 +175,3 @@ def fail(cfg: DictConfig, out: RunDirectory, status: str, error: BaseException) 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The configuration as plain data: below this module nothing knows of Hydra's."""
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-
-
-def shortened(text: str, most: int = 100_000) -> str:
-    """A traceback without its middle where it is very long."""
-    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"

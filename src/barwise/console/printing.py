@@ -33,6 +33,11 @@ def _cut(text: str, most: int) -> str:
     return f"{text[: kept - kept // 3]}…{text[len(text) - kept // 3 :]}"
 
 
+def shortened(text: str, most: int = 100_000) -> str:
+    """A long text of many lines, such as a traceback, without its middle."""
+    return text if len(text) <= most else f"{text[: most // 2]}\n…\n{text[-most // 2 :]}"
+
+
 def notice(text: str) -> None:
     """Say something on standard error, as one line."""
     with contextlib.suppress(OSError, ValueError):

@@ -17,8 +17,11 @@ class Stopped(KeyboardInterrupt):
 
 def stopped_by(error: BaseException) -> int | None:
     """The signal that asked the process to end, where that is what `error` is or comes from."""
-    found = next((link for link in chain_of(error) if isinstance(link, KeyboardInterrupt)), None)
-    return None if found is None else getattr(found, "number", int(signal.SIGINT))
+    chain = list(chain_of(error))
+    signals = [link.number for link in chain if isinstance(link, Stopped)]  # Lightning raises its own from it
+    if signals:
+        return signals[0]
+    return int(signal.SIGINT) if any(isinstance(link, KeyboardInterrupt) for link in chain) else None
 
 
 def stoppable() -> None:

@@ -15,6 +15,7 @@ from barwise.data.members import within
 from barwise.data.notes import Notes, listed
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.readers import clock, naming, series, sources, table
+from barwise.data.readers.dates import AmbiguousDates
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import UNSURE, Source
 from barwise.data.selection import bounds, selected
@@ -85,7 +86,8 @@ def load(
     asked = None if start is None and end is None else partial(_within, start, end, timezone)
     how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
     notes = Notes()
-    every = sources.find(str(path), notes)
+    with sources.foreign(str(path)):
+        every = sources.find(str(path), notes)
     found, dropped, ignored, count = read(every, str(path), columns or {}, header, how, notes)
     bars, made = naming.joined(found, every, notes)
     tell_zones(made, timezone, notes)
@@ -130,27 +132,45 @@ def read(
     dropped, count = 0, 0
     ignored: set[str] = set()
     known: table.Known = {}
-    for source in every:
-        one = Notes()
-        try:
-            raw = table.read(source, columns, header, one, known)
-        except DataError:
-            if _no_bars(source, every):
-                notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
+    pending = list(every)
+    while pending:
+        doubtful: list[tuple[Source, AmbiguousDates]] = []
+        for source in pending:
+            one = Notes()
+            try:
+                raw = table.read(source, columns, header, one, known)
+                made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
+            except AmbiguousDates as error:
+                doubtful.append((source, error))
                 continue
-            raise
-        made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
-        for key, value in source.keys:
-            if value != source.symbol:
-                one.note(source.where, f"the folder {key}={value} is no symbol: not used")
-        found += made
-        dropped += lost
-        ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
-        count += 1
-        notes.add(one)
+            except DataError:
+                if _no_bars(source, every):
+                    notes.warn(path, f"{source.stem}{source.ending} passed over: it holds no bars")
+                    continue
+                raise
+            for key, value in source.keys:
+                if value != source.symbol:
+                    one.note(source.where, f"the folder {key}={value} is no symbol: not used")
+            found += made
+            dropped += lost
+            ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
+            count += 1
+            notes.add(one)
+        if doubtful:
+            how = _told_by_others(found, how, doubtful[0][1])
+            notes.note(doubtful[0][0].where, "day and month are told by the other files")
+        pending = [source for source, _ in doubtful]
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return found, dropped, sorted(ignored), count
+
+
+def _told_by_others(found: Sequence[Series], how: Reading, error: AmbiguousDates) -> Reading:
+    """The settings with the order of day and month that all other files have; the error where they tell none."""
+    orders = {one.order for one in found} & {"day first", "month first"}
+    if len(orders) != 1 or how.day_first is not None:
+        raise error
+    return replace(how, day_first=orders == {"day first"})
 
 
 def _no_bars(source: Source, every: Sequence[Source]) -> bool:

@@ -29,8 +29,8 @@ WORDS: Mapping[str, str] = {
         "symbol, ticker, sym, instrument, asset, tic, code, stock code, stockcode, ts code, tckrsymb, "
         "codneg, act symbol, ticker symbol, trading symbol, root symbol, raw symbol, local symbol, ric, "
         "alias underlying ric, security, secid, security id, stock symbol, stock, contract, pair, coin, "
-        "currency pair, product, product id, market, figi, isin, cusip, sedol, wkn, permno, permco, "
-        "hdrcusip, issue, name, stock name, company, unique id, order book id, 代码, 股票代码, 证券代码, "
+        "currency pair, product id, figi, isin, cusip, sedol, wkn, permno, permco, "
+        "hdrcusip, name, stock name, company, unique id, order book id, 代码, 股票代码, 证券代码, "
         "基金代码, 指数代码, 合约代码, 合约, 品种, 銘柄コード, コード, 銘柄, 証券コード, 종목코드, symbole, "
         "code isin, kurzel, simbolo, ativo, papel, тикер, codigo, 名称, 股票名称, 銘柄名, 종목명"
     ),

@@ -164,7 +164,7 @@ class RunMonitor:
 def beside_earlier_runs(monitor: Monitor | None, out: RunDirectory, outputs: Path) -> None:
     """Compare the training seconds of a finished run with those of earlier runs of the same configuration here."""
     manifest = out.manifest
-    facts = (manifest["trial"], manifest["problem"], manifest["device"]["used"], manifest["threads"])
+    facts = (manifest["trial"], manifest["market"], manifest["device"]["used"], manifest["threads"])
     machine = (manifest["machine"]["platform"], manifest["machine"]["cores"], manifest["data"]["bars"])
     key = hashlib.sha256(repr((*facts, *machine)).encode()).hexdigest()[:16]
     RunMonitor(monitor, out).compare_with_earlier(outputs / "seconds.jsonl", key, manifest["seconds"]["fit"])

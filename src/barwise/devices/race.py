@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import os
 import platform
 import statistics
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +16,9 @@ from torch import nn
 from barwise.devices.backend import Backend, backend
 from barwise.devices.choice import DeviceChoice, Probe
 from barwise.devices.guards import describe, expected
+from barwise.errors import DataError
 from barwise.runs.directory import write_json
+from barwise.safety.files import read_json
 
 WARM, TIMED = 3, 7  # steps; the first ones compile kernels and fill caches
 
@@ -27,10 +27,10 @@ def race(probe: Probe, names: list[str]) -> DeviceChoice:
     """Choose among `names` by the median seconds of a training step; measured once per net, batch and machine."""
     net, x, y = probe()
     path = memory_of_races()
-    known = _read(path)
+    known = read_times(path)
     key = _key(net, x, names)
-    remembered = key in known
-    seconds: dict[str, float | str] = known.get(key) or {n: attempt(net, x, y, backend(n)) for n in names}
+    remembered = key in known and set(known[key]) == set(names) and any(map(_is_time, known[key].values()))
+    seconds: dict[str, float | str] = known[key] if remembered else {n: attempt(net, x, y, backend(n)) for n in names}
     if not remembered:
         write_json(path, {**known, key: seconds})
     timed = {n: s for n, s in seconds.items() if not isinstance(s, str)}
@@ -78,16 +78,40 @@ def memory_of_races() -> Path:
     return Path(base) / "devices.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_times(path: Path) -> dict[str, dict[str, float | str]]:
+    """The step times that are kept in `path`, by what they depend on; what is none is passed over."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        found = read_json(path) if path.is_file() else {}
+    except (OSError, DataError):
         return {}
-    return found if isinstance(found, dict) else {}
+    kept = {}
+    for key, times in found.items() if isinstance(found, dict) else ():
+        if isinstance(times, dict) and all(isinstance(t, str) or _is_time(t) for t in times.values()):
+            kept[key] = times
+    return kept
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, float) and value > 0
+
+
+def shape_and_code(net: nn.Module) -> list[str]:
+    """What a step does, as far as it can be told: the layers, and the code of their forward passes."""
+    code = hashlib.sha256()
+    for module in net.modules():
+        code.update(getattr(getattr(type(module).forward, "__code__", None), "co_code", b""))
+    return [str(net), code.hexdigest()]
 
 
 def _key(net: nn.Module, x: torch.Tensor, names: list[str]) -> str:
     """What the times depend on: the net's shape, the batch, the devices, torch, threads and the machine."""
-    facts = [str(net), tuple(x.shape), sorted(names), torch.__version__, torch.get_num_threads(), platform.node()]
+    facts = [
+        shape_and_code(net),
+        tuple(x.shape),
+        sorted(names),
+        torch.__version__,
+        torch.get_num_threads(),
+        platform.node(),
+    ]
     facts += [torch.cuda.get_device_name()] if "cuda" in names and torch.cuda.is_available() else []
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from barwise.devices.backend import backend
 from barwise.devices.choice import Probe
-from barwise.devices.race import memory_of_races, step_seconds
+from barwise.devices.race import memory_of_races, read_times, shape_and_code, step_seconds
 from barwise.runs.directory import write_json
 
 GAIN = 1.2  # more threads must be so much faster: they are taken from others, and times are noisy
@@ -26,13 +24,14 @@ def fastest(probe: Probe) -> tuple[int, dict[str, Any]]:
     most = max(1, int(share) if share.isdigit() else os.cpu_count() or 1)
     candidates = sorted({1, most, *(2**i for i in range(1, 10) if 2**i < most)})
     path = memory_of_races().with_name("threads.json")
-    facts = [str(net), tuple(x.shape), candidates, torch.__version__, platform.node()]
+    facts = [shape_and_code(net), tuple(x.shape), candidates, torch.__version__, platform.node()]
     key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    known = _read(path)
-    remembered = key in known
+    known = read_times(path)
+    numbers = {name: t for name, t in known.get(key, {}).items() if isinstance(t, float)}
+    remembered = set(numbers) == {str(n) for n in candidates}
     before = torch.get_num_threads()
     try:
-        seconds = known.get(key) or {str(n): _timed(n, net, x, y) for n in candidates}
+        seconds = numbers if remembered else {str(n): _timed(n, net, x, y) for n in candidates}
     finally:
         torch.set_num_threads(before)
     if not remembered:
@@ -47,11 +46,3 @@ def fastest(probe: Probe) -> tuple[int, dict[str, Any]]:
 def _timed(threads: int, net: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     torch.set_num_threads(threads)
     return step_seconds(net, x, y, backend("cpu"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

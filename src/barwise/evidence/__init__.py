@@ -1,1 +1,1 @@
-"""What a result supports after all trials."""
+"""What the results support, after how many trials."""

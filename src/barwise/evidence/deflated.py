@@ -38,7 +38,8 @@ class Moments:
             return cls(len(returns), math.nan, math.nan, math.nan, math.nan)
         z = (returns - np.mean(returns)) / np.std(returns)
         rho = float(np.dot(z[1:], z[:-1]) / np.dot(z, z))
-        return cls(len(returns), ratio, float(np.mean(z**3)), float(np.mean(z**4)), rho)
+        square = z * z
+        return cls(len(returns), ratio, float(np.mean(square * z)), float(np.mean(square * square)), rho)
 
     @property
     def spread(self) -> float:
@@ -48,10 +49,25 @@ class Moments:
         Source: López de Prado, Lipton and Zoonekynd, How to Use the Sharpe Ratio (2025), equation 5. With ρ = 0 it is
         that of Bailey and López de Prado, The Sharpe Ratio Efficient Frontier (2012), after Mertens (2002).
         """
+        return self.spread_at(self.sharpe)
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """The spread as a polynomial of the Sharpe ratio: what stands before 1, SR and SR²."""
         r = self.rho
         a, b, c = (1 + r) / (1 - r), (1 + r + r * r) / (1 - r * r), (1 + r * r) / (1 - r * r)
-        value = a - b * self.skew * self.sharpe + c * (self.kurtosis - 1) / 4 * self.sharpe**2
+        return a, -b * self.skew, c * (self.kurtosis - 1) / 4
+
+    def spread_at(self, sharpe: float) -> float:
+        """The same for returns of this shape whose Sharpe ratio is `sharpe`."""
+        a, b, c = self.coefficients
+        value = a + b * sharpe + c * sharpe**2
         return value if value > 0 else math.nan
+
+    @property
+    def z(self) -> float:
+        """Deviations that the Sharpe ratio lies above zero; standard normal without skill. NaN where undefined."""
+        return self.sharpe * math.sqrt((self.n - 1) / self.spread) if self.n > 1 else math.nan
 
 
 def estimator_variance(returns: np.ndarray) -> float:

@@ -7,20 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from barwise.console.config import conf_dir
 from barwise.evidence import trials
-from barwise.evidence.deflated import sharpe
+from barwise.evidence.deflated import Moments
+from barwise.evidence.identity import identity, seen, shipped_defaults
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sketch import sketch
-from barwise.evidence.stamp import stamped
 from barwise.evidence.verdict import judged
 from barwise.runs.directory import RunDirectory, write_json
 
 
 def judge(config: Mapping[str, Any], out: RunDirectory, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Count this trial, and say what the evidence supports after all trials on the same problem."""
+    """Count this trial, and say what the evidence supports after all trials on the same market."""
     time, excess = excess_returns(out.path)
-    count(config, out, "done", {"sharpe": sharpe(excess), "bars": len(excess), "net": sketch(time, excess)})
-    found = stamped(judged(out.path, out.manifest, metrics), out.manifest)
+    moments = Moments.of(excess)
+    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
+    facts = {"sharpe": moments.sharpe, "z": moments.z, "bars": len(excess), "net": sketch(time, excess), **gates}
+    count(config, out, "done", facts)
+    found = judged(out.path, out.manifest, metrics)
     write_json(out.path / "verdict.json", found)
     return found
 
@@ -32,9 +36,8 @@ def count(config: Mapping[str, Any], out: RunDirectory, status: str, facts: Mapp
     """
     if "data" not in out.manifest:
         return
-    folder = Path(config["output_dir"])
-    identity = trials.identity(out.manifest["data"], dict(config))
+    folder, data = Path(config["output_dir"]), out.manifest["data"]
+    found = identity(data, dict(config), shipped_defaults(Path(conf_dir()), dict(config)))
     if not config.get("shuffle_labels"):
-        seen = {"run": str(out.path), "last": out.manifest["data"]["last"]}
-        trials.enter(folder, {**identity, **seen, "status": status, **facts})
-    out.update(**identity, trials_folder=os.path.relpath(folder, out.path))
+        trials.enter(folder, {**found, **seen(data), "run": str(out.path), "status": status, **facts})
+    out.update(**found, trials_folder=os.path.relpath(folder, out.path))

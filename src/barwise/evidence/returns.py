@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
 from barwise.safety.tables import checked
 
@@ -15,12 +16,19 @@ def excess_returns(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Whatever judges a Sharpe ratio reads these: what idle cash earned is nobody's skill.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not (folder / "ledger.parquet").is_file():
         raise DataError(f"{folder}: has no ledger.parquet; name finished runs")
     path = checked(folder / "ledger.parquet")
-    if "excess" not in pq.read_schema(path).names:
-        raise DataError(f"{folder}: ledger.parquet has no column excess; run it again with this version of barwise")
-    ledger = pq.read_table(path, columns=["time", "excess"])
-    return ledger["time"].to_numpy(), ledger["excess"].to_numpy()
+    try:
+        if "excess" not in pq.read_schema(path).names:
+            raise DataError(f"{folder}: ledger.parquet has no column excess; run it again with this version of barwise")
+        ledger = pq.read_table(path, columns=["time", "excess"])
+        time, excess = ledger["time"].to_numpy(), ledger["excess"].to_numpy()
+        return time.astype("datetime64[ns]"), excess.astype(np.float64)
+    except (OSError, ValueError, TypeError, LookupError, pa.ArrowException) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: cannot be read as Parquet ({printable(str(error), 160)})") from None

@@ -52,26 +52,43 @@ def mean_correlation(sketches: Sequence[Mapping[str, Any]]) -> float | None:
     """
     if len(sketches) < 2:
         return None
-    sketches = sketches[:: -(-len(sketches) // MOST_TRIALS)]
-    width = max(int(s["minutes"]) for s in sketches)
-    found = [widened(s, width) for s in sketches]
-    while span(found) > 4 * MOST:  # short trials far apart: coarser, or most of the table is empty
-        width *= 2
-        found = [widened(s, width) for s in sketches]
-    first = min(begin for begin, _ in found)
-    last = first + span(found)
-    x, known = np.zeros((2, len(found), last - first))
-    for row, (begin, sums) in enumerate(found):
-        x[row, begin - first : begin - first + len(sums)] = sums
-        known[row, begin - first : begin - first + len(sums)] = 1.0
+    x, known = aligned(sketches[:: -(-len(sketches) // MOST_TRIALS)])
     n = known @ known.T
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (x @ known.T) / n  # of the row's trial, over what it shares with the column's
         spread = np.sqrt(np.maximum((x**2 @ known.T) / n - mean**2, 0.0))
         rho = ((x @ x.T) / n - mean * mean.T) / (spread * spread.T)
     rho = np.where((n >= LEAST) & np.isfinite(rho), np.clip(rho, -1.0, 1.0), 0.0)
-    pairs = ~np.eye(len(found), dtype=bool)
+    pairs = ~np.eye(len(x), dtype=bool)
     return float(rho[pairs].mean())
+
+
+def aligned(sketches: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (trial, stretch) on one grid of time, zero where a trial was not there, and where it was (1 or 0)."""
+    width = max(int(s["minutes"]) for s in sketches)
+    found = [widened(s, width) for s in sketches]
+    while span(found) > 4 * MOST:  # short trials far apart: coarser, or most of the table is empty
+        width *= 2
+        found = [widened(s, width) for s in sketches]
+    first = min(begin for begin, _ in found)
+    x, known = np.zeros((2, len(found), span(found)))
+    for row, (begin, sums) in enumerate(found):
+        x[row, begin - first : begin - first + len(sums)] = sums
+        known[row, begin - first : begin - first + len(sums)] = 1.0
+    return x, known
+
+
+def unit_vectors(sketches: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """(trial, stretch): vectors of length one whose products are the correlations of the trials' z; none for a trial
+    that never moved or has too few stretches."""
+    if not sketches:
+        return np.zeros((0, 0))
+    x, known = aligned(sketches)
+    n = known.sum(axis=1, keepdims=True)
+    centred = (x - x.sum(axis=1, keepdims=True) / np.maximum(n, 1.0)) * known
+    length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
+    kept = ((n >= LEAST) & (length > 1e-6))[:, 0]
+    return np.asarray(centred[kept] / length[kept])
 
 
 def span(found: Sequence[tuple[int, np.ndarray]]) -> int:

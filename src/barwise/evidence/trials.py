@@ -1,63 +1,63 @@
-"""The ledger of trials: every configuration tried on a problem is counted, whether or not it ended well."""
+"""The ledger of trials: every configuration tried on a market is counted from its start, however it ended."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from barwise.errors import DataError
 from barwise.evidence import sketch
+from barwise.evidence.identity import completed
+from barwise.evidence.keys import market_of
 from barwise.evidence.sealed import all_symbols
 from barwise.runs import jsonlines
-from barwise.runs.directory import plain
 
 NAME = "trials.jsonl"
-NOT_A_TRIAL = (
-    "audit", "cache", "device", "hydra", "importance", "monitor", "objective", "output_dir", "quiet", "resume", "sweep",
-    "threads",
-)  # fmt: skip
-NOT_THE_LABEL = ("weighting",)  # how rows count in training changes the trial, not what is predicted
 Trials = dict[str, dict[str, Any]]
 
 
-def digest(value: Any) -> str:
-    """A short hash of `value` as canonical JSON."""
-    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class Scope:
+    """What a trial saw: symbols, first and last bar. `market`: the hash that older entries know instead."""
 
+    symbols: frozenset[str]
+    first: np.datetime64
+    last: np.datetime64
+    market: str
 
-def market_of(symbols: list[str], bar_size: str) -> str:
-    """The market a trial works on: symbols and bar size; a new bar does not make a new market."""
-    return digest([sorted(symbols), bar_size])
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Scope:
+        """From run.json's `data`; symbols that lie behind a seal included. DataError where it does not say so much."""
+        try:
+            symbols = all_symbols(data)
+            first, last = np.datetime64(data["first"]), np.datetime64(data["last"])
+            return cls(frozenset(symbols), first, last, market_of(symbols, str(data.get("bar_size"))))
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise DataError("run.json: does not say which symbols and times the run saw; train it again") from None
 
-
-def problem_of(symbols: list[str], bar_size: str, labels: Mapping[str, Any]) -> str:
-    """The problem a trial works on: symbols, bar size and label; a new bar does not make a new problem."""
-    label = {k: v for k, v in labels.items() if k not in NOT_THE_LABEL}
-    return digest([sorted(symbols), bar_size, label])
-
-
-def trial_of(config: Mapping[str, Any]) -> str:
-    """The configuration that makes a trial: all but where it runs and what it prints."""
-    return digest({k: v for k, v in config.items() if k not in NOT_A_TRIAL})
-
-
-def identity(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
-    """Which market, problem and trial a run is, from run.json's `data` and the composed configuration."""
-    symbols, size = all_symbols(data), str(data["bar_size"])
-    return {
-        "market": market_of(symbols, size),
-        "problem": problem_of(symbols, size, config["labels"]),
-        "trial": trial_of(config),
-    }
+    def meets(self, entry: Mapping[str, Any]) -> bool:
+        """Whether the trial of `entry` saw a bar of the same time and symbol, whatever else it varied."""
+        if not isinstance(entry.get("symbols"), list):
+            return entry.get("market") == self.market
+        if not self.symbols & set(entry["symbols"]):
+            return False
+        try:
+            first, last = np.datetime64(entry["first"]), np.datetime64(entry["last"])
+        except (KeyError, ValueError, TypeError):
+            return True  # of unknown times: counting one too many is the safe side
+        return bool(first <= self.last and last >= self.first)
 
 
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Append one line {market, problem, trial, run, last, status, sharpe, bars, net}; safe with many processes."""
+    """Append one line: what `identity` says, run, symbols, first, last, status and, once done, sharpe, z, bars, net,
+    t_alpha and delayed; safe with many processes."""
     jsonlines.append(folder / NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
 
 
@@ -68,47 +68,56 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def valid(entry: Mapping[str, Any]) -> bool:
     """Whether an entry names its trial and holds numbers where there should be some."""
-    names = ("trial", "problem", "market", "last", "status", "when")
+    names = ("trial", "problem", "market", "run", "first", "last", "status", "when")
     texts = isinstance(entry.get("trial"), str) and all(isinstance(entry.get(k, ""), str) for k in names)
+    symbols = entry.get("symbols", [])
+    texts = texts and isinstance(symbols, list) and all(isinstance(name, str) for name in symbols)
     sharpe = entry.get("sharpe")
     figure = sharpe is None or (isinstance(sharpe, int | float) and abs(float(sharpe)) < math.inf)
     return texts and figure
 
 
-def read(folder: Path, problem: str) -> Trials:
-    """The latest entry of each trial on `problem`, by trial; an entry with a Sharpe is kept over one without."""
-    return latest([entry for entry in lines(folder) if entry.get("problem") == problem])
+def read(folder: Path, scope: Scope) -> Trials:
+    """One entry of each trial in `folder` that meets `scope`, by trial; those of older versions by their run.json."""
+    return latest([entry for entry in completed(folder, lines(folder)) if scope.meets(entry)])
 
 
-def latest(entries: list[dict[str, Any]]) -> Trials:
+def latest(entries: Sequence[dict[str, Any]]) -> Trials:
     """One entry a trial: the last, but none without a Sharpe over one that has it."""
     found: Trials = {}
     for entry in entries:
-        if entry["trial"] not in found or entry.get("sharpe") is not None:
+        known = found.get(entry["trial"], {})
+        if entry.get("sharpe") is not None or known.get("sharpe") is None:
             found[entry["trial"]] = entry
     return found
 
 
-def with_other_labels(folder: Path, market: str, problem: str) -> int:
-    """How many trials there were on the same symbols and bar size with another label."""
-    here = [entry for entry in lines(folder) if entry.get("market") == market]
-    return len({(e["problem"], e["trial"]) for e in here if e.get("problem") != problem})
+def beyond(trials: Mapping[str, Mapping[str, Any]], time: str) -> int:
+    """How many of `trials` saw bars at `time` or later; times as run.json has them."""
+    return sum(str(entry.get("last", "")) >= time for entry in trials.values())
 
 
-def beyond(folder: Path, market: str, time: str) -> int:
-    """How many trials on the same symbols and bar size saw bars at `time` or later; times as run.json has them."""
-    here = [entry for entry in lines(folder) if entry.get("market") == market]
-    return len({(e["problem"], e["trial"]) for e in here if str(e.get("last", "")) >= time})
+def of_family(trials: Mapping[str, Mapping[str, Any]], family: str | None) -> list[Mapping[str, Any]]:
+    """The finished trials that differ in nothing but the seed, the least Sharpe ratio first."""
+    found = [t for t in trials.values() if family and t.get("family") == family and number(t.get("z")) is not None]
+    return sorted(found, key=lambda t: float(t["z"]))
 
 
-def sharpes(trials: Mapping[str, Mapping[str, Any]]) -> list[float]:
-    """Per-bar net Sharpe of the trials that have one."""
-    values = (t.get("sharpe") for t in trials.values())
-    return [float(v) for v in values if v is not None and math.isfinite(v)]
+def number(value: Any) -> float | None:
+    """`value` as a float; None where it is no finite number."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if ok else None
+
+
+def sharpes(trials: Mapping[str, Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Per-bar net Sharpe ratios of the trials that have one, and their bars (1 where unknown)."""
+    known = [(number(t.get("sharpe")), number(t.get("bars")) or 1.0) for t in trials.values()]
+    pairs = [(s, n) for s, n in known if s is not None]
+    return np.array([s for s, _ in pairs]), np.array([n for _, n in pairs])
 
 
 def statuses(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """How many trials ended how: done, failed, refused, pruned."""
+    """How many trials ended how: done, failed, refused, pruned; started, if they were never heard of again."""
     return dict(sorted(Counter(str(t.get("status")) for t in trials.values()).items()))
 
 

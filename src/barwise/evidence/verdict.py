@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,76 @@ from barwise.errors import DataError
 from barwise.evidence import trials as ledger
 from barwise.evidence.bootstrap import sharpe_interval
 from barwise.evidence.deflated import Moments, expected_maximum, min_track_record, probability
+from barwise.evidence.identity import identity_of
+from barwise.evidence.max_z import MaxZ
+from barwise.evidence.power import bars_needed, critical_sharpe, detectable_sharpe
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sealed import spent
+from barwise.evidence.sentence import FOOTNOTE, Finding, placebo, seen, sentence, with_audit
+from barwise.evidence.thresholds import EVIDENCE, LEVEL
+from barwise.evidence.trials import Scope, Trials, number
+from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 
-LEVEL = 0.95  # the usual level of a one-sided test
+UNDEFINED = (
+    "p_value", "z", "dsr", "psr", "sharpe_of_luck", "critical_sharpe", "detectable_sharpe", "bars_needed", "sharpe_low",
+    "sharpe_high", "min_track_record",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Record:
+    """The trials that a run on one market is judged beside; what they share is computed once."""
+
+    trials: Trials
+
+    @cached_property
+    def max_z(self) -> MaxZ:
+        return MaxZ.of([t.get("net") for t in self.trials.values()])
+
+    @cached_property
+    def critical(self) -> float:
+        """The z from which a run is evidence."""
+        return self.max_z.critical_value(EVIDENCE)
+
+    @cached_property
+    def independent(self) -> tuple[float, float | None]:
+        return ledger.independent(self.trials)
+
+    def luck(self, own: float, bars: int) -> float:
+        """The best Sharpe per bar that the trials would show by luck, for the deflated Sharpe ratio of a run of `bars`
+        whose Sharpe estimator has the variance `own`.
+
+        The variance over trials is that of trials as long as the run, each by its bars: Σ (n_i / n) (SR_i - mean)² /
+        (M - 1) with the mean weighted by bars. Alike trials vary less, so that their correlation needs no further
+        count; the variance is at least that of the estimator given the correlation, as a few trials may agree by luck.
+        """
+        sharpes, lengths = ledger.sharpes(self.trials)
+        across = 0.0
+        if len(sharpes) > 1:
+            mean = float(np.average(sharpes, weights=lengths))
+            across = float((lengths / bars * (sharpes - mean) ** 2).sum()) / (len(sharpes) - 1)
+        rho = min(max(self.independent[1] or 0.0, 0.0), 1.0)
+        return expected_maximum(len(self.trials), max(across, own * (1.0 - rho)))
+
+    def judgement(self, moments: Moments, family: str | None = None) -> dict[str, Any]:
+        """p of the run, or of the median of its seeds on record, and its deflated Sharpe ratio; per bar.
+
+        `judged`: the entry of the median seed, None where the run stands for itself.
+        """
+        seeds = ledger.of_family(self.trials, family)
+        judged = seeds[(len(seeds) - 1) // 2] if len(seeds) > 1 else None
+        z = float(judged["z"]) if judged else moments.z
+        own = moments.spread / (moments.n - 1)
+        luck = self.luck(own, moments.n)
+        return {
+            "z": z, "p_value": self.max_z.p_value(z), "n_seeds": max(1, len(seeds)), "judged": judged,
+            "dsr": probability(moments, luck), "sharpe_of_luck": luck,
+        }  # fmt: skip
 
 
 def verdict_of(folder: Path) -> dict[str, Any]:
-    """The verdict on the run in `folder` as of now: later trials on its problem count too.
+    """The verdict on the run in `folder` as of now: later trials on its market count too.
 
     Empty where the run has no verdict.json; as filed where what it takes is gone, or the ledger of trials was cut and
     knows fewer than were filed: forgetting trials makes nothing truer.
@@ -29,114 +92,87 @@ def verdict_of(folder: Path) -> dict[str, Any]:
     filed = _json(folder / "verdict.json")
     run = _json(folder / "run.json")
     home = ledger_folder(folder, run.get("trials_folder"))
-    if not filed or "problem" not in run or home is None or not (folder / "ledger.parquet").is_file():
+    if not filed or "data" not in run or home is None or not (folder / "ledger.parquet").is_file():
         return filed
+    if "family" not in run:  # of an older version
+        run = {**run, **identity_of(folder)}
     try:
         found = judged(folder, run, _json(folder / "metrics.json"))
+        known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, Scope.of(run["data"]))
     except (DataError, KeyError, TypeError, ValueError, AttributeError):  # or a run.json that is none of ours
         return filed
-    known = run.get("shuffle_labels") or str(run.get("trial")) in ledger.read(home, str(run["problem"]))
     return found if known and found["n_trials"] >= filed.get("n_trials", 0) else filed
 
 
 def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict on the run in `folder`, from its ledger and the ledger of trials that its manifest `run` names."""
     _, excess = excess_returns(folder)
-    home, problem = ledger_folder(folder, run.get("trials_folder")), str(run["problem"])
+    home = ledger_folder(folder, run.get("trials_folder"))
     if home is None:
         raise DataError(f"{folder}/run.json: trials_folder names no folder; give one relative to the run")
-    found = verdict(
-        excess, ledger.read(home, problem), run["data"]["periods_per_year"], metrics.get("t_stat"),
-        metrics.get("sharpe_delayed"),
-    )  # fmt: skip
-    found["n_trials_other_labels"] = ledger.with_other_labels(home, str(run["market"]), problem)
+    trials = ledger.read(home, Scope.of(run["data"]))
+    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
+    family = None if run.get("shuffle_labels") else run.get("family")
+    found = verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family)
     looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
-    found["sealed_traded"] = ledger.beyond(home, str(run["market"]), str(seal["from"])) if seal else 0
+    found["sealed_traded"] = ledger.beyond(trials, str(seal["from"])) if seal else 0
     if run.get("shuffle_labels"):
-        found["sentence"] = placebo(found["dsr"])
+        found["sentence"] = placebo(found["p_value"])
     elif looks or found["sealed_traded"]:
         found["sentence"] = f"{found['sentence'][:-1]}; sealed bars were {seen(looks, found['sealed_traded'])}."
+    found["sentence"] = with_audit(found["sentence"], run.get("audit") or {}, found["p_value"])
     return found
 
 
-def seen(looks: list[dict[str, Any]], traded: int) -> str:
-    """How often sealed bars were looked at: on record, and by trials that had no seal."""
-    found = []
-    if looks:
-        found.append(f"opened {counted(len(looks), 'time')}, last on {looks[-1]['when'][:10]}")
-    if traded:
-        found.append(f"seen by {counted(traded, 'trial')} without the seal")
-    return " and ".join(found)
-
-
-def counted(n: int, word: str) -> str:
-    return f"{n} {word}{'' if n == 1 else 's'}"
-
-
-def placebo(dsr: float | None) -> str:
-    """The verdict on a run that learned shuffled labels."""
-    if dsr is not None and dsr > LEVEL:
-        return f"A leak, or rare luck: trained on shuffled labels it still shows DSR {dsr:.2f}; not counted as a trial."
-    shows = "nothing" if dsr is None else f"no skill, DSR {dsr:.2f}"
-    return f"As it should be: trained on shuffled labels it shows {shows}; not counted as a trial."
-
-
 def verdict(
-    excess: np.ndarray, trials: Mapping[str, Mapping[str, Any]], per_year: float = 252.0, t_alpha: float | None = None,
-    delayed: float | None = None,
+    excess: np.ndarray, trials: Trials, per_year: float = 252.0, t_alpha: float | None = None,
+    delayed: float | None = None, family: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """What net returns above cash per bar support after the trials on the same problem; None where it is undefined.
+    """What net returns above cash per bar support after `trials` on the same market; None where it is undefined.
 
-    `dsr` deflates by the best Sharpe that so many independent trials would show by luck (`sharpe_of_luck`). Their
-    variance is at least the estimator's own: a handful of alike trials must not look certain. `sharpe_low` and
-    `sharpe_high` bound the middle 95 % of block bootstrap draws; `min_track_record` is the bars that a Sharpe like
-    this one needs to be above zero with probability 0.95, in a single trial. Sharpe ratios are annual.
+    `p_value`: how often the best of so many trials without skill shows a `z` such as this run's, or that of the median
+    of its seeds (`family`), which `t_alpha` and `delayed` are then of. `detectable_sharpe`: what so many bars and
+    trials find with 80 % probability; `bars_needed`: how many more bars find a Sharpe ratio such as the one seen, 0 for
+    evidence. `dsr` deflates by the best Sharpe ratio that luck is expected to show (`sharpe_of_luck`). `sharpe_low` and
+    `sharpe_high` bound the middle 95 % of block bootstrap draws; `min_track_record`: bars that a Sharpe like this one
+    needs to be above zero with probability 0.95, in a single trial. Sharpe ratios are annual.
     """
-    effective, rho = ledger.independent(trials)
+    record = Record(trials)
+    effective, rho = record.independent
     found: dict[str, Any] = {
-        "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho,
-        "trials": ledger.statuses(trials), "n_bars": len(excess), "min_track_record": None,
-        "dsr": None, "psr": None, "sharpe_of_luck": None, "sharpe_low": None, "sharpe_high": None,
+        "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho, "n_bars": len(excess),
+        "trials": ledger.statuses(trials), "n_seeds": 1, "footnote": FOOTNOTE, **dict.fromkeys(UNDEFINED),
     }  # fmt: skip
     moments = Moments.of(excess)
     if len(excess) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
-        return {**found, "sentence": "No evidence: the strategy did not trade, or never moved."}
-    seen, own = ledger.sharpes(trials), moments.spread / (moments.n - 1)
-    luck = expected_maximum(effective, max(float(np.var(seen, ddof=1)) if len(seen) > 1 else 0.0, own))
+        return {**found, "sentence": "No evidence of skill: the strategy did not trade, or never moved."}
     scale = math.sqrt(per_year)
     low, high = sharpe_interval(excess)
+    about = record.judgement(moments, family)
+    median = about.pop("judged")
+    if median:
+        t_alpha, delayed = number(median.get("t_alpha")), number(median.get("delayed"))
     found.update(
-        psr=probability(moments), dsr=probability(moments, luck), sharpe_of_luck=luck * scale,
-        sharpe_low=finite(low * scale), sharpe_high=finite(high * scale),
-        min_track_record=finite(min_track_record(moments, level=LEVEL)),
+        about, psr=probability(moments), sharpe_of_luck=about["sharpe_of_luck"] * scale,
+        sharpe_low=number(low * scale), sharpe_high=number(high * scale),
+        critical_sharpe=number(critical_sharpe(moments, record.critical) * scale),
+        detectable_sharpe=number(detectable_sharpe(moments, record.critical) * scale),
+        min_track_record=number(min_track_record(moments, level=LEVEL)),
     )  # fmt: skip
-    return {**found, "sentence": sentence(found["dsr"], found["n_trials"], t_alpha, delayed)}
+    found["bars_needed"] = more_bars(moments, record.critical, about["z"])
+    judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"])
+    return {**found, "sentence": sentence(judged)}
 
 
-def sentence(dsr: float, n_trials: int, t_alpha: float | None, delayed: float | None = None) -> str:
-    """The verdict as one sentence; 0.95 is the usual level of a one-sided test, and 1.645 its t.
-
-    A Sharpe that buy-and-hold explains is the market's, not skill: `t_alpha` is the t of alpha on it. `delayed`, the
-    Sharpe of trading one bar later, tells of skill that a slow order loses.
-    """
-    trials = f"DSR {dsr:.2f} after {counted(n_trials, 'trial')} on this problem"
-    if dsr <= 0.8:
-        return f"No evidence of skill: {trials}."
-    if t_alpha is not None and t_alpha < 1.645:
-        return f"No evidence of skill beyond buy-and-hold: t of alpha {t_alpha:.2f}, though {trials}."
-    if delayed is not None and delayed <= 0:
-        trials += f", but one bar later it is gone (Sharpe {delayed:.2f})"
-    if dsr <= LEVEL:
-        return f"Weak evidence of skill, not enough to trade on: {trials}."
-    return f"Evidence of skill: {trials}."
-
-
-def finite(value: float) -> float | None:
-    """`value`, or None where it is not a finite number."""
-    return float(value) if math.isfinite(value) else None
+def more_bars(moments: Moments, critical: float, z: float) -> int | None:
+    """Further bars that a Sharpe ratio such as the one judged needs to be found; None where no number would do."""
+    if z >= critical:
+        return 0
+    judged = replace(moments, sharpe=z * math.sqrt(moments.spread / (moments.n - 1)))
+    total = bars_needed(judged, critical)
+    return max(1, math.ceil(total - moments.n)) if math.isfinite(total) else None
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = read_json(path) if inside(path.parent, path.name).is_file() else {}
-    return found if isinstance(found, dict) else {}
+    return shapes.checked(read_json(path), str(path), path.name) if inside(path.parent, path.name).is_file() else {}

@@ -10,6 +10,7 @@ from barwise.data.hash import data_hash
 from barwise.data.members import described
 from barwise.experiment.checkpoint import same_data
 from barwise.features.drift import StartUp
+from barwise.features.store import Report
 from barwise.runs.directory import RunDirectory
 from barwise.samples import Panel
 
@@ -44,6 +45,15 @@ def note_start_up(out: RunDirectory, found: StartUp) -> None:
     for warning in found.warnings:
         out.warn(warning)
     out.update(start_up=found.report())
+
+
+def note_store(out: RunDirectory, report: Report) -> None:
+    """What run.json says of the kept feature matrix: opened, built, or not kept and why."""
+    if report.warning:
+        out.warn(report.warning)
+    if report.alert:
+        out.alert(report.alert)
+    out.update(cache=report.facts())
 
 
 def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:

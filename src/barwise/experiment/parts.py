@@ -37,3 +37,4 @@ class Parts:
     monitor: Monitor | None = None
     cache: Store | None = None
     importance: str = "auto"
+    shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do

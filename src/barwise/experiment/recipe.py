@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.backtest.ledger import Backtest
+from barwise.console.config import conf_dir
 from barwise.data.bars import Market
 from barwise.errors import ConfigError
 from barwise.evidence.sealed import sealed
@@ -54,7 +58,19 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
         if cfg.get("cache") and targets is None
         else None,
+        shipped=shipped_sets,
     )
+
+
+def shipped_sets() -> dict[str, FeatureSet]:
+    """The feature sets of conf/ by name; those that need more than their own YAML are left out."""
+    found = {}
+    for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
+        nodes = OmegaConf.load(path)
+        node = nodes.get(path.stem) if isinstance(nodes, DictConfig) else None
+        with suppress(Exception):
+            found[path.stem] = _make("features", node, None)
+    return {name: each for name, each in found.items() if callable(each)}
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
@@ -95,9 +111,17 @@ def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[],
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
     sets = {name: _make("features", node, targets) for name, node in (cfg.get("features") or {}).items() if node}
+    sets = {name: _callable(one) for name, one in sets.items()}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
+
+
+def _callable(one: Any) -> FeatureSet:
+    """An instance of a class whose instances compute, where the configuration names the class with `_partial_`."""
+    named: Any = one.func if isinstance(one, partial) else one
+    computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
+    return one() if computes and not issubclass(named, dict) else one
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:

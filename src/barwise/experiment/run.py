@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from barwise.data.memmap import check_fits
 from barwise.devices.monitor import RunMonitor
 from barwise.experiment.compute import choose_device, default_threads, settle_threads
 from barwise.experiment.ensemble import agreement, spread
-from barwise.experiment.facts import note_data, note_features, note_start_up
+from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
+from barwise.experiment.history import folds_of
 from barwise.experiment.parts import Parts
 from barwise.experiment.pruner import Pruner
 from barwise.experiment.record import record
@@ -38,21 +41,29 @@ from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
 
 
-def run(parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | None = None) -> dict[str, Any]:
-    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics."""
+def run(
+    parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | None = None,
+    begun: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics.
+
+    `begun` is called once the bars are known and before anything is learned from them: a trial counts from then on.
+    """
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
         note_data(out, market, per_year)
+    begun()
     threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
-        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache)
+        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
+                                    partial(note_store, out))  # fmt: skip
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
-        folds = parts.validation.folds(panel)
+        folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,20 +10,29 @@ from barwise.data.bars import Market
 from barwise.features import FeatureSet
 from barwise.features.drift import Drift, StartUp, warmed
 from barwise.features.matrix import FeatureMatrix, Room, build
-from barwise.features.store import Store
+from barwise.features.store import Report, Store
 
 
 def prepared(
-    market: Market, data: str, sets: Mapping[str, FeatureSet], threads: int, store: Store | None
+    market: Market,
+    data: str,
+    sets: Mapping[str, FeatureSet],
+    threads: int,
+    store: Store | None,
+    note: Callable[[Report], None] | None = None,
 ) -> tuple[FeatureMatrix, StartUp]:
-    """The matrix of `sets` with a warm-up long enough, and the start-up drift; `data` is the hash of the market."""
+    """The matrix of `sets` with a warm-up long enough, and the start-up drift; `data` is the hash of the market, and
+    `note` hears how the matrix was come by."""
 
     def make(room: Room) -> tuple[FeatureMatrix, dict[str, Any]]:
         matrix, found = warmed(build(market.bars, sets, threads, room, market.universe), sets)
         drift = [[name, d.defined, d.settled, d.at_first] for name, d in found.drift.items()]
         return matrix, {"bars": found.bars, "looked": found.looked, "drift": drift}
 
-    matrix, kept = (store or Store(gb=0)).matrix(data, market.bars, sets, make)
+    stored = (store or Store(gb=0)).matrix(data, market, sets, make)
+    if note is not None:
+        note(stored.report)
+    kept = stored.facts
     drift = {str(name): Drift(int(d), None if s is None else int(s), float(a)) for name, d, s, a in kept["drift"]}
-    matrix = replace(matrix, universe=market.universe)
+    matrix = replace(stored.matrix, universe=market.universe)
     return matrix, StartUp(int(kept["bars"]), drift, int(kept["looked"]))

@@ -1,38 +1,70 @@
 """The store: feature matrices kept on disk, opened memory-mapped, shared by all trials and processes.
 
-A matrix is known by the hash of its bars, of what its sets were given, and of the code that computes them; a changed
-bar, parameter or line of code makes a new one. Files hold plain numbers and JSON: nothing that is loaded runs code.
+A matrix is known by what made it (`fingerprint`): its bars, and its sets as they stand in memory. When it is opened
+each byte is compared with its checksum (`making`), and rows drawn anew are computed again (`spot_check`). Files hold
+plain numbers and JSON: nothing that is loaded runs code.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import Bars
+from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
+from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
-from barwise.features.store_writer import Facts, Make, Making
+from barwise.features.spot_check import Checker, windows_of
+from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
-LIBRARIES = ("numpy", "TA-Lib", "bottleneck")
+
+
+@dataclass
+class Report:
+    """How a matrix was come by. `status`: opened, built or not kept, and `why` not; what the user must know."""
+
+    status: str = "built"
+    key: str | None = None
+    why: tuple[str, ...] = ()
+    warning: str | None = None
+    alert: str | None = None
+    checked: dict[str, Any] | None = None
+    rejected: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says."""
+        return {"status": self.status, "key": self.key, "why_not": list(self.why), "checked": self.checked}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A matrix, what is kept beside it, and how it was come by."""
+
+    matrix: FeatureMatrix
+    facts: Facts
+    report: Report
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A matrix that is asked for: where it would lie, of which bars and sets, and what is said of it so far."""
+
+    folder: Path
+    market: Market
+    sets: Mapping[str, FeatureSet]
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -56,61 +88,106 @@ class Store:
         """Where matrices lie."""
         return (Path(self.folder) if self.folder else cache_folder()) / "features"
 
-    def matrix(
-        self, data: str, bars: Sequence[Bars], sets: Mapping[str, FeatureSet], make: Make
-    ) -> tuple[FeatureMatrix, Facts]:
-        """The matrix of `sets` on the bars whose hash is `data`, opened if it is kept, else made, kept and opened.
+    def matrix(self, data: str, market: Market, sets: Mapping[str, FeatureSet], make: Make) -> Stored:
+        """The matrix of `sets` on the bars whose hash is `data`: opened if it is kept and some rows of it, computed
+        again, are the same; else made, kept and opened.
 
-        Of several processes that want it at once one makes it. What cannot be kept (no source of a function, a full
-        disk) is made and used as it is; one that is larger than memory then lies in a file without a name.
+        Of several processes that want it at once one makes it. What cannot be kept (code that cannot be followed, a
+        full disk) is made and used as it is; one that is larger than memory then lies in a file without a name.
         """
-        key = key_of(data, sets) if self.gb else None
-        if key is None:
-            return self.made(make)
-        folder = self.home / key
-        found = self._opened(folder, bars)
+        if not self.gb:
+            return self.made(make, Report(why=("cache.gb=0 keeps nothing",)))
+        named = fingerprint(data, sets, market.bars, make)
+        if named.key is None:
+            return self.made(make, Report(why=named.reasons))
+        wanted = Wanted(self.home / named.key, market, sets, Report(key=named.key))
+        found = self._proved(wanted)
         if found is not None:
             return found
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            lock = (self.home / f".{key}.lock").open("a")
-        except OSError:
-            return self.made(make)
+            lock = (self.home / f".{named.key}.lock").open("a")
+        except OSError as error:
+            wanted.report.why = (f"{self.home} cannot be written ({error.strerror})",)
+            return self.made(make, wanted.report)
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the process ends, however it ends
-            return self._opened(folder, bars) or self.made(make, folder, bars)
+            return self._proved(wanted) or self.made(make, wanted.report, wanted)
 
-    def made(self, make: Make, folder: Path | None = None, bars: Sequence[Bars] = ()) -> tuple[FeatureMatrix, Facts]:
-        """Make it, keep it in `folder` and open what was kept; used as it is where it cannot be kept."""
+    def made(self, make: Make, report: Report | None = None, wanted: Wanted | None = None) -> Stored:
+        """Make it, keep it and open what was kept; used as it is where it cannot be kept."""
+        report = report or Report()
         with Making(self.home, self.maps) as making:
+            begin = time.perf_counter()
             matrix, facts = make(making.room)
-            if folder is None or matrix.X.nbytes > self.gb * GIB:
-                return matrix, facts
+            kept = Kept(matrix, facts, time.perf_counter() - begin, {}, "")
+            report.status = "not kept"
+            if wanted is None:
+                return Stored(matrix, facts, report)
+            if matrix.X.nbytes > self.gb * GIB:
+                report.why = (f"it has {matrix.X.nbytes / GIB:.2f} GB, and cache.gb={self.gb:g}",)
+                return Stored(matrix, facts, report)
+            windows = windows_of(matrix, wanted.market, wanted.sets, kept.seconds)
+            twice = Checker(matrix, wanted.market, wanted.sets, windows, kept.seconds).run()
+            if twice.difference:
+                report.why = (f"computed twice it is not the same: {twice.difference}",)
+                return Stored(matrix, facts, report)
+            windows |= dict.fromkeys(twice.inexact)
             try:
-                shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-                making.keep(folder, matrix, facts, bars)
-                self.trim(spare=folder.name)
-            except OSError:
-                return matrix, facts
-            return self._opened(folder, bars) or (matrix, facts)
+                removed(wanted.folder)  # a damaged one, or one that is no longer right
+                making.keep(wanted.folder, replace(kept, windows=windows), wanted.market.bars)
+                self.trim(spare=wanted.folder.name)
+            except OSError as error:
+                report.why = (f"{self.home} cannot be written ({error.strerror or error})",)
+                return Stored(matrix, facts, report)
+            report.status = "built"
+            return self._opened(wanted, Stored(matrix, facts, report))
 
     def maps(self, size: int) -> bool:
         """Whether a matrix of so many bytes is read from its file in blocks."""
         return self.mapped is True or (self.mapped == "auto" and size > SHARE * free_memory())
 
-    def _opened(self, folder: Path, bars: Sequence[Bars]) -> tuple[FeatureMatrix, Facts] | None:
-        found = opened(folder, bars)
-        if found is None or self.maps(found[0].X.nbytes):
-            return found
-        return replace(found[0], X=np.asarray(found[0].X)), found[1]
+    def _proved(self, wanted: Wanted) -> Stored | None:
+        """What is kept, if it is whole and its sets still give what they gave."""
+        report = wanted.report
+        try:
+            kept = read_kept(wanted.folder, wanted.market.bars)
+        except Damaged as damage:
+            report.warning = f"the kept feature matrix {wanted.folder.name} is damaged ({damage}): it is built again"
+            return None
+        if kept is None or kept.seal == report.rejected:
+            return None
+        checked = Checker(kept.matrix, wanted.market, wanted.sets, kept.windows, kept.seconds).run()
+        report.checked = checked.report()
+        if checked.difference:
+            report.rejected = kept.seal
+            report.alert = (
+                f"the kept feature matrix {wanted.folder.name} is not what its sets give now ({checked.difference}):"
+                " it is built again; runs that read it may be wrong"
+            )
+            return None
+        report.status = "opened"
+        return self._read(kept.matrix, kept.facts, report)
+
+    def _opened(self, wanted: Wanted, made: Stored) -> Stored:
+        try:
+            kept = read_kept(wanted.folder, wanted.market.bars)
+        except Damaged:
+            kept = None
+        return self._read(kept.matrix, kept.facts, made.report) if kept else made
+
+    def _read(self, matrix: FeatureMatrix, facts: Facts, report: Report) -> Stored:
+        held = matrix if self.maps(matrix.X.nbytes) else replace(matrix, X=np.asarray(matrix.X))
+        return Stored(held, facts, report)
 
     def entries(self) -> list[tuple[Path, int, float]]:
         """(folder, bytes, when last used) of each matrix, the longest unused first."""
         found = []
         for folder in self.home.glob("[0-9a-f]*") if self.home.is_dir() else ():
             try:
-                size = sum(file.stat().st_size for file in folder.iterdir())
-                found.append((folder, size, (folder / "meta.json").stat().st_mtime))
+                size = sum(file.lstat().st_size for file in folder.iterdir())
+                meta = folder / META
+                found.append((folder, size, (meta if meta.is_file() else folder).stat().st_mtime))
             except OSError:
                 continue
         return sorted(found, key=lambda entry: entry[2])
@@ -146,82 +223,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("BARWISE_CACHE") or Path(base) / "barwise")
 
 
-def opened(folder: Path, bars: Sequence[Bars]) -> tuple[FeatureMatrix, Facts] | None:
-    """The matrix in `folder`, memory-mapped and not writable; None where there is none or it is damaged."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        X = np.load(folder / "X.npy", mmap_mode="r", allow_pickle=False)
-        kept = tuple(bars[i] for i in meta["kept"])
-        offsets = np.asarray(meta["offsets"], dtype=np.int64)
-        names = tuple(meta["names"])
-        right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
-        if not right or np.diff(offsets).tolist() != [len(b) for b in kept]:
-            return None
-        os.utime(folder / "meta.json")  # used now
-        left_out = tuple((str(s), str(why)) for s, why in meta["left_out"])
-        matrix = FeatureMatrix(X, names, kept, offsets, np.asarray(meta["warmup"], dtype=np.int64), left_out)
-        return matrix, dict(meta["facts"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None
-
-
-def key_of(data: str, sets: Mapping[str, FeatureSet]) -> str | None:
-    """The name of a matrix; None where a set's code cannot be read, or its settings are no plain values."""
-    digest = hashlib.sha256(data.encode())
-    for name, one in sets.items():
-        function, given = unwrapped(one)
-        module = sys.modules.get(getattr(function, "__module__", ""))
-        try:
-            code = source_hash(module) if module else None
-            settings = json.dumps(given, sort_keys=True)
-        except (TypeError, OSError):
-            return None
-        if code is None:
-            return None
-        digest.update(f"{name}|{function.__module__}.{function.__qualname__}|{settings}|{code}|".encode())
-    digest.update("|".join(f"{x} {version(x)}" for x in LIBRARIES).encode())
-    for shared in ("barwise.features.matrix", "barwise.features.drift"):
-        if shared in sys.modules:
-            digest.update(str(source_hash(sys.modules[shared])).encode())
-    return digest.hexdigest()[:32]
-
-
-def unwrapped(one: Any) -> tuple[Any, dict[str, Any]]:
-    """The function below partials, and all that it is given."""
-    given: dict[str, Any] = {}
-    while isinstance(one, partial):
-        given = {**{str(i): value for i, value in enumerate(one.args)}, **one.keywords, **given}
-        one = one.func
-    return one, given
-
-
-def source_hash(module: ModuleType) -> str | None:
-    """Hash of a module's source and of every module of its own side that it uses, libraries left out."""
-    digest, waiting, seen = hashlib.sha256(), [module], set()
-    while waiting:
-        one = waiting.pop()
-        path = getattr(one, "__file__", None)
-        if one.__name__ in seen:
-            continue
-        seen.add(one.__name__)
-        if path is None or not path.endswith(".py"):
-            return None
-        digest.update(one.__name__.encode() + Path(path).read_bytes())
-        used = {value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
-                for value in vars(one).values()}  # fmt: skip
-        waiting += sorted((m for m in used if m is not None and own(m)), key=lambda m: m.__name__)
-    return digest.hexdigest()
-
-
-def own(module: ModuleType) -> bool:
-    """Whether a module is barwise's features or the user's, and no library's or Python's."""
-    path = str(getattr(module, "__file__", "") or "")
-    if module.__name__.startswith("barwise."):
-        return module.__name__.startswith("barwise.features.") and not module.__name__.endswith(
-            (".store", ".matrix", ".store_writer", ".prepare", ".drift")
-        )
-    library = "site-packages" in path or "dist-packages" in path or path.startswith(os.path.dirname(os.__file__))
-    return path.endswith(".py") and not library
+def removed(folder: Path) -> None:
+    """See that nothing has this name."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def age(when: float) -> str:

@@ -1,11 +1,15 @@
-"""A matrix on its way into the store, whole or not at all."""
+"""A matrix on its way into the store, whole or not at all, and read back only if each byte is as it was written."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -17,10 +21,30 @@ from barwise.data.bars import Bars
 from barwise.data.memmap import create, finish
 from barwise.errors import DataError
 from barwise.features.matrix import FeatureMatrix, Room, in_memory
-from barwise.runs.directory import write_json
+from barwise.runs.directory import plain, write_json
+from barwise.safety.files import inside, read_json
 
 Facts = dict[str, Any]
 Make = Callable[[Room], tuple[FeatureMatrix, Facts]]
+Windows = Mapping[str, int | None]
+META, X_FILE = "meta.json", "X.npy"
+BLOCK = 2**20  # bytes that have a checksum of their own
+
+
+class Damaged(Exception):
+    """What is wrong with a kept matrix, in a few words."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A matrix as it was kept. `seconds`: what building it took. `windows`: as `spot_check.windows_of` measured them.
+    `seal`: the checksum of what stands beside the numbers."""
+
+    matrix: FeatureMatrix
+    facts: Facts
+    seconds: float
+    windows: Windows
+    seal: str
 
 
 @dataclass
@@ -52,23 +76,101 @@ class Making:
                 f"features: a matrix larger than memory needs a folder to lie in, and {self.home} cannot be written"
                 f" ({error.strerror}); set cache.folder"
             ) from None
-        return create(self.beside / "X.npy", shape)
+        return create(self.beside / X_FILE, shape)
 
-    def keep(self, folder: Path, matrix: FeatureMatrix, facts: Facts, bars: Sequence[Bars]) -> None:
-        """Write a matrix whole or not at all: beside its place, then renamed into it."""
+    def keep(self, folder: Path, kept: Kept, bars: Sequence[Bars]) -> None:
+        """Write a matrix whole or not at all: beside its place, complete on the disk, then renamed into it."""
         places = {b.symbol: i for i, b in enumerate(bars)}
+        matrix = kept.matrix
         if self.beside is None:
             self.beside = self._folder()
-            np.save(self.beside / "X.npy", matrix.X, allow_pickle=False)
+            np.save(self.beside / X_FILE, matrix.X, allow_pickle=False)
         else:
-            finish(matrix.X, self.beside / "X.npy")
-        meta = {
-            "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars], "offsets": matrix.offsets,
-            "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": facts,
-        }  # fmt: skip
-        write_json(self.beside / "meta.json", meta)
+            finish(matrix.X, self.beside / X_FILE)
+        synced(self.beside / X_FILE)
+        meta = plain({
+            "key": folder.name, "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars],
+            "offsets": matrix.offsets, "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": kept.facts,
+            "seconds": kept.seconds, "windows": dict(kept.windows), "X": checksums(self.beside / X_FILE),
+        })  # fmt: skip
+        write_json(self.beside / META, {**meta, "seal": seal_of(meta)})
+        synced(self.beside / META)
+        synced(self.beside)
         os.rename(self.beside, folder)
+        synced(self.home)
 
     def _folder(self) -> Path:
         self.home.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=".making-", dir=self.home))
+
+
+def read_kept(folder: Path, bars: Sequence[Bars]) -> Kept | None:
+    """The matrix in `folder`, memory-mapped and not writable; None where there is none, Damaged where it is not what
+    was written."""
+    if not folder.exists() and not folder.is_symlink():
+        return None
+    try:
+        meta = meta_of(folder)
+        if meta["X"] != checksums(folder / X_FILE, meta["X"]["bytes"]):
+            raise Damaged(f"{X_FILE} is not what was written")
+        X = np.load(folder / X_FILE, mmap_mode="r", allow_pickle=False)
+        own = tuple(bars[i] for i in meta["kept"])
+        offsets = np.asarray(meta["offsets"], dtype=np.int64)
+        names = tuple(meta["names"])
+        right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
+        if not right or np.diff(offsets).tolist() != [len(b) for b in own]:
+            raise Damaged(f"{X_FILE} has another shape than {META} says")
+        left_out = tuple((str(s), str(why)) for s, why in meta["left_out"])
+        matrix = FeatureMatrix(X, names, own, offsets, np.asarray(meta["warmup"], dtype=np.int64), left_out)
+        kept = Kept(matrix, dict(meta["facts"]), float(meta["seconds"]), dict(meta["windows"]), meta["seal"])
+        os.utime(folder / META)  # used now
+        return kept
+    except OSError as error:
+        raise Damaged(f"{Path(str(error.filename or folder)).name}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, OverflowError) as error:
+        raise Damaged(f"{META} or {X_FILE} cannot be read ({type(error).__name__})") from None
+
+
+def meta_of(folder: Path) -> dict[str, Any]:
+    """What is said of the matrix in `folder`; Damaged where it is not what was written, or of another one."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise Damaged("is no folder")
+    path = inside(folder, META)
+    if not path.is_file():
+        raise Damaged(f"there is no {META}")
+    meta = read_json(path)
+    if not isinstance(meta, dict) or meta.get("seal") != seal_of({k: v for k, v in meta.items() if k != "seal"}):
+        raise Damaged(f"{META} is not what was written")
+    if meta.get("key") != folder.name:
+        raise Damaged("it is another matrix's")
+    return meta
+
+
+def seal_of(meta: Mapping[str, Any]) -> str:
+    """The checksum of what stands beside the numbers."""
+    return hashlib.sha256(json.dumps(meta, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
+    """The length of a regular file and the CRC-32 of each BLOCK bytes; Damaged at once where it is not `size` long."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode) or size not in (None, state.st_size):
+        os.close(handle)
+        raise Damaged(f"{path.name} is no file of {size} bytes" if size else f"{path.name} is no file")
+    with open(handle, "rb", buffering=0) as file:
+        found, buffer = [], memoryview(bytearray(BLOCK))
+        while n := file.readinto(buffer):
+            found.append(zlib.crc32(buffer[:n]))
+            if hasattr(os, "posix_fadvise") and state.st_size > 64 * BLOCK:  # a large one leaves the page cache alone
+                os.posix_fadvise(handle, max(0, file.tell() - n), n, os.POSIX_FADV_DONTNEED)
+    return {"bytes": state.st_size, "block": BLOCK, "crc32": found}
+
+
+def synced(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from barwise.console.printing import notice
+from barwise.console.printing import notice, printable
 from barwise.console.shortages import shortage
 from barwise.errors import DataError
 from barwise.report import sections
@@ -18,8 +17,19 @@ from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
 from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory, write_text
+from barwise.runs.measures import detectable_line
 
 log = logging.getLogger("barwise")
+
+ODD = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+)  # of values of another kind
 
 CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, figures
     ("results", "Results", ()),
@@ -62,13 +72,13 @@ def render_into(out: RunDirectory) -> None:
 def document(run: Run) -> str:
     """The page of one run; what is missing is said in one line where it would stand."""
     links = (tag("a", heading, href=f"#{anchor}") for anchor, heading, _ in CHAPTERS)
-    body = [head(run), tag("nav", joined(links))]
+    body = [attempted(lambda: head(run)), tag("nav", joined(links))]
     with uncollected():
         for anchor, heading, figures in CHAPTERS:
             content = tables(run, anchor)
             drawn = tag("div", joined(figure(run.figures, name) for name in figures), class_="grid") if figures else ""
             body.append(tag("section", joined((tag("h2", heading, id=anchor), content, drawn))))
-    return page(f"{run.title}: {run.name}", joined(body))
+    return page(title_of(run), joined(body))
 
 
 @contextmanager
@@ -91,7 +101,10 @@ def head(run: Run) -> Markup:
         sentence = f"The run was {status}: {run.manifest.get('reason') or 'no reason was kept'}"
     elif not sentence:
         sentence = "No verdict: " + (run.why("verdict.json") if not run.verdict else "verdict.json has no sentence")
-    notes = [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
+    verdict = sections.attempt(lambda: run.verdict) or {}
+    below = [detectable_line(verdict).capitalize(), str(verdict.get("footnote") or "")]
+    notes = [tag("p", bare.removesuffix(".") + ".", class_="note") for bare in below if bare]
+    notes += [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
     notes += [tag("p", f"Alert: {words}", class_="alert") for words in run.manifest.get("alerts") or []]
     notes += [tag("p", f"Warning: {words}", class_="note") for words in run.manifest.get("warnings") or []]
     line = tag("p", f"barwise · {run.title} · {sections.period(run)}{run.name}")
@@ -101,28 +114,42 @@ def head(run: Run) -> Markup:
 def tables(run: Run, anchor: str) -> Markup:
     """The tables of one chapter, or one line why there are none."""
     made = sections.TABLES.get(anchor)
-    if made is None:
-        return Markup("")
+    return Markup("") if made is None else attempted(lambda: made(run))
+
+
+def title_of(run: Run) -> str:
+    """What was run on what, and where; where alone if the files do not say."""
     try:
-        return made(run)
+        return f"{run.title}: {run.name}"
+    except (DataError, *ODD):
+        return run.name
+
+
+def attempted(make: Callable[[], Markup]) -> Markup:
+    """What `make` returns, or one line why it is not shown: a file that lacks it, or holds something else there."""
+    try:
+        return make()
     except DataError as error:
         return missing(error)
+    except ODD as error:
+        log.debug("not shown", exc_info=True)
+        return missing(DataError(f"a file of the run holds what should not be there ({printable(str(error), 160)})"))
 
 
 def figure(figures: Figures, name: str) -> Markup:
     """One figure with its title and caption; a wide one has a second form for a phone."""
     drawing = DRAWINGS[name]
-    title: list[Any] = [tag("h3", drawing.title)]
-    try:
+
+    def draw() -> Markup:
         drawn = [tag("div", Markup(figures.svg(name)), class_="full" if drawing.wide else None)]
         if drawing.wide:
             drawn.append(tag("div", Markup(figures.svg(name, narrow=True)), class_="narrow"))
-        content = [*title, tag("figcaption", drawing.caption), *drawn]
-    except DataError as error:
-        content = [*title, missing(error)]
-    return tag("figure", joined(content), class_="whole" if drawing.wide else None, id=f"figure-{name}")
+        return joined((tag("figcaption", drawing.caption), *drawn))
+
+    content = joined((tag("h3", drawing.title), attempted(draw)))
+    return tag("figure", content, class_="whole" if drawing.wide else None, id=f"figure-{name}")
 
 
 def missing(error: DataError) -> Markup:
     """Why something is not shown, in one line."""
-    return tag("p", f"Not shown: {error}.", class_="missing")
+    return tag("p", f"Not shown: {printable(str(error))}.", class_="missing")

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from barwise.evidence.stamp import stamped
 from barwise.evidence.verdict import verdict_of
 from barwise.runs.measures import MEASURES, shown
 from barwise.runs.run import RunFiles
@@ -35,7 +34,7 @@ class Run(RunFiles):
     @cached_property
     def verdict(self) -> dict[str, Any]:
         """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
-        return stamped(verdict_of(self.folder), self.manifest)
+        return verdict_of(self.folder)
 
     @property
     def figures(self) -> Figures:

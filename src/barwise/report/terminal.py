@@ -12,7 +12,7 @@ from rich.table import Table
 
 from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
-from barwise.runs.measures import paths_line
+from barwise.runs.measures import detectable_line, paths_line
 
 OVERALL = (  # name in metrics.json, what the reader sees, format
     ("sharpe", "Sharpe, net", "{:.2f}"),
@@ -51,6 +51,9 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     device = out.manifest["device"]
     console.print(f"[dim]device: {device['used']} ({escape(device['reason'])})[/dim]", soft_wrap=True)
     console.print(f"[bold]{escape(printable(verdict['sentence']))}[/bold]", soft_wrap=True)
+    found = detectable_line(verdict)
+    if found:
+        console.print(f"[dim]{found}[/dim]", soft_wrap=True)
     console.print(escape(f"report:      {out.path}/report.html"), soft_wrap=True)
     beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
     console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)

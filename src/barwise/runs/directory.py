@@ -168,10 +168,13 @@ class RunDirectory:
         if not self.manifest:
             self.start()
         said = None if reason is None else printable(reason)
-        ending = {"status": status, "reason": said, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        ending: dict[str, Any] = {"status": status, "reason": said, "finished": at}
         try:
             self.update(**ending)
         except OSError:
+            if "interrupted" in self.manifest:
+                ending["interrupted"] = self.manifest["interrupted"]
             if not _overwrite(self.path / "run.json", ending):
                 raise
 

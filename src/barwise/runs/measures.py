@@ -28,7 +28,7 @@ MEASURES = tuple(
         ("calmar", "Calmar", "{:.2f}", "return a year over worst drawdown"),
         ("alpha", "alpha a year", "{:.1%}", "of net returns on buy-and-hold"),
         ("beta", "beta", "{:.2f}", "of net returns on buy-and-hold"),
-        ("t_stat", "t of alpha", "{:.2f}", "above 2 is unlikely to be luck, in a single trial"),
+        ("t_stat", "t of alpha", "{:.2f}", "from 1.645 on it is more than buy-and-hold, as the verdict asks"),
         ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights"),
         ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp", "cost at which the net mean is zero"),
         ("n_trades", "trades", "{:,.0f}", "changes of a symbol's position"),
@@ -44,11 +44,15 @@ MEASURES = tuple(
 VERDICT = tuple(  # of verdict.json
     Measure(*row)
     for row in (
-        ("dsr", "deflated Sharpe", "{:.2f}", "probability of skill after all trials on this problem"),
-        ("n_trials", "trials", "{:,}", "configurations tried on these symbols, bar size and label, failed ones too"),
+        ("p_value", "p", "{:.3f}", "how often the best of so many trials without skill shows as much"),
+        ("n_trials", "trials", "{:,}", "tried on these symbols and times, whatever they varied, failed ones too"),
         ("n_effective", "independent trials", "{:.1f}", "that they are worth, by the correlation of what they earned"),
-        ("n_trials_other_labels", "trials with other labels", "{:,}", "on the same symbols and bar size"),
-        ("sharpe_of_luck", "Sharpe of luck", "{:.2f}", "that the best of so many trials without skill would show"),
+        ("n_seeds", "seeds", "{:,}", "of this configuration on record; the median one is judged"),
+        ("critical_sharpe", "critical Sharpe", "{:.2f}", "from which it is evidence after so many bars and trials"),
+        ("detectable_sharpe", "detectable Sharpe", "{:.2f}", "that so many bars and trials find with 80 % probability"),
+        ("bars_needed", "more bars needed", "{:,.0f}", "to find a Sharpe such as this one with 80 % probability"),
+        ("dsr", "deflated Sharpe", "{:.2f}", "probability that it exceeds the Sharpe of luck"),
+        ("sharpe_of_luck", "Sharpe of luck", "{:.2f}", "that the best of so many trials is expected to show"),
         ("sharpe_low", "Sharpe, net, from", "{:.2f}", "lower end of 95 % of block bootstrap draws, a year"),
         ("sharpe_high", "Sharpe, net, to", "{:.2f}", "upper end"),
         ("min_track_record", "minimum track record", "{:,.0f}", "bars that such a Sharpe needs to be above 0"),
@@ -62,6 +66,16 @@ BASELINES = {
     "random": "random signals of the same turnover",
     "linear": "linear model on the same features",
 }
+
+
+def detectable_line(verdict: Mapping[str, Any]) -> str:
+    """What could have been found, and how many more bars a doubtful result needs; empty where that is undefined."""
+    least = verdict.get("detectable_sharpe")
+    if least is None:
+        return ""
+    line = f"so many bars and trials find a Sharpe of {least:.2f} with 80 % probability"
+    more = verdict.get("bars_needed")
+    return f"{line}; one such as this takes {more:,.0f} more bars" if more else line
 
 
 def paths_line(paths: Mapping[str, Any]) -> str:

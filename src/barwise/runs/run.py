@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from barwise.errors import DataError
+from barwise.safety import shapes
 from barwise.safety.files import inside, read_json, read_yaml
 from barwise.safety.tables import read_table
 
@@ -119,10 +120,7 @@ class RunFiles:
         path = inside(self.folder, name)
         if not path.is_file():
             return {}
-        found = read_json(path)
-        if not isinstance(found, dict):
-            raise DataError(f"{path}: holds {type(found).__name__}, not an object; run the experiment again")
-        return found
+        return shapes.checked(read_json(path), str(path), name)
 
     def _table(self, name: str) -> pd.DataFrame:
         path = inside(self.folder, name)

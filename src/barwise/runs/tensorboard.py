@@ -31,8 +31,8 @@ def writer_class() -> Any:
             self._default_metadata: dict[str, Any] = {}
 
     class Writer(SummaryWriter):
-        all_writers: dict[str, Any] | None
         file_writer: Any
+        all_writers: Any
 
         def _get_file_writer(self) -> Any:
             if self.all_writers is None or self.file_writer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,17 @@ import numpy as np
 from barwise.data.bars import COLUMNS, PRICES, Bars, Market, Universe
 from barwise.data.checks import check_market
 from barwise.errors import ConfigError, DataError
+from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.features.aligned import bound, sees_all
 from barwise.panel import stretch_starts
+from barwise.safety.files import ledger_folder
 from barwise.samples import Panel
 from barwise.serving.history import History
 from barwise.serving.model import Served, serve
 from barwise.serving.net_state import carry
 from barwise.serving.window import reach
+
+log = logging.getLogger("barwise")
 
 LONGEST_LOOKBACK = 100_000
 
@@ -74,6 +79,8 @@ class Live:
         self.window = window and max(window, served.warmup + 1)  # a symbol's age is counted in the bars that are kept
         self.symbols: dict[str, History] = {}
         self.universe: Universe | None = None
+        home = ledger_folder(served.run.folder, served.run.manifest.get("trials_folder"))
+        self.watch = SealWatch(home, "live", str(served.run.folder))
         self.panels = any(map(sees_all, served.sets.values()))
         self.has_members = self.panels and bool(served.data.get("universe"))
 
@@ -105,6 +112,8 @@ class Live:
                 "of a time at once, in the order of time"
             )
         self._take(new)
+        if self.watch.seals and not self.watch.look(new, stamp, stamp):
+            log.warning(UNRECORDED)
         return self._answers(stamp, list(new)) if new else {}
 
     def warm(self, market: Market) -> None:

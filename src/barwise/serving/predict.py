@@ -12,12 +12,14 @@ from barwise.data.bars import Bars, Market, Universe
 from barwise.data.checks import check_market
 from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError, DataError
+from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.experiment.ranges import ROWS, warnings_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
 from barwise.panel import build_panel
 from barwise.runs.directory import plain, write_parquet, write_text
+from barwise.safety.files import ledger_folder
 from barwise.samples import Labels, Panel
 from barwise.serving.model import Served
 
@@ -49,7 +51,7 @@ def predict(
     or (unless `any_scale`) a unit that the model was not trained on.
     """
     bars = check_market(market).bars
-    matrix, _ = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {}))
+    matrix = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {})).matrix
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     new = np.flatnonzero((panel.time > served.last) | seen_too)
@@ -73,6 +75,10 @@ def predict(
     if len(defined):
         warnings += warnings_of(drift, len(defined))
     names = np.asarray(panel.symbols, dtype=object)[panel.symbol[new]]
+    watch = SealWatch(ledger_folder(served.run.folder, served.run.manifest.get("trials_folder")), "predict",
+                      str(served.run.folder))  # fmt: skip
+    if not watch.look(set(names), panel.time[new].min(), panel.time[new].max()):
+        warnings.append(UNRECORDED)
     return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings))
 
 

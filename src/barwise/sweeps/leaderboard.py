@@ -14,10 +14,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
 from barwise.evidence import trials as ledger
-from barwise.evidence.deflated import Moments, expected_maximum, probability
+from barwise.evidence.deflated import Moments
+from barwise.evidence.overfitting import common_returns
+from barwise.evidence.reality_check import RealityCheck, reality_check
 from barwise.evidence.returns import excess_returns
+from barwise.evidence.sentence import p_words
+from barwise.evidence.trials import Scope
+from barwise.evidence.verdict import Record
 from barwise.runs.directory import write_text
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
@@ -29,13 +35,17 @@ if TYPE_CHECKING:
 NAME = "leaderboard.csv"
 LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is better when it is larger
 NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
+SKILL = {None: "-", True: "yes", False: "no"}  # what StepM says of a trial
+NOT_READ = "not shown"  # the status of a run whose run.json says nothing
+MOST_FIGURE = 1e300  # what larger numbers stand for cannot be averaged or drawn
 FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 DEPTH = 4  # folders below the given one that are looked into
 
 
 @dataclass
 class Row:
-    """One trial; `values` in the order of the objectives, `overrides` with what all trials share left out."""
+    """One trial; `values` in the order of the objectives, `overrides` with what all trials share left out; `skilled`:
+    whether StepM finds it among the trials of its sweep."""
 
     name: str
     status: str
@@ -48,8 +58,12 @@ class Row:
     device: str | None = None
     seconds: float | None = None
     home: Path | None = None
-    problem: str | None = None
+    scope: Scope | None = None
+    family: str | None = None
+    trial: str | None = None
+    p_value: float | None = None
     dsr: float | None = None
+    skilled: bool | None = None
     seeds: int = 1
     mean: float | None = None
     spread: float | None = None
@@ -63,9 +77,11 @@ class Leaderboard:
     objectives: Sequence[str] = ("sharpe",)
     rows: list[Row] = field(default_factory=list)
     read: dict[Path, tuple[float, Row]] = field(default_factory=dict)
+    check: RealityCheck | None = None
 
-    def update(self, write: bool = True) -> None:
-        """Read, rank and, unless there is nothing, write; whole or not at all."""
+    def update(self, write: bool = True, final: bool = False) -> None:
+        """Read, rank and, unless there is nothing, write; whole or not at all. `final`: read all ledgers as well, and
+        name the trials that have skill."""
         for path in manifests(self.folder):
             stamp = path.lstat().st_mtime
             if path not in self.read or self.read[path][0] != stamp:
@@ -73,6 +89,7 @@ class Leaderboard:
         found = [row for _, row in self.read.values()]
         judge(found)
         across_seeds(found)
+        self.check = mark_skilled(self.folder, found) if final else None
         self.rows = sorted(found, key=self._rank)
         if write and self.rows:
             write_text(self.folder / NAME, self.csv())
@@ -90,7 +107,8 @@ class Leaderboard:
             values = dict(zip(self.objectives, row.values or [None] * len(self.objectives), strict=True))
             yield {
                 "rank": rank, "trial": row.name, "status": row.status, **values, **{"sharpe": row.sharpe, **values},
-                "dsr": row.dsr, "seeds": row.seeds, "mean_over_seeds": row.mean, "std_over_seeds": row.spread,
+                "p_value": row.p_value, "stepm": row.skilled, "dsr": row.dsr,
+                "seeds": row.seeds, "mean_over_seeds": row.mean, "std_over_seeds": row.spread,
                 "seed": row.seed, "device": row.device, "seconds": row.seconds,
                 "overrides": " ".join(w for w in row.overrides if w not in shared), "reason": row.reason,
             }  # fmt: skip
@@ -109,17 +127,29 @@ class Leaderboard:
         from rich.markup import escape
         from rich.table import Table
 
-        from barwise.evidence.verdict import counted
+        from barwise.evidence.sentence import counted
 
         title = f"{counted(len(self.rows), 'trial')} by {', '.join(self.objectives)}, net and out of sample"
         table = Table(title=title, box=None, title_justify="left", title_style="bold")
-        heads = ("", "trial", *self.objectives, "DSR", "over seeds", "device", "seconds", "status", "what")
+        heads = (
+            "",
+            "trial",
+            *self.objectives,
+            "p",
+            "skill",
+            "DSR",
+            "over seeds",
+            "device",
+            "seconds",
+            "status",
+            "what",
+        )
         records = list(self.records())
         kept = [r for i, r in enumerate(records) if i < most or r["status"] != "done"]
         rows = [cells(record, self.objectives) for record in kept]
         for i, name in enumerate(heads):
             width = None if name == "what" else max(len(name), *(len(row[i]) for row in rows))
-            left = name in ("trial", "device", "status", "what")
+            left = name in ("trial", "skill", "device", "status", "what")
             table.add_column(name, justify="left" if left else "right", no_wrap=name != "what", min_width=width)
         for row in rows:
             table.add_row(*map(escape, row))
@@ -150,6 +180,7 @@ def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
     what = record["overrides"] if not record["reason"] else f"{record['overrides']}  {record['reason']}"
     return [
         str(record["rank"]), str(record["trial"]), *(number(record[name]) for name in objectives),
+        "-" if record["p_value"] is None else p_words(record["p_value"]), SKILL[record["stepm"]],
         "-" if record["dsr"] is None else f"{record['dsr']:.2f}", spread, record["device"] or "-",
         "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], shortened(what.strip()),
     ]  # fmt: skip
@@ -180,23 +211,49 @@ def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:
     try:
         inside(folder, *run.relative_to(folder).parts, "run.json")
     except DataError as error:
-        return Row(name=str(run.relative_to(folder)), status="not shown", reason=str(error), overrides=())
+        return Row(name=str(run.relative_to(folder)), status=NOT_READ, reason=printable(str(error)), overrides=())
     state, metrics = state_of(run), metrics_of(run)
+    name = printable(str(run.relative_to(folder)) if run != folder else run.name)
+    if not state:
+        return Row(name=name, status=NOT_READ, reason=f"{run.name}/run.json is not JSON that can be read", overrides=())
     done = state.get("status") == "done"
+    device, words = state.get("device"), state.get("overrides")
+    given = [printable(w) for w in words if isinstance(w, str)] if isinstance(words, list) else []
     return Row(
-        name=str(run.relative_to(folder)) if run != folder else run.name,
-        status="interrupted" if state.get("interrupted") else str(state.get("status", "missing")),
-        reason=state.get("reason"),
-        overrides=tuple(w for w in state.get("overrides") or () if not w.startswith(NOT_SHOWN)),
-        values=tuple(metrics.get(name) for name in objectives) if done else (),
-        sharpe=metrics.get("sharpe") if done else None,
+        name=name,
+        status="interrupted" if state.get("interrupted") else text_of(state.get("status")) or "missing",
+        reason=text_of(state.get("reason")),
+        overrides=tuple(w for w in given if not w.startswith(NOT_SHOWN)),
+        values=tuple(figure_of(metrics.get(name)) for name in objectives) if done else (),
+        sharpe=figure_of(metrics.get("sharpe")) if done else None,
         moments=moments_of(run) if done else None,
-        seed=state.get("seed"),
-        device=(state.get("device") or {}).get("used"),
+        seed=state["seed"] if isinstance(state.get("seed"), int) else None,
+        device=text_of(device.get("used")) if isinstance(device, dict) else None,
         seconds=seconds_of(state),
         home=ledger_folder(run, state.get("trials_folder")),
-        problem=state.get("problem"),
+        scope=scope_of(state),
+        family=None if state.get("shuffle_labels") else text_of(state.get("family")),
+        trial=text_of(state.get("trial")),
     )
+
+
+def scope_of(state: Mapping[str, Any]) -> Scope | None:
+    """Which bars the run saw; None where run.json does not say so."""
+    try:
+        return Scope.of(state.get("data") or {})
+    except DataError:
+        return None
+
+
+def text_of(value: Any) -> str | None:
+    """A word or sentence of a run.json, as one line; None for what is none."""
+    return printable(value) if isinstance(value, str) else None
+
+
+def figure_of(value: Any) -> float | None:
+    """A number of a run's JSON; None for what is none, or has no end."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if ok and abs(value) < MOST_FIGURE else None
 
 
 def moments_of(run: Path) -> Moments | None:
@@ -211,33 +268,44 @@ def moments_of(run: Path) -> Moments | None:
 def seconds_of(state: Mapping[str, Any]) -> float | None:
     """The stages' seconds; for a run that did not finish its stages, to the end it was given."""
     stages = state.get("seconds") or {}
-    if state.get("status") == "done" and stages:
-        return round(sum(stages.values()), 3)
+    if state.get("status") == "done" and isinstance(stages, dict) and stages:
+        return round(sum(figure_of(value) or 0.0 for value in stages.values()), 3)
     try:
         begin, end = (datetime.fromisoformat(str(state.get(name))) for name in ("started", "finished"))
-    except ValueError:
+        return (end - begin).total_seconds()
+    except (ValueError, TypeError):  # no time, or one with a zone and one without
         return None
-    return (end - begin).total_seconds()
 
 
 def judge(rows: Sequence[Row]) -> None:
-    """Each row's deflated Sharpe for all trials on its problem, as barwise.evidence.verdict has it."""
-    problems = defaultdict(list)
+    """Each row's p and deflated Sharpe after all trials on its market, as barwise.evidence.verdict has them."""
+    markets = defaultdict(list)
     for row in rows:
-        row.dsr = None
-        if row.moments and row.home and row.problem:
-            problems[row.home.resolve(), row.problem].append(row)
-    for (home, problem), group in problems.items():
-        entries = ledger.read(home, problem)
-        if not entries:
-            continue
-        effective, _ = ledger.independent(entries)
-        seen = ledger.sharpes(entries)
-        across = statistics.variance(seen) if len(seen) > 1 else 0.0
-        for row in group:
+        row.p_value = row.dsr = None
+        if row.moments and row.home and row.scope:
+            markets[row.home.resolve(), row.scope].append(row)
+    for (home, scope), group in markets.items():
+        record = Record(ledger.read(home, scope))
+        for row in group if record.trials else ():
             if row.moments is not None:
-                own = row.moments.spread / (row.moments.n - 1)
-                row.dsr = probability(row.moments, expected_maximum(effective, max(across, own)))
+                about = record.judgement(row.moments, row.family)
+                row.p_value, row.dsr = about["p_value"], about["dsr"]
+
+
+def mark_skilled(folder: Path, rows: Sequence[Row]) -> RealityCheck | None:
+    """Which of the trials below `folder` StepM finds to have skill, on the bars that all finished ones have; None where
+    these are too few to tell."""
+    done = [row for row in rows if row.status == "done" and row.moments is not None]
+    runs = [
+        folder if row.name == folder.name and not (folder / row.name).is_dir() else folder / row.name for row in done
+    ]
+    try:
+        check = reality_check(common_returns(runs)) if done else None
+    except (OSError, ValueError, DataError):
+        check = None
+    for place, row in enumerate(done):
+        row.skilled = None if check is None else place in check.skilled
+    return check
 
 
 def across_seeds(rows: Sequence[Row]) -> None:

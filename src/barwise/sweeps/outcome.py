@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
 from barwise.runs.directory import RunDirectory
 from barwise.safety.files import read_json, read_text
 from barwise.sweeps.claims import state_of
+from barwise.sweeps.output import OUTPUT
 from barwise.sweeps.pool import Ended, Job
-from barwise.sweeps.trial import OUTPUT
 
 SIGNALS = {
     signal.SIGKILL: "perhaps out of memory: the kernel kills so",
@@ -51,7 +52,7 @@ def last_line(path: Path) -> str:
         lines = read_text(path).split("\n")
     except (OSError, DataError):
         return ""
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+    return next((printable(line, 200) for line in reversed(lines) if line.strip()), "")
 
 
 def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
@@ -65,7 +66,7 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
     if not out.manifest:
         out.start(overrides=job.config["hydra"]["overrides"]["task"])
     if interrupted:
-        out.update(interrupted=True)
+        out.manifest["interrupted"] = True
     out.finish("failed", reason)
     if not interrupted:
         count({k: v for k, v in job.config.items() if k != "hydra"}, out, "failed", {})

@@ -17,19 +17,23 @@ import numpy as np
 
 from barwise.devices.cores import cores
 from barwise.errors import BarwiseError, ConfigError, DataError
+from barwise.evidence.trials import read
+from barwise.evidence.verdict import Record, verdict_of
 from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
 from barwise.runs.directory import write_text
 from barwise.safety.tables import checked
-from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
+from barwise.sweeps.leaderboard import LEAST_IS_BEST, SKILL, Leaderboard
 from barwise.sweeps.page_script import SCRIPT, STYLE, policy
 
 NAME = "sweep.html"
 BEST = 10  # trials whose equity is drawn
+POINTS_OF_LUCK = 60  # of the curve of luck: each looks at all trials before it
 POINTS = 400  # of an equity curve: a page of 200 trials stays below 6 MB
 COLUMNS: tuple[tuple[str, str, str | None], ...] = (  # of the table: key of a record, head, format; None is a word
     ("rank", "", "{:d}"), ("trial", "trial", None), ("overrides", "what", None), ("sharpe", "Sharpe", "{:.2f}"),
-    ("dsr", "DSR", "{:.2f}"), ("mean_over_seeds", "mean over seeds", "{:.2f}"), ("std_over_seeds", "± seeds", "{:.2f}"),
+    ("p_value", "p", "{:.3f}"), ("skill", "skill", None), ("dsr", "DSR", "{:.2f}"),
+    ("mean_over_seeds", "mean over seeds", "{:.2f}"), ("std_over_seeds", "± seeds", "{:.2f}"),
     ("device", "device", None), ("seconds", "seconds", "{:.1f}"), ("status", "status", None),
 )  # fmt: skip
 
@@ -49,7 +53,7 @@ def render_sweep(folder: Path, objectives: Sequence[str] = ("sharpe",)) -> Path:
     DataError where there is no trial; ConfigError without plotly.
     """
     board = Leaderboard(folder, objectives)
-    board.update(write=False)
+    board.update(write=False, final=True)
     if not board.rows:
         raise DataError(f"{folder}: holds no run; name a sweep's directory, such as outputs/sweeps/NAME")
     path = folder / NAME
@@ -98,14 +102,16 @@ def document(board: Leaderboard) -> str:
         "luck": luck(board),
     }
     sections = [
-        ("leaderboard", "Leaderboard", "Click a head to sort by it; a trial's name opens its report.",
+        ("leaderboard", "Leaderboard", "Click a head to sort by it; a trial's name opens its report. p: how often the "
+         "best of all trials on this market shows as much without skill. Skill: whether StepM, a bootstrap over the "
+         "trials of this sweep, finds it.",
          leaderboard(records, objective)),
         ("equity", f"Equity of the best {min(BEST, len(trials))}", "Net of costs, out of sample, start = 1.", None),
         ("parallel", "Parameters and outcome", "One line a trial; drag along an axis to choose.", None),
         ("effects", "Effect of each parameter", "Every trial a point, by the value it was given.", None),
         ("seeds", "Spread over seeds", "The same configuration with other seeds: what luck alone moves.", None),
-        ("luck", "Luck and the number of trials", "The best Sharpe so far, and what the best of so many trials without "
-         "skill would show; deflated Sharpe of the best so far.", None),
+        ("luck", "Luck and the number of trials", "The best Sharpe so far, and what the best of so many trials on this "
+         "market without skill would show; deflated Sharpe of the best so far.", None),
         ("overfitting", "Overfitting", "", overfitting(board.folder, trials)),
         ("failures", "What did not end well", "", failures(records)),
     ]  # fmt: skip
@@ -129,11 +135,9 @@ def head(board: Leaderboard, records: Sequence[Mapping[str, Any]], trials: Seque
     counted = ", ".join(f"{n} {status}" for status, n in sorted(ended.items()))
     sentence = "No trial ended well."
     if trials:
-        best = trials[0].record
-        dsr = best["dsr"]
-        believed = "undefined" if dsr is None else f"{dsr:.2f}"
-        skill = "No evidence of skill" if dsr is None or dsr <= 0.95 else "Evidence of skill"
-        sentence = f"{skill}: the best of {len(records)} trials, {best['trial']}, has DSR {believed}."
+        best = str(trials[0].record["trial"])
+        found = verdict_of(board.folder / best).get("sentence") or "No verdict: its files cannot be read."
+        sentence = f"The best of {len(records)} trials is {best}. {found}"
     line = f"barwise · sweep {board.folder.name} · {counted} · by {', '.join(board.objectives)}, net and out of sample"
     return tag("header", joined((tag("p", line), tag("h1", sentence, class_="verdict", id="verdict"))))
 
@@ -156,7 +160,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]], objective: str) -> Markup:
     for record in records:
         cells = []
         for key, _, form in columns:
-            value = record.get(key)
+            value = SKILL[record.get("stepm")] if key == "skill" else record.get(key)
             shown = "–" if value is None or value == "" else (form.format(value) if form else str(value))
             content: Any = shown
             if key == "trial":
@@ -269,33 +273,28 @@ def seeds(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
 
 
 def luck(board: Leaderboard) -> dict[str, Any] | None:
-    """Best annual Sharpe after each trial beside the best that luck would show, and the best's deflated Sharpe."""
-    from barwise.evidence.deflated import expected_maximum, probability
-
-    rows = sorted(
-        (r for r in board.rows if r.moments is not None and r.sharpe is not None), key=lambda r: r.name.zfill(12)
-    )
-    if len(rows) < 3:
+    """Best annual Sharpe of the sweep after each trial on record on its market, beside the best that luck would show,
+    and the best's deflated Sharpe; the last point is what the leaderboard says."""
+    known = [r for r in board.rows if r.moments is not None and r.sharpe is not None and r.trial and r.home and r.scope]
+    if len(known) < 3:
         return None
-    seen: list[float] = []
-    best = None
-    shown: dict[str, list[float]] = {"best": [], "luck": [], "dsr": []}
-    for row in rows:
-        if row.moments is None:
+    entries = read(known[0].home, known[0].scope) if known[0].home and known[0].scope else {}
+    ours = {str(r.trial): r for r in known}
+    names = list(entries)
+    points = sorted(set(np.linspace(1, len(names), min(len(names), POINTS_OF_LUCK)).astype(int).tolist()))
+    shown: dict[str, list[float]] = {"n": [], "best": [], "luck": [], "dsr": []}
+    for n in points:
+        so_far = [ours[name] for name in names[:n] if name in ours]
+        best = max(so_far, key=lambda r: r.sharpe or -np.inf, default=None)
+        if best is None or best.moments is None or best.sharpe is None:
             continue
-        seen.append(row.moments.sharpe)
-        if best is None or best.moments is None or row.moments.sharpe > best.moments.sharpe:
-            best = row
-        moments = best.moments
-        if moments is None or best.sharpe is None:
-            continue
-        across = statistics.variance(seen) if len(seen) > 1 else 0.0
-        lucky = expected_maximum(len(seen), max(across, moments.spread / (moments.n - 1)))
-        per_year = (best.sharpe / moments.sharpe) if moments.sharpe else 0.0
+        about = Record({name: entries[name] for name in names[:n]}).judgement(best.moments)
+        per_year = best.sharpe / best.moments.sharpe if best.moments.sharpe else 0.0
+        shown["n"].append(n)
         shown["best"].append(round(best.sharpe, 4))
-        shown["luck"].append(round(lucky * per_year, 4))
-        shown["dsr"].append(round(probability(moments, lucky), 4))
-    number_of = list(range(1, len(shown["best"]) + 1))
+        shown["luck"].append(round(about["sharpe_of_luck"] * per_year, 4))
+        shown["dsr"].append(round(about["dsr"], 4))
+    number_of = shown["n"]
     lines = [
         {"type": "scatter", "mode": "lines", "name": "best Sharpe so far", "x": number_of, "y": shown["best"]},
         {"type": "scatter", "mode": "lines", "name": "best by luck alone", "x": number_of, "y": shown["luck"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -66,9 +67,11 @@ class Server:
     buffer: bytes = b""
 
     def tell(self, **order: Any) -> None:
+        """Send an order; a server that is gone hears nothing, and the end of its output says so."""
         if self.process.stdin is not None:
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
-            self.process.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.write(json.dumps(order).encode() + b"\n")
+                self.process.stdin.flush()
 
     def answers(self) -> list[dict[str, int]] | None:
         """Whole lines that have come; None when the server is gone."""
@@ -96,6 +99,7 @@ class Pool:
     running: dict[int, Running] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    orphans: set[int] = field(default_factory=set)  # trials that lost their server, and have one of their own since
 
     def __post_init__(self) -> None:
         require(self.n_jobs >= 1, f"hydra.launcher.n_jobs={self.n_jobs}: must be 1 or more")
@@ -124,7 +128,7 @@ class Pool:
 
     def start(self, job: Job) -> None:
         """Start a trial; its server is started where there is none of its kind."""
-        kind = job.kind if self.method == "fork" else ""
+        kind = self._kind(job)
         server = self.servers.get(kind) or self._serve(kind)
         self.running[job.number] = Running(job, server)
         order = {
@@ -140,10 +144,16 @@ class Pool:
         while self.running and not ended:
             left = [x for x in (self._overdue(), until and until - time.monotonic()) if x is not None]
             for key, _ in self.selector.select(max(0.0, min(left)) if left else None):
-                ended += self._hear(key.data)
+                if key.data in self.servers:
+                    ended += self._hear(key.data)
             if until is not None and time.monotonic() >= until:
                 break
         return ended
+
+    def _kind(self, job: Job) -> str:
+        """The server that a trial is for: of its kind, or its own where it lost one before."""
+        kind = job.kind if self.method == "fork" else ""
+        return f"{kind}#{job.number}" if job.number in self.orphans else kind
 
     def _serve(self, kind: str) -> Server:
         environment = {**os.environ, **{name: str(self.threads) for name in THREAD_VARIABLES}}
@@ -171,17 +181,26 @@ class Pool:
 
     def _end(self, trial: Running, code: int) -> Ended:
         del self.running[trial.job.number]
+        if trial.job.number in self.orphans and self._kind(trial.job) in self.servers:
+            self._close(self._kind(trial.job))
         seconds = time.monotonic() - trial.began if trial.began else 0.0
         return Ended(trial.job, code, seconds, timed_out=trial.warned is not None)
 
     def _lost(self, kind: str) -> list[Ended]:
-        """The server is gone, such as by the kernel when memory ran out: its trials end with it."""
+        """The server is gone, killed by a trial or by the kernel when memory ran out: its trials end with it.
+
+        Each is begun again with a server of its own, where it takes no other along; who loses that too has failed.
+        """
         trials = [x for x in self.running.values() if x.server is self.servers[kind]]
         for trial in trials:
             if trial.pid is not None:
                 kill(trial.pid)
         self._close(kind)
-        return [self._end(trial, -signal.SIGKILL) for trial in trials]
+        again = [trial for trial in trials if trial.job.number not in self.orphans]
+        for trial in again:
+            self.orphans.add(trial.job.number)
+            self.start(trial.job)
+        return [self._end(trial, -signal.SIGKILL) for trial in trials if trial not in again]
 
     def _overdue(self) -> float | None:
         """End what has run too long, first asking where it hangs; seconds until there is more to do."""

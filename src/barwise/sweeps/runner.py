@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from barwise.console.printing import printable
 from barwise.devices.cores import cores
 from barwise.errors import ConfigError
 from barwise.sweeps.claims import state_of
@@ -84,7 +86,9 @@ class TrialRunner:
         jobs = [x.job for x in self.pool.running.values()]
         self.pool.__exit__()
         for job in jobs:
-            if state_of(job.folder).get("status", "running") == "running":
+            if state_of(job.folder).get("status", "running") != "running":
+                continue
+            with suppress(OSError):  # a full disk is told of by what ended the sweep
                 end_run(job, "interrupted; the same command with this sweep.name runs it again", interrupted=True)
 
     def work(self, source: Source, watch: SweepProgress) -> None:
@@ -113,7 +117,8 @@ class TrialRunner:
         source.ended(trial, status, values)
         told = [f"{name} {value:.3g}" for name, value in zip(self.sweep.objectives, values or (), strict=False)]
         if not told:
-            told = [str(state_of(ended.job.folder).get("reason") or f"{self.sweep.objectives[0]} is undefined")]
+            reason = state_of(ended.job.folder).get("reason") or f"{self.sweep.objectives[0]} is undefined"
+            told = [printable(str(reason), 200)]
         watch.ended(trial.number, status, told, ended.seconds, trial.shown)
 
     def job(self, trial: Trial) -> Job:

@@ -16,7 +16,12 @@ import selectors
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+from barwise.sweeps.output import OUTPUT, trim
+
+TRIM_S = 0.25  # between two looks at how much the trials have printed
 
 
 def main() -> None:
@@ -37,6 +42,7 @@ class Server:
     def __init__(self, method: str, answers: int) -> None:
         self.method, self.answers = method, answers
         self.pids: dict[int, int] = {}  # number of the trial: its process
+        self.folders: dict[int, Path] = {}  # and its directory
         self.spawned: list[subprocess.Popen[bytes]] = []  # kept, so that subprocess never waits for them itself
         self.woken, wake = os.pipe()
         os.set_blocking(self.woken, False)
@@ -52,7 +58,9 @@ class Server:
             selector.register(0, selectors.EVENT_READ)
             selector.register(self.woken, selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _ in selector.select()}
+                ready = {key.fd for key, _ in selector.select(TRIM_S if self.pids else None)}
+                for folder in self.folders.values():
+                    trim(folder / OUTPUT)
                 if self.woken in ready:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.woken, 4096)
@@ -83,6 +91,7 @@ class Server:
             if pid == 0:
                 return True
         self.pids[self.job["number"]] = pid
+        self.folders[self.job["number"]] = Path(self.job["folder"])
         self.answer(number=self.job["number"], pid=pid)
         return False
 
@@ -107,6 +116,7 @@ class Server:
                 done, status = pid, 0
             if done:
                 del self.pids[number]
+                trim(self.folders.pop(number) / OUTPUT)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
                 self.answer(number=number, code=os.waitstatus_to_exitcode(status))

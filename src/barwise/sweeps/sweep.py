@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from barwise.console.printing import printable
 from barwise.errors import SweepError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def finish() -> None:
     from barwise.sweeps.leaderboard import Leaderboard
 
     board = Leaderboard(sweep.folder, sweep.objectives)
-    board.update()
+    board.update(final=True)
     if not board.rows:
         return
     wide = None if sys.stdout.isatty() else 160  # a file has no edge to wrap at
@@ -84,9 +85,9 @@ def finish() -> None:
         from barwise.sweeps.page import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
-    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing")]
+    bad = [row for row in board.rows if row.status in ("failed", "refused", "missing", "not shown")]
     if bad:
-        counted = Counter(row.reason or row.status for row in bad).most_common(3)
+        counted = Counter(printable(row.reason or row.status, 200) for row in bad).most_common(3)
         reasons = "; ".join(f"{n} × {reason}" for reason, n in counted)
         more = "; …" if sum(n for _, n in counted) < len(bad) else ""
         raise SweepError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import logging
@@ -20,7 +21,8 @@ from hydra.core.utils import JobRuntime, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-OUTPUT = "output.log"  # what the trial printed, and where it hung or crashed
+from barwise.console.printing import shortened, writable
+from barwise.sweeps.output import OUTPUT
 
 
 def leave(job: dict[str, Any]) -> NoReturn:
@@ -31,6 +33,8 @@ def leave(job: dict[str, Any]) -> NoReturn:
     for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_DFL)
     output = redirect(Path(job["folder"]))
+    writable()
+    logging.raiseExceptions = False
     faulthandler.enable(output)
     faulthandler.register(signal.SIGUSR1, output)  # the pool asks before it kills what hangs
     try:
@@ -40,9 +44,10 @@ def leave(job: dict[str, Any]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):  # the disk may be full
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)  # at once: the interpreter would take its imports down one by one
 
 
@@ -77,7 +82,7 @@ def run(job: dict[str, Any]) -> int:
     if result.status == JobStatus.COMPLETED:
         return 0
     error = result._return_value  # Hydra keeps what the task raised, and shows it to nobody
-    traceback.print_exception(error) if isinstance(error, BaseException) else print(error)
+    print(shortened("".join(traceback.format_exception(error)) if isinstance(error, BaseException) else str(error)))
     return 1
 
 

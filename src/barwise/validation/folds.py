@@ -65,7 +65,8 @@ class Validation:
         if len(learn) < self.min_train:
             raise ConfigError(
                 f"validation: fold {number} keeps {len(learn)} training rows after purge and embargo, fewer than"
-                f" min_train={self.min_train}; use more bars, fewer folds or a shorter horizon"
+                f" min_train={self.min_train}; use more bars, fewer folds or a shorter horizon, or"
+                f" validation.min_train={max(1, len(learn))}"
             )
         return Fold(number, learn, valid, tested)
 

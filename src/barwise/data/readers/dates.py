@@ -30,6 +30,10 @@ ORDERS = {"year first": (0, 1, 2), "day first": (2, 1, 0), "month first": (2, 0,
 PIVOT = 69  # two digits from here on are of the last century, as POSIX has it
 
 
+class AmbiguousDates(DataError):
+    """Day and month could change places; other files of the same source may tell."""
+
+
 @dataclass(frozen=True)
 class Dates:
     """`days`: datetime64[D], NaT where unreadable; `order`: day, month or year first, None where the text says it."""
@@ -73,6 +77,7 @@ def read(texts: Sequence[str], codes: np.ndarray, clocks: bool, groups: np.ndarr
 def _parts(text: str) -> tuple[int, int, int] | np.datetime64:
     """Three numbers in their order, or the day where a word or the shape tells it; NaT for no date."""
     text = unicodedata.normalize("NFKC", text).strip().lower()
+    text = re.sub(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,]+(?=\d)", "", text)
     found = re.fullmatch(
         r"(\d{1,4})\s*[-/.年 ]\s*(\d{1,2})\s*[-/.月 ]\s*(\d{1,4})\s*[日.]?(?:\s*[(（].{1,4}[)）])?", text
     )
@@ -140,7 +145,7 @@ def _day(year: int, month: int, day: int) -> np.datetime64:
 
 def _year_place(text: str) -> str:
     """Where four digits stand in a date of three numbers: first, last, or nowhere."""
-    return "first" if re.match(r"\s*\d{4}\D", text) else "last" if re.search(r"\D\d{4}\b", text) else ""
+    return "first" if re.match(r"\D*\d{4}\D", text) else "last" if re.search(r"\D\d{4}\b", text) else ""
 
 
 def _days(table: np.ndarray, places: tuple[int, int, int]) -> np.ndarray:
@@ -182,7 +187,7 @@ def _order(
     place = list(texts).index(differ)
     both = " or ".join(str(readings[name][place]) for name in names)
     long = "; years that come first need four digits" if "year first" in names else ""
-    raise DataError(
+    raise AmbiguousDates(
         f"{where}: {differ} could be {both}, and neither the order nor the spacing of the dates tells; "
         f"{setting('day_first', 'true')} or "
         f"{setting('day_first', 'false')} says which{long}"

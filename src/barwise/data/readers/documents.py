@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -12,8 +14,8 @@ import pyarrow.parquet as pq
 
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
-from barwise.data.readers.header import KLINES, LEFT_OUT
-from barwise.data.readers.header import guess as guess_names
+from barwise.data.readers.guess import KLINES, LEFT_OUT
+from barwise.data.readers.guess import guess as guess_names
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 
@@ -38,9 +40,22 @@ def binary(source: Source, data: bytes) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         kind = "Parquet" if source.ending in PARQUET else "Feather"
         raise DataError(f"{source.where}: cannot be read as {kind}: {' '.join(str(error).split())[:120]}") from None
+    for field in table.schema:
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None and not _is_zone(field.type.tz):
+            raise DataError(
+                f"{source.where}: column {field.name} is in the time zone {field.type.tz!r:.40}, which is none"
+            )
     return table.drop_columns([f.name for f in table.schema if pa.types.is_nested(f.type)]).select(
         [f.name for f in table.schema if not pa.types.is_nested(f.type)]
     ) if any(pa.types.is_nested(f.type) for f in table.schema) else table  # fmt: skip
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return bool(re.fullmatch(r"[+-]\d\d:?\d\d", name))
+    return True
 
 
 def document(data: bytes, source: Source, notes: Notes) -> pa.Table:

@@ -34,7 +34,7 @@ def utf8(data: bytes, where: str, notes: Notes) -> bytes:
         return _lines(_decoded(data, sixteen, where, notes))
     if data.isascii() or _is_utf8(data):
         return _lines(data)
-    return _lines(_decoded(data, _national(data[:HEAD]), where, notes))
+    return _lines(_decoded(data, _national(data), where, notes))
 
 
 def _lines(data: bytes) -> bytes:
@@ -61,16 +61,31 @@ def _sixteen(head: bytes) -> str:
     return "utf-16-be" if even > len(head) * 0.3 and odd < even / 10 else ""
 
 
-def _national(head: bytes) -> str:
-    """The encoding in which most cells of the head are words for columns; Western European where none is."""
-    best, most = "cp1252", 0
+def _national(data: bytes) -> str:
+    """The encoding in which most cells of the head are words for columns; where that does not tell, what reads on.
+
+    Pairs of bytes that are all Chinese characters are Chinese; else it is Western European.
+    """
+    best, most = "gb18030" if _chinese(data) else "cp1252", 0
+    plain_ones = sum(plain(cell) in WORDS for cell in _cells(data[:HEAD].decode("ascii", errors="ignore")))
     for name in NATIONAL:
-        text = head.decode(name, errors="ignore")
-        cells = text.replace('"', "").replace(";", ",").replace("\t", ",").replace("\n", ",").split(",")
-        known = sum(plain(cell) in WORDS for cell in cells[:200])
-        if known > most:
+        text = data[:HEAD].decode(name, errors="ignore")
+        known = sum(plain(cell) in WORDS for cell in _cells(text))
+        if known > max(most, plain_ones):
             best, most = name, known
     return best
+
+
+def _cells(text: str) -> list[str]:
+    return text.replace('"', "").replace(";", ",").replace("\t", ",").replace("\n", ",").split(",")[:200]
+
+
+def _chinese(data: bytes) -> bool:
+    try:
+        letters = [letter for letter in data[: 2**20].decode("gb18030") if not letter.isascii()]
+    except UnicodeDecodeError:
+        return False
+    return sum("\u4e00" <= letter <= "\u9fff" for letter in letters) * 2 > len(letters)
 
 
 def _decoded(data: bytes, name: str, where: str, notes: Notes) -> bytes:

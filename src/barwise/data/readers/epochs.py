@@ -14,6 +14,8 @@ LARGEST = 7_258_118_400  # seconds: 2200-01-01; a larger number counts something
 SMALLEST = -8_520_336_000  # 1700-01-01
 UNITS = (1_000_000_000, 1_000_000, 1_000, 1)  # ns in a second, a millisecond, …
 EXCEL = (10_000, 110_000)  # 1927 to 2201
+COUNTER = 1_000_000  # smaller numbers, if they are no whole minutes, count something else
+LONGEST = 400 * 86_400e9  # ns between bars
 GOOD = 0.9  # of the numbers must be dates, if they are read as such
 
 
@@ -96,6 +98,10 @@ def _counts(whole: np.ndarray, fraction: np.ndarray | None, known: np.ndarray) -
     """
     size = np.abs(whole)
     unit = np.select([size <= LARGEST * 10 ** (3 * k) for k in range(3)], [0, 1, 2], 3)
+    while (unit[known] < 3).all() and _gap(_scaled(whole, fraction, unit)[known]) > LONGEST:
+        unit = unit + 1  # bars lie at most a year apart
+    if size[known].max() < COUNTER and (whole[known] % 60 != 0).any():
+        return np.full(len(whole), NAT)  # the numbers of rows
     used, counts = np.unique(unit[known], return_counts=True)
     time = _scaled(whole, fraction, unit)
     if len(used) > 1:
@@ -116,6 +122,12 @@ def _scaled(whole: np.ndarray, fraction: np.ndarray | None, unit: np.ndarray) ->
         )
     time = ns.astype("datetime64[ns]")
     return np.where(ok & (ns >= SMALLEST * 10**9), time, NAT)
+
+
+def _gap(time: np.ndarray) -> float:
+    """The usual distance between two times, in ns."""
+    step = np.abs(np.diff(np.unique(time).astype(np.int64)))
+    return float(np.median(step)) if len(step) else 0.0
 
 
 def _ordered(time: np.ndarray) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +10,9 @@ import pyarrow as pa
 from barwise.data.bars import PRICES
 from barwise.data.checks import BarFinding, complain
 from barwise.data.notes import Notes
+from barwise.data.readers.rows import Rows
+from barwise.data.readers.table import RawTable, Skipped
 from barwise.errors import DataError
-
-if TYPE_CHECKING:
-    from barwise.data.readers.rows import Rows
-    from barwise.data.readers.table import RawTable, Skipped
 
 FEW = 0.25  # of the rows: beyond it leaving them out is no remedy
 TWICE = 0.1  # of the rows: beyond it something tells the bars of one time apart
@@ -99,6 +96,8 @@ def decide(table: RawTable, rows: Rows, found: Sequence[BarFinding], odd: Skippe
         return places.get(row, only) or only
 
     hollow = np.logical_and.reduce([np.isnan(rows.values[name]) for name in PRICES])
+    for f in rows.unread:
+        hollow[f.rows] = False  # these hold something
     bad = np.unique(np.concatenate([f.rows for f in found])) if found else np.zeros(0, np.int64)
     odd_share = (int((~hollow[bad]).sum()) + len(odd)) / max(total + len(odd), 1)
     twice = sum(len(f.rows) for f in found if f.what == "time comes twice")

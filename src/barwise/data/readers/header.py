@@ -7,25 +7,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-
 from barwise.data.bars import PRICES
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
-from barwise.data.readers import stamps
-from barwise.data.readers.layout import CELL, MISSED, Layout, cells_of, is_row
+from barwise.data.readers.guess import LEFT_OUT, guess
+from barwise.data.readers.layout import Layout, cells_of, is_row
 from barwise.data.readers.roles import NUMBERS, Roles, kind_of
 from barwise.data.settings import setting
 from barwise.errors import ConfigError, DataError
 
 FIELDS = {word: name for name in NUMBERS for word in RANK[name]}
-KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
-          "taker_buy_volume", "taker_buy_quote_volume", "ignore")  # fmt: skip
 CURRENCIES = {"USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "KRW", "HKD", "AUD", "CAD", "USDT", "price"}
-LEFT_OUT = "column "  # names of the columns of a file without names that are nothing known
 JOINTS = r"[ _.\-|/:]+"
-CONTINUES = 3.0  # times that the next open lies nearer to the close than to the open before
 
 
 @dataclass(frozen=True)
@@ -180,7 +173,8 @@ def advice(parts: Roles, names: Sequence[str], needed: Sequence[str], sample: Ca
     if told is not None and all(told.count(name) == 1 or name == "time" for name in needed):
         ours = {"date": "time"}
         found = {ours.get(name, name): column for name, column in zip(told, names, strict=True)}
-        if all(name in found and found[name] for name in needed):
+        agree = all(found.get(name) == column for name, column in parts.numbers.items() if name in PRICES)
+        if agree and all(name in found and found[name] for name in needed):
             chosen = " ".join(setting(f"columns.{name}", found[name]) for name in needed)
             return f"as their values look: {chosen}"
     return f"data.columns.{needed[0]} names it, where there is one"
@@ -201,104 +195,6 @@ def _headerless(found: Layout, where: str, notes: Notes) -> Header:
 
 def _settable(names: Sequence[str]) -> list[str]:
     return [name.replace(" ", "_") for name in names]
-
-
-def guess(sample: Sequence[Sequence[str]], delimiter: str) -> list[str] | None:
-    """Our names for the columns of rows without names, as their values tell: a time, and where high and low lie."""
-    columns = list(zip(*sample, strict=True))
-    kinds = [kind_of(column) for column in columns]
-    time = next((i for i, kind in enumerate(kinds) if kind in ("full", "date", "epoch")), None)
-    if time is None:
-        return None
-    if len(columns) == len(KLINES) and kinds[0] == kinds[6] == "epoch":
-        return list(KLINES)
-    names = [f"{LEFT_OUT}{i + 1}" for i in range(len(columns))]
-    names[time], after = "date" if kinds[time] == "date" else "time", time + 1
-    if after < len(columns) and names[time] == "date" and _is_clock(columns[after], kinds[after]):
-        names[after], after = "clock", after + 1
-    worded = [i for i in range(len(columns)) if i not in range(time, after) and _numbers(columns[i], delimiter) is None]
-    if worded and len(worded) == 1:
-        names[worded[0]] = "symbol"
-    numeric = [i for i in range(after, len(columns)) if i not in worded]
-    if len(numeric) < 4:
-        return None
-    prices = [_numbers(columns[i], delimiter) for i in numeric[:4]]
-    order = ohlc(prices, _direction(columns[time]))
-    if order is None:
-        return None
-    for name, i in zip(order, numeric[:4], strict=True):
-        names[i] = name
-    if len(numeric) > 4:
-        names[numeric[4]] = "volume"
-    return names
-
-
-def _is_clock(cells: Sequence[str], kind: str) -> bool:
-    return kind == "clock" or (kind == "short" and all(len(c) in (4, 6) or set(c) == {"0"} for c in cells))
-
-
-def _numbers(cells: Sequence[str], delimiter: str) -> np.ndarray | None:
-    """The cells as numbers, None where some are none."""
-    values = []
-    for cell in cells:
-        text = cell.strip()
-        if text in MISSED:
-            values.append(np.nan)
-            continue
-        if not CELL.fullmatch(text):
-            return None
-        try:
-            values.append(float(_plain_number(text, delimiter)))
-        except ValueError:
-            return None
-    return np.array(values)
-
-
-def _plain_number(text: str, delimiter: str) -> str:
-    """The cell with its last mark as a decimal point, unless it is one of thousands."""
-    marks = [c for c in text if c in ",."]
-    if (len(marks) > 1 and len(set(marks)) == 1) or (marks == [","] and delimiter == ","):
-        return text.replace(marks[0], "")
-    if len(set(marks)) == 2:
-        text = text.replace(marks[0], "")
-    return text.replace(",", ".")
-
-
-def _direction(cells: Sequence[str]) -> int:
-    """1 where times run forwards, -1 where newest first, 0 where that is not told."""
-    try:
-        wall = stamps.read([pa.chunked_array([pa.array(list(map(str, cells)))])], False, None, "").wall
-    except (DataError, pa.ArrowException, ValueError):
-        return 0
-    step = np.diff(wall.astype(np.int64))
-    return 1 if (step >= 0).all() and step.any() else -1 if (step <= 0).all() and step.any() else 0
-
-
-def ohlc(columns: Sequence[np.ndarray | None], direction: int) -> list[str] | None:
-    """The names of four columns of prices by their values; None where no one is always the highest, or the lowest.
-
-    `direction`: 1 where the rows run forwards in time, -1 backwards; 0 leaves the open before the close.
-    """
-    if any(column is None for column in columns):
-        return None
-    table = np.column_stack([c for c in columns if c is not None])[:: direction or 1]
-    table = table[np.isfinite(table).all(axis=1)]
-    if not len(table):
-        return None
-    highs = [i for i in range(4) if (table[:, i] >= table.max(axis=1)).all()]
-    lows = [i for i in range(4) if (table[:, i] <= table.min(axis=1)).all()]
-    high = 1 if 1 in highs else next(iter(highs), None)
-    low = next((i for i in (2, *lows) if i in lows and i != high), None)
-    if high is None or low is None:
-        return None
-    first, second = (i for i in range(4) if i not in (high, low))
-    moved = np.abs(table[1:, [first, second]] - table[:-1, [second, first]]).mean(axis=0) if len(table) > 2 else (0, 0)
-    if (
-        direction and moved[0] > CONTINUES * moved[1]
-    ):  # the second follows on the first of the bar before: close stands first
-        first, second = second, first
-    names = dict(zip((first, high, low, second), PRICES, strict=True))
-    return [names[i] for i in range(4)]
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The rows of a file, read."""
+"""The rows of a table once read: times, symbols and numbers side by side."""
 
 from __future__ import annotations
 
@@ -23,3 +23,4 @@ class Rows:
     unread: list[BarFinding]
     raw_times: Callable[[int], str]
     keep: np.ndarray
+    order: str | None = None

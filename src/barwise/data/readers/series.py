@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, PRICES, Bars
 from barwise.data.checks import BarFinding, value_findings
 from barwise.data.notes import Notes
-from barwise.data.readers import faults, numbers, order, stamps
+from barwise.data.readers import cells, faults, order, stamps
 from barwise.data.readers.clock import doubled_in, settle
-from barwise.data.readers.layout import CELL
-from barwise.data.readers.roles import NUMBERS
 from barwise.data.readers.rows import Rows
 from barwise.data.readers.table import RawTable
 from barwise.errors import ConfigError
@@ -47,13 +43,14 @@ class Series:
     days: bool
     naive: bool
     exact: bool = False  # the file itself names the symbol
+    order: str | None = None  # day or month first, where the dates told
 
 
 def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) -> tuple[list[Series], int, list[str]]:
     """(the series in a table, how many rows were dropped, the columns that hold no numbers). DataError for bad rows."""
     if table.header.wide is not None:
         return _wide(table, how, notes)
-    values, unread, words = _values(table, table.roles.numbers, how, notes)
+    values, unread, words = cells.values(table, table.roles.numbers, how.decimal, notes)
     _tell_columns(table, words, notes)
     rows = _rows(table, symbol, values, unread, how, notes)
     if how.adjusted and "adj_close" not in values:
@@ -71,7 +68,7 @@ def _wide(table: RawTable, how: Reading, notes: Notes) -> tuple[list[Series], in
     beside = {column for group in groups.values() for column in group.values()}
     words = [name for name in table.columns if name not in beside and name not in table.roles.time]
     for symbol, group in groups.items():
-        values, unread, _ = _values(table, group, how, notes)
+        values, unread, _ = cells.values(table, group, how.decimal, notes)
         rows = _rows(table, symbol, values, unread, how, notes)
         hollow = np.logical_and.reduce([np.isnan(rows.values[name]) for name in PRICES])
         if (hollow & rows.keep).any():
@@ -90,60 +87,9 @@ def _wide(table: RawTable, how: Reading, notes: Notes) -> tuple[list[Series], in
     return made, dropped, words
 
 
-def _values(table: RawTable, named: Mapping[str, str], how: Reading,
-            notes: Notes) -> tuple[dict[str, np.ndarray], list[BarFinding], list[str]]:  # fmt: skip
-    """(numbers by our names, cells that are none, columns that hold something else)."""
-    columns = {ours: table.columns[column] for ours, column in named.items()}
-    plain = {ours: c for ours, c in columns.items() if _is_number(c.type)}
-    values = {ours: _floats(column) for ours, column in plain.items()}
-    texts = {ours: column for ours, column in columns.items() if ours not in plain}
-    marked = [ours for ours in PRICES if ours in values and numbers.dubious(values[ours])]
-    known = [ours for ours in texts if ours in NUMBERS]
-    if table.texts is not None and how.decimal != "." and (marked or known or how.decimal == ","):
-        again = table.texts()  # a mark of thousands may have been read as one of decimals
-        again_columns = {ours: again.columns[column] for ours, column in named.items()}
-        if again.length == table.length:
-            texts = {**texts, **{ours: c for ours, c in again_columns.items() if ours in NUMBERS and ours in plain}}
-    words = [named[ours] for ours, column in texts.items() if ours not in NUMBERS and not _numeric(column)]
-    texts = {ours: column for ours, column in texts.items() if named[ours] not in words}
-    unread = []
-    for ours, found in numbers.read(texts, how.decimal, table.habit, table.where, notes).items() if texts else ():
-        values[ours] = found.values
-        if not len(found.unread):
-            continue
-        if ours in NUMBERS:
-            cells = texts[ours].cast(pa.string()).take(pa.array(found.unread)).to_pylist()
-            unread.append(BarFinding(f"{ours} is not a number", found.unread, np.array(cells, object)))
-        else:
-            words.append(named[ours])
-            del values[ours]
-    order_ = [ours for ours in named if ours in values]
-    return {ours: values[ours] for ours in order_}, unread, words
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-
-
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
-        column = column.cast(pa.float64())
-    values = column.to_numpy(zero_copy_only=False) if column.num_chunks != 1 else column.chunk(0).to_numpy(False)
-    return np.asarray(values, np.float64)
-
-
-def _numeric(column: pa.ChunkedArray) -> bool:
-    """Whether the first known cells of a column of text are numbers; an empty column holds no words either."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return False
-    head = [str(cell) for cell in column.drop_null().slice(0, 40).to_pylist()]
-    known = [cell for cell in head if cell.strip()]
-    return all(CELL.fullmatch(cell) for cell in known)
-
-
 def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: list[BarFinding], how: Reading,
           notes: Notes) -> Rows:  # fmt: skip
-    groups, symbols = _symbols(table, symbol)
+    groups, symbols = cells.symbols(table, symbol)
     columns = [table.columns[name] for name in table.roles.time]
     found = stamps.read(columns, how.day_first, groups if len(symbols) > 1 else None, table.where)
     settled = settle(found, groups, how.timezone, table.where, notes)
@@ -172,26 +118,8 @@ def _rows(table: RawTable, symbol: str, values: dict[str, np.ndarray], unread: l
         unread,
         lambda row: str(columns[0][row].as_py() or ""),
         keep,
+        found.order,
     )
-
-
-def _symbols(table: RawTable, symbol: str) -> tuple[np.ndarray, list[str]]:
-    """The code of each row's symbol, -1 where it is missing, and the symbols."""
-    name = table.roles.symbol
-    if name is None or table.header.wide is not None:
-        return np.zeros(table.length, np.int64), [symbol]
-    column = table.columns[name]
-    coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
-    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-    if isinstance(coded, pa.ChunkedArray):
-        coded = pa.concat_arrays(coded.unify_dictionaries().chunks) if coded.num_chunks else coded
-    words = [" ".join(str(word).split()) if word is not None else "" for word in coded.dictionary.to_pylist()]
-    words = [word[:-2] if _is_number(column.type) and word.endswith(".0") else word for word in words]
-    symbols = sorted(set(words) - {""})
-    place = {word: i for i, word in enumerate(symbols)}
-    codes = np.array([*(place.get(word, -1) for word in words), -1], np.int64)
-    indices = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
-    return codes[indices.astype(np.int64)], symbols
 
 
 def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes) -> tuple[list[Series], int]:
@@ -226,7 +154,7 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
         if len(kept):
             bars = _bars(name, rows, kept)
             bars = adjust(bars) if how.adjusted else bars
-            made.append(Series(table.where, bars, rows.days, rows.naive, exact))
+            made.append(Series(table.where, bars, rows.days, rows.naive, exact, rows.order))
     return made, len(lost) + (len(faults.skipped(table, None)) if how.drop else 0)
 
 

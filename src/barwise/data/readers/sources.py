@@ -8,7 +8,9 @@ import gzip
 import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,7 @@ import pyarrow as pa
 
 from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes, listed
-from barwise.errors import DataError
+from barwise.errors import BarwiseError, DataError
 
 TEXT = (".csv", ".txt", ".tsv", ".tab", ".psv", ".asc", ".prn", ".dat")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -160,7 +162,7 @@ def _member(file: Path, name: str, packed: str) -> bytes:
     try:
         with zipfile.ZipFile(file) as archive, archive.open(name) as member:
             data = member.read()
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise DataError(f"{file}: {name} cannot be read: {_reason(error)}") from None
     return _unpack(data, packed, f"{file}/{name}") if packed else data
 
@@ -176,11 +178,24 @@ def _unpack(data: bytes, packed: str, where: str) -> bytes:
                 stream = openers[packed](raw)
             with stream:
                 out = bytes(stream.read(most + 1))
-    except (OSError, EOFError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
         raise DataError(f"{where}: cannot be unpacked: {_reason(error)}") from None
     if len(out) > most:
         raise DataError(f"{where}: unpacks to more than {most / 2**20:,.0f} MB; unpack it yourself if you trust it")
     return out
+
+
+@contextmanager
+def foreign(where: str) -> Iterator[None]:
+    """Whatever a library says of a file that is damaged ends in one line: no list of what each may raise is whole."""
+    try:
+        yield
+    except BarwiseError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{where}: needs more memory than there is ({_reason(error)})") from error
+    except Exception as error:
+        raise DataError(f"{where}: cannot be read, it is damaged ({type(error).__name__}: {_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

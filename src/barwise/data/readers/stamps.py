@@ -162,6 +162,9 @@ def _numeric(text: pa.ChunkedArray) -> Stamps | None:
     if not known or (pc.sum(good).as_py() or 0) * 2 <= known:
         return None
     digits = pc.if_else(good, text, pa.scalar(None, pa.string()))
+    six = (pc.sum(pc.match_substring_regex(digits, r"^\d{6}$")).as_py() or 0) == pc.count(digits).as_py()
+    if six and (short := _six(digits)) is not None:
+        return short
     try:
         whole = digits.cast(pa.int64())
         return _counted(whole)
@@ -179,6 +182,19 @@ def _numeric(text: pa.ChunkedArray) -> Stamps | None:
         fraction = np.where(minus, -fraction, fraction)
         return _from_epochs(epochs.read(ints, fraction, good.to_numpy(zero_copy_only=False)))
     return _counted(digits.cast(pa.float64()))
+
+
+def _six(digits: pa.ChunkedArray) -> Stamps | None:
+    """YYYYMM, or YYMMDD; None where six digits are neither."""
+    ints = pc.fill_null(digits.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    known = digits.is_valid().to_numpy(zero_copy_only=False)
+    months = epochs.read(ints, None, known)
+    if not months.instants and (ints[known] >= 170_001).all():
+        return _from_epochs(months)
+    year = ints // 10_000
+    full = ints + np.where(year >= dates.PIVOT, 19_000_000, 20_000_000)
+    days = epochs.read(np.where(known, full, 0), None, known)
+    return None if days.instants else _from_epochs(days)
 
 
 def _written(
@@ -230,6 +246,8 @@ def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: boo
 
 def clock_ns(clock: pa.ChunkedArray, half: pa.ChunkedArray) -> np.ndarray:
     """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5`, or `9` beside AM or PM; -1 day for no time."""
+    if pc.all(pc.match_substring_regex(clock, r"^([01]?\d|2[0-4])$")).as_py() and half.null_count == len(half):
+        clock = pc.binary_join_element_wise(clock, "00", ":")  # hours alone
     both = pc.binary_join_element_wise(pc.fill_null(clock, ""), pc.fill_null(half, ""), "|")
     return _per_word(both, _clock)
 

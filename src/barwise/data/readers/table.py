@@ -16,7 +16,7 @@ from barwise.data.readers.header import Header
 from barwise.data.readers.layout import MISSING, SPACES, Layout, layout
 from barwise.data.readers.roles import Roles, roles
 from barwise.data.readers.sources import BINARY, JSON, Source
-from barwise.errors import DataError
+from barwise.errors import BarwiseError, DataError
 
 SAMPLED = 40
 Skipped = list[tuple[int, int, str]]  # row from 1, cells, text
@@ -57,11 +57,9 @@ def read(source: Source, columns: Mapping[str, str | None], names: Sequence[str]
         if source.ending in JSON:
             return _typed(documents.document(data, source, notes), columns, source.where, notes)
         return _text(data, columns, names, source.where, notes, known)
+    except BarwiseError:
+        raise
     except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
-        if isinstance(error, DataError) or not isinstance(error, ValueError | OSError | RecursionError):
-            raise
-        if type(error).__module__.startswith("barwise"):
-            raise
         kind = source.ending.lstrip(".")
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{source.where}: cannot be read as {kind}: {reason}") from None

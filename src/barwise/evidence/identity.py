@@ -1,0 +1,156 @@
+"""Which trial a run is: its configuration without what only watches, absent keys as their defaults, and own code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from barwise.console.config import conf_dir
+from barwise.errors import DataError
+from barwise.evidence.keys import digest, market_of
+from barwise.evidence.own_code import code_of, parsed
+from barwise.evidence.sealed import all_symbols
+from barwise.runs.run import RunFiles
+
+NOT_A_TRIAL = (  # where it runs, what it prints, who watches
+    "audit", "cache", "console", "device", "hydra", "importance", "monitor", "objective", "output_dir", "pages",
+    "quiet", "report", "resume", "sweep", "threads", "tracking",
+)  # fmt: skip
+ALWAYS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "seed")  # never absent
+
+
+def identity(
+    data: Mapping[str, Any], config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Which market, trial and family (the trial whatever its seed) a run is, from run.json's `data` and the composed
+    configuration; `code`: a hash of the source of the user's own parts, None without any."""
+    code = code_of(config)
+    what = canonical(config, defaults or {})
+    seedless = {k: v for k, v in what.items() if k != "seed"}
+    own = [code] if code else []
+    return {
+        "market": market_of(all_symbols(data), str(data["bar_size"])),
+        "trial": digest([what, *own]),
+        "family": digest([seedless, *own]),
+        "code": code,
+    }
+
+
+def seen(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Which bars a trial saw, for its entry."""
+    found = {"symbols": all_symbols(data), "first": str(data["first"]), "last": str(data["last"])}
+    seal = data.get("sealed")
+    return {**found, **({"sealed": [str(seal["from"]), str(seal["to"])]} if seal else {})}
+
+
+def canonical(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` without what makes no trial, and without what it would be if the key were absent.
+
+    A group or key that a later version adds counts as its default, so that it makes no old trial new.
+    """
+    kept = {k: v for k, v in config.items() if k not in NOT_A_TRIAL}
+    return {k: bare(v) for k, v in kept.items() if k in ALWAYS or k not in defaults or v != defaults[k]}
+
+
+def bare(node: Any) -> Any:
+    """`node` without arguments that equal the defaults of its `_target_`."""
+    if isinstance(node, list):
+        return [bare(v) for v in node]
+    if not isinstance(node, Mapping):
+        return node
+    usual = parameters(node.get("_target_"))
+    return {str(k): bare(v) for k, v in node.items() if k not in usual or not same(v, usual[k])}
+
+
+def same(value: Any, default: Any) -> bool:
+    """Whether a value of the configuration is a parameter's default; 1 is not True."""
+    return type(value) is type(default) and bool(value == default)
+
+
+def parameters(target: Any) -> Mapping[str, Any]:
+    """The defaults of a part that barwise ships, from its source, so that every process finds the same."""
+    module, _, name = str(target or "").rpartition(".")
+    return signatures(module).get(name, {}) if module.startswith("barwise.") else {}
+
+
+@cache
+def signatures(module: str) -> dict[str, dict[str, Any]]:
+    """The plain defaults of each function and class (its constructor, or its fields) of one of barwise's modules."""
+    path = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = parsed(path)
+    found = {}
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.ClassDef):
+            made = next((x for x in node.body if isinstance(x, ast.FunctionDef) and x.name == "__init__"), None)
+            fields = [x for x in node.body if isinstance(x, ast.AnnAssign) and x.value is not None]
+            found[node.name] = of_arguments(made.args) if made else dict(literals((x.target, x.value) for x in fields))
+        elif isinstance(node, ast.FunctionDef):
+            found[node.name] = of_arguments(node.args)
+    return found
+
+
+def of_arguments(args: ast.arguments) -> dict[str, Any]:
+    """Plain defaults by the name of their argument."""
+    places = [*args.posonlyargs, *args.args]
+    last = places[len(places) - len(args.defaults) :]
+    return dict(
+        literals([*zip(last, args.defaults, strict=True), *zip(args.kwonlyargs, args.kw_defaults, strict=True)])
+    )
+
+
+def literals(pairs: Iterable[tuple[ast.AST, ast.expr | None]]) -> Iterator[tuple[str, Any]]:
+    """Names with their values, where these are plain."""
+    for name, value in pairs:
+        try:
+            if value is not None:
+                yield getattr(name, "arg", getattr(name, "id", "")), ast.literal_eval(value)
+        except ValueError:
+            continue
+
+
+def shipped_defaults(conf: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What each top-level key of `config` would be without overrides, as the YAML of the folder `conf` says."""
+    import yaml
+
+    from barwise.runs.run import filled
+
+    main = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))
+    found = {k: v for k, v in main.items() if k not in ("defaults", "hydra")}
+    for item in main.get("defaults", ()):
+        (group, name), *_ = item.items() if isinstance(item, Mapping) else [("", None)]
+        folder, _, key = group.partition("@")
+        path = conf / folder / f"{name}.yaml"
+        if name and path.is_file() and " " not in group:
+            found[key or folder] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return {k: filled(v, config) for k, v in found.items()}
+
+
+def completed(folder: Path, entries: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """`entries` of the ledger in `folder`; one of an older version with what its run's directory tells."""
+    for entry in entries:
+        yield entry if "symbols" in entry else {**entry, **recovered(folder, str(entry.get("run", "")))}
+
+
+def recovered(folder: Path, run: str) -> dict[str, Any]:
+    """Symbols, times and identity of a run that an older version filed; empty where its directory is gone.
+
+    It is looked for below `folder` alone: the ledger may have been moved with its runs.
+    """
+    for place in (folder.joinpath(*Path(run).parts[-depth:]) for depth in (3, 2, 1)):
+        if run and (place / "run.json").is_file():
+            return identity_of(place)
+    return {}
+
+
+def identity_of(run: Path) -> dict[str, Any]:
+    """What an entry would say of the run in directory `run`; empty where it never saw its bars or cannot be read."""
+    try:
+        found = RunFiles.of(run)
+        data, config = found.manifest.get("data"), found.config
+        return {**identity(data, config, shipped_defaults(Path(conf_dir()), config)), **seen(data)} if data else {}
+    except (DataError, OSError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,123 @@
+"""What a feature matrix was made by, as one name: bars, sets as they stand in memory, libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from barwise.data.bars import Bars
+from barwise.features import FeatureSet
+from barwise.features.aligned import AlignedBars
+from barwise.features.purity import LIBRARIES
+from barwise.features.walk import Walk
+
+FORMAT = 2  # of what is kept
+REASONS = 3  # a set, that are told
+IMPORTED = time.time()
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """`key`: the name of a matrix; None where something that it depends on cannot be followed: `reasons` say what."""
+
+    key: str | None
+    reasons: tuple[str, ...] = ()
+
+
+def fingerprint(
+    data: str, sets: Mapping[str, FeatureSet], bars: Sequence[Bars] = (), make: Callable[..., Any] | None = None
+) -> Fingerprint:
+    """The name of the matrix of `sets` on the bars whose hash is `data`; `make` is barwise's code that builds it."""
+    digest, reasons, libraries = hashlib.sha256(), [], {"numpy"}
+    digest.update(json.dumps([FORMAT, data, sys.version, platform.machine(), extras(bars)]).encode())
+    for name, one in sets.items():
+        walk = Walk()
+        digest.update(json.dumps([name, walk.digest(one)]).encode())
+        libraries |= walk.libraries
+        reasons += [f"features.{name}: {reason}" for reason in walk.reasons[:REASONS]]
+    if make is not None:
+        walk = Walk(lenient=True)
+        walk.names(make.__code__, make.__globals__, {})  # what it encloses is the bars, told by their hash
+        digest.update(walk.digest([Bars, AlignedBars]).encode())
+    for top in sorted(libraries):
+        digest.update(json.dumps([top, *stamp(top)]).encode())
+        reasons += [f"{LIBRARIES[top]} was installed anew since it was imported"] if renewed(top) else []
+    digest.update(json.dumps(settings(libraries)).encode())
+    return Fingerprint(None if reasons else digest.hexdigest()[:32], tuple(reasons))
+
+
+def extras(bars: Sequence[Bars]) -> list[list[str]]:
+    """The orders in which the extra columns stand, which the bars' hash does not tell and columns may follow."""
+    return [list(order) for order in dict.fromkeys(tuple(b.extra) for b in bars)]
+
+
+def stamp(top: str) -> list[str]:
+    """A library as it was imported and as it is installed."""
+    dist = found(top)
+    record = (dist.read_text("RECORD") or "") if dist else ""
+    return [
+        str(getattr(sys.modules.get(top), "__version__", "")),
+        dist.version if dist else "",
+        hashlib.sha256(record.encode()).hexdigest(),
+    ]
+
+
+def renewed(top: str) -> bool:
+    """Whether the library's files are later than this process, whose code is then not what a new process reads."""
+    import psutil
+
+    folder = getattr(found(top), "_path", None)
+    try:
+        began = min(IMPORTED, psutil.Process().create_time())
+        return (Path(str(folder)) / "RECORD").stat().st_ctime > began
+    except (OSError, psutil.Error):
+        return False
+
+
+def found(top: str) -> Distribution | None:
+    """The installed distribution of a library."""
+    try:
+        return distribution(LIBRARIES[top])
+    except PackageNotFoundError:
+        return None
+
+
+def settings(libraries: set[str]) -> list[Any]:
+    """What was set in libraries for the whole process and changes what they compute."""
+    given: list[Any] = []
+    if "talib" in libraries and "talib" in sys.modules:
+        talib = sys.modules["talib"]
+        given += [talib.get_compatibility(), [talib.get_unstable_period(name) for name in UNSTABLE]]
+    if "pandas" in libraries and "pandas" in sys.modules:
+        pandas = sys.modules["pandas"]
+        names = ("compute.use_bottleneck", "compute.use_numexpr", "compute.use_numba")
+        given += [str(pandas.get_option(name)) for name in names]
+    if "pandas" in libraries or "zoneinfo" in sys.modules:
+        given.append(zones())
+    return given
+
+
+UNSTABLE = (
+    "ADX", "ATR", "CMO", "DX", "EMA", "HT_DCPERIOD", "HT_DCPHASE", "HT_PHASOR", "HT_SINE", "HT_TRENDLINE",
+    "HT_TRENDMODE", "KAMA", "MAMA", "MINUS_DI", "MINUS_DM", "NATR", "PLUS_DI", "PLUS_DM", "RSI", "T3",
+)  # fmt: skip
+"""TA-Lib's functions whose first values depend on a setting of the process."""
+
+
+def zones() -> str:
+    """The time zone database, as far as can be told: its package, or when the system's was installed."""
+    import zoneinfo
+
+    try:
+        return distribution("tzdata").version
+    except PackageNotFoundError:
+        places = [Path(path) for path in zoneinfo.TZPATH if Path(path).is_dir()]
+        return str(places[0].stat().st_mtime_ns) if places else ""

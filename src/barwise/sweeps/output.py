@@ -1,0 +1,28 @@
+"""output.log of a trial: what it printed, of which the beginning and the end are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+OUTPUT = "output.log"  # what the trial printed, and where it hung or crashed
+MOST = 8 * 2**20  # bytes before the middle is taken out
+HEAD, TAIL = 2**20, 2**20  # bytes that are kept then
+
+
+def trim(path: Path) -> None:
+    """Take the middle out of the file once it is large; whoever appends to it meanwhile goes on at its end."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        size = os.fstat(file).st_size
+        if size > MOST:
+            end = os.pread(file, TAIL, size - TAIL)
+            os.ftruncate(file, HEAD)
+            os.write(file, f"\n… {size - HEAD - TAIL:,} bytes left out …\n".encode() + end)
+    except OSError:
+        return
+    finally:
+        os.close(file)
