@@ -39,6 +39,7 @@ class Run(RunFiles):
     @property
     def figures(self) -> Figures:
         """The figures by name, each drawn when asked for: `run.figures["equity"]`."""
+        from barwise.report.figures import Figures  # matplotlib takes a while
 
         return Figures(self)
 
