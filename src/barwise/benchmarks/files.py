@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import subprocess
 import sys
@@ -34,11 +35,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("--n_files", type=int, default=3_000)
     parser.add_argument("--n_bars", type=int, default=170)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as scratch:
         one, many = write(Path(scratch), given.n_rows, given.n_files, given.n_bars)
-        facts = measure({"one": one, "many": many}, given.repeats)
+        facts = measure({"one": one, "many": many}, given.repeats, given.memory)
     titles = {"one": f"one file of {given.n_rows:,} rows", "many": f"{given.n_files:,} files of {given.n_bars} rows"}
     for kind, title in titles.items():
         print(title)
@@ -48,7 +50,7 @@ def main(words: list[str]) -> None:
     print(f"stored: {store('files', {**vars(given), 'folder': str(given.folder), **facts}, given.folder)}")
 
 
-def measure(paths: dict[str, Path], repeats: int) -> dict[str, dict[str, Any]]:
+def measure(paths: dict[str, Path], repeats: int, memory: bool = True) -> dict[str, dict[str, Any]]:
     """{one, many: {reader: seconds, ratio to pandas, mb of peak memory (of the long file)}}."""
     names = ["barwise", *(name for name in BARE if find_spec(name))]
     out: dict[str, dict[str, Any]] = {}
@@ -60,7 +62,7 @@ def measure(paths: dict[str, Path], repeats: int) -> dict[str, dict[str, Any]]:
             name: {
                 "seconds": times[name],
                 "ratio": times[name] / times["pandas"],
-                "mb": peak(name, path) if kind == "one" and sys.platform != "win32" else None,
+                "mb": peak(name, path) if memory and kind == "one" else None,
             }
             for name in names
         }
