@@ -42,6 +42,7 @@ MOVED = {  # below barwise: old, new
     "resuming": "experiment.checkpoint",
     "serving.carry": "serving.net_state",
     "serving.reach": "serving.window",
+    "settings": "console.settings",
     "shortages": "console.shortages",
     "stopping": "console.stopping",
     "strategies.walking": "strategies.scoring",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from barwise.console.settings import Number, check_fields
 from barwise.errors import ConfigError
 
 NAMES = ("auto", "mps", "cuda", "cpu")
@@ -29,7 +30,7 @@ class DeviceSettings:
 
     name: str = "auto"
     strict: bool = False
-    memory_fraction: float | None = None
+    memory_fraction: Annotated[float, Number(0, 1, above=True)] | None = None
     tf32: bool = False
     deterministic: bool = True
     parity: bool = True
@@ -37,9 +38,4 @@ class DeviceSettings:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ConfigError(f"device={self.name}: must be one of {', '.join(NAMES)}")
-        share = self.memory_fraction
-        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
-            raise ConfigError(f"device.memory_fraction={share}: must lie in (0, 1], or null for all of it")
-        for switch in ("strict", "tf32", "deterministic", "parity"):
-            if not isinstance(getattr(self, switch), bool):
-                raise ConfigError(f"device.{switch}={getattr(self, switch)}: must be true or false")
+        check_fields(self, "device")
