@@ -127,7 +127,7 @@ class Backtest:
         score = signals.scores_on(grid) if self.portfolio and self.portfolio.reads_scores else signal
         return Context(
             grid.time, grid.symbols, score, signal, grid.has, grid.inside, returns, np.zeros(len(grid.symbols)),
-            periods_per_year, columns=grid.column,
+            periods_per_year, groups=grid.groups, columns=grid.column,
         )  # fmt: skip
 
     def run_dense(

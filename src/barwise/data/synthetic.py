@@ -60,7 +60,14 @@ def load(
     days = np.arange(n_bars)
     time = (np.datetime64("2000-01-03") + days // 5 * 7 + days % 5).astype("datetime64[ns]")  # Mondays to Fridays
     bars = tuple(
-        Bars(symbol=f"S{i:04d}", time=time, extra={}, **{name: columns[name][BURN:, i].copy() for name in COLUMNS})
+        Bars(
+            symbol=f"S{i:04d}",
+            time=time,
+            extra={},
+            groups={},
+            group_names={},
+            **{name: columns[name][BURN:, i].copy() for name in COLUMNS},
+        )
         for i in range(n_symbols)
     )
     note = f"a synthetic market, ic={ic:g}, {pattern if ic else 'random walk'}"
