@@ -90,7 +90,7 @@ def test_trees_ask_nothing_of_torch_and_never_use_mps():
     ("wrong", "line"),
     [
         ({"name": "tpu"}, "device=tpu: must be one of auto, mps, cuda, cpu"),
-        ({"memory_fraction": 0}, "device.memory_fraction=0: must lie in"),
+        ({"memory_fraction": 0}, "device.memory_fraction=0: must be a number above 0"),
         ({"strict": "yes"}, "device.strict=yes: must be true or false"),
     ],
 )

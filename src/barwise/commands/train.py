@@ -87,6 +87,9 @@ FLAGS = (  # Hydra's, and ours
 )  # fmt: skip
 
 
+ALONE = ("-m", "--multirun", "-r", "--run", "--resolve")  # flags that take no value
+
+
 def settings(words: list[str]) -> list[str]:
     """The command line with `--quiet` as Hydra knows it; ConfigError for a flag that there is not."""
     for word in words:
@@ -97,7 +100,8 @@ def settings(words: list[str]) -> list[str]:
                 f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
                 " --quiet prints one line, --help shows what can be set"
             )
-    return ["quiet=true" if word == "--quiet" else word for word in words]
+    words = ["quiet=true" if word == "--quiet" else word for word in words]
+    return sorted(words, key=lambda word: word not in ALONE)  # argparse takes no setting on both sides of a flag
 
 
 started: list[Path] = []  # the run's directory, once composing went well
@@ -121,6 +125,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.backtest.metrics import OBJECTIVES
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
+    from barwise.experiment.configuration import check_hydra
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import run
     from barwise.report.dashboard import GLANCE, finish_board
@@ -135,6 +140,7 @@ def task(cfg: DictConfig) -> Any:
     resumed = bool(cfg.resume)
     cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
     with out.ending(lambda status, error: fail(cfg, out, status, error)):
+        check_hydra(hydra_cfg)
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
             if name not in OBJECTIVES:

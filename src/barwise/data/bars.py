@@ -21,7 +21,6 @@ class Bars:
 
     Float64 arrays of one length; `time` is datetime64[ns] in UTC and strictly increasing. `extra` holds bid, ask and
     any other numeric column of the source, with NaN where the source has none.
-    `groups` holds its columns of words, such as a sector, as codes (int32) into `group_names`, -1 where a bar has none.
     """
 
     symbol: str
@@ -32,8 +31,6 @@ class Bars:
     close: np.ndarray
     volume: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
-    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
-    group_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -41,8 +38,7 @@ class Bars:
     def take(self, rows: slice | np.ndarray) -> Bars:
         """The bars at `rows` (a slice or an index array), as new Bars."""
         columns = {name: getattr(self, name)[rows] for name in ("time", *COLUMNS)}
-        extra = {name: values[rows] for name, values in self.extra.items()}
-        return replace(self, **columns, extra=extra, groups={name: codes[rows] for name, codes in self.groups.items()})
+        return replace(self, **columns, extra={name: values[rows] for name, values in self.extra.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +13,20 @@ from barwise.data.members import within
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.settings import choice
 from barwise.errors import ConfigError, DataError, require
+from barwise.settings import Number, checked
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
 DATED = ("1d", "5d", "1wk", "1mo", "3mo")
 NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
 
 
+@checked("data")
 def load(
-    tickers: list[str],
+    tickers: list[str] | str,
     start: str | None = None,
     end: str | None = None,
     interval: str = "1d",
-    timeout: float = 30,
+    timeout: Annotated[float, Number(0, 3600, above=True)] = 30,
     on_jump: str = "warn",
     universe: str | None = None,
     context: str | None = None,

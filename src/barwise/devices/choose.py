@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from barwise.devices.backend import BACKENDS, backend
 from barwise.errors import ConfigError, DeviceError
+from barwise.settings import Number, check_fields
 
 NAMES = ("auto", "mps", "cuda", "cpu")
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it once, when it is imported
@@ -34,7 +35,7 @@ class DeviceSettings:
 
     name: str = "auto"
     strict: bool = False
-    memory_fraction: float | None = None
+    memory_fraction: Annotated[float, Number(0, 1, above=True)] | None = None
     tf32: bool = False
     deterministic: bool = True
     parity: bool = True
@@ -42,12 +43,7 @@ class DeviceSettings:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ConfigError(f"device={self.name}: must be one of {', '.join(NAMES)}")
-        share = self.memory_fraction
-        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
-            raise ConfigError(f"device.memory_fraction={share}: must lie in (0, 1], or null for all of it")
-        for switch in ("strict", "tf32", "deterministic", "parity"):
-            if not isinstance(getattr(self, switch), bool):
-                raise ConfigError(f"device.{switch}={getattr(self, switch)}: must be true or false")
+        check_fields(self, "device")
 
 
 def resolve(settings: DeviceSettings, probe: Probe | None = None, needs_torch: bool = False) -> DeviceChoice:

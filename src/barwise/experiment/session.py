@@ -77,7 +77,7 @@ class FitSession:
         hears = self.watcher.begin_fold(fold.number) if self.watcher else {}
         return FitContext(
             device=self.device,
-            seed=self.seed * 1000 + fold.number,
+            seed=(self.seed * 1000 + fold.number) % 2**31,  # what every library takes
             threads=self.threads,
             folder=folder,
             progress=self.progress.note,

@@ -20,12 +20,12 @@ import numpy as np
 
 from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
-from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
 from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
+from barwise.settings import Number, OneOf, check_value
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
@@ -78,10 +78,8 @@ class Store:
     mapped: str | bool = "auto"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gb, int | float) or isinstance(self.gb, bool) or self.gb < 0:
-            raise ConfigError(f"cache.gb={self.gb}: must be a number of gigabytes, 0 to keep nothing")
-        if self.mapped not in ("auto", True, False):
-            raise ConfigError(f"cache.mapped={self.mapped}: must be auto, true or false")
+        check_value("cache.gb", self.gb, Number(0, 10**6))
+        check_value("cache.mapped", self.mapped, OneOf(("auto", True, False)))
 
     @property
     def home(self) -> Path:

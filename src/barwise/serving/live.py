@@ -12,7 +12,6 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, PRICES, Bars, Market
 from barwise.data.checks import check_market
-from barwise.data.groups import put
 from barwise.data.members import Universe
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
@@ -91,8 +90,8 @@ class Live:
         """Whether a score or signal depends on the other symbols of its bar."""
         return self.panels or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
 
-    def update(self, symbol: str, time: Any, **columns: Any) -> Answer:
-        """The answer to one bar of one symbol: prices, volume, bid and ask if the run had them, and groups.
+    def update(self, symbol: str, time: Any, **columns: float) -> Answer:
+        """The answer to one bar of one symbol: open, high, low, close, volume, and bid and ask if the run had them.
 
         `time`: the bar's stamp; without a zone it is UTC. DataError, with nothing changed, for what is no bar.
         """
@@ -100,13 +99,13 @@ class Live:
             raise ConfigError("this run compares the symbols of one bar: give all of them at once, to `step`")
         return self.step(time, {symbol: columns})[symbol]
 
-    def step(self, time: Any, bars: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer]:
+    def step(self, time: Any, bars: Mapping[str, Mapping[str, float]]) -> dict[str, Answer]:
         """Answers to one bar each of several symbols, all of one time.
 
         Where the run compares symbols: all that have a bar at this time, and times in order, else DataError.
         """
         stamp = utc(time)
-        new = {name: self._history(name).checked(self._one_bar(name, stamp, columns)) for name, columns in bars.items()}
+        new = {name: self._history(name).checked(one_bar(name, stamp, columns)) for name, columns in bars.items()}
         last = max((h.bars.time[-1] for h in self.symbols.values()), default=None) if self.across else None
         if last is not None and new and last >= stamp:
             raise DataError(
@@ -117,23 +116,6 @@ class Live:
         if self.watch.seals and not self.watch.look(new, stamp, stamp):
             log.warning(UNRECORDED)
         return self._answers(stamp, list(new)) if new else {}
-
-    def _one_bar(self, symbol: str, stamp: np.datetime64, columns: Mapping[str, Any]) -> Bars:
-        """One bar; a group that is not given is still the symbol's last."""
-        before = self._history(symbol).bars
-        known = {name: before.group_names[name][codes[-1]] for name, codes in before.groups.items()
-                 if len(codes) and codes[-1] >= 0}  # fmt: skip
-        names = self.groups
-        given = {name: str(value).strip() for name, value in columns.items() if name in names and value is not None}
-        words = {name: word for name, word in (known | given).items() if word}
-        bar = one_bar(symbol, stamp, {name: value for name, value in columns.items() if name not in names})
-        return put(bar, {name: (np.zeros(1, np.int32), (word,)) for name, word in words.items()})
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """The columns of words that bars may have: the groups of the run, and of the history."""
-        there = (name for history in self.symbols.values() for name in history.bars.groups)
-        return frozenset({*self.served.groups, *there})
 
     def warm(self, market: Market) -> None:
         """Take past bars without an answer."""
@@ -223,7 +205,7 @@ def one_bar(symbol: str, stamp: np.datetime64, columns: Mapping[str, float]) -> 
     if np.isnan(values.setdefault("volume", np.array([np.nan]))[0]) and "volume" in columns:
         raise DataError(f"{symbol}: the bar of {stamp} has volume nan, which is no number")
     prices = {name: values.pop(name) for name in COLUMNS}
-    return Bars(symbol, np.array([stamp]), **prices, extra=values, groups={}, group_names={})
+    return Bars(symbol, np.array([stamp]), **prices, extra=values)
 
 
 def utc(time: Any) -> np.datetime64:

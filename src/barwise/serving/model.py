@@ -88,12 +88,6 @@ class Served:
         return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
 
     @property
-    def groups(self) -> list[str]:
-        """The groups that the run's source had."""
-        found = self.data.get("groups")
-        return [str(name) for name in list(found)[:MOST_COLUMNS]] if isinstance(found, dict) else []
-
-    @property
     def data(self) -> Mapping[str, Any]:
         """What the run recorded of its bars."""
         found = self.run.manifest.get("data")

@@ -13,7 +13,6 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as packed_file
 
 from barwise.data.bars import COLUMNS, Bars
-from barwise.data.groups import put
 from barwise.errors import DataError
 from barwise.runs.directory import plain, write_bytes
 from barwise.safety.files import JSON_LIMIT, read_bytes
@@ -32,20 +31,13 @@ def save(session: Live, path: Path) -> None:
     for i, history in enumerate(session.symbols.values()):
         bars = history.bars
         columns = {name: getattr(bars, name) for name in COLUMNS} | {f"extra.{k}": v for k, v in bars.extra.items()}
-        columns |= {f"group.{k}": codes for k, codes in bars.groups.items()}
         columns |= {"time": bars.time.view(np.int64), "rows": history.rows, "warm": history.warm, "seen": history.seen}
         inner: dict[str, np.ndarray] = {}
         states = {str(k): [c.score, packed(c.memory, inner)] for k, c in history.carried.items()}
         carried[history.symbol] = plain(states)
         columns |= {f"carried.{k}": v for k, v in inner.items()}
         arrays |= {f"{i}.{name}": np.ascontiguousarray(values) for name, values in columns.items()}
-    words = {history.symbol: dict(history.bars.group_names) for history in session.symbols.values()}
-    facts = {
-        "groups": json.dumps(words),
-        "symbols": json.dumps(list(session.symbols)),
-        "model": identity(session),
-        "carried": json.dumps(carried),
-    }
+    facts = {"symbols": json.dumps(list(session.symbols)), "model": identity(session), "carried": json.dumps(carried)}
     write_bytes(path, packed_file(arrays, metadata=facts))
 
 
@@ -62,18 +54,14 @@ def restore(session: Live, path: Path) -> None:
     try:
         names = json.loads(facts["symbols"])
         carried = json.loads(facts["carried"])
-        words = json.loads(facts.get("groups", "{}"))
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("symbols")
-        session.symbols = {
-            name: _history(session, name, i, arrays, carried[name], words) for i, name in enumerate(names)
-        }
+        session.symbols = {name: _history(session, name, i, arrays, carried[name]) for i, name in enumerate(names)}
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         raise DataError(f"{path}: is no state of a live session; start without it, from history") from None
 
 
-def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], carried: dict[str, Any],
-             words: dict[str, Any]) -> History:  # fmt: skip
+def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], carried: dict[str, Any]) -> History:
     own = {name.partition(".")[2]: values for name, values in arrays.items() if name.partition(".")[0] == str(i)}
     extra = {name.partition(".")[2]: own[name] for name in own if name.startswith("extra.")}
     prices = {name: own[name] for name in COLUMNS}
@@ -83,13 +71,7 @@ def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], 
     fits = own["rows"].shape[1] == len(history.seen) == len(own["seen"]) and len(own["rows"]) == len(own["warm"])
     if len(same) != 1 or not fits:
         raise ValueError(symbol)
-    names = {str(k): tuple(map(str, v)) for k, v in words.get(symbol, {}).items()}
-    groups = {name.partition(".")[2]: own[name] for name in own if name.startswith("group.")}
-    if groups.keys() != names.keys() or any(len(v) != len(time) or not -1 <= v.min(initial=-1) <= v.max(
-            initial=-1) < len(names[k]) for k, v in groups.items()):  # fmt: skip
-        raise ValueError(symbol)
-    grouped = {k: (codes.astype(np.int32), names[k]) for k, codes in groups.items()}
-    history.bars = put(Bars(symbol, time, **prices, extra=extra, groups={}, group_names={}), grouped)
+    history.bars = Bars(symbol, time, **prices, extra=extra)
     inner = {name.partition(".")[2]: own[name] for name in own if name.startswith("carried.")}
     for k, (score, memory) in carried.items():
         history.carried[int(k)] = Carried(np.nan if score is None else float(score), unpacked(memory, inner))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from barwise.data.checks import BarFinding
-from barwise.data.groups import Codes
 
 
 @dataclass
 class Rows:
-    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`.
-
-    `words`: columns of words, as codes.
-    """
+    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`."""
 
     time: np.ndarray
     days: bool
@@ -28,4 +24,3 @@ class Rows:
     raw_times: Callable[[int], str]
     keep: np.ndarray
     order: str | None = None
-    words: dict[str, Codes] = field(default_factory=dict)
