@@ -93,6 +93,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         for m in MEASURES
         if any(m.name in run.metrics for run in runs)
     ]
+    metrics.append(("p, after all trials", [shown(run.verdict.get("p_value"), "{:.3f}") for run in runs]))
     metrics.append(("deflated Sharpe", [shown(run.verdict.get("dsr"), "{:.2f}") for run in runs]))
     return Comparison(
         runs, names_of(runs), metrics, config_differences(runs), origins_of(runs),
