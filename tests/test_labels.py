@@ -91,7 +91,7 @@ def test_past_volatility_is_that_of_the_last_returns():
 @pytest.mark.parametrize(
     ("make", "wrong", "words"),
     [
-        (forward_return, {"horizon": 0}, "labels.horizon=0: must be 1 or more"),
+        (forward_return, {"horizon": 0}, "labels.horizon=0: must be a whole number of 1 or more"),
         (forward_return, {"execution": "now"}, "labels.execution=now: must be one of next_open, next_close"),
         (forward_return, {"weighting": "x"}, "labels.weighting=x: must be one of uniform, uniqueness"),
         (triple_barrier, {"up": 0}, "labels.up=0"),

@@ -21,8 +21,9 @@ from barwise.cross_labels import bound as bound_labels
 from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.errors import BarwiseError
+from barwise.experiment.parts import Parts
 from barwise.experiment.ranges import learned, restored
-from barwise.experiment.run import Parts, fit_fold, scores_of
+from barwise.experiment.run import fit_fold, scores_of
 from barwise.experiment.session import FitSession
 from barwise.features.aligned import bound
 from barwise.features.matrix import build, compute

@@ -6,20 +6,18 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import Bars
+from barwise.console.settings import WideWindow, checked
+from barwise.data.bars import Bars, Universe
 from barwise.errors import ConfigError, require
 from barwise.features import rolling
 from barwise.features.aligned import AlignedBars, across_symbols, align, sees_all
 from barwise.features.cross_section import own_return, rank
-from barwise.labels import NAT, PRICE_OF, weights
+from barwise.labels import NAT, PRICE_OF, Horizon, weights
 from barwise.samples import Labels
-
-if TYPE_CHECKING:
-    from barwise.data.members import Universe
 
 PATIENCE = 20  # rows of the market that a return may be late, as after a hole, and still be compared
 WINDOW = 60  # bars that a beta is estimated on
@@ -76,8 +74,9 @@ def evaluated(labeler: Callable[..., Labels], market: AlignedBars) -> Labels:
 
 
 @across_symbols
+@checked("labels")
 def cross_rank(
-    market: AlignedBars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform"
+    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform"
 ) -> Labels:
     """The rank of the return from the execution price over `horizon` bars among the bar's members, in [-1, 1].
 
@@ -89,8 +88,9 @@ def cross_rank(
 
 
 @across_symbols
+@checked("labels")
 def excess_return(
-    market: AlignedBars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform",
+    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform",
     group: str | None = None,
 ) -> Labels:  # fmt: skip
     """The return over `horizon` bars less the mean of the bar's members, or of those of the symbol's own `group`.
@@ -103,16 +103,16 @@ def excess_return(
 
 
 @across_symbols
+@checked("labels")
 def residual_return(
-    market: AlignedBars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform",
-    window: int = WINDOW, group: str | None = None,
+    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform",
+    window: WideWindow = WINDOW, group: str | None = None,
 ) -> Labels:  # fmt: skip
     """The return over `horizon` bars less beta times that of the market, the mean of the bar's members.
 
     Beta: the slope of the symbol's one-bar returns on the market's over its last `window` bars, known at t. With
     `group`, the like part of the mean residual of the symbol's group is taken out too. `ret`, `end`: see `compared`.
     """
-    rolling.require_bars("labels.window", window, WINDOW, least=2)
     ret, end, member = compared(market, horizon, execution)
     moved, y = own_return(market, 1), ret
     inside = market.inside & np.isfinite(moved)
@@ -134,7 +134,6 @@ def compared(
     group). Who has no return PATIENCE rows of the market after it was due, gone or in a hole, is left out of the
     comparison, which is then known at that row. NaN and NaT where it is not known yet.
     """
-    require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 5")
     require(execution in PRICE_OF, f"labels.execution={execution}: must be one of {', '.join(PRICE_OF)}")
     n, last = len(market.time), len(market.time)
     price = getattr(market, PRICE_OF[execution])

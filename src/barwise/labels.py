@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
+from barwise.console.settings import Number, Whole, WideWindow, checked
 from barwise.data.bars import Bars
 from barwise.errors import require
-from barwise.samples import Labels
+from barwise.samples import NO_MOVE, Labels, direction
 
 NAT = np.datetime64("NaT", "ns")
+MOST = 10_000  # bars that a trade is held
+Horizon = Annotated[int, Whole(1, MOST)]
+Barrier = Annotated[float, Number(0.0, 1000.0, above=True)]
 PRICE_OF = {"next_open": "open", "next_close": "close"}
 
 
+@checked("labels")
 def next_return_sign(bars: Bars, execution: str = "next_open") -> Labels:
     """Sign (-1, 0, +1) of the return from the execution price over one bar.
 
     For next_open: open(t+1) → open(t+2); for next_close: close(t+1) → close(t+2).
     """
     ret, end = held(bars, 1, execution)
-    return Labels(np.sign(ret), ret, end, np.ones(len(bars)))
+    return Labels(direction(ret), ret, end, np.ones(len(bars)))
 
 
-def forward_return(bars: Bars, horizon: int = 5, execution: str = "next_open", weighting: str = "uniform") -> Labels:
+@checked("labels")
+def forward_return(
+    bars: Bars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform"
+) -> Labels:
     """The return from the execution price over `horizon` bars, to be learned as it is."""
-    require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 5")
     ret, end = held(bars, horizon, execution)
     return Labels(ret.copy(), ret, end, weights(bars, end, weighting))
 
 
+@checked("labels")
 def triple_barrier(
     bars: Bars,
-    horizon: int = 10,
-    up: float = 2.0,
-    down: float = 2.0,
-    volatility_window: int = 20,
+    horizon: Horizon = 10,
+    up: Barrier = 2.0,
+    down: Barrier = 2.0,
+    volatility_window: WideWindow = 20,
     execution: str = "next_open",
     weighting: str = "uniform",
 ) -> Labels:
@@ -44,15 +54,12 @@ def triple_barrier(
     the vertical's execution price. A bar that touches both counts as the lower: the path inside a bar is unknown.
     Source: López de Prado, Advances in Financial Machine Learning (2018), chapter 3.
     """
-    require(horizon >= 1, f"labels.horizon={horizon}: must be 1 or more bars; the shipped default is 10")
-    require(min(up, down) > 0, f"labels.up={up}, labels.down={down}: must be above 0; the shipped default is 2")
-    require(volatility_window >= 2, f"labels.volatility_window={volatility_window}: must be 2 or more bars")
     ret, end = held(bars, horizon, execution)
     entry = _ahead(getattr(bars, PRICE_OF[execution]), 1)
     width = past_volatility(bars.close, volatility_window) * np.sqrt(horizon)
     y = np.where(np.isfinite(ret), 0.0, np.nan)
     first = 1 if execution == "next_open" else 2  # a position bought at a bar's open lives through that bar
-    open_ = np.isfinite(entry) & np.isfinite(width)
+    open_ = np.isfinite(entry) & (min(up, down) * width > NO_MOVE)  # a price that stands still touches no barrier
     for step in range(first, horizon + 1 + (execution == "next_close")):
         low, high = _ahead(bars.low, step), _ahead(bars.high, step)
         when = _ahead_time(bars.time, step)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from barwise.cross_labels import bound
-from barwise.data.bars import Bars
-from barwise.data.members import Universe
+from barwise.data.bars import Bars, Universe
 from barwise.data.memmap import blocks
 from barwise.errors import ConfigError
 from barwise.features.matrix import FeatureMatrix

@@ -12,6 +12,8 @@ from safetensors.numpy import load_file, save
 from barwise.data.memmap import blocks, gather, on_disk
 from barwise.runs.directory import write_bytes
 
+NO_MOVE = 1e-12  # a return of less is what rounding left of none
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -143,3 +145,8 @@ class Samples:
             yield self
         else:
             yield from (self.select(part) for part in blocks(self.panel.X, len(self)))
+
+
+def direction(ret: np.ndarray) -> np.ndarray:
+    """Sign (-1, 0, +1) of returns; 0 for one below 1e-12, which is what rounding leaves of no move. NaN stays NaN."""
+    return np.where(np.abs(ret) < NO_MOVE, 0.0, np.sign(ret))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from barwise.console.settings import Number, Share, check_fields
 from barwise.errors import ConfigError, require
+
+Level = Annotated[float, Number(-1.0, 1.0)]  # of a score
 
 
 class SignalRule(Protocol):
@@ -24,10 +27,11 @@ class SignalRule(Protocol):
 class FixedThreshold:
     """Long above `upper`, short below `lower`; nothing is learned."""
 
-    upper: float = 0.5
-    lower: float = -0.5
+    upper: Level = 0.5
+    lower: Level = -0.5
 
     def __post_init__(self) -> None:
+        check_fields(self, "signals")
         require(
             self.lower <= self.upper,
             f"signals.lower={self.lower}: must not lie above signals.upper={self.upper}",
@@ -50,14 +54,15 @@ class Quantile:
     Never against the model's own direction: a long needs a score above 0, a short one below 0.
     """
 
-    upper: float = 0.8
-    lower: float = 0.2
-    upper_: float = np.nan
-    lower_: float = np.nan
+    upper: Share = 0.8
+    lower: Share = 0.2
+    upper_: Any = np.nan
+    lower_: Any = np.nan
 
     def __post_init__(self) -> None:
+        check_fields(self, "signals")
         require(
-            0 <= self.lower < self.upper <= 1,
+            self.lower < self.upper,
             f"signals.lower={self.lower}, signals.upper={self.upper}: must be quantiles, 0 <= lower < upper <= 1",
         )
 
@@ -80,11 +85,11 @@ class Quantile:
 class Proportional:
     """The score over `width` standard deviations of the validation scores, clipped to [-1, 1]."""
 
-    width: float = 2.0
-    scale_: float = np.nan
+    width: Annotated[float, Number(0.0, 1000.0, above=True)] = 2.0
+    scale_: Any = np.nan
 
     def __post_init__(self) -> None:
-        require(self.width > 0, f"signals.width={self.width}: must be above 0; the shipped default is 2")
+        check_fields(self, "signals")
 
     def fit(self, scores: np.ndarray) -> Self:
         deviation = float(np.std(_known(scores, "proportional")))
@@ -107,12 +112,13 @@ class Rank:
     """
 
     across_symbols: ClassVar[bool] = True  # a signal depends on the other symbols of its bar
-    top: float = 0.2
-    bottom: float = 0.2
+    top: Share = 0.2
+    bottom: Share = 0.2
 
     def __post_init__(self) -> None:
+        check_fields(self, "signals")
         require(
-            min(self.top, self.bottom) >= 0 and self.top + self.bottom <= 1,
+            self.top + self.bottom <= 1,
             f"signals.top={self.top}, signals.bottom={self.bottom}: must be shares that add up to 1 at most",
         )
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from barwise.backtest.ledger import Backtest
 from barwise.data import synthetic
-from barwise.data.bars import Market
-from barwise.data.members import Universe
-from barwise.experiment.run import Parts
+from barwise.data.bars import Market, Universe
+from barwise.experiment.parts import Parts
 from barwise.features.price import price
 from barwise.labels import next_return_sign
 from barwise.panel import Labeler

@@ -68,7 +68,7 @@ MISTAKES = {
     "outputs=here": "outputs: there is no such key; did you mean output_dir? the configuration has data, ",
     "+strategy.colour=2": "strategy.colour: XGBoost has no such parameter",
     "seed=1,2": "seed=1,2: several values make a sweep; add -m",
-    "strategy.max_depth=-4": "strategy.max_depth=-4: must lie between 1 and 30",
+    "strategy.max_depth=-4": "strategy.max_depth=-4: must be a whole number of 1 or more, 30 at most",
     "seed=-1": "seed=-1: must be a whole number of 0 or more",
     "features=[price,nonsense]": "features/nonsense: not found",
     "features=[]": "features=[]: must name at least one set",

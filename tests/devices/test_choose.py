@@ -2,7 +2,8 @@
 
 import pytest
 
-from barwise.devices.choose import DeviceSettings, resolve
+from barwise.devices.choice import DeviceSettings
+from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DeviceError
 from barwise.strategies.sequence import LSTMStrategy
 from tests.devices.fake import faked
@@ -90,7 +91,7 @@ def test_trees_ask_nothing_of_torch_and_never_use_mps():
     ("wrong", "line"),
     [
         ({"name": "tpu"}, "device=tpu: must be one of auto, mps, cuda, cpu"),
-        ({"memory_fraction": 0}, "device.memory_fraction=0: must lie in"),
+        ({"memory_fraction": 0}, "device.memory_fraction=0: must be a number above 0"),
         ({"strict": "yes"}, "device.strict=yes: must be true or false"),
     ],
 )

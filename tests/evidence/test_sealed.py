@@ -35,7 +35,7 @@ def test_the_last_stretch_is_cut_before_anything_sees_it():
 
 @pytest.mark.parametrize("fraction", [-0.1, 0.95, True, "a fifth"])
 def test_a_wrong_fraction_is_one_line(fraction):
-    with pytest.raises(ConfigError, match=r"sealed.fraction=.*: must be a share of the bars from 0"):
+    with pytest.raises(ConfigError, match=r"sealed.fraction=.*: must be a number from 0 to 0.9"):
         sealed(LOAD, fraction)
 
 

@@ -167,7 +167,7 @@ def test_a_disk_without_room_is_one_line(uneven, tmp_path, monkeypatch):
 
 
 def test_a_wrong_word_is_one_line():
-    with pytest.raises(ConfigError, match=r"^cache\.mapped=yes: must be auto, true or false$"):
+    with pytest.raises(ConfigError, match=r"^cache\.mapped=yes: must be one of auto, true, false$"):
         Store(mapped="yes")
 
 

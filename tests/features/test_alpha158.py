@@ -87,5 +87,5 @@ def test_a_gap_or_a_short_history_is_nan_where_the_window_meets_it_and_nowhere_e
 @pytest.mark.parametrize("windows", [[1], [5, 0], [2.5], "5"])
 def test_a_wrong_window_is_one_line(oracle, windows):
     bars, _ = oracle["S0000"]
-    with pytest.raises(ConfigError, match=r"^features\.windows=.*must be"):
+    with pytest.raises(ConfigError, match=r"^features\.alpha158\.windows=.*must be"):
         alpha158(bars, windows)

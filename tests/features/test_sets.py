@@ -167,7 +167,7 @@ def test_every_yaml_makes_a_feature_set_with_the_functions_own_defaults(path: Pa
         (lambda b: price(b, returns="5"), r"features\.price\.returns=5"),
         (lambda b: volume(b, window=1), r"features\.volume\.window=1: must be a whole number of 2 or more"),
         (lambda b: volume(b, window=2.5), r"features\.volume\.window=2\.5"),
-        (lambda b: microstructure(b, window=True), r"features\.microstructure\.window=True"),
+        (lambda b: microstructure(b, window=True), r"features\.microstructure\.window=true"),
         (lambda b: technical(b, rsi=1), r"features\.technical\.rsi=1.*default is 14"),
         (lambda b: technical(b, fast=30), r"features\.technical\.fast=30: must be below slow=26"),
         (lambda b: technical(b, width=0), r"features\.technical\.width=0"),

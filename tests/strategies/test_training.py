@@ -130,14 +130,17 @@ def test_schedulers_set_the_learning_rate_of_each_epoch(scheduler):
 
 
 MISTAKES = {
-    "lookback": (0, "strategy.lookback=0: must be a whole number of 1 or more; the shipped default is 30"),
-    "dropout": (1.0, "strategy.dropout=1.0: must lie in"),
+    "lookback": (
+        0,
+        "strategy.lookback=0: must be a whole number of 1 or more, 10000 at most; the shipped default is 30",
+    ),
+    "dropout": (1.0, "strategy.dropout=1.0: must be a number from 0, below 1"),
     "sequence": ("both", "strategy.sequence=both: must be one of window, stream"),
     "loss": ("luck", "strategy.loss=luck: must be one of mse, cross_entropy, huber, sharpe"),
     "scheduler": ("fast", "strategy.scheduler=fast: must be one of constant, cosine, plateau"),
     "precision": (16, "strategy.precision=16: must be one of 32, bf16-mixed"),
-    "learning_rate": (0, "strategy.learning_rate=0: must be above 0"),
-    "epoch": (3, "strategy.epoch: there is no such setting of a net's training"),
+    "learning_rate": (0, "strategy.learning_rate=0: must be a number above 0"),
+    "epoch": (3, "strategy.epoch: there is no such key; did you mean epochs?"),
     "retry_nan": ("yes", "strategy.retry_nan=yes: must be true or false"),
 }
 

@@ -120,8 +120,8 @@ def test_a_path_with_gaps_is_no_history():
     ("make", "words"),
     [
         (lambda: CombinatorialPurged(6, 6), "n_test_groups=6: must lie between 1 and n_groups - 1"),
-        (lambda: PurgedKFold(1), "n_splits=1: must be 2 or more"),
-        (lambda: WalkForward(first_train=1.5), "first_train=1.5: must lie between 0 and 1"),
+        (lambda: PurgedKFold(1), "n_splits=1: must be a whole number of 2 or more"),
+        (lambda: WalkForward(first_train=1.5), "first_train=1.5: must be a number above 0, below 1"),
         (lambda: list(WalkForward(50).split(np.arange(40))), "too many for 40 bars"),
     ],
 )

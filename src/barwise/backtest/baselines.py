@@ -6,6 +6,7 @@ import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
+from barwise.samples import direction
 
 DRAWS = 10  # random strategies; their mean is reported
 
@@ -25,7 +26,7 @@ def baselines(
         return Signals(columns, grid.time[rows], dense[rows, columns])
 
     with np.errstate(invalid="ignore"):
-        last_return = np.nan_to_num(np.sign(grid.close / grid.before - 1.0))
+        last_return = np.nan_to_num(direction(grid.close / grid.before - 1.0))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     drawn = [as_signals(shifted(dense, grid.member & span[:, None], random)) for _ in range(DRAWS)]

@@ -8,9 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars
+from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.groups import NONE, names_of, shared
-from barwise.data.members import Universe
 from barwise.errors import DataError
 
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.positions import Positions
 from barwise.backtest.weights import WEIGHTINGS, weigh
-from barwise.errors import require
+from barwise.console.settings import Number, OneOf, WideWindow, check_fields
 
 if TYPE_CHECKING:
     from barwise.backtest.costs import Costs
@@ -72,39 +72,22 @@ class Backtest:
     `ConfigError`.
     """
 
-    execution: str = "next_open"
-    commission_bps: float = 1.0
-    slippage_bps: float = 4.0
-    borrow_bps: float = 50.0
-    weighting: str = "equal"
-    max_gross: float = 1.0
-    cash_rate: float = 0.0
-    volatility_window: int = 20
-    delisting_return: float = 0.0
-    capital: float = 1_000_000.0
+    execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open"
+    commission_bps: Annotated[float, Number(0, 1000)] = 1.0
+    slippage_bps: Annotated[float, Number(0, 1000)] = 4.0
+    borrow_bps: Annotated[float, Number(0, 100_000)] = 50.0
+    weighting: Annotated[str, OneOf(WEIGHTINGS)] = "equal"
+    max_gross: Annotated[float, Number(0, 100, above=True)] = 1.0
+    cash_rate: Annotated[float, Number(0, 1)] = 0.0
+    volatility_window: WideWindow = 20
+    delisting_return: Annotated[float, Number(-1, 10)] = 0.0
+    capital: Annotated[float, Number(0, 1e15, above=True)] = 1_000_000.0
     costs: Costs | None = None
     portfolio: Portfolio | None = None
     keep_positions: bool = False
 
     def __post_init__(self) -> None:
-        for name, allowed in (("execution", EXECUTIONS), ("weighting", WEIGHTINGS)):
-            value = getattr(self, name)
-            require(value in allowed, f"backtest.{name}={value}: must be one of {', '.join(allowed)}")
-        for name, least, most, default in (
-            ("commission_bps", 0, 1000, "1"),
-            ("slippage_bps", 0, 1000, "4"),
-            ("borrow_bps", 0, 100_000, "50"),
-            ("cash_rate", 0, 1, "0; 0.02 is 2 % a year"),
-            ("max_gross", 0, 100, "1, no leverage"),
-        ):
-            value = getattr(self, name)
-            message = f"must be a number from {least} to {most}; the shipped default is {default}"
-            require(is_number(value) and least <= value <= most, f"backtest.{name}={value}: {message}")
-        require(self.max_gross > 0, f"backtest.max_gross={self.max_gross}: must be above 0; 1 is no leverage")
-        window = self.volatility_window
-        whole = isinstance(window, int) and not isinstance(window, bool)
-        message = "must be a whole number of 2 or more bars; the shipped default is 20"
-        require(whole and window >= 2, f"backtest.volatility_window={window}: {message}")
+        check_fields(self, "backtest")
 
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""

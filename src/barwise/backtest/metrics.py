@@ -9,6 +9,7 @@ import numpy as np
 
 from barwise.backtest.ledger import Ledger
 from barwise.evidence.deflated import probabilistic_sharpe
+from barwise.samples import direction
 
 OBJECTIVES = (  # what a sweep may compare: defined for every strategy, out of sample
     "sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "annual_volatility", "max_drawdown", "sortino",
@@ -88,8 +89,8 @@ def correlations(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> dict[s
     """`ic`, `rank_ic` pooled, `rank_ic_cross` (mean per bar), `accuracy` of the sign, over rows with both."""
     known = np.isfinite(score) & np.isfinite(ret)
     score, ret, time = score[known], ret[known], time[known]
-    signs = (np.sign(score) != 0) & (np.sign(ret) != 0)
-    accuracy = (np.sign(score) == np.sign(ret))[signs].mean() if signs.any() else math.nan
+    signs = (np.sign(score) != 0) & (direction(ret) != 0)
+    accuracy = (np.sign(score) == direction(ret))[signs].mean() if signs.any() else math.nan
     varied = len(score) > 2 and np.ptp(score) > 0 and np.ptp(ret) > 0
     return {
         "ic": number(np.corrcoef(score, ret)[0, 1]) if varied else None,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from barwise.data.members import Universe
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -43,6 +40,21 @@ class Bars:
         columns = {name: getattr(self, name)[rows] for name in ("time", *COLUMNS)}
         extra = {name: values[rows] for name, values in self.extra.items()}
         return replace(self, **columns, extra=extra, groups={name: codes[rows] for name, codes in self.groups.items()})
+
+
+@dataclass(frozen=True)
+class Universe:
+    """`stays`: per symbol the (first, last) times, both included, of each of its stays, in UTC."""
+
+    name: str
+    stays: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
+
+    def inside(self, symbol: str, time: np.ndarray) -> np.ndarray:
+        """Whether the symbol is in at each time."""
+        found = np.zeros(len(time), bool)
+        for first, last in self.stays.get(symbol, ()):
+            found |= (time >= first) & (time <= last)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
+from barwise.console.settings import Number, OneOf, Seed, Whole, checked
 from barwise.data.bars import COLUMNS, Bars, Market
-from barwise.data.settings import choice, number, whole
+from barwise.errors import require
 
 PATTERNS = ("linear", "nonlinear")
 EXECUTIONS = ("next_open", "next_close")
 MEMORY = 5  # bars of return that the pattern sees
 VOLUME_WINDOW = 20  # bars of volume that it sees, the last included
+MOST = 50_000_000  # bars of all symbols: 4 GB while they are made
 BURN = 60  # bars made and thrown away, so that the first kept bar has a past
 VOLUME = (0.4e6, 1.6e6)  # uniform, so symmetric about its mean
 TYPICAL = 0.288e6  # the median distance of volume from its mean of 20 bars: far is as frequent as near
@@ -31,14 +34,15 @@ class Recipe:
     spread: float = field(default=1.0)
 
 
+@checked("data")
 def load(
-    n_symbols: int = 10,
-    n_bars: int = 2500,
-    seed: int = 0,
-    ic: float = 0.0,
-    pattern: str = "linear",
-    execution: str = "next_open",
-    volatility: float = 0.02,
+    n_symbols: Annotated[int, Whole(1, MOST)] = 10,
+    n_bars: Annotated[int, Whole(10, MOST)] = 2500,
+    seed: Seed = 0,
+    ic: Annotated[float, Number(0.0, 0.5)] = 0.0,
+    pattern: Annotated[str, OneOf(PATTERNS)] = "linear",
+    execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open",
+    volatility: Annotated[float, Number(1e-4, 0.2)] = 0.02,
 ) -> Market:
     """Daily bars whose tradable return has the correlation `ic` with a pattern in the bars known before it.
 
@@ -48,13 +52,10 @@ def load(
     without drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
     ConfigError for a setting out of range.
     """
-    whole("n_symbols", n_symbols, 1, 10)
-    whole("n_bars", n_bars, 10, 2500)
-    whole("seed", seed, 0, 0)
-    number("ic", ic, 0.0, 0.5, "0 is a random walk, 0.1 a strong daily signal")
-    number("volatility", volatility, 1e-4, 0.2, "the shipped default is 0.02")
-    choice("pattern", pattern, PATTERNS, "linear")
-    choice("execution", execution, EXECUTIONS, "next_open")
+    cells = n_symbols * n_bars
+    require(
+        cells <= MOST, f"data.n_symbols={n_symbols}, data.n_bars={n_bars}: are {cells} bars; at most {MOST} are made"
+    )
     recipe = calibrated(Recipe(ic, pattern, execution, volatility))
     columns = simulate(recipe, n_bars + BURN, n_symbols, np.random.default_rng(seed))
     days = np.arange(n_bars)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
+from barwise.console.settings import Number, checked
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.context import beside
 from barwise.data.members import within
@@ -19,12 +20,13 @@ DATED = ("1d", "5d", "1wk", "1mo", "3mo")
 NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
 
 
+@checked("data")
 def load(
-    tickers: list[str],
+    tickers: list[str] | str,
     start: str | None = None,
     end: str | None = None,
     interval: str = "1d",
-    timeout: float = 30,
+    timeout: Annotated[float, Number(0, 3600, above=True)] = 30,
     on_jump: str = "warn",
     universe: str | None = None,
     context: str | None = None,

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from barwise import jsonlines
+from barwise.console.settings import Number, Whole, check_fields
 from barwise.errors import ConfigError
+from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory
 
 KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")
@@ -33,19 +34,14 @@ class Monitor:
     training steps that PyTorch's profiler records, 0 for none.
     """
 
-    memory_share: float = 0.9
-    slow_step: float = 3.0
-    slow_run: float = 1.5
-    profile: int = 0
+    memory_share: Annotated[float, Number(0, 1, above=True)] = 0.9
+    slow_step: Annotated[float, Number(1, 1000, above=True)] = 3.0
+    slow_run: Annotated[float, Number(1, 1000, above=True)] = 1.5
+    profile: Annotated[int, Whole(0, 10_000)] = 0
     callback: Listener | None = None
 
     def __post_init__(self) -> None:
-        for name, least, most in (("memory_share", 0, 1), ("slow_step", 1, 1000), ("slow_run", 1, 1000)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and least < value <= most):
-                raise ConfigError(f"monitor.{name}={value}: must be above {least} and at most {most}")
-        if not (isinstance(self.profile, int) and self.profile >= 0):
-            raise ConfigError(f"monitor.profile={self.profile}: must be a number of steps, 0 or more")
+        check_fields(self, "monitor")
         if self.callback is not None and not callable(self.callback):
             raise ConfigError(f"monitor.callback={self.callback}: must be a function of one alert")
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from barwise.console.config import conf_dir
 from barwise.errors import DataError
+from barwise.evidence.keys import digest, market_of
 from barwise.evidence.own_code import code_of, parsed
 from barwise.evidence.sealed import all_symbols
-from barwise.evidence.trials import digest, market_of
+from barwise.runs.run import RunFiles
 
 NOT_A_TRIAL = (  # where it runs, what it prints, who watches
     "audit", "cache", "console", "device", "hydra", "importance", "monitor", "objective", "output_dir", "pages",
     "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
+SYMBOLS = ("symbols", "tickers")
+PATHS = ("path", "universe", "context")
+FLAGS = ("_convert_", "_recursive_")  # how a part is made
 ALWAYS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "seed")  # never absent
 
 
@@ -45,22 +51,40 @@ def seen(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def canonical(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` without what makes no trial, and without what it would be if the key were absent.
+    """`config` without what makes no trial, in one form however it is written, and without what it would be if the key
+    were absent.
 
-    A group or key that a later version adds counts as its default, so that it makes no old trial new.
+    A group or key that a later version adds counts as its default, so that it makes no old trial new. Which symbols
+    there are is the market's to say.
     """
     kept = {k: v for k, v in config.items() if k not in NOT_A_TRIAL}
-    return {k: bare(v) for k, v in kept.items() if k in ALWAYS or k not in defaults or v != defaults[k]}
+    if isinstance(kept.get("data"), Mapping):
+        data = {k: v for k, v in kept["data"].items() if k not in SYMBOLS}
+        kept["data"] = {k: from_here(v) if k in PATHS and isinstance(v, str) else v for k, v in data.items()}
+    found = {k: bare(v) for k, v in kept.items()}
+    return {k: v for k, v in found.items() if k in ALWAYS or k not in defaults or not same(v, bare(defaults[k]))}
 
 
 def bare(node: Any) -> Any:
-    """`node` without arguments that equal the defaults of its `_target_`."""
-    if isinstance(node, list):
-        return [bare(v) for v in node]
+    """`node` in one form: without arguments that equal the defaults of its `_target_`; a list of one value is
+    that value, 5.0 is 5, and a mapping of nothing but nulls is null."""
+    if isinstance(node, list | tuple):
+        values = [bare(v) for v in node]
+        return values[0] if len(values) == 1 and not isinstance(values[0], Mapping | list) else values
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
     if not isinstance(node, Mapping):
         return node
     usual = parameters(node.get("_target_"))
-    return {str(k): bare(v) for k, v in node.items() if k not in usual or not same(v, usual[k])}
+    found = {str(k): bare(v) for k, v in node.items() if k not in FLAGS}
+    found = {k: v for k, v in found.items() if k not in usual or not same(v, bare(usual[k]))}
+    return found if any(v is not None for v in found.values()) or "_target_" in node else None
+
+
+def from_here(path: str) -> str:
+    """A path as seen from the working directory where it lies below it, else whole; no detours."""
+    whole = Path(os.path.abspath(os.path.expanduser(path)))
+    return os.path.relpath(whole) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
 def same(value: Any, default: Any) -> bool:
@@ -146,11 +170,8 @@ def recovered(folder: Path, run: str) -> dict[str, Any]:
 
 def identity_of(run: Path) -> dict[str, Any]:
     """What an entry would say of the run in directory `run`; empty where it never saw its bars or cannot be read."""
-    from barwise.console.config import conf_dir
-    from barwise.runs.run import load
-
     try:
-        found = load(run)
+        found = RunFiles.of(run)
         data, config = found.manifest.get("data"), found.config
         return {**identity(data, config, shipped_defaults(Path(conf_dir()), config)), **seen(data)} if data else {}
     except (DataError, OSError, KeyError, TypeError):

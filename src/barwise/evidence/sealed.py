@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from barwise import jsonlines
+from barwise.console.settings import Number, check_value
 from barwise.data.bars import Market
-from barwise.errors import DataError, require
+from barwise.errors import DataError
+from barwise.runs import jsonlines
 
 NAME = "sealed.jsonl"
 
@@ -37,8 +38,7 @@ class Sealed:
 
 def sealed(load: Callable[[], Market], fraction: Any) -> Callable[[], Market]:
     """`load` without the last `fraction` of its times; as it is for 0. ConfigError outside [0, 0.9]."""
-    ok = isinstance(fraction, int | float) and not isinstance(fraction, bool) and 0 <= fraction <= 0.9
-    require(ok, f"sealed.fraction={fraction}: must be a share of the bars from 0 (none) to 0.9")
+    check_value("sealed.fraction", fraction, Number(0, 0.9), 0)
     return Sealed(load, float(fraction)) if fraction else load
 
 

@@ -60,8 +60,8 @@ def note_store(out: RunDirectory, report: Report) -> None:
 
 def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
     """What run.json says of the features, warm-up and labels."""
-    for symbol, reason in left_out:
-        out.warn(f"{symbol} is left out: {reason}")
+    for line in left_out_lines(left_out):
+        out.warn(line)
     out.update(
         rows={
             "all": len(panel),
@@ -72,3 +72,18 @@ def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, st
         },
         features=list(panel.features),
     )
+
+
+def left_out_lines(left_out: tuple[tuple[str, str], ...], most: int = 3) -> list[str]:
+    """One line for each symbol left out; one for all that are left out for the same feature where they are many."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for symbol, reason in left_out:
+        groups.setdefault(reason.partition(", and ")[2] or reason, []).append((symbol, reason))
+    lines = []
+    for what, of in groups.items():
+        if len(of) <= most:
+            lines += [f"{symbol} is left out: {reason}" for symbol, reason in of]
+            continue
+        names = ", ".join(symbol for symbol, _ in of[:most])
+        lines.append(f"{len(of)} symbols are left out ({names} and {len(of) - most} more): {what}")
+    return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,19 +13,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
+from barwise.console.settings import check_node
 from barwise.data.bars import Market
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.compute import MEASURED
-from barwise.experiment.importance import KINDS
-from barwise.experiment.run import Parts
+from barwise.experiment.configuration import check_plain
+from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
-
-AUDITS = ("quick", "thorough", "none")
 
 
 def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[], Market] | None = None) -> Parts:
@@ -35,8 +34,10 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
     what gives the bars in place of the configuration's.
     """
 
-    def make(group: str, node: Any) -> Any:
-        return _make(group, node, targets)
+    check_plain(cfg, targets)
+
+    def make(group: str, node: Any, where: str = "") -> Any:
+        return _make(group, node, targets, where)
 
     features = feature_sets(cfg, targets)
     return Parts(
@@ -47,14 +48,14 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         strategy=make("strategy", cfg.strategy),
         signals=signal_rule(cfg, targets),
         backtest=book(make, cfg),
-        baseline=make("strategy", cfg.baseline) if cfg.baseline else None,
+        baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
-        seed=whole_number("seed", cfg.seed, least=0),
-        threads=thread_count(cfg.threads),
-        audit=one_of("audit", cfg.audit, AUDITS),
-        shuffle_labels=yes_or_no("shuffle_labels", cfg.get("shuffle_labels", False)),
+        seed=cfg.seed,
+        threads=MEASURED if cfg.threads == "auto" else cfg.threads,
+        audit=cfg.audit,
+        shuffle_labels=cfg.get("shuffle_labels", False),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
-        importance=one_of("importance", cfg.get("importance", "auto"), KINDS),
+        importance=cfg.get("importance", "auto"),
         cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
         if cfg.get("cache") and targets is None
         else None,
@@ -73,36 +74,6 @@ def shipped_sets() -> dict[str, FeatureSet]:
     return {name: each for name, each in found.items() if callable(each)}
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """`value` if it is allowed, or the one line that says what is."""
-    if value not in allowed:
-        raise ConfigError(f"{name}={value}: must be one of {', '.join(allowed)}")
-    return str(value)
-
-
-def yes_or_no(name: str, value: Any) -> bool:
-    """`value` as a bool, or the one line that says what it must be."""
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name}={value}: must be true or false")
-    return value
-
-
-def thread_count(value: Any) -> int | None:
-    """`threads` of the configuration: a number, auto, or null for the default of the strategy."""
-    if value == "auto":
-        return MEASURED
-    if isinstance(value, str):
-        raise ConfigError(f"threads={value}: must be a whole number of 1 or more, auto or null")
-    return None if value is None else whole_number("threads", value, least=1)
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """`value` as an int, or the one line that says what it must be."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name}={value}: must be a whole number of {least} or more")
-    return value
-
-
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
     """What gives the bars when it is called."""
     return _make("data", cfg.data, targets)
@@ -110,7 +81,10 @@ def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[],
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
-    sets = {name: _make("features", node, targets) for name, node in (cfg.get("features") or {}).items() if node}
+    given = cfg.get("features") or {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"features={given}: must name sets, as in features=[price,volume]")
+    sets = {name: _make("features", node, targets, f"features.{name}") for name, node in given.items() if node}
     sets = {name: _callable(one) for name, one in sets.items()}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
@@ -159,9 +133,17 @@ def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Stra
     return get_class(cfg.strategy._target_)
 
 
-def _make(group: str, node: Any, targets: Targets | None) -> Any:
+def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
+    """Instantiate a part whose settings are in their ranges; `where`: its place in the configuration."""
     if not isinstance(node, DictConfig) or "_target_" not in node:
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
         targets.check(group, OmegaConf.to_container(node))
-    return instantiate(node, _convert_="all")
+    check_node(where or group, OmegaConf.to_container(node, resolve=True))
+    try:
+        return instantiate(node, _convert_="all")
+    except Exception as error:
+        told = next((one for one in chain_of(error) if isinstance(one, ConfigError)), None)
+        if told is None or not where.startswith("baseline"):
+            raise
+        raise ConfigError(str(told).replace(f"{group}.", f"{where}.", 1)) from error

@@ -15,7 +15,7 @@ from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 
 if TYPE_CHECKING:
-    from barwise.data.members import Universe
+    from barwise.data.bars import Universe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -7,10 +7,12 @@ qlib's start short. Where a window has no variance a correlation and R² are NaN
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 from barwise.features.rolling import ratio
@@ -25,9 +27,9 @@ ALPHA20 = (  # what qlib's sequence models read
 Columns = dict[str, np.ndarray]
 
 
-def alpha158(bars: Bars, windows: Sequence[int] = WINDOWS) -> Columns:
+@checked("features.alpha158")
+def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = WINDOWS) -> Columns:
     """The candle, price and rolling families over `windows`; `vwap` is the source's, else (high + low + close) / 3."""
-    rolling.require_bars("windows", windows, WINDOWS, 2)
     sizes = sorted(set(windows))
     out = _candle(bars) | _price(bars)
     for family in (_trend, _range, _order, _correlated, _counted, _volume):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import Window, checked
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
@@ -14,20 +15,21 @@ from barwise.features import rolling
 OWN = ("bid", "ask", "adj_close")  # extra columns that are about the bar itself
 PERIODS = (1, 20)
 TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
-    "change": rolling.change,
+    "change": rolling.move,
     "difference": lambda values, period: values - rolling.before(values, period),
 }
 SHAPES = ("level", *TRANSFORMS)
 
 
+@checked("features.context")
 def context(
     bars: Bars,
-    columns: Sequence[str] | None = None,
-    transforms: Sequence[str] = ("level", "change"),
-    periods: Sequence[int] = PERIODS,
+    columns: Sequence[str] | str | None = None,
+    transforms: Sequence[str] | str = ("level", "change"),
+    periods: Sequence[Window] = PERIODS,
 ) -> dict[str, np.ndarray]:
     """Each of `columns` (None: every extra one but bid, ask and adj_close) as `<column>`, and its change over `periods`
-    bars as `<column>_change_n` (relative) or `<column>_difference_n`.
+    bars as `<column>_change_n` (relative; 0 from 0 to 0) or `<column>_difference_n`.
 
     A bar without a value has the last that an earlier bar had, never a later one. ConfigError for a column that the
     bars lack, or a transform that there is not.
@@ -46,7 +48,6 @@ def context(
     unknown = [kind for kind in kinds if kind not in SHAPES]
     if unknown or not kinds:
         raise ConfigError(f"features.context.transforms={kinds}: must be some of {', '.join(SHAPES)}")
-    rolling.require_bars("context.periods", periods, PERIODS)
     out: dict[str, np.ndarray] = {}
     for name in names:
         values = bn.push(np.asarray(bars.extra[name], dtype=np.float64))

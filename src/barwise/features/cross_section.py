@@ -8,6 +8,7 @@ from functools import partial
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import WideWindow, Window, checked
 from barwise.features import rolling
 from barwise.features.aligned import AlignedBars, across_symbols
 
@@ -15,7 +16,10 @@ RETURNS, WINDOW = (1, 5, 20), 60
 
 
 @across_symbols
-def cross_section(market: AlignedBars, returns: Sequence[int] = RETURNS, window: int = WINDOW) -> dict[str, np.ndarray]:
+@checked("features.cross_section")
+def cross_section(
+    market: AlignedBars, returns: Sequence[Window] = RETURNS, window: WideWindow = WINDOW
+) -> dict[str, np.ndarray]:
     """`rank_n`, `excess_n`, `dispersion_n` of the return over a symbol's own last n bars; `beta_w`, `residual_w`.
 
     The market is the mean return of the bar's members, `dispersion` their standard deviation (ddof 0), `rank` the share
@@ -23,8 +27,6 @@ def cross_section(market: AlignedBars, returns: Sequence[int] = RETURNS, window:
     a symbol's last `window` bars, `residual` the one-bar return less beta times the market's. A symbol outside the
     universe is compared with the members too. ConfigError for a window below 2 or a return over no bars.
     """
-    rolling.require_bars("cross_section.returns", returns, RETURNS)
-    rolling.require_bars("cross_section.window", window, WINDOW, least=2)
     out: dict[str, np.ndarray] = {}
     for n in returns:
         moved = own_return(market, n)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from barwise.console.settings import Window, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 
 
-def microstructure(bars: Bars, window: int = 20) -> dict[str, np.ndarray]:
+@checked("features.microstructure")
+def microstructure(bars: Bars, window: Window = 20) -> dict[str, np.ndarray]:
     """`hl_range`, `hl_range_pct`, `close_position`; with bid and ask also `spread`, `spread_pct` of mid, `spread_ma`.
 
     The close position is 0.5 in a bar whose high is its low. Without both bid and ask the spread features are absent;
     where a quote is missing they are NaN. ConfigError for a window of no bars.
     """
-    rolling.require_bars("microstructure.window", window, 20)
     out: dict[str, np.ndarray] = {}
     if has_quotes(bars):
         bid, ask = bars.extra["bid"], bars.extra["ask"]

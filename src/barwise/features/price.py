@@ -6,27 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from barwise.console.settings import WideWindow, Window, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 
 RETURNS, AVERAGES, VOLATILITIES, POSITIONS = (1, 5, 10, 20), (10, 20, 50, 200), (10, 20, 50), (20, 50)
 
 
+@checked("features.price")
 def price(
     bars: Bars,
-    returns: Sequence[int] = RETURNS,
-    averages: Sequence[int] = AVERAGES,
-    volatilities: Sequence[int] = VOLATILITIES,
-    positions: Sequence[int] = POSITIONS,
+    returns: Sequence[Window] = RETURNS,
+    averages: Sequence[Window] = AVERAGES,
+    volatilities: Sequence[WideWindow] = VOLATILITIES,
+    positions: Sequence[Window] = POSITIONS,
 ) -> dict[str, np.ndarray]:
     """`returns_n`, `log_returns_n`, `ma_n`, `ma_ratio_n` (close over it), `volatility_n`, `price_position_n`.
 
     The price position is 0.5 where high and low of the window are one price. ConfigError for a window of no bars.
     """
-    rolling.require_bars("price.returns", returns, RETURNS)
-    rolling.require_bars("price.averages", averages, AVERAGES)
-    rolling.require_bars("price.volatilities", volatilities, VOLATILITIES, least=2)
-    rolling.require_bars("price.positions", positions, POSITIONS)
     close = bars.close
     out: dict[str, np.ndarray] = {}
     for n in returns:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 import bottleneck as bn
 import numpy as np
 
-from barwise.errors import ConfigError
-
 Statistics = tuple[np.ndarray, ...]
 Merge = Callable[[Statistics, int, Statistics, int], Statistics]
 
@@ -20,6 +18,13 @@ Merge = Callable[[Statistics, int, Statistics, int], Statistics]
 def change(values: np.ndarray, period: int = 1) -> np.ndarray:
     """values[t] / values[t - period] - 1; NaN where the earlier value is 0 or missing."""
     return quotient(values, period) - 1.0
+
+
+def move(values: np.ndarray, period: int = 1) -> np.ndarray:
+    """`change`, and 0 from 0 to 0: what stands still at 0 has not changed."""
+    out = change(values, period)
+    out[(values == 0.0) & (before(values, period) == 0.0)] = 0.0
+    return out
 
 
 def quotient(values: np.ndarray, period: int = 1) -> np.ndarray:
@@ -102,16 +107,6 @@ def lowest(values: np.ndarray, window: int) -> np.ndarray:
     return bn.move_min(values, window) if window <= len(values) else np.full(len(values), np.nan)
 
 
-def require_bars(setting: str, given: object, default: object, least: int = 1) -> None:
-    """Raise ConfigError unless `given`, the value of `features.{setting}`, is a whole number >= `least`, or several."""
-    several = isinstance(given, Sequence) and not isinstance(given, str)
-    wanted = f"whole numbers of {least} or more" if several else f"a whole number of {least} or more"
-    for n in given if several else [given]:  # type: ignore[attr-defined]
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < least:
-            shown = list(default) if isinstance(default, tuple) else default
-            raise ConfigError(f"features.{setting}={given}: must be {wanted} (bars); the shipped default is {shown}")
-
-
 def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tuple[int, Statistics]]:
     """Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
 
@@ -119,6 +114,8 @@ def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tup
     its binary digits name.
     """
     rows, blocks, size = len(bars[0]), {1: bars}, 1
+    if not windows:
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         while size * 2 <= min(max(windows), rows):
             part = blocks[size]

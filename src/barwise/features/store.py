@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.settings import Number, OneOf, check_value
 from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
-from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
@@ -78,10 +78,8 @@ class Store:
     mapped: str | bool = "auto"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gb, int | float) or isinstance(self.gb, bool) or self.gb < 0:
-            raise ConfigError(f"cache.gb={self.gb}: must be a number of gigabytes, 0 to keep nothing")
-        if self.mapped not in ("auto", True, False):
-            raise ConfigError(f"cache.mapped={self.mapped}: must be auto, true or false")
+        check_value("cache.gb", self.gb, Number(0, 10**6))
+        check_value("cache.mapped", self.mapped, OneOf(("auto", True, False)))
 
     @property
     def home(self) -> Path:

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import talib
 
+from barwise.console.settings import Number, WideWindow, Window, checked
 from barwise.data.bars import Bars
 from barwise.errors import require
 from barwise.features import rolling
 
 
+@checked("features.technical")
 def technical(
     bars: Bars,
-    rsi: int = 14,
-    fast: int = 12,
-    slow: int = 26,
-    signal: int = 9,
-    bands: int = 20,
-    width: float = 2.0,
-    atr: int = 14,
+    rsi: WideWindow = 14,
+    fast: WideWindow = 12,
+    slow: WideWindow = 26,
+    signal: Window = 9,
+    bands: WideWindow = 20,
+    width: Annotated[float, Number(0.0, 100.0, above=True)] = 2.0,
+    atr: Window = 14,
 ) -> dict[str, np.ndarray]:
     """RSI, MACD, Bollinger bands and ATR; the band position is 0.5 where the bands are one price.
 
     RSI, MACD and ATR are recursive: they depend on where the bars start, ever less. ConfigError for a period too short.
     """
-    for name, given, default in (("rsi", rsi, 14), ("fast", fast, 12), ("slow", slow, 26), ("bands", bands, 20)):
-        rolling.require_bars(f"technical.{name}", given, default, least=2)
-    rolling.require_bars("technical.signal", signal, 9)
-    rolling.require_bars("technical.atr", atr, 14)
     require(fast < slow, f"features.technical.fast={fast}: must be below slow={slow}; the shipped default is 12")
-    require(width > 0, f"features.technical.width={width}: must be above 0; the shipped default is 2.0")
     close = contiguous(bars.close)
     macd, macd_signal, macd_hist = talib.MACD(close, fastperiod=fast, slowperiod=slow, signalperiod=signal)
     upper, middle, lower = bollinger(close, bands, width)

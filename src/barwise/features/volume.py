@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from barwise.console.settings import WideWindow, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 
 
-def volume(bars: Bars, window: int = 20) -> dict[str, np.ndarray]:
+@checked("features.volume")
+def volume(bars: Bars, window: WideWindow = 20) -> dict[str, np.ndarray]:
     """`volume_ma_<window>`, `volume_ratio` to it, `dollar_volume`, its mean, and the correlation of relative changes.
 
     `volume_ratio` is NaN where the mean is 0; `volume_price_corr` where a volume in the window (or the one before it)
     is 0, or nothing varies. ConfigError for a window below 2.
     """
-    rolling.require_bars("volume.window", window, 20, least=2)
     average = rolling.mean(bars.volume, window)
     dollars = bars.close * bars.volume
     return {

@@ -120,6 +120,10 @@ class Walk:
 
     def function(self, function: types.FunctionType) -> None:
         """Its code, and all that this reads; of a library's function the name and what of one's own it encloses."""
+        marked = function.__dict__
+        if "__checks__" in marked:  # what stands around it refuses arguments and computes nothing
+            self.value({k: v for k, v in marked.items() if k not in ("__checks__", "__wrapped__")})
+            function = marked["__checks__"]
         module = str(function.__globals__.get("__name__", ""))
         kind = purity.kind_of(module)
         before, self.place = self.place, f"{module}.{function.__qualname__}" if kind == "own" else self.place

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from barwise.printing import printable
+from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import detectable_line, paths_line
 
@@ -34,7 +34,9 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     """Print per fold and overall, beside the baselines, and where everything is; one line when quiet."""
     console = Console(highlight=False)
     if quiet:
-        line = f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {printable(verdict['sentence'])}"
+        n = len(out.manifest["warnings"])
+        more = f"  {n} warning{'s' if n > 1 else ''} in run.json: {out.manifest['warnings'][0]:.120}" if n else ""
+        line = f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {printable(verdict['sentence'] + more)}"
         console.print(escape(line), soft_wrap=True)
         return
     console.print(fold_table(metrics))

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, PRICES, Bars, Market
+from barwise.data.bars import COLUMNS, PRICES, Bars, Market, Universe
 from barwise.data.checks import check_market
 from barwise.data.groups import put
-from barwise.data.members import Universe
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.features.aligned import bound, sees_all
@@ -106,7 +105,9 @@ class Live:
         Where the run compares symbols: all that have a bar at this time, and times in order, else DataError.
         """
         stamp = utc(time)
-        new = {name: self._history(name).checked(self._one_bar(name, stamp, columns)) for name, columns in bars.items()}
+        new = {
+            name: self.history_of(name).checked(self._one_bar(name, stamp, columns)) for name, columns in bars.items()
+        }
         last = max((h.bars.time[-1] for h in self.symbols.values()), default=None) if self.across else None
         if last is not None and new and last >= stamp:
             raise DataError(
@@ -120,7 +121,7 @@ class Live:
 
     def _one_bar(self, symbol: str, stamp: np.datetime64, columns: Mapping[str, Any]) -> Bars:
         """One bar; a group that is not given is still the symbol's last."""
-        before = self._history(symbol).bars
+        before = self.history_of(symbol).bars
         known = {name: before.group_names[name][codes[-1]] for name, codes in before.groups.items()
                  if len(codes) and codes[-1] >= 0}  # fmt: skip
         names = self.groups
@@ -137,7 +138,7 @@ class Live:
 
     def warm(self, market: Market) -> None:
         """Take past bars without an answer."""
-        histories = {b.symbol: self._history(b.symbol) for b in check_market(market).bars}
+        histories = {b.symbol: self.history_of(b.symbol) for b in check_market(market).bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
         self.universe = market.universe or self.universe
@@ -149,7 +150,7 @@ class Live:
 
         save(self, Path(path))
 
-    def _history(self, symbol: str) -> History:
+    def history_of(self, symbol: str) -> History:
         known = self.symbols.get(symbol)
         return known or History.begin(symbol, self.window, self.served.lookback, len(self.served.features))
 
@@ -160,10 +161,10 @@ class Live:
             if self.has_members and self.universe is None:
                 raise DataError("this run compares the members of a universe: begin with history and its data.universe")
             beside = {name: h.bars for name, h in self.symbols.items()}
-            beside |= {name: self._history(name).then(bars) for name, bars in new.items()}
+            beside |= {name: self.history_of(name).then(bars) for name, bars in new.items()}
             sets, since = bound(sets, list(beside.values()), self.universe), self._since(list(beside.values()))
         for name, bars in new.items():
-            history = self.symbols.setdefault(name, self._history(name))
+            history = self.symbols.setdefault(name, self.history_of(name))
             rows, warm = history.add(bars, sets, self.served.features, self.served.warmup, since)
             for i, member in enumerate(self.served.members):
                 if member.carries:

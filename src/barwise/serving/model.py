@@ -17,7 +17,7 @@ from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, signal_rule, strategy_class
 from barwise.experiment.run import scores_of
 from barwise.features import FeatureSet
-from barwise.runs.run import Run, load
+from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import safe_open
@@ -19,13 +19,20 @@ from barwise.runs.directory import plain, write_bytes
 from barwise.safety.files import JSON_LIMIT, read_bytes
 from barwise.safety.tensors import shapes_of
 from barwise.serving.history import History
+from barwise.serving.model import Served
 from barwise.serving.net_state import Carried, packed, unpacked
 
-if TYPE_CHECKING:
-    from barwise.serving.live import Live
+
+class Session(Protocol):
+    """A live session: the bars and rows of each symbol, and the models that score them."""
+
+    symbols: dict[str, History]
+    served: Served
+
+    def history_of(self, symbol: str) -> History: ...
 
 
-def save(session: Live, path: Path) -> None:
+def save(session: Session, path: Path) -> None:
     """Write the session whole or not at all."""
     arrays: dict[str, np.ndarray] = {}
     carried: dict[str, object] = {}
@@ -49,7 +56,7 @@ def save(session: Live, path: Path) -> None:
     write_bytes(path, packed_file(arrays, metadata=facts))
 
 
-def restore(session: Live, path: Path) -> None:
+def restore(session: Session, path: Path) -> None:
     """Go on from what `save` wrote; DataError where it belongs to another model or is no such file."""
     if not path.is_file():
         raise DataError(f"{path}: there is no state of a live session")
@@ -72,13 +79,13 @@ def restore(session: Live, path: Path) -> None:
         raise DataError(f"{path}: is no state of a live session; start without it, from history") from None
 
 
-def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], carried: dict[str, Any],
+def _history(session: Session, symbol: str, i: int, arrays: dict[str, np.ndarray], carried: dict[str, Any],
              words: dict[str, Any]) -> History:  # fmt: skip
     own = {name.partition(".")[2]: values for name, values in arrays.items() if name.partition(".")[0] == str(i)}
     extra = {name.partition(".")[2]: own[name] for name in own if name.startswith("extra.")}
     prices = {name: own[name] for name in COLUMNS}
     time = own["time"].view("datetime64[ns]")
-    history = session._history(symbol)
+    history = session.history_of(symbol)
     same = {len(values) for values in (time, *prices.values(), *extra.values())}
     fits = own["rows"].shape[1] == len(history.seen) == len(own["seen"]) and len(own["rows"]) == len(own["warm"])
     if len(same) != 1 or not fits:
@@ -97,7 +104,7 @@ def _history(session: Live, symbol: str, i: int, arrays: dict[str, np.ndarray], 
     return history
 
 
-def identity(session: Live) -> str:
+def identity(session: Session) -> str:
     """A hash of the features, names and ranges of the models, and of the run."""
     digest = hashlib.sha256()
     for member in session.served.members:

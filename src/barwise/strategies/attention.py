@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from barwise.console.settings import Whole, checked
 from barwise.errors import require
 from barwise.strategies.nets import SequenceNet, State
 
@@ -18,11 +19,12 @@ class TransformerNet(SequenceNet):
     no beginning to count from.
     """
 
+    @checked("strategy.net")
     def __init__(
         self, n_features: int, lookback: int, hidden_size: int = 64, num_layers: int = 2, dropout: float = 0.2,
-        num_heads: int = 4, **head: Any,
+        num_heads: Annotated[int, Whole(1, 1024)] = 4, **head: Any,
     ) -> None:  # fmt: skip
-        good = num_heads >= 1 and hidden_size % num_heads == 0
+        good = hidden_size % num_heads == 0
         require(good, f"strategy.net.num_heads={num_heads}: must divide hidden_size={hidden_size}; the default is 4")
         super().__init__(hidden_size, dropout, **head)
         self.first = nn.Linear(n_features, hidden_size)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError
 from barwise.runs.directory import write_text
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
+from barwise.strategies.boosting import check_parameters
 
 
 class LightGBMStrategy:
@@ -23,17 +25,17 @@ class LightGBMStrategy:
     takes_nan = True
     in_blocks = True
 
+    @checked("strategy")
     def __init__(
         self,
-        n_estimators: int = 300,
-        num_leaves: int = 8,
-        learning_rate: float = 0.05,
-        early_stopping_rounds: int | None = 30,
-        task: str = "auto",
+        n_estimators: scores.Trees = 300,
+        num_leaves: Annotated[int, Whole(2, 131_072)] = 8,
+        learning_rate: scores.Rate = 0.05,
+        early_stopping_rounds: scores.Patience | None = 30,
+        task: scores.Task = "auto",
         **parameters: Any,
     ) -> None:
-        scores.check_boosting(n_estimators, learning_rate, early_stopping_rounds)
-        scores.whole("num_leaves", num_leaves, 2, "the shipped default is 8")
+        check_parameters("LightGBM", parameters)
         self.n_estimators = n_estimators
         self.num_leaves = num_leaves
         self.learning_rate = learning_rate

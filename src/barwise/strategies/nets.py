@@ -5,12 +5,12 @@ A new net is one subclass of SequenceNet with `hidden` and one YAML in conf/stra
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from barwise.errors import require
+from barwise.console.settings import Whole, checked
 
 State = Any  # what a net carries from step to step: tensors in lists and tuples; None before the first step
 
@@ -105,11 +105,11 @@ class TCNNet(SequenceNet):
     As many blocks as cover `lookback` bars; `num_layers` convolutions each, of `kernel_size` steps.
     """
 
+    @checked("strategy.net")
     def __init__(
         self, n_features: int, lookback: int, hidden_size: int = 64, num_layers: int = 2, dropout: float = 0.2,
-        kernel_size: int = 3, **head: Any,
+        kernel_size: Annotated[int, Whole(2, 1000)] = 3, **head: Any,
     ) -> None:  # fmt: skip
-        require(kernel_size >= 2, f"strategy.net.kernel_size={kernel_size}: must be 2 or more; the default is 3")
         super().__init__(hidden_size, dropout, **head)
         self.first = nn.Linear(n_features, hidden_size)
         self.blocks: Any = nn.ModuleList()

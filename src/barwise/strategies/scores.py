@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from barwise.errors import ConfigError, require
+from barwise.console.settings import Number, OneOf, Whole
+from barwise.errors import ConfigError
 from barwise.runs.directory import write_json
 from barwise.safety.files import read_json
 from barwise.samples import Samples
 
+Trees = Annotated[int, Whole(1, 100_000)]  # each takes memory and time
+Rate = Annotated[float, Number(0.0, 1.0, above=True)]
+Patience = Annotated[int, Whole(1, 100_000)]
+Task = Annotated[str, OneOf(("auto", "classify", "regress"))]
 CLASSES = np.array([-1.0, 0.0, 1.0])  # down, flat, up, in the order of every classifier here
-
-
-def check_boosting(n_estimators: Any, learning_rate: Any, early_stopping_rounds: Any) -> None:
-    """ConfigError for settings of boosted trees that are out of range or no numbers."""
-    whole("n_estimators", n_estimators, 1, "the shipped default is 300")
-    good = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool) and 0 < learning_rate <= 1
-    require(good, f"strategy.learning_rate={learning_rate}: must lie in (0, 1]; the shipped default is 0.05")
-    if early_stopping_rounds is not None:
-        whole("early_stopping_rounds", early_stopping_rounds, 1, "null is never")
-
-
-def whole(name: str, value: Any, least: int, advice: str) -> None:
-    """ConfigError unless `value` is a whole number of `least` or more."""
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    require(good, f"strategy.{name}={value}: must be a whole number of {least} or more; {advice}")
 
 
 def is_classes(y: np.ndarray) -> bool:
@@ -48,8 +38,6 @@ def standardized(prediction: np.ndarray, sigma: float) -> np.ndarray:
 
 def classify(task: str, train: Samples) -> bool:
     """Whether `strategy.task` means classes on these labels: auto looks at them."""
-    if task not in ("auto", "classify", "regress"):
-        raise ConfigError(f"strategy.task={task}: must be auto, classify or regress")
     classes = is_classes(train.y)
     if task == "classify" and not classes:
         raise ConfigError("strategy.task=classify: these labels are not -1, 0 and 1; use task=regress or other labels")

@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
+from barwise.console.settings import Number, OneOf, Whole, check_names, checked
 from barwise.devices.backend import backend
 from barwise.devices.batch import largest_batch
 from barwise.errors import ConfigError, TrainingError, require
@@ -27,9 +28,11 @@ from barwise.strategies.fallback import Plan, with_fallback
 from barwise.strategies.losses import Loss, loss_of
 from barwise.strategies.module import Diverged, Task, train
 from barwise.strategies.nets import LSTMNet, SequenceNet
-from barwise.strategies.training import Training, one_of, whole
+from barwise.strategies.training import Training
 
 MODES = ("window", "stream")
+MOST_HELD = 1_000_000_000  # 4 GB a layer
+SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
 HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
 
 
@@ -47,27 +50,20 @@ class SequenceStrategy:
     in_blocks = True
     own_nets: frozenset[str] = frozenset()  # the user's, which `load` may name
 
+    @checked("strategy")
     def __init__(
         self,
-        lookback: int = 30,
-        hidden_size: int = 64,
-        num_layers: int = 2,
-        dropout: float = 0.2,
+        lookback: Annotated[int, Whole(1, 10_000)] = 30,
+        hidden_size: Annotated[int, Whole(1, 8192)] = 64,
+        num_layers: Annotated[int, Whole(1, 64)] = 2,
+        dropout: Annotated[float, Number(0.0, 1.0, below=True)] = 0.2,
         net: Callable[..., SequenceNet] | None = None,
-        sequence: str = "window",
-        chunk: int = 64,
-        n_seeds: int = 1,
+        sequence: Annotated[str, OneOf(MODES)] = "window",
+        chunk: Annotated[int, Whole(1, 10_000)] = 64,
+        n_seeds: Annotated[int, Whole(1, 100)] = 1,
         **training: Any,
     ) -> None:
-        for name, value, default in (
-            ("lookback", lookback, 30), ("hidden_size", hidden_size, 64), ("num_layers", num_layers, 2),
-            ("chunk", chunk, 64), ("n_seeds", n_seeds, 1),
-        ):  # fmt: skip
-            whole(name, value, default)
-        require(0 <= dropout < 1, f"strategy.dropout={dropout}: must lie in [0, 1); the shipped default is 0.2")
-        one_of("sequence", sequence, MODES)
-        unknown = sorted(set(training) - set(Training.__dataclass_fields__))
-        require(not unknown, f"strategy.{unknown[0] if unknown else ''}: there is no such setting of a net's training")
+        check_names("strategy", training, [*Training.__dataclass_fields__, *HELD, "net"])
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -80,6 +76,14 @@ class SequenceStrategy:
         self.loss_ = loss_of(self.training.loss)
         self.net = net.func if isinstance(net, partial) else net or LSTMNet
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
+        for name in self.net_settings:
+            require(
+                name not in SIZES,
+                f"strategy.net.{name}: would be overwritten, a net's sizes are the strategy's; set strategy.{name}"
+                if name in HELD
+                else f"strategy.net.{name}: would be overwritten, data and strategy.loss decide it; leave it out",
+            )
+        check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
         first = train.time.min() if len(train) else None
@@ -223,6 +227,16 @@ class SequenceStrategy:
 
 
 LSTMStrategy = SequenceStrategy  # SEED.md's name
+
+
+def check_work(steps: int, hidden_size: int, batch_size: int) -> None:
+    """ConfigError where one batch alone would hold more hidden numbers than memory has room for."""
+    held = steps * hidden_size * batch_size
+    require(
+        held <= MOST_HELD,
+        f"strategy.batch_size={batch_size}: with {steps} bars a window and hidden_size={hidden_size} a batch holds"
+        f" {held:.1e} numbers a layer; at most {MOST_HELD:.0e} are; use a smaller batch",
+    )
 
 
 def known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:

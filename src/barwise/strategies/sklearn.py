@@ -8,12 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Number, Whole, check_value, checked, shown
 from barwise.errors import ConfigError
 from barwise.runs.directory import write_bytes
-from barwise.samples import Samples
+from barwise.samples import Samples, direction
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 
+MOST = {  # what costs memory or time in proportion
+    **dict.fromkeys(("n_estimators", "n_neighbors", "max_bins"), (Whole(1, 100_000),)),
+    **dict.fromkeys(("max_iter", "n_iter"), (Whole(-1, 1_000_000),)),
+}
 TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all of it plain numbers and trees
 
 
@@ -25,12 +30,14 @@ class SklearnStrategy:
 
     lookback = 1
 
+    @checked("strategy")
     def __init__(self, estimator: Any, scale: bool = False, takes_nan: bool = False) -> None:
         for method in ("fit", "predict", "get_params"):
             if not hasattr(estimator, method):
                 raise ConfigError(
                     f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}"
                 )
+        check_estimator(estimator)
         self.estimator = estimator
         self.scale = scale
         self.takes_nan = takes_nan
@@ -66,7 +73,7 @@ class SklearnStrategy:
         """Log the mean squared distance of score and sign, one point a fit, and offer it for pruning."""
         for name, samples in (("train", train), ("valid", valid)):
             if len(samples):
-                loss = float(np.mean((self.predict(samples) - np.sign(samples.ret)) ** 2))
+                loss = float(np.mean((self.predict(samples) - direction(samples.ret)) ** 2))
                 context.log(f"{name}_loss", loss, 0)
                 if name == "valid" and context.report:
                     context.report(loss, 0)
@@ -108,6 +115,36 @@ class SklearnStrategy:
         model.classifier_, model.sigma_ = bool(settings["classifier"]), float(settings["sigma"])
         model.estimator = model.model_ = None if settings["constant"] else _read(folder / "model.skops")
         return model
+
+
+def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
+    """ConfigError for a parameter that scikit-learn's own constraints refuse, or that memory or time cannot bear."""
+    from sklearn.base import BaseEstimator
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    if not isinstance(estimator, BaseEstimator) or isinstance(estimator, type):
+        return
+    constraints = getattr(type(estimator), "_parameter_constraints", {})
+    if hasattr(estimator, "_validate_params"):
+        try:
+            estimator._validate_params()
+        except InvalidParameterError as error:
+            raise ConfigError(f"{where}: {error}") from error
+    for name, value in estimator.get_params(deep=False).items():
+        rules = constraints.get(name, ())
+        if isinstance(value, bool) and isinstance(rules, list) and not any(map(_takes_switch, rules)):
+            raise ConfigError(f"{where}.{name}={shown(value)}: must be a number, not true or false")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            check_value(f"{where}.{name}", value, MOST.get(name, (Whole(), Number())))
+        elif hasattr(value, "get_params"):
+            check_estimator(value, f"{where}.{name}")
+
+
+def _takes_switch(rule: Any) -> bool:
+    """Whether one of scikit-learn's constraints admits true and false as such."""
+    if isinstance(rule, str):
+        return rule in ("boolean", "verbose")
+    return rule is bool or any(isinstance(option, bool) for option in getattr(rule, "options", ()))
 
 
 def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -> Any:

@@ -6,16 +6,18 @@ import logging
 import re
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.memmap import scratch
 from barwise.errors import require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
+from barwise.strategies.boosting import check_parameters
 
 log = logging.getLogger("barwise")
 
@@ -31,21 +33,17 @@ class XGBoostStrategy:
     takes_nan = True
     in_blocks = True
 
+    @checked("strategy")
     def __init__(
         self,
-        n_estimators: int = 300,
-        max_depth: int = 3,
-        learning_rate: float = 0.05,
-        early_stopping_rounds: int | None = 30,
-        task: str = "auto",
+        n_estimators: scores.Trees = 300,
+        max_depth: Annotated[int, Whole(1, 30)] = 3,
+        learning_rate: scores.Rate = 0.05,
+        early_stopping_rounds: scores.Patience | None = 30,
+        task: scores.Task = "auto",
         **parameters: Any,
     ) -> None:
-        scores.check_boosting(n_estimators, learning_rate, early_stopping_rounds)
-        whole = isinstance(max_depth, int) and not isinstance(max_depth, bool)
-        require(
-            whole and 1 <= max_depth <= 30,
-            f"strategy.max_depth={max_depth}: must lie between 1 and 30; the shipped default is 3",
-        )
+        check_parameters("XGBoost", parameters)
         self.n_estimators = n_estimators
         self.max_depth = max_depth
         self.learning_rate = learning_rate

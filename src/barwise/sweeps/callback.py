@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from barwise.errors import ConfigError
 from barwise.sweeps import sweep
 
 
@@ -17,7 +19,8 @@ class SweepCallback(Callback):
     """Remembers the sweep for its end, and keeps leaderboard.csv up to date after each trial."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        sweep.current[:] = [sweep.Sweep.of(config)]
+        with suppress(ConfigError):  # Hydra would warn of it; what composes the trials says it
+            sweep.current[:] = [sweep.Sweep.of(config)]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN or not sweep.foreign(config.hydra.launcher):

@@ -7,9 +7,10 @@ import logging
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from barwise.errors import ConfigError, require
+from barwise.console.settings import Number, Whole, check_fields
+from barwise.errors import ConfigError
 from barwise.sweeps.pool import Ended, Job, Pool
 
 
@@ -30,16 +31,17 @@ class RayPool:
     """
 
     address: str | None
-    n_jobs: int | None
-    cpus: float
-    gpus: float
-    timeout_s: float | None
+    n_jobs: Annotated[int, Whole(1, 100_000)] | None
+    cpus: Annotated[float, Number(0, 4096, above=True)]
+    gpus: Annotated[float, Number(0, 1024)]
+    timeout_s: Annotated[float, Number(0, 1e9, above=True)] | None
     running: dict[int, Submitted] = field(default_factory=dict)
     mine: bool = False
 
+    def __post_init__(self) -> None:
+        check_fields(self, "hydra.launcher")
+
     def __enter__(self) -> RayPool:
-        require(self.cpus > 0, f"hydra.launcher.cpus={self.cpus}: must be above 0")
-        require(self.gpus >= 0, f"hydra.launcher.gpus={self.gpus}: must be 0 or more")
         try:
             import ray
         except ImportError:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from barwise.errors import ConfigError
-from barwise.printing import printable
+from barwise.console.printing import printable
+from barwise.console.settings import Number, OneOf, Whole, checked
+from barwise.devices.cores import cores
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import end_run, settle, values_of
@@ -134,10 +134,14 @@ class TrialRunner:
         return Job(trial.number, folder.absolute(), plain, self.task, kind, (*ALWAYS, *modules, *libraries))
 
 
-def local_pool(n_jobs: int | None, timeout_s: float | None, method: str, threads: int | None) -> Pool:
+@checked("hydra.launcher")
+def local_pool(
+    n_jobs: Annotated[int, Whole(1, 4096)] | None,
+    timeout_s: Annotated[float, Number(0, 1e9, above=True)] | None,
+    method: Annotated[str, OneOf(("auto", *METHODS))],
+    threads: Annotated[int, Whole(1, 4096)] | None,
+) -> Pool:
     """This machine's pool from the launcher's settings; null ones are chosen here."""
-    if method not in ("auto", *METHODS):
-        raise ConfigError(f"hydra.launcher.method={method}: must be one of auto, {', '.join(METHODS)}")
     if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
         method = "spawn" if sys.platform == "darwin" else "fork"
     n_jobs = min(cores(), MOST) if n_jobs is None else n_jobs
@@ -155,8 +159,3 @@ def targets(node: Any) -> list[str]:
         own = [str(node["_target_"])] if "_target_" in node else []
         return own + [t for value in node.values() for t in targets(value)]
     return [t for value in node for t in targets(value)] if isinstance(node, list) else []
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

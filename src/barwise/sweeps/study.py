@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from barwise.console.settings import OneOf, Seed, Whole, check_fields
 from barwise.errors import ConfigError, require
 from barwise.runs.directory import RunDirectory
 from barwise.safety.files import inside
@@ -30,17 +31,15 @@ OWNER, SEEN = "owner", "seen"
 class Plan:
     """What a study is to do: conf/hydra/sweeper/study.yaml."""
 
-    sampler: str
-    n_trials: int
-    startup: int
-    seed: int
+    sampler: Annotated[str, OneOf(SAMPLERS)]
+    n_trials: Annotated[int, Whole(1, 10**6)]
+    startup: Annotated[int, Whole(1, 10**6)]
+    seed: Seed
     directions: tuple[str, ...]
     retry: bool = False
 
     def __post_init__(self) -> None:
-        require(self.sampler in SAMPLERS, f"hydra.sweeper.sampler={self.sampler}: must be one of {', '.join(SAMPLERS)}")
-        require(self.n_trials >= 1, f"hydra.sweeper.n_trials={self.n_trials}: must be 1 or more")
-        require(self.startup >= 1, f"hydra.sweeper.startup={self.startup}: must be 1 or more")
+        check_fields(self, "hydra.sweeper")
 
 
 def address(storage: str | None, folder: Path) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from barwise.errors import SweepError
-from barwise.printing import printable
+from barwise.console.printing import printable
+from barwise.console.settings import shown
+from barwise.errors import ConfigError, SweepError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,7 +50,11 @@ current: list[Sweep] = []  # at most one; filled by the callback when Hydra star
 
 def objectives_of(given: object) -> tuple[str, ...]:
     """`objective` is one name or a list of them."""
-    return (given,) if isinstance(given, str) else tuple(str(x) for x in given)  # type: ignore[attr-defined]
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, Sequence) or not given:
+        raise ConfigError(f"objective={shown(given)}: must name a metric or several, as in objective=sharpe")
+    return tuple(str(x) for x in given)
 
 
 def foreign(launcher: DictConfig) -> bool:
@@ -82,7 +88,7 @@ def finish() -> None:
     Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
     if sweep.pages:
-        from barwise.report.sweep import finish_pages
+        from barwise.sweeps.page import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
     bad = [row for row in board.rows if row.status in ("failed", "refused", "missing", "not shown")]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
 
@@ -29,25 +30,29 @@ class Validation:
     """
 
     splitter: Any
-    embargo: int = 0
-    valid_fraction: float = 0.2
-    min_train: int = 100
+    embargo: Annotated[int, Whole(0, 10**6)] = 0
+    valid_fraction: Fraction = 0.2
+    min_train: Annotated[int, Whole(1)] = 100
 
     def __post_init__(self) -> None:
-        require(self.embargo >= 0, f"validation.embargo={self.embargo}: must be 0 or more bars")
-        require(
-            0 < self.valid_fraction < 1,
-            f"validation.valid_fraction={self.valid_fraction}: must lie between 0 and 1; 0.2 is the default",
-        )
+        check_fields(self, "validation")
+        given = type(self.splitter).__name__
+        require(hasattr(self.splitter, "split"), f"validation.splitter={given}: has no method split(X)")
 
     def folds(self, panel: Panel) -> list[Fold]:
         """All folds over the unique times of the panel's warm rows."""
         times = np.unique(panel.time[panel.warm])
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
-        return [
-            self._fold(number, panel, times, place, train, test)
-            for number, (train, test) in enumerate(self.splitter.split(times))
-        ]
+        return [self._fold(number, panel, times, place, train, test) for number, (train, test) in self._splits(times)]
+
+    def _splits(self, times: np.ndarray) -> list[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+        """What the splitter makes of the times, numbered; ConfigError with its own words where it cannot."""
+        try:
+            return list(enumerate(self.splitter.split(times)))
+        except ConfigError:
+            raise
+        except ValueError as error:  # scikit-learn's, of more folds than there are bars
+            raise ConfigError(f"validation.splitter={type(self.splitter).__name__}: {error}") from error
 
     def _fold(
         self, number: int, panel: Panel, times: np.ndarray, place: np.ndarray, train: np.ndarray, test: np.ndarray

@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.errors import ConfigError, require
 
 Split = tuple[np.ndarray, np.ndarray]
+PLACE = "validation.splitter"
+MOST = 1000  # folds: each is a model trained
 
 
 @dataclass(frozen=True)
 class Holdout:
     """Train on the first stretch of time, test on the last `test_fraction`."""
 
-    test_fraction: float = 0.3
+    test_fraction: Fraction = 0.3
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.test_fraction < 1,
-            f"validation.splitter.test_fraction={self.test_fraction}: must lie between 0 and 1; 0.3 is the default",
-        )
+        check_fields(self, PLACE)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         return 1
@@ -43,22 +43,12 @@ class WalkForward:
     None lets the training stretch grow.
     """
 
-    n_splits: int = 5
-    first_train: float = 0.4
-    window: int | None = None
+    n_splits: Annotated[int, Whole(1, MOST)] = 5
+    first_train: Fraction = 0.4
+    window: Annotated[int, Whole(1)] | None = None
 
     def __post_init__(self) -> None:
-        require(
-            self.n_splits >= 1, f"validation.splitter.n_splits={self.n_splits}: must be 1 or more; 5 is the default"
-        )
-        require(
-            0 < self.first_train < 1,
-            f"validation.splitter.first_train={self.first_train}: must lie between 0 and 1; 0.4 is the default",
-        )
-        require(
-            self.window is None or self.window >= 1,
-            f"validation.splitter.window={self.window}: must be null (expanding) or 1 or more bars",
-        )
+        check_fields(self, PLACE)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         return self.n_splits
@@ -79,18 +69,17 @@ class PurgedKFold:
     Source: López de Prado (2018), chapter 7.
     """
 
-    n_splits: int = 5
+    n_splits: Annotated[int, Whole(2, MOST)] = 5
 
     def __post_init__(self) -> None:
-        require(
-            self.n_splits >= 2, f"validation.splitter.n_splits={self.n_splits}: must be 2 or more; 5 is the default"
-        )
+        check_fields(self, PLACE)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         return self.n_splits
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
         everything = np.arange(len(X))
+        enough(f"n_splits={self.n_splits}", self.n_splits, len(X))
         for block in np.array_split(everything, self.n_splits):
             yield np.setdiff1d(everything, block), block
 
@@ -102,14 +91,21 @@ class CombinatorialPurged:
     Source: López de Prado (2018), chapter 12; `n_paths` backtest paths cover all times once each.
     """
 
-    n_groups: int = 6
-    n_test_groups: int = 2
+    n_groups: Annotated[int, Whole(2, MOST)] = 6
+    n_test_groups: Annotated[int, Whole(1, MOST)] = 2
 
     def __post_init__(self) -> None:
+        check_fields(self, PLACE)
         require(
-            1 <= self.n_test_groups < self.n_groups,
+            self.n_test_groups < self.n_groups,
             f"validation.splitter.n_test_groups={self.n_test_groups}: must lie between 1 and n_groups - 1"
             f" (n_groups={self.n_groups})",
+        )
+        splits = comb(self.n_groups, self.n_test_groups)
+        require(
+            splits <= MOST,
+            f"{PLACE}.n_groups={self.n_groups}: {self.n_test_groups} of them make {splits} folds, each a model"
+            f" trained; at most {MOST} are",
         )
 
     @property
@@ -120,7 +116,13 @@ class CombinatorialPurged:
         return comb(self.n_groups, self.n_test_groups)
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        enough(f"n_groups={self.n_groups}", self.n_groups, len(X))
         blocks = np.array_split(np.arange(len(X)), self.n_groups)
         for chosen in combinations(range(self.n_groups), self.n_test_groups):
             rest = [b for i, b in enumerate(blocks) if i not in chosen]
             yield np.concatenate(rest), np.concatenate([blocks[i] for i in chosen])
+
+
+def enough(setting: str, blocks: int, bars: int) -> None:
+    """ConfigError unless each block of time has a bar."""
+    require(blocks <= bars, f"{PLACE}.{setting}: too many for {bars} bars; use fewer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
+
+from barwise.experiment.configuration import check_hydra, check_plain
 
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Pool
@@ -50,6 +53,14 @@ class IsolatedLauncher(Launcher):
         return [returned(words, value) for words, value in zip(job_overrides, found, strict=True)]
 
 
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The configuration as a trial has it."""
+    mine = copy.copy(config)
+    with open_dict(mine):
+        del mine["hydra"]
+    return mine
+
+
 class EachOnce:
     """A config loader for the sweeper's check before it starts: it composes what is new in a trial, not each trial.
 
@@ -71,6 +82,8 @@ class EachOnce:
         if not new:
             return master_config
         config = self.loader.load_sweep_config(master_config, sweep_overrides)
+        check_hydra(config.hydra)
+        check_plain(without_hydra(config))
         self.seen |= new
         return config
 

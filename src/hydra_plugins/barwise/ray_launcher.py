@@ -14,6 +14,9 @@ class RayLauncher(IsolatedLauncher):
     """The settings of conf/hydra/launcher/ray.yaml; barwise.sweeps.ray_pool does the work."""
 
     def __init__(self, **settings: Any) -> None:
+        from barwise.console.settings import check_names
+
+        check_names("hydra.launcher", settings, ("address", "n_jobs", "cpus", "gpus", "timeout_s"))
         self.settings = settings
 
     def pool(self) -> RayPool:

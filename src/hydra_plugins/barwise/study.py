@@ -9,11 +9,20 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+NAMES = (
+    "sampler", "n_trials", "startup", "seed", "directions", "prune", "prune_after", "storage", "batch", "search",
+)  # fmt: skip
+
 
 class StudySweeper(Sweeper):
     """The settings of conf/hydra/sweeper/study.yaml; barwise.sweeps does the work."""
 
     def __init__(self, **settings: Any) -> None:
+        from barwise.console.settings import Whole, check_names, check_value
+
+        check_names("hydra.sweeper", settings, NAMES)
+        for name, least in (("prune_after", 0), ("batch", 1)):
+            check_value(f"hydra.sweeper.{name}", settings[name], Whole(least, 10**6))
         self.settings = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in settings.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -1,0 +1,94 @@
+"""Settings outside the parts: which there are, and which values each may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from barwise.console.config import conf_dir
+from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_names, check_value, kinds_of
+
+if TYPE_CHECKING:
+    from barwise.safety.targets import Targets
+
+AUDITS = ("quick", "thorough", "none")
+IMPORTANCES = ("auto", "gain", "permutation", "none")
+PLAIN = {  # settings that are no part: which values each may have
+    "seed": Seed,
+    "threads": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))] | None,
+    "audit": Annotated[str, OneOf(AUDITS)],
+    "shuffle_labels": bool,
+    "importance": Annotated[str, OneOf(IMPORTANCES)],
+    "objective": Any,  # the sweep's to check
+    "resume": str | None,
+    "quiet": bool,
+    "output_dir": str,
+    "sealed.fraction": Annotated[float, Number(0.0, 0.9)],
+    "cache.folder": str | None,
+    "cache.gb": Annotated[float, Number(0.0, 1e6)],
+    "cache.mapped": Annotated[Any, OneOf(("auto", True, False))],
+    "sweep.name": str | int | float,
+    "sweep.retry": Annotated[str, OneOf(("failed",))] | None,
+    "sweep.pages": Annotated[int, Whole(0, 100_000)],
+}
+
+
+@cache
+def known() -> dict[str, tuple[str, ...]]:
+    """The keys that conf/config.yaml has at the top, with those below each; none below what holds a value."""
+    path = Path(conf_dir()) / "config.yaml"
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    groups = [key for entry in tree.pop("defaults") if isinstance(entry, dict) for key in entry]
+    names = [
+        group.rpartition("@")[2] for group in groups if not group.startswith(("override", "optional", "experiment"))
+    ]
+    del tree["hydra"]
+    own = {key: tuple(value) if isinstance(value, dict) else () for key, value in tree.items()}
+    return {**dict.fromkeys(names, ()), **own}
+
+
+def check_plain(cfg: DictConfig, targets: Targets | None = None) -> None:
+    """ConfigError, one line, for a setting outside the parts that there is not, or that is out of range.
+
+    A key of the user's own that another value refers to, as in `${mine}`, is none that is ignored.
+    """
+    raw = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    referred = set(re.findall(r"\$\{(\w+)", str(raw)))
+    check_names("", [key for key in raw if str(key) not in referred], known())
+    for group, there in known().items():
+        if there:
+            check_value(group, raw.get(group), (*kinds_of(Mapping), *kinds_of(None)))
+            check_names(group, raw.get(group) or (), there)
+    for name, kinds in PLAIN.items():
+        group, _, key = name.rpartition(".")
+        held = (raw.get(group) or {}) if group else raw
+        if key not in held:
+            continue
+        if targets is not None and name != "sweep.name":  # which a trial's is from the time
+            targets.check_filled(name, held[key])
+        value = OmegaConf.select(cfg, name) if "${" in str(held[key]) and targets is None else held[key]
+        check_value(name, value, kinds_of(kinds))
+    from barwise.devices.choose import DeviceSettings
+
+    check_value("device", raw.get("device"), kinds_of(Mapping))
+    check(DeviceSettings, "device", raw["device"], config=True)
+
+
+def check_hydra(node: Any, where: str = "hydra", kind: Any = None) -> None:
+    """ConfigError for a key below `hydra` that Hydra does not have: it takes any and reads none of them."""
+    from dataclasses import fields, is_dataclass
+
+    from hydra.conf import HydraConf
+
+    known = {field.name: field for field in fields(kind or HydraConf)}
+    check_names(where, map(str, node), [*known, *(("env",) if kind is None else ())])  # conf/hydra/env: Hydra's own
+    for name, field in known.items():
+        inner = type(field.default_factory()) if callable(field.default_factory) else field.default
+        if is_dataclass(inner) and isinstance(node.get(name), Mapping):
+            check_hydra(node[name], f"{where}.{name}", inner)

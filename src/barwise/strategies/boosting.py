@@ -1,0 +1,133 @@
+"""Parameters of XGBoost and LightGBM that a configuration may pass on: their names, ranges, and what stands for them.
+
+A parameter that barwise sets itself would be overwritten or overwrite in silence, and of two names for one parameter
+the libraries ignore one: both are errors, as is a name that the library does not know.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from barwise.console.settings import Is, Number, OneOf, Several, Whole, check_value, refuse_other_names, shown
+from barwise.errors import ConfigError, require
+
+SHARE = Number(0.0, 1.0, above=True)
+PART = Number(0.0, 1.0)
+WEIGHT = Number(0.0, 1e9)
+SWITCH = Is((bool,), "true or false")
+SEED = Whole(0, 2**31 - 1)
+CONSTRAINTS = (Is((str, dict), "constraints in the library's own form"), Several(()))
+
+XGBOOST: dict[str, Any] = {
+    "base_score": Number(-1e9, 1e9), "booster": OneOf(("gbtree", "dart")), "colsample_bylevel": SHARE,
+    "colsample_bynode": SHARE, "colsample_bytree": SHARE, "gamma": WEIGHT,
+    "grow_policy": OneOf(("depthwise", "lossguide")),
+    "interaction_constraints": CONSTRAINTS, "max_bin": Whole(2, 65_536), "max_cached_hist_node": Whole(1, 10**6),
+    "max_delta_step": WEIGHT, "max_leaves": Whole(0, 65_536), "min_child_weight": WEIGHT,
+    "monotone_constraints": CONSTRAINTS, "normalize_type": OneOf(("tree", "forest")),
+    "num_parallel_tree": Whole(1, 1000),
+    "one_drop": (SWITCH, Whole(0, 1)), "rate_drop": PART, "reg_alpha": WEIGHT, "reg_lambda": WEIGHT,
+    "sample_type": OneOf(("uniform", "weighted")), "sampling_method": OneOf(("uniform", "gradient_based")),
+    "skip_drop": PART, "subsample": SHARE, "verbosity": Whole(0, 3),
+}  # fmt: skip
+XGBOOST_SET = {  # set by barwise: whose setting it is
+    "device": "device", "eval_metric": "strategy.task", "n_jobs": "threads", "nthread": "threads",
+    "num_class": "strategy.task", "objective": "strategy.task", "random_state": "seed", "seed": "seed",
+    "seed_per_iteration": "seed", "tree_method": "device",
+}  # fmt: skip
+XGBOOST_ALIASES = {
+    "alpha": "reg_alpha", "eta": "learning_rate", "lambda": "reg_lambda", "min_split_loss": "gamma",
+    "num_boost_round": "n_estimators", "num_round": "n_estimators",
+}  # fmt: skip
+
+LIGHTGBM: dict[str, Any] = {
+    "bagging_fraction": SHARE, "bagging_freq": Whole(0, 10**6), "bagging_seed": SEED,
+    "bin_construct_sample_cnt": Whole(1),
+    "boost_from_average": SWITCH, "boosting": OneOf(("gbdt", "rf", "dart")), "cegb_penalty_split": WEIGHT,
+    "cegb_tradeoff": WEIGHT, "data_random_seed": SEED, "data_sample_strategy": OneOf(("bagging", "goss")),
+    "drop_rate": PART, "drop_seed": SEED, "early_stopping_min_delta": WEIGHT, "enable_bundle": SWITCH,
+    "extra_seed": SEED,
+    "extra_trees": SWITCH, "feature_fraction": SHARE, "feature_fraction_bynode": SHARE, "feature_fraction_seed": SEED,
+    "feature_pre_filter": SWITCH, "interaction_constraints": CONSTRAINTS, "lambda_l1": WEIGHT, "lambda_l2": WEIGHT,
+    "max_bin": Whole(2, 65_536), "max_delta_step": WEIGHT, "max_depth": Whole(-1, 1000), "max_drop": Whole(-1, 10**6),
+    "metric": (Is((str,), "a metric's name"), Several(())), "min_data_in_bin": Whole(1, 10**9),
+    "min_data_in_leaf": Whole(0, 10**9), "min_gain_to_split": WEIGHT,
+    "min_sum_hessian_in_leaf": WEIGHT, "monotone_constraints": CONSTRAINTS,
+    "monotone_constraints_method": OneOf(("basic", "intermediate", "advanced")), "monotone_penalty": WEIGHT,
+    "num_grad_quant_bins": Whole(2, 128), "other_rate": PART, "path_smooth": WEIGHT, "quant_train_renew_leaf": SWITCH,
+    "skip_drop": PART, "stochastic_rounding": SWITCH, "top_rate": PART, "uniform_drop": SWITCH, "use_missing": SWITCH,
+    "use_quantized_grad": SWITCH, "xgboost_dart_mode": SWITCH, "zero_as_missing": SWITCH,
+}  # fmt: skip
+LIGHTGBM_SET = {
+    "deterministic": "threads", "device_type": "device", "device": "device", "force_col_wise": "threads",
+    "force_row_wise": "threads", "n_jobs": "threads",
+    "nthread": "threads", "nthreads": "threads", "num_class": "strategy.task", "num_classes": "strategy.task",
+    "num_thread": "threads", "num_threads": "threads", "objective": "strategy.task", "application": "strategy.task",
+    "app": "strategy.task", "loss": "strategy.task", "objective_type": "strategy.task", "random_seed": "seed",
+    "random_state": "seed", "seed": "seed", "verbose": "quiet", "verbosity": "quiet",
+}  # fmt: skip
+LIGHTGBM_ALIASES = {
+    "bagging": "bagging_fraction", "bagging_fraction_seed": "bagging_seed", "boost": "boosting",
+    "boosting_type": "boosting", "bundle": "enable_bundle", "colsample_bynode": "feature_fraction_bynode",
+    "colsample_bytree": "feature_fraction", "data_seed": "data_random_seed",
+    "early_stopping": "early_stopping_rounds", "early_stopping_round": "early_stopping_rounds",
+    "eta": "learning_rate",
+    "extra_tree": "extra_trees", "is_enable_bundle": "enable_bundle", "l1_regularization": "lambda_l1",
+    "l2_regularization": "lambda_l2", "lambda": "lambda_l2", "max_bins": "max_bin", "max_iter": "n_estimators",
+    "max_leaf": "num_leaves", "max_leaf_nodes": "num_leaves", "max_leaf_output": "max_delta_step",
+    "max_leaves": "num_leaves", "metrics": "metric", "metric_types": "metric", "max_tree_output": "max_delta_step",
+    "min_child_samples": "min_data_in_leaf",
+    "min_child_weight": "min_sum_hessian_in_leaf", "min_data": "min_data_in_leaf",
+    "min_data_per_leaf": "min_data_in_leaf", "min_hessian": "min_sum_hessian_in_leaf",
+    "min_samples_leaf": "min_data_in_leaf", "min_split_gain": "min_gain_to_split",
+    "min_sum_hessian": "min_sum_hessian_in_leaf", "min_sum_hessian_per_leaf": "min_sum_hessian_in_leaf",
+    "monotone_constraint": "monotone_constraints", "monotonic_cst": "monotone_constraints",
+    "n_iter": "n_estimators", "n_iter_no_change": "early_stopping_rounds", "nrounds": "n_estimators",
+    "num_boost_round": "n_estimators", "num_iteration": "n_estimators", "num_iterations": "n_estimators",
+    "num_leaf": "num_leaves", "num_round": "n_estimators", "num_rounds": "n_estimators", "num_tree": "n_estimators",
+    "num_trees": "n_estimators", "rate_drop": "drop_rate", "reg_alpha": "lambda_l1", "reg_lambda": "lambda_l2",
+    "shrinkage_rate": "learning_rate", "sub_feature": "feature_fraction",
+    "sub_feature_bynode": "feature_fraction_bynode", "sub_row": "bagging_fraction", "subsample": "bagging_fraction",
+    "subsample_for_bin": "bin_construct_sample_cnt", "subsample_freq": "bagging_freq",
+}  # fmt: skip
+
+
+NEEDS = {  # parameter: without which value of which other it is ignored
+    **dict.fromkeys(("normalize_type", "one_drop", "rate_drop", "sample_type"), ("booster", "dart")),
+    **dict.fromkeys(("drop_rate", "drop_seed", "max_drop", "uniform_drop", "xgboost_dart_mode"), ("boosting", "dart")),
+    **dict.fromkeys(("other_rate", "top_rate"), ("data_sample_strategy", "goss")),
+    **dict.fromkeys(
+        ("num_grad_quant_bins", "quant_train_renew_leaf", "stochastic_rounding"), ("use_quantized_grad", True)
+    ),
+}
+
+
+def check_parameters(library: str, given: Mapping[str, Any]) -> None:
+    """ConfigError for the first of `given`, keyword arguments for `library`, that has no place or is out of range."""
+    known, set_here, aliases = (
+        (XGBOOST, XGBOOST_SET, XGBOOST_ALIASES) if library == "XGBoost" else (LIGHTGBM, LIGHTGBM_SET, LIGHTGBM_ALIASES)
+    )
+    for name in given:
+        require(
+            name not in set_here,
+            f"strategy.{name}: barwise sets it itself, so it would be overwritten; leave it out,"
+            f" {set_here.get(name)} decides",
+        )
+    refuse_other_names("strategy", given, aliases)
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise ConfigError(
+                f"strategy.{name}: {library} has no such parameter that barwise passes on; {guess}there are"
+                f" {', '.join(sorted(known))}"
+            )
+        other, needed = NEEDS.get(name, ("", None))
+        require(
+            not other or given.get(other) == needed,
+            f"strategy.{name}: is ignored without strategy.{other}={shown(needed)}; set that too or leave it out",
+        )
+        if value is not None:
+            check_value(f"strategy.{name}", value, known[name] if isinstance(known[name], tuple) else (known[name],))
