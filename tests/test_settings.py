@@ -141,7 +141,7 @@ def test_all_odd_values_are_refused_or_run(tmp_path: Path):
 
 
 PROCESSES = {  # what Hydra's grammar makes of it, through a real process
-    "validation.embargo=5X": "validation.embargo=5X: must be a whole number of 0 or more",
+    "validation.embargo=5X": "validation.embargo=5X: must be a length such as 5D",
     "+sede=5": "sede: there is no such key; did you mean seed?",
     "+hydra.joob=5": "hydra.joob: there is no such key; did you mean job?",
 }

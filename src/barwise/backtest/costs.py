@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 
 from barwise.backtest.grid import Grid
-from barwise.errors import ConfigError, require
+from barwise.console.settings import Number, WideWindow, check_fields
+from barwise.errors import ConfigError
 
 BPS = 1e-4
 
@@ -63,10 +64,10 @@ class Spread:
     of the capital.
     """
 
-    minimum_commission: float = 0.0
+    minimum_commission: Annotated[float, Number(0, 1e9)] = 0.0
 
     def __post_init__(self) -> None:
-        _least(self.minimum_commission)
+        check_fields(self, "costs")
 
     def on(self, grid: Grid, execution: str, commission_bps: float, slippage_bps: float, capital: float) -> Prices:
         rate = commission_bps * BPS + half_spread(grid, execution, slippage_bps)
@@ -83,21 +84,13 @@ class Impact:
     Market Impact; Tóth et al. (2011), Physical Review X 1, 021006.
     """
 
-    coefficient: float = 1.0
-    participation: float | None = 0.1
-    window: int = 20
-    minimum_commission: float = 0.0
+    coefficient: Annotated[float, Number(0, 1000)] = 1.0
+    participation: Annotated[float, Number(0, 1, above=True)] | None = 0.1
+    window: WideWindow = 20
+    minimum_commission: Annotated[float, Number(0, 1e9)] = 0.0
 
     def __post_init__(self) -> None:
-        ok = self.coefficient >= 0 and np.isfinite(self.coefficient)
-        require(ok, f"costs.coefficient={self.coefficient}: must be a number of 0 or more; the shipped default is 1")
-        share = self.participation
-        require(
-            share is None or 0 < share <= 1,
-            f"costs.participation={share}: must be a share of a bar's volume above 0, at most 1, or null for no limit",
-        )
-        require(self.window >= 2, f"costs.window={self.window}: must be 2 or more bars; the shipped default is 20")
-        _least(self.minimum_commission)
+        check_fields(self, "costs")
 
     def on(self, grid: Grid, execution: str, commission_bps: float, slippage_bps: float, capital: float) -> Prices:
         from barwise.portfolio.rules import past_deviation
@@ -123,8 +116,3 @@ def half_spread(grid: Grid, execution: str, otherwise_bps: float) -> np.ndarray:
         half = (ask - bid) / (ask + bid)
     half = grid.later(half, 1) if execution == "next_open" else half
     return np.where(np.isfinite(half) & (half >= 0), half, rate)
-
-
-def _least(value: float) -> None:
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
-    require(ok, f"costs.minimum_commission={value}: must be a number of 0 or more; the shipped default is 0")

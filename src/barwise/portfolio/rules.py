@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
+from barwise.console.settings import Whole, WideWindow
 from barwise.errors import require
 from barwise.portfolio.context import Context
 
+Quantiles = Annotated[int, Whole(2, 10_000)]
+Count = Annotated[int, Whole(1, 100_000)]
 CALMEST = 4.0  # a halted symbol must not take the whole account
 
 
@@ -15,7 +20,7 @@ def equal(context: Context) -> np.ndarray:
     return context.signal / np.maximum(context.member.sum(axis=1, keepdims=True), 1)
 
 
-def volatility(context: Context, window: int = 20) -> np.ndarray:
+def volatility(context: Context, window: WideWindow = 20) -> np.ndarray:
     """Equal shares, each brought to the symbols' mean volatility over the last `window` bars; at most four times."""
     require(window >= 2, f"portfolio.rule.window={window}: must be 2 or more bars; the shipped default is 20")
     return equal(context) * relative_calm(context.returns, context.has, window)
@@ -27,7 +32,7 @@ def proportional(context: Context) -> np.ndarray:
     return context.gross * np.divide(context.signal, size, out=np.zeros_like(context.signal), where=size > 0)
 
 
-def deciles(context: Context, quantiles: int = 10, long: bool = True, short: bool = True) -> np.ndarray:
+def deciles(context: Context, quantiles: Quantiles = 10, long: bool = True, short: bool = True) -> np.ndarray:
     """Long the highest of `quantiles` parts of the bar's scores, short the lowest, at the gross asked for.
 
     Half of it on each side, in equal shares; all of it with one side alone. Flat where fewer symbols than `quantiles`
@@ -47,7 +52,7 @@ def deciles(context: Context, quantiles: int = 10, long: bool = True, short: boo
 deciles.reads_scores = True  # type: ignore[attr-defined]
 
 
-def topk_dropout(context: Context, k: int = 50, drop: int = 5) -> np.ndarray:
+def topk_dropout(context: Context, k: Count = 50, drop: Count = 5) -> np.ndarray:
     """Hold `k` symbols in equal shares, and each bar change at most `drop` of them for better ones; long only.
 
     Of the held and the best not held together, the held among the lowest `drop` are sold, and as many bought, and

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Fraction, Is, Whole, check_fields
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
-from barwise.settings import Fraction, Is, Whole, check_fields
 from barwise.validation.durations import duration
 
 
