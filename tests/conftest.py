@@ -12,11 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 if "BARWISE_CACHE" not in os.environ:  # never the user's own
     os.environ["BARWISE_CACHE"] = tempfile.mkdtemp(prefix="barwise-cache-")
     atexit.register(shutil.rmtree, os.environ["BARWISE_CACHE"], ignore_errors=True)
+settings.register_profile("same", derandomize=True, database=None)  # the same examples in every run
+settings.load_profile("same")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it scikit-learn's own checks skip one
 
 

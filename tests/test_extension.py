@@ -37,7 +37,7 @@ def call(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line)
     assert words.pop(0) == "python"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "own"}
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=200,
+    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=300,
                           env=environment, check=False)  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def test_many_processes_append_at_once_and_no_line_is_lost(tmp_path: Path):
         " 'sharpe': 0.1, 'net': 'x' * 20000})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abcd"]
-    assert [w.wait(timeout=120) for w in writers] == [0] * 4
+    assert [w.wait(timeout=300) for w in writers] == [0] * 4
     assert (
         len((tmp_path / trials.NAME).read_text().splitlines())
         == len({e["trial"] for e in trials.lines(tmp_path)})

@@ -31,7 +31,7 @@ class Tab:
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": given}))
         while True:
-            message = json.loads(self.socket.recv(timeout=60))
+            message = json.loads(self.socket.recv(timeout=300))
             if message.get("id") == self.number:
                 assert "error" not in message, message
                 return message["result"]
@@ -98,7 +98,7 @@ def chromium(profile: Path) -> Iterator[Tab]:
                 break
             time.sleep(0.1)
         assert port, "Chromium did not start"
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=120) as answer:
             target = next(t for t in json.load(answer) if t["type"] == "page")
         with connect(target["webSocketDebuggerUrl"], max_size=2**27) as socket:
             tab = Tab(socket)

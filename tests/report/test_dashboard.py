@@ -53,7 +53,7 @@ def ask(sweep: Path) -> Iterator[Callable[..., Any]]:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/data/{route}", data, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.read() if raw else json.load(answer)
 
     try:

@@ -173,7 +173,7 @@ def test_memory_is_bounded(trained, files, tmp_path):
         shutil.copytree(trained(*STRATEGIES[strategy]), tmp_path / str(i))
         tamper(tmp_path / str(i))
     done = subprocess.run([sys.executable, "-c", CHILD, json.dumps(runs), str(files["all"])], capture_output=True,
-                          text=True, timeout=240, check=True)  # fmt: skip
+                          text=True, timeout=300, check=True)  # fmt: skip
     before, after, codes = json.loads(done.stdout.splitlines()[-1])
     assert after - before < 400, f"{after - before} MB for {BOMBS}"
     assert codes[:8] == [2] * 8, done.stderr

@@ -225,7 +225,7 @@ def test_a_repository_around_the_installation_is_not_asked(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(installed)!r})\n"
     code += "from barwise.runs.directory import git_revision, __file__ as f\n"
     done = subprocess.run([sys.executable, "-c", code + "print(f, git_revision())"], capture_output=True, text=True,
-                          timeout=120, check=True)  # fmt: skip
+                          timeout=300, check=True)  # fmt: skip
     assert str(installed) in done.stdout and done.stdout.strip().endswith("None") and not mark.exists()
 
 
