@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.arguments import compose
 from barwise.sweeps.pool import Job, Pool
 from tests.conftest import ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
@@ -204,10 +206,10 @@ def test_spawned_trials_end_as_forked_ones_do(tmp_path: Path):
 
 
 MISTAKES = {
-    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be 1 or more",
+    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be a whole number of 1 or more, 4096 at most or null",
     "hydra.launcher.method=thread": "hydra.launcher.method=thread: must be one of auto, fork, spawn",
-    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be above 0",
-    "sweep.retry=all": "sweep.retry=all: must be null or failed",
+    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be a number above 0, at most 1e+09 or null",
+    "sweep.retry=all": "sweep.retry=all: must be one of failed or null",
 }
 
 
@@ -240,9 +242,9 @@ def test_the_check_before_a_sweep_composes_what_is_new_once():
         def get_group_options(self, group: str) -> list[str]:
             return ["ridge", "lstm"] if group == "strategy" else []
 
-        def load_sweep_config(self, master: str, overrides: list[str]) -> str:
+        def load_sweep_config(self, master: str, overrides: list[str]) -> DictConfig:
             composed.append(overrides)
-            return "composed"
+            return OmegaConf.merge(OmegaConf.create({"hydra": {}}), compose([]))
 
     once = EachOnce(Loader())
     for words in (["strategy=ridge", "seed=1"], ["strategy=ridge", "seed=2"], ["strategy=lstm", "seed=1"]):
