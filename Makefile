@@ -1,12 +1,13 @@
 # make run            a venv from constraints.txt, then python train.py on the embedded data
 # make run ARGS="strategy=lstm"
-# make test           the tests, ruff and mypy;  make test-slow  the long proofs
+# make test           the tests, ruff, mypy and who imports whom;  make test-slow  the long proofs
+# make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-slow lint clean
+.PHONY: run test test-slow lint rooms clean
 run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
@@ -20,6 +21,11 @@ lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+rooms: $(VENV)/.ready-test
+	$(BIN)/import-linter drawgraph barwise --show-module-counts > rooms.dot
+	@echo "rooms.dot: who imports whom; dot -Tsvg rooms.dot -o rooms.svg, or any viewer of Graphviz files"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -11,8 +11,9 @@ from scipy.stats import spearmanr
 from barwise.console.arguments import compose
 from barwise.console.progress import Progress
 from barwise.data import synthetic
+from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import Parts, walk
+from barwise.experiment.run import walk
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel

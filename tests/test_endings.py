@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barwise import jsonlines
 from barwise.console.messages import one_line
+from barwise.console.printing import printable
+from barwise.console.shortages import REMEDIES, shortage
 from barwise.errors import DataError, LeakError
 from barwise.evidence import sealed, trials
 from barwise.experiment.checkpoint import after, remaining
-from barwise.printing import printable
 from barwise.runs import directory as runs
+from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory, replacing, write_bytes, write_json, write_parquet, write_text
-from barwise.shortages import REMEDIES, shortage
 from tests.conftest import ROOT, train
 
 

@@ -65,3 +65,11 @@ def test_every_yaml_is_in_the_wheel(installed):
     inside = next(installed.parent.rglob("site-packages/barwise/conf"))
     names = {p.relative_to(inside) for p in inside.rglob("*.yaml")}
     assert names == {p.relative_to(ROOT / "conf") for p in (ROOT / "conf").rglob("*.yaml")} and len(names) > 40
+
+
+@pytest.mark.slow
+def test_benchmarks_stay_in_the_checkout(installed, tmp_path):
+    assert not list(installed.parent.rglob("site-packages/barwise/benchmarks"))
+    words = [str(installed / "barwise"), "benchmark", "features"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "in a checkout" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -19,6 +19,6 @@ def __getattr__(name: str) -> Any:
         from barwise.serving.live import live
 
         return live
-    from barwise.runs import run
+    from barwise.report import run
 
     return getattr(run, name)

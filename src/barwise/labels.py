@@ -6,10 +6,10 @@ from typing import Annotated
 
 import numpy as np
 
+from barwise.console.settings import Number, Whole, WideWindow, checked
 from barwise.data.bars import Bars
 from barwise.errors import require
 from barwise.samples import NO_MOVE, Labels, direction
-from barwise.settings import Number, Whole, WideWindow, checked
 
 NAT = np.datetime64("NaT", "ns")
 MOST = 10_000  # bars that a trade is held

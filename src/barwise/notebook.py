@@ -22,7 +22,7 @@ from barwise.console.progress import Progress
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import check_bars
 from barwise.data.columns import resolve
-from barwise.devices.choose import DeviceSettings
+from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from barwise.console.settings import Number, Share, check_fields
 from barwise.errors import ConfigError, require
-from barwise.settings import Number, Share, check_fields
 
 Level = Annotated[float, Number(-1.0, 1.0)]  # of a score
 

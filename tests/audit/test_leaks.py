@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import barwise.experiment.run as experiment
 from barwise.audit import audit as auditing
 from barwise.audit import bars as audit_bars
 from barwise.audit.findings import Audit
@@ -17,8 +18,8 @@ from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, LeakError
-from barwise.experiment.run import Parts, audit_of, run
-from barwise.experiment.run import run as experiment
+from barwise.experiment.parts import Parts
+from barwise.experiment.run import audit_of, run
 from barwise.features.aligned import AlignedBars, across_symbols
 from barwise.features.cross_section import cross_section
 from barwise.features.matrix import build

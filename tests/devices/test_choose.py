@@ -2,7 +2,8 @@
 
 import pytest
 
-from barwise.devices.choose import DeviceSettings, resolve
+from barwise.devices.choice import DeviceSettings
+from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DeviceError
 from barwise.strategies.sequence import LSTMStrategy
 from tests.devices.fake import faked

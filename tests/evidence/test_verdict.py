@@ -138,11 +138,11 @@ AUDITED = {"mode": "quick", "not_audited": [], "suspicions": [], "implausible": 
 )
 def test_what_the_audit_could_not_see_or_doubts_stands_first_and_is_no_evidence(change, begins):
     for p in (0.01, 0.1):
-        said = with_audit(sentence(Finding(p, 2)), {**AUDITED, **change}, p)
+        said = with_audit(sentence(Finding(p, 2)), {**AUDITED, **change})
         assert said.startswith(begins.replace("p 0.010", f"p {p:.3f}" if p < 0.1 else "p 0.10")), said
         assert "vidence of skill" not in said
-    assert with_audit(sentence(Finding(0.01, 2)), AUDITED, 0.01) == sentence(Finding(0.01, 2))
-    assert with_audit(sentence(Finding(0.5, 2)), {**AUDITED, "proven": None}, 0.5) == sentence(Finding(0.5, 2))
+    assert with_audit(sentence(Finding(0.01, 2)), AUDITED) == sentence(Finding(0.01, 2))
+    assert with_audit(sentence(Finding(0.5, 2)), {**AUDITED, "proven": None}) == sentence(Finding(0.5, 2))
 
 
 def test_what_never_traded_is_said():

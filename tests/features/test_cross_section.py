@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.data import synthetic
-from barwise.data.bars import Bars, Market
+from barwise.data.bars import Bars, Market, Universe
 from barwise.data.hash import data_hash
-from barwise.data.members import Universe
 from barwise.errors import ConfigError
 from barwise.features.aligned import AlignedBars, across_symbols, align, bound, sees_all
 from barwise.features.cross_section import cross_section

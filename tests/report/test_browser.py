@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from barwise.report.html import render
-from barwise.report.sweep import render_sweep
-from barwise.runs.run import load
+from barwise.report.run import load
+from barwise.sweeps.page import render_sweep
 from tests.conftest import train
 from tests.report.browser import Tab, chromium
 

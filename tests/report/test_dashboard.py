@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from barwise.runs.run import load
+from barwise.report.run import load
 from tests.conftest import PATIENCE, ROOT, train
 
 TRIALS = 4

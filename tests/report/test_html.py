@@ -13,7 +13,7 @@ import pytest
 
 from barwise.report.figures import DRAWINGS
 from barwise.report.html import document, render
-from barwise.runs.run import load
+from barwise.report.run import load
 from tests.report.finished import SECRET, write_run
 
 VOID = {"meta", "link", "br", "img", "hr"}

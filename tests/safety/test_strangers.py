@@ -15,12 +15,12 @@ import pytest
 
 from barwise import __main__ as program
 from barwise.errors import DataError
-from barwise.report.sweep import render_sweep
 from barwise.safety import files, signature
 from barwise.safety.apart import apart
 from barwise.serving import model_files
 from barwise.serving.model import serve
 from barwise.sweeps.leaderboard import Leaderboard, cell
+from barwise.sweeps.page import render_sweep
 from tests.conftest import PATIENCE
 
 FOLD = Path("model") / "fold-0"

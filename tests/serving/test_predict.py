@@ -12,7 +12,7 @@ from barwise import __main__ as program
 from barwise.data import files as source
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
-from barwise.runs.run import load
+from barwise.report.run import load
 from barwise.serving.model import serve
 from barwise.serving.predict import predict
 from tests.serving.conftest import BARS, EARLY, write_csv

@@ -12,7 +12,7 @@ import yaml
 from barwise import __main__ as program
 from barwise.data import files as source
 from barwise.errors import ConfigError, DataError
-from barwise.runs.run import load
+from barwise.report.run import load
 from barwise.serving.model import serve
 from barwise.serving.predict import predict
 from barwise.serving.refit import refit, stretches

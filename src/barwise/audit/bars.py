@@ -96,7 +96,11 @@ def altered(bars: Bars, first: int, down_first: bool = False) -> Bars:
     for values in extra.values():
         scaled = not coded(values)
         values[tail] = values[tail][::-1] * factor + 1.0 if scaled else values[tail][::-1]
-    return replace(bars, **columns, extra=extra)
+    groups = {name: codes.copy() for name, codes in bars.groups.items()}
+    for name, codes in groups.items():
+        moved = (codes[tail][::-1] + np.arange(n) + 1 + down_first) % max(1, len(bars.group_names[name]))
+        codes[tail] = np.where(codes[tail][::-1] >= 0, moved, codes[tail][::-1])
+    return replace(bars, **columns, extra=extra, groups=groups)
 
 
 def coded(values: np.ndarray) -> bool:

@@ -10,7 +10,6 @@ from barwise.audit.bars import STRETCH, Look
 from barwise.errors import LeakError
 
 SHOWN = 5  # leaks that the one paragraph of a refusal tells; it counts the rest
-STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
 LOOKS = {
     "quick": Look(symbols=3, pairs=1, holes=1, stretch=STRETCH),
     "thorough": Look(symbols=None, pairs=8, holes=4, stretch=None),

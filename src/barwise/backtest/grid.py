@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars
-from barwise.data.members import Universe
+from barwise.data.bars import COLUMNS, Bars, Universe
+from barwise.data.groups import NONE, names_of, shared
 from barwise.errors import DataError
 
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
@@ -62,6 +62,18 @@ class Grid:
             if values is not None:
                 out[self.has[:, s], s] = values
         return out
+
+    @cached_property
+    def groups(self) -> dict[str, np.ndarray]:
+        """(time, symbol) codes of each group; where there is no bar the last one known, -1 before the first."""
+        found = {}
+        last = np.maximum.accumulate(np.where(self.has, np.arange(len(self.time))[:, None], 0), axis=0)
+        for name in names_of(self.bars):
+            out = np.full(self.has.shape, NONE, np.int32)
+            for s, codes in enumerate(shared(name, self.bars)[0]):
+                out[self.has[:, s], s] = codes
+            found[name] = np.take_along_axis(out, last, axis=0)
+        return found
 
     @cached_property
     def inside(self) -> np.ndarray:

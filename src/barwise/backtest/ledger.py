@@ -11,7 +11,7 @@ import numpy as np
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.positions import Positions
 from barwise.backtest.weights import WEIGHTINGS, weigh
-from barwise.settings import Number, OneOf, WideWindow, check_fields
+from barwise.console.settings import Number, OneOf, WideWindow, check_fields
 
 if TYPE_CHECKING:
     from barwise.backtest.costs import Costs
@@ -110,7 +110,7 @@ class Backtest:
         score = signals.scores_on(grid) if self.portfolio and self.portfolio.reads_scores else signal
         return Context(
             grid.time, grid.symbols, score, signal, grid.has, grid.inside, returns, np.zeros(len(grid.symbols)),
-            periods_per_year, columns=grid.column,
+            periods_per_year, groups=grid.groups, columns=grid.column,
         )  # fmt: skip
 
     def run_dense(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,13 +10,25 @@ from barwise.labels import past_volatility
 
 if TYPE_CHECKING:
     from barwise.backtest.grid import Grid
-    from barwise.backtest.ledger import Backtest
 
 WEIGHTINGS = ("equal", "volatility")
+
+
+class Weighting(Protocol):
+    """The settings that weights depend on."""
+
+    @property
+    def weighting(self) -> str: ...
+    @property
+    def volatility_window(self) -> int: ...
+    @property
+    def max_gross(self) -> float: ...
+
+
 CALMEST = 4.0  # a halted symbol must not take the whole account
 
 
-def weigh(grid: Grid, signal: np.ndarray, backtest: Backtest) -> np.ndarray:
+def weigh(grid: Grid, signal: np.ndarray, backtest: Weighting) -> np.ndarray:
     """Weights (time, symbol): the signal over the number of symbols in the universe with a bar.
 
     Σ|weight| is at most `max_gross`.

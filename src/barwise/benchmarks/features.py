@@ -16,6 +16,7 @@ from barwise.benchmarks.measure import FOLDER, interleaved, once, resident, seco
 from barwise.console.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Bars, Market
+from barwise.devices.cores import cores
 from barwise.features import FeatureSet
 from barwise.features.alpha158 import alpha158
 from barwise.features.matrix import build
@@ -23,7 +24,6 @@ from barwise.features.microstructure import microstructure
 from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
-from barwise.sweeps.runner import cores
 
 SEED_SETS: dict[str, FeatureSet] = {
     "price": price, "volume": volume, "technical": technical, "microstructure": microstructure,

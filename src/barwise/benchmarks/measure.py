@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from barwise import jsonlines
+from barwise.runs import jsonlines
 from barwise.runs.directory import machine, versions, write_json
 
 FOLDER = Path("outputs/benchmarks")

@@ -38,7 +38,7 @@ def main(words: list[str]) -> None:
     where = str(given.bars or "standard input")
     source = follow(given.bars, given.idle) if given.follow else lines_of(given.bars)
     try:
-        for group in by_time(bars_in(source, where, given.symbol), session.across):
+        for group in by_time(bars_in(source, where, given.symbol, session.groups), session.across):
             try:
                 answers = session.step(group[0].time, {line.symbol: line.columns for line in group})
             except DataError as error:

@@ -28,7 +28,7 @@ def main(words: list[str]) -> None:
 def page(folder: Path) -> Path:
     """Render the page of a run, or of a folder of runs."""
     if folder.is_dir() and not (folder / "run.json").exists():
-        from barwise.report.sweep import render_sweep
+        from barwise.sweeps.page import render_sweep
 
         return render_sweep(folder)
     from barwise.report.html import render

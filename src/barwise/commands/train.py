@@ -8,7 +8,7 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -23,13 +23,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
+from barwise.console.printing import notice, shortened, writable
 from barwise.console.quoting import path_words
+from barwise.console.shortages import shortage
+from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
 from barwise.experiment.checkpoint import recorded, redirected, remaining
-from barwise.printing import notice, shortened, writable
-from barwise.shortages import shortage
-from barwise.stopping import stoppable, stopped_by
 from barwise.sweeps import sweep
+
+if TYPE_CHECKING:
+    from barwise.runs.directory import RunDirectory
 
 log = logging.getLogger("barwise")
 
@@ -125,6 +128,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.backtest.metrics import OBJECTIVES
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
+    from barwise.evidence import register
     from barwise.experiment.configuration import check_hydra
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import run
@@ -149,9 +153,9 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
-        begun = partial(count, cfg, out, "started", {})
+        begun = partial(register.count, plain(cfg), out, "started", {})
         metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg), begun)
-        judged = judge(cfg, out, metrics)
+        judged = register.judge(plain(cfg), out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
     if hydra_cfg.mode == RunMode.RUN:
         render_into(out)
@@ -164,41 +168,16 @@ def task(cfg: DictConfig) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def judge(cfg: DictConfig, out: Any, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Count this trial, and say what the evidence supports after all trials on the same market."""
-    from barwise.evidence.deflated import Moments
-    from barwise.evidence.returns import excess_returns
-    from barwise.evidence.sketch import sketch
-    from barwise.evidence.verdict import judged
-    from barwise.runs.directory import write_json
-
-    time, excess = excess_returns(out.path)
-    moments = Moments.of(excess)
-    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
-    facts = {"sharpe": moments.sharpe, "z": moments.z, "bars": len(excess), "net": sketch(time, excess), **gates}
-    count(cfg, out, "done", facts)
-    found = judged(out.path, out.manifest, metrics)
-    write_json(out.path / "verdict.json", found)
-    return found
-
-
-def count(cfg: DictConfig, out: Any, status: str, facts: dict[str, Any]) -> None:
-    """Enter a run in the ledger of trials; one that never saw its bars, or learned shuffled labels, is no trial."""
-    from barwise.evidence import trials
-    from barwise.evidence.identity import identity, seen, shipped_defaults
-
-    if "data" not in out.manifest:
-        return
-    folder, data = Path(cfg.output_dir), out.manifest["data"]
-    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    found = identity(data, config, shipped_defaults(Path(conf_dir()), config))
-    if not config.get("shuffle_labels"):
-        trials.enter(folder, {**found, **seen(data), "run": str(out.path), "status": status, **facts})
-    out.update(**found, trials_folder=os.path.relpath(folder, out.path))
-
-
-def fail(cfg: DictConfig, out: Any, status: str, error: BaseException) -> None:
+def fail(cfg: DictConfig, out: RunDirectory, status: str, error: BaseException) -> None:
     """Count a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
+    from barwise.evidence import register
+
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
-    count(cfg, out, status, {})
+    if "data" in out.manifest:
+        register.count(plain(cfg), out, status, {})
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain data: below this module nothing knows of Hydra's."""
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

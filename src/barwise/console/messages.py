@@ -12,10 +12,10 @@ from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from barwise.console.printing import mute, notice, printable, writable
+from barwise.console.shortages import shortage
+from barwise.console.stopping import stopped_by
 from barwise.errors import BarwiseError, chain_of
-from barwise.printing import mute, notice, printable, writable
-from barwise.shortages import shortage
-from barwise.stopping import stopped_by
 
 MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from barwise.data.members import Universe
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -21,6 +18,7 @@ class Bars:
 
     Float64 arrays of one length; `time` is datetime64[ns] in UTC and strictly increasing. `extra` holds bid, ask and
     any other numeric column of the source, with NaN where the source has none.
+    `groups` holds its columns of words, such as a sector, as codes (int32) into `group_names`, -1 where a bar has none.
     """
 
     symbol: str
@@ -31,6 +29,8 @@ class Bars:
     close: np.ndarray
     volume: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    group_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -38,7 +38,23 @@ class Bars:
     def take(self, rows: slice | np.ndarray) -> Bars:
         """The bars at `rows` (a slice or an index array), as new Bars."""
         columns = {name: getattr(self, name)[rows] for name in ("time", *COLUMNS)}
-        return replace(self, **columns, extra={name: values[rows] for name, values in self.extra.items()})
+        extra = {name: values[rows] for name, values in self.extra.items()}
+        return replace(self, **columns, extra=extra, groups={name: codes[rows] for name, codes in self.groups.items()})
+
+
+@dataclass(frozen=True)
+class Universe:
+    """`stays`: per symbol the (first, last) times, both included, of each of its stays, in UTC."""
+
+    name: str
+    stays: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
+
+    def inside(self, symbol: str, time: np.ndarray) -> np.ndarray:
+        """Whether the symbol is in at each time."""
+        found = np.zeros(len(time), bool)
+        for first, last in self.stays.get(symbol, ()):
+            found |= (time >= first) & (time <= last)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ def check_bars(bars: Bars) -> None:
     for name, values in {**columns, **bars.extra}.items():
         if len(values) != len(bars):
             raise DataError(f"data: {bars.symbol}: {name} has {len(values)} values for {len(bars)} times")
+    for name, codes in bars.groups.items():
+        names = bars.group_names.get(name, ())
+        if len(codes) != len(bars) or (len(codes) and not -1 <= codes.min() <= codes.max() < len(names)):
+            raise DataError(
+                f"data: {bars.symbol}: the group {name} must have one code a bar, from -1 to {len(names) - 1}"
+            )
     if not len(bars):
         raise DataError(f"data: {bars.symbol} has no bars; leave the symbol out, or widen the range of dates")
     lost = np.isnat(bars.time)

@@ -11,6 +11,7 @@ import numpy as np
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
+from barwise.data.groups import chosen as chosen_groups
 from barwise.data.members import within
 from barwise.data.notes import Notes, listed
 from barwise.data.plausible import ON_JUMP, plausible
@@ -45,6 +46,7 @@ def load(
     end: str | None = None,
     universe: str | None = None,
     context: str | None = None,
+    groups: str | Sequence[str] | None = None,
 ) -> Market:
     """The bars in `path`: a file, folder, glob or archive; ordered by symbol, checked, in UTC or dated by their day.
 
@@ -56,7 +58,8 @@ def load(
     `on_jump`: what becomes of prices that cannot be, as `barwise.data.plausible.plausible` says. `symbols`, `start`,
     `end`: which bars; what lies outside need not be sound.
     `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
-    takes it. Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
+    takes it. `groups`: the columns of words or codes that group symbols, as `barwise.data.groups.chosen` takes them.
+    Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
     """
     require(
@@ -93,6 +96,7 @@ def load(
     tell_zones(made, timezone, notes)
     bars, outside = selected(bars, symbols, start, end, str(path), timezone)
     bars = common_volume(bars, str(path), notes)
+    bars, grouped = chosen_groups(bars, groups, str(path), notes)
     bars, left_out = common_extras(bars)
     for name in left_out:
         notes.warn(str(path), f"column {name} is left out: not every symbol has it")
@@ -107,7 +111,7 @@ def load(
         "files": count,
         "dropped_rows": dropped,
         "adjusted": bool(adjusted),
-        "ignored_columns": ignored,
+        "ignored_columns": [name for name in ignored if name not in grouped],
         "columns": notes.columns,
         "timezone": timezone or ("UTC" if any(s.naive for s in made) else None),
         "notes": notes.notes(),

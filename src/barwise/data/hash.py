@@ -10,7 +10,7 @@ from barwise.data.bars import COLUMNS, Market
 
 
 def data_hash(market: Market) -> str:
-    """SHA-256 over symbols, times, prices, volumes, extra columns and stays in the universe, as hexadecimal digits."""
+    """SHA-256 over symbols, times, prices, volumes, extra columns, groups and stays in the universe; hexadecimal."""
     digest = hashlib.sha256()
     for bars in market.bars:
         digest.update(bars.symbol.encode())
@@ -19,6 +19,9 @@ def data_hash(market: Market) -> str:
         for name, values in columns.items():
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(values).data)
+        for name, codes in sorted(bars.groups.items()):
+            digest.update("\0".join((name, *bars.group_names[name])).encode())
+            digest.update(np.ascontiguousarray(codes).data)
         if market.universe is not None:
             digest.update(market.universe.inside(bars.symbol, bars.time).tobytes())
     return digest.hexdigest()

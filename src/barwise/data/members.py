@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from barwise.data.bars import Market
+from barwise.data.bars import Market, Universe
 from barwise.errors import DataError, require
 
 COLUMNS = ("symbol", "from", "to")
@@ -18,21 +18,6 @@ SHOWN = 5
 UNCONTROLLED = "no data.universe says when each symbol was in: survivorship is not controlled"
 ALWAYS = np.datetime64("2261-12-31", "ns")  # near the last time that datetime64[ns] holds
 LAST_OF_DAY = np.timedelta64(1, "D").astype("timedelta64[ns]") - np.timedelta64(1, "ns")
-
-
-@dataclass(frozen=True)
-class Universe:
-    """`stays`: per symbol the (first, last) times, both included, of each of its stays, in UTC."""
-
-    name: str
-    stays: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
-
-    def inside(self, symbol: str, time: np.ndarray) -> np.ndarray:
-        """Whether the symbol is in at each time."""
-        found = np.zeros(len(time), bool)
-        for first, last in self.stays.get(symbol, ()):
-            found |= (time >= first) & (time <= last)
-        return found
 
 
 def within(market: Market, path: str | None, timezone: str | None = None) -> Market:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import numpy as np
 
+from barwise.console.settings import Number, OneOf, Seed, Whole, checked
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.errors import require
-from barwise.settings import Number, OneOf, Seed, Whole, checked
 
 PATTERNS = ("linear", "nonlinear")
 EXECUTIONS = ("next_open", "next_close")
@@ -61,7 +61,14 @@ def load(
     days = np.arange(n_bars)
     time = (np.datetime64("2000-01-03") + days // 5 * 7 + days % 5).astype("datetime64[ns]")  # Mondays to Fridays
     bars = tuple(
-        Bars(symbol=f"S{i:04d}", time=time, extra={}, **{name: columns[name][BURN:, i].copy() for name in COLUMNS})
+        Bars(
+            symbol=f"S{i:04d}",
+            time=time,
+            extra={},
+            groups={},
+            group_names={},
+            **{name: columns[name][BURN:, i].copy() for name in COLUMNS},
+        )
         for i in range(n_symbols)
     )
     note = f"a synthetic market, ic={ic:g}, {pattern if ic else 'random walk'}"

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
+from barwise.console.settings import Number, checked
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.context import beside
 from barwise.data.members import within
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.settings import choice
 from barwise.errors import ConfigError, DataError, require
-from barwise.settings import Number, checked
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
 DATED = ("1d", "5d", "1wk", "1mo", "3mo")

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from barwise import jsonlines
+from barwise.console.settings import Number, Whole, check_fields
 from barwise.errors import ConfigError
+from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory
-from barwise.settings import Number, Whole, check_fields
 
 KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")
 BASE, RECENT = 20, 20  # steps that say what is normal, after the first few, and steps compared with them

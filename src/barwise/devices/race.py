@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from barwise.devices.backend import Backend, backend
-from barwise.devices.choose import DeviceChoice, Probe
+from barwise.devices.choice import DeviceChoice, Probe
 from barwise.devices.guards import describe, expected
 from barwise.errors import DataError
 from barwise.runs.directory import write_json

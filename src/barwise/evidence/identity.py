@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from barwise.console.config import conf_dir
 from barwise.errors import DataError
+from barwise.evidence.keys import digest, market_of
 from barwise.evidence.own_code import code_of, parsed
 from barwise.evidence.sealed import all_symbols
-from barwise.evidence.trials import digest, market_of
+from barwise.runs.run import RunFiles
 
 NOT_A_TRIAL = (  # where it runs, what it prints, who watches
     "audit", "cache", "console", "device", "hydra", "importance", "monitor", "objective", "output_dir", "pages",
@@ -168,11 +170,8 @@ def recovered(folder: Path, run: str) -> dict[str, Any]:
 
 def identity_of(run: Path) -> dict[str, Any]:
     """What an entry would say of the run in directory `run`; empty where it never saw its bars or cannot be read."""
-    from barwise.console.config import conf_dir
-    from barwise.runs.run import load
-
     try:
-        found = load(run)
+        found = RunFiles.of(run)
         data, config = found.manifest.get("data"), found.config
         return {**identity(data, config, shipped_defaults(Path(conf_dir()), config)), **seen(data)} if data else {}
     except (DataError, OSError, KeyError, TypeError):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
-from barwise.printing import printable
 from barwise.safety.tables import checked
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from barwise import jsonlines
+from barwise.console.settings import Number, check_value
 from barwise.data.bars import Market
 from barwise.errors import DataError
-from barwise.settings import Number, check_value
+from barwise.runs import jsonlines
 
 NAME = "sealed.jsonl"
 

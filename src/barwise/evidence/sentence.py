@@ -75,12 +75,12 @@ def p_words(p: float) -> str:
     return f"{p:.{digits}f}"
 
 
-def with_audit(sentence: str, audit: Mapping[str, Any], p_value: float | None) -> str:
+def with_audit(sentence: str, audit: Mapping[str, Any]) -> str:
     """The sentence on a run whose audit, as run.json keeps it, left something out or found something odd: that first,
     and no word of evidence."""
     reasons = []
     unseen = list(audit.get("not_audited") or ())
-    if unproven(audit, p_value):
+    if sentence.startswith(("Evidence", "Weak evidence")) and unproven(audit):
         unseen.append("not every test row was proven")
     if unseen:
         reasons.append(f"Not audited: {'; '.join(bare(x) for x in unseen)}")
@@ -96,11 +96,11 @@ def with_audit(sentence: str, audit: Mapping[str, Any], p_value: float | None) -
     return f"{'. '.join(reasons)}. {sentence}"
 
 
-def unproven(audit: Mapping[str, Any], p_value: float | None) -> bool:
-    """Whether a result that could be evidence stands on test rows that were not all recomputed from their own past."""
-    if "proven" not in audit or audit.get("mode") == "none" or p_value is None or p_value > WEAK:
+def unproven(audit: Mapping[str, Any]) -> bool:
+    """Whether test rows were left that were not recomputed from their own past."""
+    proven = audit.get("proven")
+    if "proven" not in audit or audit.get("mode") == "none":
         return False
-    proven = audit["proven"]
     return not isinstance(proven, Mapping) or float(proven.get("share") or 0.0) < 1.0
 
 

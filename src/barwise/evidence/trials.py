@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from barwise import jsonlines
 from barwise.errors import DataError
 from barwise.evidence import sketch
+from barwise.evidence.identity import completed
+from barwise.evidence.keys import market_of
 from barwise.evidence.sealed import all_symbols
-from barwise.runs.directory import plain
+from barwise.runs import jsonlines
 
 NAME = "trials.jsonl"
 Trials = dict[str, dict[str, Any]]
@@ -56,16 +55,6 @@ class Scope:
         return bool(first <= self.last and last >= self.first)
 
 
-def digest(value: Any) -> str:
-    """A short hash of `value` as canonical JSON."""
-    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def market_of(symbols: Iterable[str], bar_size: str) -> str:
-    """Symbols and bar size as one name; a new bar does not make a new market."""
-    return digest([sorted(symbols), bar_size])
-
-
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
     """Append one line: what `identity` says, run, symbols, first, last, status and, once done, sharpe, z, bars, net,
     t_alpha and delayed; safe with many processes."""
@@ -90,8 +79,6 @@ def valid(entry: Mapping[str, Any]) -> bool:
 
 def read(folder: Path, scope: Scope) -> Trials:
     """One entry of each trial in `folder` that meets `scope`, by trial; those of older versions by their run.json."""
-    from barwise.evidence.identity import completed
-
     return latest([entry for entry in completed(folder, lines(folder)) if scope.meets(entry)])
 
 

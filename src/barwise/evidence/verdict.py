@@ -121,7 +121,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
         found["sentence"] = placebo(found["p_value"])
     elif looks or found["sealed_traded"]:
         found["sentence"] = f"{found['sentence'][:-1]}; sealed bars were {seen(looks, found['sealed_traded'])}."
-    found["sentence"] = with_audit(found["sentence"], run.get("audit") or {}, found["p_value"])
+    found["sentence"] = with_audit(found["sentence"], run.get("audit") or {})
     return found
 
 

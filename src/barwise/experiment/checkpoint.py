@@ -61,10 +61,10 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     from omegaconf import OmegaConf
 
     from barwise.console.config import conf_dir
-    from barwise.runs.run import load
+    from barwise.runs.run import RunFiles
     from barwise.safety.targets import Targets
 
-    run = load(out.path)
+    run = RunFiles.of(out.path)
     targets = None if signed(out.path / ".hydra") else Targets(Path(conf_dir()))
     cfg = OmegaConf.create({**run.config, "sweep": given.sweep})
     if targets is not None:

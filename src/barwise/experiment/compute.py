@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from barwise.devices.choose import DeviceChoice, DeviceSettings, resolve
+from barwise.devices.choice import DeviceChoice, DeviceSettings
+from barwise.devices.choose import resolve
 from barwise.runs.directory import RunDirectory
 from barwise.strategies.base import Strategy
 
 if TYPE_CHECKING:
-    from barwise.experiment.run import Parts
+    from barwise.experiment.parts import Parts
 
 MEASURED = 0  # what threads=auto means for Parts
 
@@ -30,7 +31,7 @@ def settle_threads(parts: Parts, n_features: int, threads: int, out: RunDirector
     """`threads`, or with threads=auto those that train the net fastest here; recorded, and kept when a run goes on."""
     probe = getattr(parts.strategy, "probe", None)
     if parts.threads == MEASURED and "threads" not in out.manifest and probe is not None:
-        from barwise.devices.cores import fastest
+        from barwise.devices.threads import fastest
 
         threads, facts = fastest(lambda: probe(n_features))
         out.update(threads_measured=facts)

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
-from barwise.settings import Number, OneOf, Seed, Whole, check, check_names, check_value, kinds_of
+from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_names, check_value, kinds_of
 
 if TYPE_CHECKING:
     from barwise.safety.targets import Targets

@@ -6,6 +6,7 @@ import numpy as np
 
 from barwise.data.bars import Market
 from barwise.data.calendar import bar_size, spacing_warning
+from barwise.data.groups import names_of, shared
 from barwise.data.hash import data_hash
 from barwise.data.members import described
 from barwise.experiment.checkpoint import same_data
@@ -30,6 +31,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
             **facts,
             "symbols": list(market.symbols),
             "extra": sorted({name for b in market.bars for name in b.extra}),
+            "groups": {name: len(shared(name, market.bars)[1]) for name in names_of(market.bars)},
             "bars": sum(map(len, market.bars)),
             "first": str(min(b.time[0] for b in market.bars)),
             "last": str(max(b.time[-1] for b in market.bars)),

@@ -13,16 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
+from barwise.console.settings import check_node
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.compute import MEASURED
 from barwise.experiment.configuration import check_plain
-from barwise.experiment.run import Parts
+from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store
 from barwise.safety.targets import Targets
-from barwise.settings import check_node
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,62 +14,36 @@ from barwise.audit.audit import audited
 from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
 from barwise.backtest.grid import Grid
-from barwise.backtest.ledger import Backtest
 from barwise.console.progress import Progress
-from barwise.data.bars import Market
+from barwise.cross_labels import horizon_of
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
-from barwise.devices.monitor import Monitor, RunMonitor
+from barwise.devices.monitor import RunMonitor
 from barwise.experiment.compute import choose_device, default_threads, settle_threads
 from barwise.experiment.ensemble import agreement, spread
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
+from barwise.experiment.parts import Parts
+from barwise.experiment.pruner import Pruner
 from barwise.experiment.record import record
 from barwise.experiment.results import OutOfSample, evaluate
 from barwise.experiment.session import FitSession
-from barwise.features.matrix import FeatureMatrix, FeatureSet
+from barwise.features.matrix import FeatureMatrix
 from barwise.features.prepare import prepared
-from barwise.features.store import Store
-from barwise.panel import Labeler, build_panel, members
+from barwise.panel import build_panel, members
 from barwise.portfolio.portfolio import holding_bars
 from barwise.runs.directory import RunDirectory
 from barwise.runs.tensorboard import Board
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
-from barwise.validation.folds import Fold, Validation
+from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
-
-if TYPE_CHECKING:
-    from barwise.sweeps.pruning import Pruning
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What an experiment is made of, one field per config group."""
-
-    data: Callable[[], Market]
-    features: Mapping[str, FeatureSet]
-    labels: Labeler
-    validation: Validation
-    strategy: Strategy
-    signals: SignalRule
-    backtest: Backtest
-    baseline: Strategy | None = None
-    device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
-    seed: int = 0
-    threads: int | None = None  # MEASURED: those that train the net fastest
-    audit: str = "quick"
-    shuffle_labels: bool = False
-    monitor: Monitor | None = None
-    cache: Store | None = None
-    importance: str = "auto"
-    shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do
 
 
 def run(
-    parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruning | None = None,
+    parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | None = None,
     begun: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics.
@@ -125,7 +99,7 @@ def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
-    bars = holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
+    bars = horizon_of(parts.labels) or holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
     return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 

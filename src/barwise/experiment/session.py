@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from barwise.console.progress import Progress
 from barwise.devices.monitor import RunMonitor
 from barwise.experiment.checkpoint import Finished, begin_again, store, stored
 from barwise.experiment.importance import Score, explain
+from barwise.experiment.pruner import Pruner
 from barwise.experiment.ranges import Ranges, learned
 from barwise.runs.directory import write_json
 from barwise.runs.tensorboard import Board
@@ -21,9 +22,6 @@ from barwise.samples import Panel, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.validation.folds import Fold
-
-if TYPE_CHECKING:
-    from barwise.sweeps.pruning import Pruning
 
 
 @dataclass
@@ -40,7 +38,7 @@ class FitSession:
     shuffle_labels: bool = False
     facts: list[dict[str, Any]] = field(default_factory=list)
     resumed: bool = False
-    pruning: Pruning | None = None
+    pruning: Pruner | None = None
     importance: str = "none"
 
     def silent(self) -> FitSession:

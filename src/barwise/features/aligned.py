@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars
+from barwise.data.groups import NONE, names_of, shared
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 
 if TYPE_CHECKING:
-    from barwise.data.members import Universe
+    from barwise.data.bars import Universe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,7 +25,8 @@ class AlignedBars:
     """Arrays of shape (bar, symbol), NaN where a symbol has no bar; row t of a feature may use rows up to t alone.
 
     `time`: every time at which some symbol has a bar, rising. `has`: whether a symbol has a bar. `inside`: whether it
-    has one and is in the universe; these are the cross-section. `rows`: per symbol, the rows of its own bars.
+    has one and is in the universe; these are the cross-section. `rows`: per symbol, the rows of its own bars. `groups`:
+    codes into `group_names`, -1 where a symbol has no bar or none of them.
     """
 
     symbols: tuple[str, ...]
@@ -38,6 +40,8 @@ class AlignedBars:
     has: np.ndarray
     inside: np.ndarray
     rows: tuple[np.ndarray, ...]
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    group_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def each(self, function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
         """`function` of each symbol by itself: it is given the symbol's own bars of each of `arrays`, without gaps."""
@@ -79,11 +83,14 @@ def align(bars: Sequence[Bars], universe: Universe | None = None) -> AlignedBars
 
     columns = {name: laid([getattr(b, name) for b in bars]) for name in COLUMNS}
     extras = dict.fromkeys(name for b in bars for name in b.extra)
+    grouped = {name: shared(name, bars) for name in names_of(bars)}
     has = laid([np.ones(len(b), bool) for b in bars], False)
     inside = has if universe is None else laid([universe.inside(b.symbol, b.time) for b in bars], False)
     return AlignedBars(
         symbols=tuple(b.symbol for b in bars), time=time, **columns,
         extra={name: laid([b.extra.get(name) for b in bars]) for name in extras}, has=has, inside=inside, rows=rows,
+        groups={name: laid(codes, NONE) for name, (codes, _) in grouped.items()},
+        group_names={name: names for name, (_, names) in grouped.items()},
     )  # fmt: skip
 
 

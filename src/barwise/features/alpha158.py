@@ -12,10 +12,10 @@ from typing import Annotated
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 from barwise.features.rolling import ratio
-from barwise.settings import Whole, checked
 
 WINDOWS = (5, 10, 20, 30, 60)
 TINY = 1e-12

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import Window, checked
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
-from barwise.settings import Window, checked
 
 OWN = ("bid", "ask", "adj_close")  # extra columns that are about the bar itself
 PERIODS = (1, 20)

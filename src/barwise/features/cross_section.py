@@ -8,9 +8,9 @@ from functools import partial
 import bottleneck as bn
 import numpy as np
 
+from barwise.console.settings import WideWindow, Window, checked
 from barwise.features import rolling
 from barwise.features.aligned import AlignedBars, across_symbols
-from barwise.settings import WideWindow, Window, checked
 
 RETURNS, WINDOW = (1, 5, 20), 60
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import Bars
-from barwise.data.members import Universe
+from barwise.data.bars import Bars, Universe
 from barwise.features import FeatureSet
 from barwise.features.aligned import among
 from barwise.features.matrix import FeatureMatrix, compute

@@ -8,10 +8,10 @@ from typing import Annotated
 import numpy as np
 import talib
 
+from barwise.console.settings import LONGEST, Whole, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 from barwise.features.technical import contiguous, relative_strength
-from barwise.settings import LONGEST, Whole, checked
 
 WINDOWS = (5, 10, 20)
 COLUMNS = 1000  # lags at most: each is a column of the matrix

@@ -18,7 +18,7 @@ from barwise.features.parallel import MUCH, each, is_shared, shared
 from barwise.features.volumeless import needing, placeheld, without_volume
 
 if TYPE_CHECKING:
-    from barwise.data.members import Universe
+    from barwise.data.bars import Universe
 
 __all__ = ["FeatureMatrix", "FeatureSet", "build"]
 

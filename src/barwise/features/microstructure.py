@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from barwise.console.settings import Window, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
-from barwise.settings import Window, checked
 
 
 @checked("features.microstructure")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from barwise.console.settings import WideWindow, Window, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
-from barwise.settings import WideWindow, Window, checked
 
 RETURNS, AVERAGES, VOLATILITIES, POSITIONS = (1, 5, 10, 20), (10, 20, 50, 200), (10, 20, 50), (20, 50)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.settings import Number, OneOf, check_value
 from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
 from barwise.features import FeatureSet
@@ -25,7 +26,6 @@ from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
 from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
-from barwise.settings import Number, OneOf, check_value
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import talib
 
+from barwise.console.settings import Number, WideWindow, Window, checked
 from barwise.data.bars import Bars
 from barwise.errors import require
 from barwise.features import rolling
-from barwise.settings import Number, WideWindow, Window, checked
 
 
 @checked("features.technical")

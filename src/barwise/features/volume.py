@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from barwise.console.settings import WideWindow, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
-from barwise.settings import WideWindow, checked
 
 
 @checked("features.volume")

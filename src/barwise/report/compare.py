@@ -6,33 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.paired_bootstrap import paired_bootstrap
+from barwise.report.difference import Difference
+from barwise.report.run import Run, load
 from barwise.runs.directory import write_text
 from barwise.runs.measures import MEASURES, shown
-from barwise.runs.run import Run, load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions, RenderResult
 
 NOT_COMPARED = ("cache", "output_dir", "quiet", "sweep", "hydra")  # where a run writes changes no number
-
-
-class Difference(NamedTuple):
-    """Annual net Sharpe of one run less the first's, on their common bars; `reason` where it is undefined."""
-
-    run: str
-    bars: int
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +93,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         for m in MEASURES
         if any(m.name in run.metrics for run in runs)
     ]
+    metrics.append(("p, after all trials", [shown(run.verdict.get("p_value"), "{:.3f}") for run in runs]))
     metrics.append(("deflated Sharpe", [shown(run.verdict.get("dsr"), "{:.2f}") for run in runs]))
     return Comparison(
         runs, names_of(runs), metrics, config_differences(runs), origins_of(runs),

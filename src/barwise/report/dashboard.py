@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.printing import notice
+from barwise.console.shortages import shortage
 from barwise.errors import DataError
-from barwise.printing import notice
+from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory
-from barwise.runs.run import Run, load
 from barwise.runs.tensorboard import close_writer, writer_of
-from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")
 

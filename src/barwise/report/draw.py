@@ -17,13 +17,13 @@ from barwise.errors import DataError
 from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
 
 if TYPE_CHECKING:
-    from barwise.runs.run import Run
+    from barwise.runs.run import RunFiles
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MOST_YEARS, MOST_SYMBOLS = 30, 20
 
 
-def column(run: Run, name: str) -> np.ndarray:
+def column(run: RunFiles, name: str) -> np.ndarray:
     """One column of the ledger as an array; DataError with the reason where there is none, or no bar."""
     table = run.ledger
     if name not in table:
@@ -52,7 +52,7 @@ def multiples(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
 
 
-def fold_spans(run: Run) -> list[tuple[Any, np.datetime64, np.datetime64]]:
+def fold_spans(run: RunFiles) -> list[tuple[Any, np.datetime64, np.datetime64]]:
     """Fold, first and last time, in order; empty where folds overlap in time and shading would say nothing."""
     found = [
         (f.get("fold"), np.datetime64(f["first"]), np.datetime64(f["last"]))
@@ -64,7 +64,7 @@ def fold_spans(run: Run) -> list[tuple[Any, np.datetime64, np.datetime64]]:
     return found if apart else []
 
 
-def shade(axes: Axes, run: Run, names: bool = False) -> None:
+def shade(axes: Axes, run: RunFiles, names: bool = False) -> None:
     """Every other fold behind the curve, its number on top."""
     spans = fold_spans(run)
     for i, (fold, first, last) in enumerate(spans):
@@ -89,7 +89,7 @@ def drawdown(equity: np.ndarray) -> np.ndarray:
     return known / np.maximum(np.maximum.accumulate(known), 1.0) - 1.0
 
 
-def equity(figure: Figure, run: Run) -> None:
+def equity(figure: Figure, run: RunFiles) -> None:
     """Net equity on a log axis against gross and buy-and-hold; drawdown below."""
     time, net = column(run, "time"), column(run, "net")
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
@@ -116,7 +116,7 @@ def equity(figure: Figure, run: Run) -> None:
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=3)
 
 
-def rolling_sharpe(figure: Figure, run: Run) -> None:
+def rolling_sharpe(figure: Figure, run: RunFiles) -> None:
     """Sharpe of the last year of bars, net, and of buy-and-hold, both above what cash earns."""
     time, excess = column(run, "time"), column(run, "excess")
     cash = column(run, "net") - excess
@@ -146,7 +146,7 @@ def rolling(values: np.ndarray, window: int) -> np.ndarray:
     return ratio[window - 1 :]
 
 
-def monthly(figure: Figure, run: Run) -> None:
+def monthly(figure: Figure, run: RunFiles) -> None:
     """Net return of each month and year, in percent."""
     time, net = column(run, "time"), column(run, "net")
     month = time.astype("datetime64[M]").astype(int)
@@ -186,7 +186,7 @@ def mosaic(axes: Axes, cells: list[tuple[float, int, float, float]]) -> None:
         written.set_in_layout(False)
 
 
-def distribution(figure: Figure, run: Run) -> None:
+def distribution(figure: Figure, run: RunFiles) -> None:
     """Histogram of net returns a bar, beside a normal of the same mean and deviation."""
     net = column(run, "net")
     moved = net[net != 0.0]
@@ -210,7 +210,7 @@ def distribution(figure: Figure, run: Run) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
 
-def turnover(figure: Figure, run: Run) -> None:
+def turnover(figure: Figure, run: RunFiles) -> None:
     """Turnover a year over a rolling stretch of bars, and the costs paid so far."""
     time, traded, cost = (column(run, name) for name in ("time", "turnover", "cost"))
     if not np.any(traded):
@@ -231,7 +231,7 @@ def turnover(figure: Figure, run: Run) -> None:
     dates(low)
 
 
-def contribution(figure: Figure, run: Run) -> None:
+def contribution(figure: Figure, run: RunFiles) -> None:
     """Each symbol's sum of gross returns; the largest and smallest where there are many."""
     found = {k: v for k, v in (run.manifest.get("contribution") or {}).items() if v is not None}
     if not found:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from barwise.errors import DataError
+from barwise.report.difference import Difference
 from barwise.report.draw import dates, multiples, wealth
 from barwise.report.figures import WIDE
 from barwise.report.markup import Markup, joined, page, table, tag
 from barwise.report.svg import CYCLE, STYLE, svg, thin
+from barwise.runs.run import RunFiles
 
-if TYPE_CHECKING:
-    from barwise.report.compare import Comparison
+
+class Compared(Protocol):
+    """What a page of a comparison is drawn from."""
+
+    @property
+    def runs(self) -> Sequence[RunFiles]: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def differences(self) -> Sequence[Difference]: ...
+    def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]: ...
+    def equity(self) -> Figure: ...
+
 
 DASHES = ("-", "--", ":", "-.")  # told apart by dash where there are more runs than colours
 
@@ -39,7 +52,7 @@ def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def document(comparison: Comparison) -> str:
+def document(comparison: Compared) -> str:
     """The whole page of a comparison."""
     metrics, config, origins, differences = (
         joined((tag("h2", title), table(head, rows))) for title, head, rows in comparison.tables()
@@ -54,7 +67,7 @@ def document(comparison: Comparison) -> str:
     return page("barwise: comparison", joined((first, differences, figure, metrics, config, origins)))
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: Compared) -> str:
     """What the bootstrap says, in one sentence."""
     known = [d for d in comparison.differences if d.p is not None]
     if not known:

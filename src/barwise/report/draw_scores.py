@@ -14,12 +14,12 @@ from barwise.report.draw import dates
 from barwise.report.svg import BLUE, CYCLE, INK, MUTED, ORANGE, RED, thin
 
 if TYPE_CHECKING:
-    from barwise.runs.run import Run
+    from barwise.runs.run import RunFiles
 
 MOST_FEATURES = 15
 
 
-def scored(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def scored(run: RunFiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Time, score and return of the rows that have both."""
     table = run.predictions
     for name in ("time", "score", "ret"):
@@ -30,7 +30,7 @@ def scored(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return table["time"].to_numpy()[known], score[known], ret[known]
 
 
-def calibration(figure: Figure, run: Run) -> None:
+def calibration(figure: Figure, run: RunFiles) -> None:
     """Mean next return of each tenth of the scores; bars are 95 % intervals, errors clustered by time."""
     time, score, ret = scored(run)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, 11))) if len(score) else np.zeros(1)
@@ -56,7 +56,7 @@ def calibration(figure: Figure, run: Run) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
 
-def correlation(figure: Figure, run: Run) -> None:
+def correlation(figure: Figure, run: RunFiles) -> None:
     """Rank correlation of score and return in each stretch of calendar time, all symbols pooled."""
     time, score, ret = scored(run)
     if len(score) < 60 or np.ptp(score) == 0:
@@ -103,7 +103,7 @@ def rank_correlation(score: np.ndarray, ret: np.ndarray) -> float | None:
     return float(np.corrcoef(pd.Series(score).rank(), pd.Series(ret).rank())[0, 1])
 
 
-def importance(figure: Figure, run: Run) -> None:
+def importance(figure: Figure, run: RunFiles) -> None:
     """The most important features: mean over folds, a dot for each fold."""
     table = run.importance
     kind = next((k for k in ("permutation", "gain") if k in table and table[k].notna().any()), None)
@@ -129,7 +129,7 @@ def importance(figure: Figure, run: Run) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
 
-def training(figure: Figure, run: Run) -> None:
+def training(figure: Figure, run: RunFiles) -> None:
     """Training (dotted) and validation (solid) loss of each fold."""
     folds = {name: curves for name, curves in run.curves.items() if any(curves.values())}
     if not folds:

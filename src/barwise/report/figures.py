@@ -13,7 +13,7 @@ from barwise.report import draw, draw_scores
 from barwise.report.svg import STYLE, svg
 
 if TYPE_CHECKING:
-    from barwise.runs.run import Run
+    from barwise.runs.run import RunFiles
 
 WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
 
@@ -23,7 +23,7 @@ class Drawing(NamedTuple):
 
     title: str
     caption: str
-    draw: Callable[[Figure, Run], None]
+    draw: Callable[[Figure, RunFiles], None]
     height: float = 3.0
     wide: bool = False
 
@@ -54,7 +54,7 @@ DRAWINGS: dict[str, Drawing] = {
 }  # fmt: skip
 
 
-def make(run: Run, name: str, narrow: bool = False, titled: bool = True) -> Figure:
+def make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) -> Figure:
     """The figure `name` of `run`; DataError with one line why it cannot be drawn."""
     if name not in DRAWINGS:
         raise DataError(f"figures: there is no {name}; there are {', '.join(DRAWINGS)}")
@@ -75,7 +75,7 @@ def make(run: Run, name: str, narrow: bool = False, titled: bool = True) -> Figu
 class Figures(Mapping[str, Figure]):
     """The figures of one run by name; each is drawn when asked for and shows itself in a notebook."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFiles) -> None:
         self.run = run
 
     def __getitem__(self, name: str) -> Figure:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from barwise.console.printing import notice, printable
+from barwise.console.shortages import shortage
 from barwise.errors import DataError
-from barwise.printing import notice, printable
+from barwise.evidence.sentence import capital
 from barwise.report import sections
 from barwise.report.figures import DRAWINGS, Figures
 from barwise.report.markup import Markup, joined, page, tag
+from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory, write_text
 from barwise.runs.measures import detectable_line
-from barwise.runs.run import Run, load
-from barwise.shortages import shortage
 
 log = logging.getLogger("barwise")
 
@@ -102,7 +103,7 @@ def head(run: Run) -> Markup:
     elif not sentence:
         sentence = "No verdict: " + (run.why("verdict.json") if not run.verdict else "verdict.json has no sentence")
     verdict = sections.attempt(lambda: run.verdict) or {}
-    below = [detectable_line(verdict).capitalize(), str(verdict.get("footnote") or "")]
+    below = [capital(detectable_line(verdict)), str(verdict.get("footnote") or "")]
     notes = [tag("p", bare.removesuffix(".") + ".", class_="note") for bare in below if bare]
     notes += [tag("p", f"Data: {data['note']}.", class_="note")] if data.get("note") else []
     notes += [tag("p", f"Alert: {words}", class_="alert") for words in run.manifest.get("alerts") or []]

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from barwise.audit.findings import STAMP
 from barwise.errors import DataError
 from barwise.report.draw import drawdown, wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
+from barwise.report.run import Run
 from barwise.runs.measures import BASELINES, MEASURES, VERDICT, paths_line, shown
-from barwise.runs.run import Run
 from barwise.safety.files import YAML_LIMIT, inside, read_text
 
+STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
 DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from barwise.printing import printable
+from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import detectable_line, paths_line
 

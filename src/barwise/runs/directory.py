@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from barwise.console.messages import one_line
-from barwise.printing import printable
-from barwise.shortages import storage_number
+from barwise.console.printing import printable
+from barwise.console.shortages import storage_number
 
 ENDINGS = {3: "refused", 5: "pruned"}  # by exit code; failed otherwise
 VERSIONED = ("barwise", "hydra-core", "lightning", "torch", "xgboost", "lightgbm", "scikit-learn", "numpy", "pandas")

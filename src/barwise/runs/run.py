@@ -1,4 +1,4 @@
-"""A finished run read back: `barwise.load("outputs/…")` for notebooks, reports and comparisons."""
+"""The files of a run, read when first asked for; nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from barwise.errors import DataError
-from barwise.runs.measures import MEASURES, shown
 from barwise.safety import shapes
 from barwise.safety.files import inside, read_json, read_yaml
 from barwise.safety.tables import read_table
@@ -19,29 +17,27 @@ from barwise.safety.tables import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from barwise.report.figures import Figures
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # ${a.b}: a resolver such as ${oc.env:HOME} is left as it stands
-REPR = ("sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "max_drawdown", "turnover", "rank_ic", "n_trades")
-
-
-def load(path: str | Path) -> Run:
-    """The run in directory `path`; nothing in it is executed. DataError where it is not a run's directory."""
-    folder = Path(path)
-    if not inside(folder, "run.json").is_file():
-        raise DataError(f"{folder}: is not a run's directory, there is no run.json; name one under outputs/")
-    return Run(folder)
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class RunFiles:
     """What one run directory holds; files are read when first asked for.
 
-    `metrics`, `verdict`, `curves` are empty dicts where the run did not get so far; `predictions` and `ledger` (pandas
+    `metrics`, `curves` are empty dicts where the run did not get so far; `predictions` and `ledger` (pandas
     frames), and a file that cannot be read, raise DataError.
     """
 
     folder: Path
+
+    @classmethod
+    def of(cls, path: str | Path) -> Self:
+        """The run in directory `path`. DataError where it is not a run's directory."""
+        folder = Path(path)
+        if not inside(folder, "run.json").is_file():
+            raise DataError(f"{folder}: is not a run's directory, there is no run.json; name one under outputs/")
+        return cls(folder)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -52,13 +48,6 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """metrics.json; net unless named gross."""
         return self._json("metrics.json")
-
-    @cached_property
-    def verdict(self) -> dict[str, Any]:
-        """n_trials, dsr, sentence and more, as of now: trials made after this run count; verdict.json is as filed."""
-        from barwise.evidence.verdict import verdict_of
-
-        return verdict_of(self.folder)
 
     @cached_property
     def curves(self) -> dict[str, dict[str, list[list[float]]]]:
@@ -99,13 +88,6 @@ class Run:
         for key in ("hydra", "runtime", "choices"):
             found = found.get(key) if isinstance(found, dict) else None
         return {str(k): str(v) for k, v in (found or {}).items() if not str(k).startswith("hydra/")}
-
-    @property
-    def figures(self) -> Figures:
-        """The figures by name, each drawn when asked for: `run.figures["equity"]`."""
-        from barwise.report.figures import Figures
-
-        return Figures(self)
 
     @property
     def periods_per_year(self) -> float:
@@ -149,26 +131,6 @@ class Run:
     def _yaml(self, name: str) -> Any:
         path = inside(self.folder, name)
         return read_yaml(path) if path.is_file() else None
-
-    def rows(self) -> list[tuple[str, str]]:
-        """What the run prints itself as: label and value."""
-        rows = [("run", str(self.folder)), ("what", self.title), ("status", str(self.manifest.get("status")))]
-        if self.manifest.get("reason"):
-            rows.append(("reason", str(self.manifest["reason"])))
-        rows += [
-            (m.label, shown(self.metrics.get(m.name), m.form)) for m in MEASURES if m.name in REPR and self.metrics
-        ]
-        sentence = self.verdict.get("sentence")
-        return [*rows, ("verdict", str(sentence))] if sentence else rows
-
-    def __repr__(self) -> str:
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows)
-        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
-
-    def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self.rows())
-        return f"<table>{cells}</table>"
 
 
 def filled(node: Any, tree: Mapping[str, Any], depth: int = 0) -> Any:

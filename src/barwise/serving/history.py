@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import check_bars
+from barwise.data.groups import put, together
 from barwise.errors import DataError
 from barwise.features import FeatureSet
 from barwise.features.matrix import compute
@@ -111,4 +112,4 @@ def joined(old: Bars, new: Bars) -> Bars:
     """The bars of both, one after the other."""
     both = {name: np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("time", *COLUMNS)}
     extra = {name: np.concatenate([old.extra[name], new.extra[name]]) for name in old.extra}
-    return Bars(old.symbol, **both, extra=extra)
+    return put(Bars(old.symbol, **both, extra=extra, groups={}, group_names={}), together([old, new]))

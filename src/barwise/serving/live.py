@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, PRICES, Bars, Market
+from barwise.data.bars import COLUMNS, PRICES, Bars, Market, Universe
 from barwise.data.checks import check_market
-from barwise.data.members import Universe
+from barwise.data.groups import put
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.features.aligned import bound, sees_all
@@ -90,8 +90,8 @@ class Live:
         """Whether a score or signal depends on the other symbols of its bar."""
         return self.panels or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
 
-    def update(self, symbol: str, time: Any, **columns: float) -> Answer:
-        """The answer to one bar of one symbol: open, high, low, close, volume, and bid and ask if the run had them.
+    def update(self, symbol: str, time: Any, **columns: Any) -> Answer:
+        """The answer to one bar of one symbol: prices, volume, bid and ask if the run had them, and groups.
 
         `time`: the bar's stamp; without a zone it is UTC. DataError, with nothing changed, for what is no bar.
         """
@@ -99,13 +99,15 @@ class Live:
             raise ConfigError("this run compares the symbols of one bar: give all of them at once, to `step`")
         return self.step(time, {symbol: columns})[symbol]
 
-    def step(self, time: Any, bars: Mapping[str, Mapping[str, float]]) -> dict[str, Answer]:
+    def step(self, time: Any, bars: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer]:
         """Answers to one bar each of several symbols, all of one time.
 
         Where the run compares symbols: all that have a bar at this time, and times in order, else DataError.
         """
         stamp = utc(time)
-        new = {name: self._history(name).checked(one_bar(name, stamp, columns)) for name, columns in bars.items()}
+        new = {
+            name: self.history_of(name).checked(self._one_bar(name, stamp, columns)) for name, columns in bars.items()
+        }
         last = max((h.bars.time[-1] for h in self.symbols.values()), default=None) if self.across else None
         if last is not None and new and last >= stamp:
             raise DataError(
@@ -117,9 +119,26 @@ class Live:
             log.warning(UNRECORDED)
         return self._answers(stamp, list(new)) if new else {}
 
+    def _one_bar(self, symbol: str, stamp: np.datetime64, columns: Mapping[str, Any]) -> Bars:
+        """One bar; a group that is not given is still the symbol's last."""
+        before = self.history_of(symbol).bars
+        known = {name: before.group_names[name][codes[-1]] for name, codes in before.groups.items()
+                 if len(codes) and codes[-1] >= 0}  # fmt: skip
+        names = self.groups
+        given = {name: str(value).strip() for name, value in columns.items() if name in names and value is not None}
+        words = {name: word for name, word in (known | given).items() if word}
+        bar = one_bar(symbol, stamp, {name: value for name, value in columns.items() if name not in names})
+        return put(bar, {name: (np.zeros(1, np.int32), (word,)) for name, word in words.items()})
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The columns of words that bars may have: the groups of the run, and of the history."""
+        there = (name for history in self.symbols.values() for name in history.bars.groups)
+        return frozenset({*self.served.groups, *there})
+
     def warm(self, market: Market) -> None:
         """Take past bars without an answer."""
-        histories = {b.symbol: self._history(b.symbol) for b in check_market(market).bars}
+        histories = {b.symbol: self.history_of(b.symbol) for b in check_market(market).bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
         self.universe = market.universe or self.universe
@@ -131,7 +150,7 @@ class Live:
 
         save(self, Path(path))
 
-    def _history(self, symbol: str) -> History:
+    def history_of(self, symbol: str) -> History:
         known = self.symbols.get(symbol)
         return known or History.begin(symbol, self.window, self.served.lookback, len(self.served.features))
 
@@ -142,10 +161,10 @@ class Live:
             if self.has_members and self.universe is None:
                 raise DataError("this run compares the members of a universe: begin with history and its data.universe")
             beside = {name: h.bars for name, h in self.symbols.items()}
-            beside |= {name: self._history(name).then(bars) for name, bars in new.items()}
+            beside |= {name: self.history_of(name).then(bars) for name, bars in new.items()}
             sets, since = bound(sets, list(beside.values()), self.universe), self._since(list(beside.values()))
         for name, bars in new.items():
-            history = self.symbols.setdefault(name, self._history(name))
+            history = self.symbols.setdefault(name, self.history_of(name))
             rows, warm = history.add(bars, sets, self.served.features, self.served.warmup, since)
             for i, member in enumerate(self.served.members):
                 if member.carries:
@@ -205,7 +224,7 @@ def one_bar(symbol: str, stamp: np.datetime64, columns: Mapping[str, float]) -> 
     if np.isnan(values.setdefault("volume", np.array([np.nan]))[0]) and "volume" in columns:
         raise DataError(f"{symbol}: the bar of {stamp} has volume nan, which is no number")
     prices = {name: values.pop(name) for name in COLUMNS}
-    return Bars(symbol, np.array([stamp]), **prices, extra=values)
+    return Bars(symbol, np.array([stamp]), **prices, extra=values, groups={}, group_names={})
 
 
 def utc(time: Any) -> np.datetime64:

@@ -17,7 +17,7 @@ from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, signal_rule, strategy_class
 from barwise.experiment.run import scores_of
 from barwise.features import FeatureSet
-from barwise.runs.run import Run, load
+from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
@@ -86,6 +86,12 @@ class Served:
         """Columns that the run's source had beside prices and volume."""
         found = self.data.get("extra")
         return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that the run's source had."""
+        found = self.data.get("groups")
+        return [str(name) for name in list(found)[:MOST_COLUMNS]] if isinstance(found, dict) else []
 
     @property
     def data(self) -> Mapping[str, Any]:

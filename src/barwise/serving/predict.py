@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from barwise.data.bars import Bars, Market
+from barwise.data.bars import Bars, Market, Universe
 from barwise.data.checks import check_market
-from barwise.data.members import Universe
 from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch

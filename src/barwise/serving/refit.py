@@ -17,7 +17,8 @@ from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
-from barwise.devices.choose import DeviceSettings, resolve
+from barwise.devices.choice import DeviceSettings
+from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
 from barwise.experiment.compute import default_threads
 from barwise.experiment.recipe import parts_of
@@ -25,8 +26,8 @@ from barwise.experiment.run import fit_fold, scores_of
 from barwise.experiment.session import FitSession, keep_model
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel
+from barwise.report.run import Run
 from barwise.runs.directory import write_json
-from barwise.runs.run import Run
 from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded

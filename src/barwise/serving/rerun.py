@@ -14,8 +14,8 @@ from barwise.data.hash import data_hash
 from barwise.errors import DataError
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run as run_experiment
+from barwise.report.run import Run
 from barwise.runs.directory import RunDirectory, git_revision, plain, versions
-from barwise.runs.run import Run
 from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 

@@ -6,9 +6,10 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from barwise.data.columns import resolve
 from barwise.errors import DataError
@@ -19,12 +20,12 @@ LONGEST_LINE = 65_536
 
 @dataclass(frozen=True)
 class Line:
-    """One bar as text: its place in the stream, time and symbol as written, numbers by our names."""
+    """One bar as text: its place in the stream, time and symbol as written, numbers and groups by our names."""
 
     number: int
     time: str
     symbol: str
-    columns: dict[str, float]
+    columns: dict[str, Any]
 
 
 def lines_of(path: Path | None) -> Iterator[str]:
@@ -53,8 +54,11 @@ def follow(path: Path, idle: float | None) -> Iterator[str]:
                 time.sleep(PAUSE)
 
 
-def bars_in(lines: Iterable[str], where: str, symbol: str | None) -> Iterator[Line]:
-    """The bars that the lines hold; `symbol` names them where no column does. DataError names the line."""
+def bars_in(lines: Iterable[str], where: str, symbol: str | None, groups: Collection[str] = ()) -> Iterator[Line]:
+    """The bars that the lines hold; `symbol` names them where no column does, `groups` are columns of words.
+
+    DataError names the line.
+    """
     names: dict[str, str] | None = None
     header: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -72,7 +76,7 @@ def bars_in(lines: Iterable[str], where: str, symbol: str | None) -> Iterator[Li
             if len(cells) != len(header):
                 raise DataError(f"{where} line {number}: has {len(cells)} cells for {len(header)} columns")
             row = dict(zip(header, cells, strict=True))
-        yield _line(row, names, f"{where} line {number}", number, symbol)
+        yield _line(row, names, f"{where} line {number}", number, symbol, groups)
 
 
 def _json(text: str, where: str, number: int) -> dict[str, str]:
@@ -83,13 +87,18 @@ def _json(text: str, where: str, number: int) -> dict[str, str]:
     return {str(key): "" if value is None else str(value) for key, value in row.items()}
 
 
-def _line(row: dict[str, str], names: dict[str, str], place: str, number: int, symbol: str | None) -> Line:
+def _line(
+    row: dict[str, str], names: dict[str, str], place: str, number: int, symbol: str | None, groups: Collection[str]
+) -> Line:
     name = row[names["symbol"]].strip() if "symbol" in names else symbol
     if not name:
         raise DataError(f"{place}: has no symbol; add a column, or --symbol NAME")
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for ours, theirs in names.items():
         if ours in ("time", "symbol"):
+            continue
+        if ours in groups:
+            numbers[ours] = row[theirs]
             continue
         try:
             numbers[ours] = float(row[theirs] or "nan")

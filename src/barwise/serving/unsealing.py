@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import ConfigError, DataError
-from barwise.runs.run import Run
+from barwise.report.run import Run
 
 FOLDER = "sealed"  # in the run's directory: a run's directory of its own
 

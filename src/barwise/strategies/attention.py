@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from barwise.console.settings import Whole, checked
 from barwise.errors import require
-from barwise.settings import Whole, checked
 from barwise.strategies.nets import SequenceNet, State
 
 

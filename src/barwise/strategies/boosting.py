@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from barwise.console.settings import Is, Number, OneOf, Several, Whole, check_value, refuse_other_names, shown
 from barwise.errors import ConfigError, require
-from barwise.settings import Is, Number, OneOf, Several, Whole, check_value, refuse_other_names, shown
 
 SHARE = Number(0.0, 1.0, above=True)
 PART = Number(0.0, 1.0)

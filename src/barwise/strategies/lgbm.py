@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.memmap import on_disk
 from barwise.errors import ConfigError
 from barwise.runs.directory import write_text
 from barwise.samples import Samples
-from barwise.settings import Whole, checked
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters

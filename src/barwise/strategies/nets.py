@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from barwise.settings import Whole, checked
+from barwise.console.settings import Whole, checked
 
 State = Any  # what a net carries from step to step: tensors in lists and tuples; None before the first step
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Number, OneOf, Whole
 from barwise.errors import ConfigError
 from barwise.runs.directory import write_json
 from barwise.safety.files import read_json
 from barwise.samples import Samples
-from barwise.settings import Number, OneOf, Whole
 
 Trees = Annotated[int, Whole(1, 100_000)]  # each takes memory and time
 Rate = Annotated[float, Number(0.0, 1.0, above=True)]

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
+from barwise.console.settings import Number, OneOf, Whole, check_names, checked
 from barwise.devices.backend import backend
 from barwise.devices.batch import largest_batch
 from barwise.errors import ConfigError, TrainingError, require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
-from barwise.settings import Number, OneOf, Whole, check_names, checked
 from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches, Chunks, Windows, first_rows, window_rows

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Number, Whole, check_value, checked, shown
 from barwise.errors import ConfigError
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples, direction
-from barwise.settings import Number, Whole, check_value, checked, shown
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 

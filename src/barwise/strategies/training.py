@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from barwise.settings import Number, OneOf, Whole, check_fields
+from barwise.console.settings import Number, OneOf, Whole, check_fields
 
 SCHEDULERS = ("constant", "cosine", "plateau")
 PRECISIONS = ("32", "bf16-mixed")

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
+from barwise.console.settings import Whole, checked
 from barwise.data.memmap import scratch
 from barwise.errors import require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
-from barwise.settings import Whole, checked
 from barwise.strategies import external, scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
 from barwise.evidence import trials as ledger
 from barwise.evidence.deflated import Moments
@@ -23,7 +24,6 @@ from barwise.evidence.returns import excess_returns
 from barwise.evidence.sentence import p_words
 from barwise.evidence.trials import Scope
 from barwise.evidence.verdict import Record
-from barwise.printing import printable
 from barwise.runs.directory import write_text
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from barwise.console.printing import printable
 from barwise.errors import DataError
-from barwise.printing import printable
 from barwise.runs.directory import RunDirectory
 from barwise.safety.files import read_json, read_text
 from barwise.sweeps.claims import state_of
@@ -60,9 +60,7 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
 
     `interrupted`: by the user, so that the same command runs it again without being asked to.
     """
-    from omegaconf import OmegaConf
-
-    from barwise.commands.train import count
+    from barwise.evidence.register import count
 
     out = RunDirectory(job.folder, state_of(job.folder))
     if not out.manifest:
@@ -71,7 +69,7 @@ def end_run(job: Job, reason: str, interrupted: bool = False) -> None:
         out.manifest["interrupted"] = True
     out.finish("failed", reason)
     if not interrupted:
-        count(OmegaConf.create({k: v for k, v in job.config.items() if k != "hydra"}), out, "failed", {})
+        count({k: v for k, v in job.config.items() if k != "hydra"}, out, "failed", {})
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from barwise.console.settings import Number, Whole, check_fields
 from barwise.errors import ConfigError
-from barwise.settings import Number, Whole, check_fields
 from barwise.sweeps.pool import Ended, Job, Pool
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -15,8 +14,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from barwise.printing import printable
-from barwise.settings import Number, OneOf, Whole, checked
+from barwise.console.printing import printable
+from barwise.console.settings import Number, OneOf, Whole, checked
+from barwise.devices.cores import cores
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import end_run, settle, values_of
@@ -159,8 +159,3 @@ def targets(node: Any) -> list[str]:
         own = [str(node["_target_"])] if "_target_" in node else []
         return own + [t for value in node.values() for t in targets(value)]
     return [t for value in node for t in targets(value)] if isinstance(node, list) else []
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

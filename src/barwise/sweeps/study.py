@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from barwise.console.settings import OneOf, Seed, Whole, check_fields
 from barwise.errors import ConfigError, require
 from barwise.runs.directory import RunDirectory
 from barwise.safety.files import inside
-from barwise.settings import OneOf, Seed, Whole, check_fields
 from barwise.sweeps.claims import alive, myself, state_of
 from barwise.sweeps.runner import Trial
 from barwise.sweeps.search import Dimension, every, suggest, words

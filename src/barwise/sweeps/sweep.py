@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from barwise.console.printing import printable
+from barwise.console.settings import shown
 from barwise.errors import ConfigError, SweepError
-from barwise.printing import printable
-from barwise.settings import shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -88,7 +88,7 @@ def finish() -> None:
     Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
     if sweep.pages:
-        from barwise.report.sweep import finish_pages
+        from barwise.sweeps.page import finish_pages
 
         print("\n".join(finish_pages(board, sweep.pages)))
     bad = [row for row in board.rows if row.status in ("failed", "refused", "missing", "not shown")]

@@ -21,7 +21,7 @@ from hydra.core.utils import JobRuntime, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.printing import shortened, writable
+from barwise.console.printing import shortened, writable
 from barwise.sweeps.output import OUTPUT
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
-from barwise.settings import Fraction, Whole, check_fields
 
 
 @dataclass(frozen=True)

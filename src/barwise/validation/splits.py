@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.errors import ConfigError, require
-from barwise.settings import Fraction, Whole, check_fields
 
 Split = tuple[np.ndarray, np.ndarray]
 PLACE = "validation.splitter"

@@ -14,7 +14,7 @@ class RayLauncher(IsolatedLauncher):
     """The settings of conf/hydra/launcher/ray.yaml; barwise.sweeps.ray_pool does the work."""
 
     def __init__(self, **settings: Any) -> None:
-        from barwise.settings import check_names
+        from barwise.console.settings import check_names
 
         check_names("hydra.launcher", settings, ("address", "n_jobs", "cpus", "gpus", "timeout_s"))
         self.settings = settings

@@ -18,7 +18,7 @@ class StudySweeper(Sweeper):
     """The settings of conf/hydra/sweeper/study.yaml; barwise.sweeps does the work."""
 
     def __init__(self, **settings: Any) -> None:
-        from barwise.settings import Whole, check_names, check_value
+        from barwise.console.settings import Whole, check_names, check_value
 
         check_names("hydra.sweeper", settings, NAMES)
         for name, least in (("prune_after", 0), ("batch", 1)):

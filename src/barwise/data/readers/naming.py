@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from barwise.data.bars import COLUMNS, PRICES, Bars
+from barwise.data.groups import put, together
 from barwise.data.notes import Notes, listed
 from barwise.data.readers.series import Series
 from barwise.data.readers.sources import Source
@@ -142,7 +143,7 @@ def _after(bars: Bars, more: Bars) -> Bars:
         c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in (bars, more)])
         for c in names
     }
-    both = Bars(bars.symbol, **columns, extra=extra)
+    both = put(Bars(bars.symbol, **columns, extra=extra, groups={}, group_names={}), together([bars, more]))
     if (np.diff(both.time) > np.timedelta64(0)).all():
         return both
     return both.take(np.argsort(both.time, kind="stable"))

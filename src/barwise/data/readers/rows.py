@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from barwise.data.checks import BarFinding
+from barwise.data.groups import Codes
 
 
 @dataclass
 class Rows:
-    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`."""
+    """The columns of a table, read: `time` in UTC or of dates, `groups` the code of each row's symbol in `symbols`.
+
+    `words`: columns of words, as codes.
+    """
 
     time: np.ndarray
     days: bool
@@ -24,3 +28,4 @@ class Rows:
     raw_times: Callable[[int], str]
     keep: np.ndarray
     order: str | None = None
+    words: dict[str, Codes] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import numpy as np
 from barwise.data.adjust import adjust
 from barwise.data.bars import COLUMNS, PRICES, Bars
 from barwise.data.checks import BarFinding, value_findings
+from barwise.data.groups import encoded, put
 from barwise.data.notes import Notes
 from barwise.data.readers import cells, faults, order, stamps
 from barwise.data.readers.clock import doubled_in, settle
@@ -53,6 +54,8 @@ def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) 
     values, unread, words = cells.values(table, table.roles.numbers, how.decimal, notes)
     _tell_columns(table, words, notes)
     rows = _rows(table, symbol, values, unread, how, notes)
+    coded = {name: encoded(table.columns[name]) for name in words}
+    rows.words = {str(name): one for name, one in coded.items() if one is not None and len(one[1])}
     if how.adjusted and "adj_close" not in values:
         raise ConfigError(
             f"data.adjusted=true: {table.where} has no adjusted close; name it: data.columns.adj_close=<a column>"
@@ -233,7 +236,8 @@ def _bars(symbol: str, rows: Rows, some: np.ndarray) -> Bars:
     columns = {name: column if every else column[some] for name, column in rows.values.items()}
     prices = {name: np.ascontiguousarray(columns.pop(name)) for name in COLUMNS}
     extra = {name: np.ascontiguousarray(column) for name, column in columns.items()}
-    return Bars(symbol, rows.time if every else rows.time[some], **prices, extra=extra)
+    bars = Bars(symbol, rows.time if every else rows.time[some], **prices, extra=extra, groups={}, group_names={})
+    return put(bars, {name: (codes[some], names) for name, (codes, names) in rows.words.items()})
 
 
 def _tell_columns(table: RawTable, words: Sequence[str], notes: Notes) -> None:

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from barwise.console.printing import notice
 from barwise.errors import DataError
-from barwise.printing import notice
 from barwise.runs.directory import plain
 from barwise.safety.files import open_regular
 

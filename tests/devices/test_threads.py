@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from barwise.devices import cores as threads
+from barwise.devices import threads
 from barwise.strategies.sequence import LSTMStrategy
 from tests.conftest import train
 

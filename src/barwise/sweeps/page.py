@@ -15,16 +15,16 @@ from urllib.parse import quote
 
 import numpy as np
 
+from barwise.devices.cores import cores
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.evidence.trials import read
 from barwise.evidence.verdict import Record, verdict_of
 from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
-from barwise.report.sweep_script import SCRIPT, STYLE, policy
 from barwise.runs.directory import write_text
 from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import LEAST_IS_BEST, SKILL, Leaderboard
-from barwise.sweeps.runner import cores
+from barwise.sweeps.page_script import SCRIPT, STYLE, policy
 
 NAME = "sweep.html"
 BEST = 10  # trials whose equity is drawn

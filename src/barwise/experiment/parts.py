@@ -1,0 +1,40 @@
+"""What an experiment is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from barwise.backtest.ledger import Backtest
+from barwise.data.bars import Market
+from barwise.devices.monitor import Monitor
+from barwise.features.matrix import FeatureSet
+from barwise.features.store import Store
+from barwise.panel import Labeler
+from barwise.signals import SignalRule
+from barwise.strategies.base import Strategy
+from barwise.validation.folds import Validation
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an experiment is made of, one field per config group."""
+
+    data: Callable[[], Market]
+    features: Mapping[str, FeatureSet]
+    labels: Labeler
+    validation: Validation
+    strategy: Strategy
+    signals: SignalRule
+    backtest: Backtest
+    baseline: Strategy | None = None
+    device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
+    seed: int = 0
+    threads: int | None = None  # MEASURED: those that train the net fastest
+    audit: str = "quick"
+    shuffle_labels: bool = False
+    monitor: Monitor | None = None
+    cache: Store | None = None
+    importance: str = "auto"
+    shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do
