@@ -15,6 +15,7 @@ from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
 from barwise.backtest.grid import Grid
 from barwise.console.progress import Progress
+from barwise.cross_labels import horizon_of
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
@@ -98,7 +99,7 @@ def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
-    bars = holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
+    bars = horizon_of(parts.labels) or holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
     return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 
