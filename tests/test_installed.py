@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 SHIPPED = ("src", "conf", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
 def call(*words: str | Path, cwd: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=300,
+    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE,
                           env=environment | {"OMP_NUM_THREADS": "1"}, check=False)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -71,5 +71,5 @@ def test_every_yaml_is_in_the_wheel(installed):
 def test_benchmarks_stay_in_the_checkout(installed, tmp_path):
     assert not list(installed.parent.rglob("site-packages/barwise/benchmarks"))
     words = [str(installed / "barwise"), "benchmark", "features"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "in a checkout" in done.stderr and len(done.stderr.splitlines()) == 1

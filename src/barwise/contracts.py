@@ -17,6 +17,7 @@ import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
 from barwise.console.progress import Progress
+from barwise.cross_labels import bound as bound_labels
 from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.errors import BarwiseError
@@ -79,8 +80,10 @@ def features(bench: Bench) -> Iterator[tuple[str, bool]]:
 
 def labels(bench: Bench) -> Iterator[tuple[str, bool]]:
     """A label ends after its bar, and what has ended does not change."""
-    for bars in bench.bars:
-        whole, early = bench.parts.labels(bars), bench.parts.labels(bars.take(slice(0, CUT)))
+    cut = [bars.take(slice(0, CUT)) for bars in bench.bars]
+    every, first = bound_labels(bench.parts.labels, bench.bars), bound_labels(bench.parts.labels, cut)
+    for bars, before in zip(bench.bars, cut, strict=True):
+        whole, early = every(bars), first(before)
         known = np.isfinite(whole.ret)
         yield "some bars have a label", bool(known.any())
         yield "a label ends later than its bar", bool((whole.end[known] > bars.time[known]).all())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from barwise.cross_labels import bound
 from barwise.data.bars import Bars, Universe
 from barwise.data.memmap import blocks
 from barwise.errors import ConfigError
@@ -23,6 +24,7 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
     bars, offsets = matrix.bars, matrix.offsets
     y, ret, weight = (np.empty(offsets[-1]) for _ in range(3))
     end = np.empty(offsets[-1], dtype="datetime64[ns]")
+    labeler = bound(labeler, bars, universe)
     for b, low, high in zip(bars, offsets[:-1], offsets[1:], strict=True):
         found = _checked(labeler(b), b)
         y[low:high], ret[low:high], end[low:high], weight[low:high] = found.y, found.ret, found.end, found.weight

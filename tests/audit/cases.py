@@ -23,6 +23,7 @@ from tests.audit import features, others, panels, strategies
 
 LOOKS_BACK, ACROSS, NO_LABEL = "features_look_back", "panels_look_back", "features_are_no_label"
 WAITS, EARNED = "labels_wait", "labels_can_be_earned"
+COMPARED, COMPARED_EARNED = "compared_labels_wait", "compared_labels_can_be_earned"
 LEARNING, FOLDS, DIVIDES, TRADES = "learning_ignores_later_rows", "folds_are_purged", "splitter_divides", "trades_wait"
 
 
@@ -91,6 +92,24 @@ LEAKS: dict[str, Leak] = {
     ),
     "label scaled by all returns": Leak({"labels": others.scaled_by_all_returns}, ("the label of S000",), (WAITS,)),
     "labels of another execution": Leak({"labels": others.at_the_close}, ("execution=next_close",), (EARNED,)),
+    "labels ranked among later members": Leak(
+        {"labels": others.ranked_among_later_members},
+        ("the label of S000", "changes with the bars"),
+        (COMPARED,),
+        market="members",
+    ),
+    "labels neutral over all dates": Leak(
+        {"labels": others.neutral_over_all_dates}, ("the label of S000", "changes with the bars"), (COMPARED,)
+    ),
+    "labels that end before those they are compared with": Leak(
+        {"labels": others.ends_with_its_own}, ("the label of S000", "its end"), (COMPARED,), market="gaps"
+    ),
+    "labels of a return that nobody earns": Leak(
+        {"labels": others.earns_its_excess}, ("the label of S000", "no trade at the next open"), (COMPARED_EARNED,)
+    ),
+    "signals neutral over all dates": Leak(
+        {"signals": others.NeutralOverAllDates()}, ("NeutralOverAllDates", "20"), (LEARNING,)
+    ),
     "scaler fit before the split": strategy(strategies.ScaledOnAllRows),
     "feature selection on all rows": strategy(strategies.SelectedOnAllRows),
     "target encoding on all rows": strategy(strategies.EncodedOnAllRows),

@@ -11,7 +11,9 @@ import numpy as np
 
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
+from barwise.cross_labels import cross_rank, excess_return
 from barwise.data.bars import Bars
+from barwise.features.aligned import AlignedBars, across_symbols
 from barwise.labels import forward_return, next_return_sign
 from barwise.samples import Labels
 
@@ -41,6 +43,55 @@ def scaled_by_all_returns(bars: Bars) -> Labels:
     """Large moves only, large by the deviation over all bars."""
     found = next_return_sign(bars)
     return replace(found, y=np.where(np.abs(found.ret) > np.nanstd(found.ret), found.y, 0.0))
+
+
+@across_symbols
+def ranked_among_later_members(market: AlignedBars) -> Labels:
+    """The rank of the next return among those that are members on the last day."""
+    found = cross_rank(market, horizon=1)
+    last = market.inside[-1]
+    others = np.where(last, found.ret, np.nan)
+    below = (others[:, None, :] < found.ret[:, :, None]).sum(axis=2)
+    y = 2.0 * below / np.maximum(np.isfinite(others).sum(axis=1, keepdims=True) - 1, 1) - 1.0
+    return replace(found, y=np.where(np.isfinite(found.ret), y, np.nan))
+
+
+@across_symbols
+def neutral_over_all_dates(market: AlignedBars) -> Labels:
+    """The next return less the mean of all returns of the symbol."""
+    found = excess_return(market, horizon=1)
+    return replace(found, y=found.ret - np.nanmean(found.ret, axis=0))
+
+
+@across_symbols
+def ends_with_its_own(market: AlignedBars) -> Labels:
+    """The excess over all members, said to be known when the symbol's own return is."""
+    found = excess_return(market, horizon=1)
+    end = np.full(found.end.shape, np.datetime64("NaT", "ns"))
+    for i, rows in enumerate(market.rows):
+        end[rows[:-2], i] = market.time[rows[2:]]
+    return replace(found, end=np.where(np.isfinite(found.ret), end, np.datetime64("NaT", "ns")))
+
+
+@across_symbols
+def earns_its_excess(market: AlignedBars) -> Labels:
+    """The excess is no return that a trade earns."""
+    found = excess_return(market, horizon=5)
+    return replace(found, ret=50.0 * found.y)
+
+
+@dataclass(frozen=True)
+class NeutralOverAllDates:
+    """The sign of the score less the mean of all scores."""
+
+    def fit(self, scores: np.ndarray) -> Self:
+        return self
+
+    def __call__(self, score: np.ndarray, time: np.ndarray) -> np.ndarray:
+        return np.sign(np.nan_to_num(score - np.nanmean(score)))
+
+    def facts(self) -> dict[str, float]:
+        return {}
 
 
 def large_moves(bars: Bars) -> Labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from barwise.audit.cross_labels import compared_labels_can_be_earned, compared_labels_wait
 from barwise.audit.features import features_are_no_label, features_look_back
 from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner, learning_ignores_later_rows
@@ -13,6 +14,7 @@ from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
+from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
@@ -27,8 +29,12 @@ def audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], 
     audit.hear("features", features_look_back(audit, matrix, parts.features))
     audit.hear("features", panels_look_back(audit, matrix, parts.features))
     audit.hear("features", features_are_no_label(audit, panel))
-    audit.hear("labels", labels_wait(audit, matrix, parts.labels))
-    audit.hear("labels", labels_can_be_earned(audit, matrix, parts.labels, execution))
+    across = sees_all(parts.labels)
+    wait, earned = (
+        (compared_labels_wait, compared_labels_can_be_earned) if across else (labels_wait, labels_can_be_earned)
+    )
+    audit.hear("labels", wait(audit, matrix, parts.labels))
+    audit.hear("labels", earned(audit, matrix, parts.labels, execution))
     audit.hear("folds", splitter_divides(panel, parts.validation))
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))

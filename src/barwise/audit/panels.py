@@ -33,12 +33,12 @@ def panels_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, Fea
     if not panels:
         return
     random = np.random.default_rng(audit.seed)
-    bars = _stretch(audit, matrix, random)
+    bars = stretch(audit, matrix, random)
     market = align(bars, matrix.universe)
     whole = _columns(panels, market)
     guilty: set[str] = set()
     moved: set[str] = set()
-    for other in _others(audit, bars, market, matrix, random):
+    for other in others(audit, bars, market, matrix, random):
         after = when(market.time[other.row])
         try:
             found = _columns(panels, other.market)
@@ -73,7 +73,7 @@ def _columns(panels: Mapping[str, FeatureSet], market: AlignedBars) -> dict[str,
     return {column: values for name, one in panels.items() for column, values in evaluated(name, one, market).items()}
 
 
-def _stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) -> list[Bars]:
+def stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) -> list[Bars]:
     """All symbols and bars; for a quick audit some of the symbols, in a stretch of the times."""
     bars, length = list(matrix.bars), audit.look.stretch
     if length is None:
@@ -87,7 +87,7 @@ def _stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) -
     return [b for b in parts if len(b)]
 
 
-def _others(
+def others(
     audit: Audit, bars: Sequence[Bars], market: AlignedBars, matrix: FeatureMatrix, random: np.random.Generator
 ) -> Iterator[Other]:
     """As for a single symbol: altered after the first bar; cut and altered at random rows, in pairs, where a symbol

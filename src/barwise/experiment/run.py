@@ -15,6 +15,7 @@ from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
 from barwise.backtest.grid import Grid
 from barwise.console.progress import Progress
+from barwise.cross_labels import horizon_of
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
@@ -98,7 +99,7 @@ def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
-    bars = holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
+    bars = horizon_of(parts.labels) or holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
     return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 
@@ -148,8 +149,10 @@ def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | 
 def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
     """Which of `rows` the strategy can read: warm ones if it takes NaN, else those whose whole window is finite."""
     if model.takes_nan and model.lookback == 1:
-        return panel.warm[rows]
-    return panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+        found: np.ndarray = panel.warm[rows]
+        return found
+    found = panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+    return found
 
 
 def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:
