@@ -41,6 +41,7 @@ from barwise.samples import Panel, Scaler
 from barwise.signals import FixedThreshold, Quantile, SignalRule
 from barwise.strategies import scores
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import needs_torch
 from barwise.validation.folds import Fold
 
 ALL: dict[str, FeatureSet] = {
@@ -119,9 +120,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         fold = Fold(0, train, np.arange(cut, n), np.zeros(0, np.int64))
         panel = _panel(array, target)
         strategy = self._strategy(target)
-        used = resolve_device(
-            DeviceSettings(name=self.device, parity=False), None, getattr(strategy, "needs_torch", False)
-        ).used
+        used = resolve_device(DeviceSettings(name=self.device, parity=False), None, needs_torch(strategy)).used
         session = FitSession(None, used, 1, self.random_state, None, Progress(quiet=True))
         self.strategy_: Strategy
         self.scaler_: Scaler | None

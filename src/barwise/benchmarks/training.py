@@ -180,7 +180,8 @@ def apart(way: str) -> dict[str, float]:
 
 
 def memory_of(way: str) -> dict[str, float]:
-    """Peak resident memory above that before, features loaded: one epoch of ours, or windows gathered beforehand and the usual loop."""
+    """Peak resident memory above that before, features loaded:
+    one epoch of ours, or windows gathered beforehand and the usual loop."""
     import torch
 
     torch.set_num_threads(1)
