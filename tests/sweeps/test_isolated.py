@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from barwise.sweeps.pool import Job, Pool
-from tests.conftest import ROOT, train
+from tests.conftest import PATIENCE, ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
 
 REASONS = {
@@ -31,7 +31,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], s
     folder = tmp_path_factory.mktemp("outputs")
     command = [
         "-m", *SMALL, f"strategy.how={EIGHT}", "strategy.n=0", f"output_dir={folder}", "sweep.name=broken",
-        "hydra.launcher.timeout_s=8", "hydra.launcher.n_jobs=2",
+        "hydra.launcher.timeout_s=45", "hydra.launcher.n_jobs=2",
     ]  # fmt: skip
     return folder / "sweeps" / "broken", command, train(*command)
 
@@ -105,7 +105,7 @@ def start(*overrides: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_until(true, seconds: float = 60) -> None:
+def wait_until(true, seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "this never came to be"
@@ -151,7 +151,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
     process = start(*command)
     wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
     process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     if how != signal.SIGKILL:
         assert errors.startswith("barwise: stopped; 0 trials are done and kept; to go on: python train.py -m ")
@@ -169,7 +169,7 @@ def test_two_processes_share_a_sweep(tmp_path: Path):
         f"output_dir={tmp_path}", "sweep.name=t",
     )  # fmt: skip
     both = [start(*command) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=PATIENCE) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert {n: state["status"] for n, state in states(tmp_path / "sweeps" / "t").items()} == dict.fromkeys(
         range(6), "done"
