@@ -53,7 +53,7 @@ GAP = 2  # rows between training and validation: a label of t ends two bars late
 FEWEST = 20  # rows below which nothing is set aside for validation
 
 
-class FrameStrategy(RegressorMixin, BaseEstimator):
+class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """What SEED.md's strategies share: names on frames, and `fit(X, y)`, `predict(X)` on features.
 
     A score lies in [-1, 1]; NaN before every feature is defined (and before `lookback` rows, for the LSTM). The last
@@ -138,7 +138,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
         return self.feature_sets if self.feature_sets is not None else self._default_sets()
 
     def _default_sets(self) -> Mapping[str, FeatureSet]:
-        return {"lagged": partial(lagged, feature_lookback=self.feature_lookback)}  # type: ignore[attr-defined]
+        return {"lagged": partial(lagged, feature_lookback=self.feature_lookback)}
 
     def _strategy(self, y: np.ndarray) -> Strategy:
         raise NotImplementedError
@@ -282,7 +282,7 @@ class LSTMStrategy(FrameStrategy):
         )  # fmt: skip
 
 
-class Features(TransformerMixin, BaseEstimator):
+class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Bars to features, for a Pipeline: SEED.md's `create_all_features` unless `feature_sets` says otherwise."""
 
     def __init__(self, feature_sets: Mapping[str, FeatureSet] | None = None) -> None:
@@ -339,7 +339,8 @@ def _times(index: pd.Index) -> np.ndarray:
     if not isinstance(index, pd.DatetimeIndex):
         return np.datetime64("1970-01-01", "ns") + np.arange(len(index)) * np.timedelta64(1, "D")
     utc = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
-    return utc.to_numpy("datetime64[ns]")
+    found: np.ndarray = utc.to_numpy("datetime64[ns]")
+    return found
 
 
 def _panel(X: np.ndarray, y: np.ndarray) -> Panel:

@@ -55,7 +55,8 @@ def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int) -> Iterator[
 
 
 def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:
-    return np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+    found: np.ndarray = np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+    return found
 
 
 def _fold(panel: Panel, fold: Fold, row: int, kind: str, what: str) -> Finding:

@@ -67,7 +67,8 @@ def labels_can_be_earned(audit: Audit, matrix: FeatureMatrix, labeler: Any, exec
 
 def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
-        return np.abs(a - b) <= 1e-12 * np.maximum(1.0, np.abs(b))
+        found: np.ndarray = np.abs(a - b) <= 1e-12 * np.maximum(1.0, np.abs(b))
+        return found
 
 
 def _label(bars: Bars, bad: np.ndarray, why: str) -> Finding:

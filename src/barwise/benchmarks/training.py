@@ -175,7 +175,8 @@ def apart(way: str) -> dict[str, float]:
     """`memory_of` in a fresh process."""
     command = [sys.executable, "-m", "barwise", "benchmark", "training", "--one", way]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def memory_of(way: str) -> dict[str, float]:

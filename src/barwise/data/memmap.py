@@ -47,7 +47,8 @@ def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
 def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`X[rows]`; of a mapped matrix a stretch at a time, for each row that is read brings up to FOLIO bytes with it."""
     if not on_disk(X):
-        return X[rows]
+        result: np.ndarray = X[rows]
+        return result
     places, flat = rows.ravel() * X.strides[0] // FOLIO, rows.ravel()
     moves = np.cumsum(np.append(0, places[1:] != places[:-1])) if len(flat) else places
     found = np.empty((len(flat), X.shape[1]), X.dtype)

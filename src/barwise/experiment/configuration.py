@@ -74,7 +74,7 @@ def check_plain(cfg: DictConfig, targets: Targets | None = None) -> None:
             targets.check_filled(name, held[key])
         value = OmegaConf.select(cfg, name) if "${" in str(held[key]) and targets is None else held[key]
         check_value(name, value, kinds_of(kinds))
-    from barwise.devices.choose import DeviceSettings
+    from barwise.devices.choice import DeviceSettings
 
     check_value("device", raw.get("device"), kinds_of(Mapping))
     check(DeviceSettings, "device", raw["device"], config=True)

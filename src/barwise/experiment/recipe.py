@@ -76,7 +76,8 @@ def shipped_sets() -> dict[str, FeatureSet]:
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
     """What gives the bars when it is called."""
-    return _make("data", cfg.data, targets)
+    found: Callable[[], Market] = _make("data", cfg.data, targets)
+    return found
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
@@ -95,7 +96,8 @@ def _callable(one: Any) -> FeatureSet:
     """An instance of a class whose instances compute, where the configuration names the class with `_partial_`."""
     named: Any = one.func if isinstance(one, partial) else one
     computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
-    return one() if computes and not issubclass(named, dict) else one
+    found: FeatureSet = one() if computes and not issubclass(named, dict) else one
+    return found
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
@@ -104,7 +106,8 @@ def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
     portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
-    return rule
+    found: SignalRule = rule
+    return found
 
 
 def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:

@@ -149,8 +149,10 @@ def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | 
 def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
     """Which of `rows` the strategy can read: warm ones if it takes NaN, else those whose whole window is finite."""
     if model.takes_nan and model.lookback == 1:
-        return panel.warm[rows]
-    return panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+        found: np.ndarray = panel.warm[rows]
+        return found
+    found = panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
+    return found
 
 
 def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:

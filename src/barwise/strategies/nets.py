@@ -37,7 +37,8 @@ class SequenceNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The output of the last step: (batch,), or (batch, outputs) where there are several."""
-        return self.head(self.last(x)).squeeze(-1)
+        found: Tensor = self.head(self.last(x)).squeeze(-1)
+        return found
 
     def steps(self, x: Tensor, state: State = None, skip: int = 0) -> tuple[Tensor, State]:
         """The outputs of all steps but the first `skip`, (batch, time - skip[, outputs]), and the state."""
@@ -150,7 +151,8 @@ class CausalConv(nn.Module):
     def last(self, x: Tensor) -> Tensor:
         """The last step alone, of inputs exactly as long as the kernel of dilation 1."""
         if x.shape[1] != self.past + 1:
-            return self(x)[0][:, -1]
+            found: Tensor = self(x)[0][:, -1]
+            return found
         return nn.functional.linear(x.transpose(1, 2).flatten(1), self.conv.weight.flatten(1), self.conv.bias)
 
 

@@ -81,7 +81,8 @@ class Validation:
         banned = np.zeros(n + self.embargo + 1, bool)
         for end in ends:
             banned[end + 1 : end + 1 + self.embargo] = True
-        return banned[train]
+        found: np.ndarray = banned[train]
+        return found
 
 
 def touches(panel: Panel, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
