@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.arguments import compose
 from barwise.sweeps.pool import Job, Pool
 from tests.conftest import PATIENCE, ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
@@ -49,10 +51,14 @@ def test_the_others_go_on_and_what_failed_says_why(broken):
     assert 'misbehave.py", line' in (sweep / "5" / "output.log").read_text()  # where it hung
 
 
+def counted(folder: Path) -> list[str]:
+    """The states in a ledger of trials, sorted."""
+    return sorted(json.loads(line)["status"] for line in (folder / "trials.jsonl").read_text().splitlines())
+
+
 def test_failed_trials_are_counted(broken):
     sweep = broken[0]
-    lines = (sweep.parents[1] / "trials.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["status"] for line in lines) == ["done"] * 4 + ["failed"] * 4
+    assert counted(sweep.parents[1]) == ["done"] * 4 + ["failed"] * 4 + ["started"] * 8  # from its start, each
 
 
 def test_the_leaderboard_lists_all_and_the_last_line_says_some_failed(broken):
@@ -174,8 +180,7 @@ def test_two_processes_share_a_sweep(tmp_path: Path):
     assert {n: state["status"] for n, state in states(tmp_path / "sweeps" / "t").items()} == dict.fromkeys(
         range(6), "done"
     )
-    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
-    assert len(lines) == 6  # none was run twice
+    assert counted(tmp_path) == ["done"] * 6 + ["started"] * 6  # none was run twice
     assert len(leaderboard(tmp_path / "sweeps" / "t")) == 6
 
 
@@ -201,10 +206,10 @@ def test_spawned_trials_end_as_forked_ones_do(tmp_path: Path):
 
 
 MISTAKES = {
-    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be 1 or more",
+    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be a whole number of 1 or more, 4096 at most or null",
     "hydra.launcher.method=thread": "hydra.launcher.method=thread: must be one of auto, fork, spawn",
-    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be above 0",
-    "sweep.retry=all": "sweep.retry=all: must be null or failed",
+    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be a number above 0, at most 1e+09 or null",
+    "sweep.retry=all": "sweep.retry=all: must be one of failed or null",
 }
 
 
@@ -237,9 +242,9 @@ def test_the_check_before_a_sweep_composes_what_is_new_once():
         def get_group_options(self, group: str) -> list[str]:
             return ["ridge", "lstm"] if group == "strategy" else []
 
-        def load_sweep_config(self, master: str, overrides: list[str]) -> str:
+        def load_sweep_config(self, master: str, overrides: list[str]) -> DictConfig:
             composed.append(overrides)
-            return "composed"
+            return OmegaConf.merge(OmegaConf.create({"hydra": {}}), compose([]))
 
     once = EachOnce(Loader())
     for words in (["strategy=ridge", "seed=1"], ["strategy=ridge", "seed=2"], ["strategy=lstm", "seed=1"]):
