@@ -29,6 +29,7 @@ from barwise.features.aligned import bound
 from barwise.features.matrix import build, compute
 from barwise.panel import build_panel
 from barwise.samples import Panel
+from barwise.strategies.hooks import mistakes
 from barwise.validation.folds import Fold, touches
 
 BARS, CUT = 700, 600  # and how many are kept when the later ones are taken away
@@ -105,6 +106,8 @@ def validation(bench: Bench) -> Iterator[tuple[str, bool]]:
 
 def strategy(bench: Bench) -> Iterator[tuple[str, bool]]:
     """Scores lie in [-1, 1], depend on the seed and the past alone, and survive being saved."""
+    for mistake in mistakes(bench.parts.strategy):
+        yield f"its optional methods and attributes are what they look like: {mistake}", False
     rows, before = bench.folds[0].test, bench.panel.X.copy()
     model, scaler = bench.fit()
     scores = scores_of(model, bench.panel, rows, scaler)

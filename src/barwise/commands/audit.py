@@ -43,7 +43,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.members import described
-    from barwise.experiment.compute import default_threads
+    from barwise.experiment.compute import threads_of
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import audit_of
     from barwise.features.prepare import prepared
@@ -52,7 +52,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     parts = parts_of(cfg)
     market = check_market(parts.data())
     facts = described(market.facts)
-    threads = parts.threads or default_threads(parts.strategy)
+    threads = threads_of(parts)
     matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
     panel = build_panel(matrix, parts.labels, market.universe)
     audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))

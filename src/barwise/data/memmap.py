@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -105,12 +105,19 @@ def scratch(X: np.ndarray) -> Iterator[Path | None]:
         gc.collect()  # what holds its files open goes before it
 
 
+@runtime_checkable
+class ReadsInBlocks(Protocol):
+    """Never asks for all its rows at once where the matrix is larger than memory, if `in_blocks`."""
+
+    in_blocks: bool
+
+
 def check_fits(X: np.ndarray, rows: int, readers: Mapping[str, Any]) -> None:
     """ConfigError where the matrix is larger than memory and one of `readers`, strategies by the name of their setting,
     reads its `rows` training rows at once (it has no `in_blocks`) and these do not fit either."""
     size, free = 2 * rows * X.itemsize * X.shape[1], free_memory()  # theirs, and what the library makes of them
     for name, one in readers.items():
-        if on_disk(X) and size > free and one is not None and not getattr(one, "in_blocks", False):
+        if on_disk(X) and size > free and one is not None and not (isinstance(one, ReadsInBlocks) and one.in_blocks):
             advice = {"baseline": "baseline=null leaves it out"}.get(name, "xgboost, lightgbm and lstm read in blocks")
             raise ConfigError(
                 f"{name}: {type(one).__name__} reads its {rows:,} training rows at once, about {size / 2**30:.1f} GB,"

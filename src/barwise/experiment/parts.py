@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
@@ -31,7 +31,7 @@ class Parts:
     baseline: Strategy | None = None
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
-    threads: int | None = None  # MEASURED: those that train the net fastest
+    threads: int | Literal["auto"] | None = None  # auto: those that train the net fastest
     audit: str = "quick"
     shuffle_labels: bool = False
     monitor: Monitor | None = None

@@ -17,7 +17,6 @@ from barwise.console.settings import check_node
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
-from barwise.experiment.compute import MEASURED
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
@@ -51,7 +50,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=cfg.seed,
-        threads=MEASURED if cfg.threads == "auto" else cfg.threads,
+        threads=cfg.threads,
         audit=cfg.audit,
         shuffle_labels=cfg.get("shuffle_labels", False),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,

@@ -20,7 +20,7 @@ from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
 from barwise.devices.monitor import RunMonitor
-from barwise.experiment.compute import choose_device, default_threads, settle_threads
+from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, spread
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
@@ -55,7 +55,7 @@ def run(
         per_year = market.periods_per_year or periods_per_year(market.times())
         note_data(out, market, per_year)
     begun()
-    threads = out.manifest.get("threads") or parts.threads or default_threads(parts.strategy)
+    threads = out.manifest.get("threads") or threads_of(parts)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     with out.stage("features"):
         matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,

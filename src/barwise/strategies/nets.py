@@ -16,7 +16,7 @@ State = Any  # what a net carries from step to step: tensors in lists and tuples
 
 
 class SequenceNet(nn.Module):
-    """A body that each net defines, and SEED.md's head: two linear layers, tanh where `squash`.
+    """A body that each net defines, and the head of all: two linear layers, tanh where `squash`.
 
     `outputs`: 1, or 3 for classes. `hidden(x, state)` maps (batch, time, feature) to (batch, time, hidden_size) and the
     state after the last step; called in pieces with the state handed on, it gives what it gives in one piece.
@@ -47,7 +47,7 @@ class SequenceNet(nn.Module):
 
 
 class LSTMNet(SequenceNet):
-    """SEED.md's network: stacked LSTM layers, then the head.
+    """Stacked LSTM layers, then the head.
 
     The layers are single nn.LSTMs with Dropout between them: the stacked form with dropout has wrong gradients on MPS.
     """

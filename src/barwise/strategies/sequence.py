@@ -227,7 +227,7 @@ class SequenceStrategy:
         return model
 
 
-LSTMStrategy = SequenceStrategy  # SEED.md's name
+LSTMStrategy = SequenceStrategy  # the name that many know it by
 
 
 def check_work(steps: int, hidden_size: int, batch_size: int) -> None:
