@@ -205,6 +205,6 @@ def test_a_few_rows_at_odd_hours_are_not_known_from_their_midnight(market, tmp_p
     rows = "2000-01-05 21:40,1\n2000-01-12 09:15,2\n2000-01-19 23:59,3\n"
     found = beside(market, file(tmp_path, f"{name},x\n{rows}")).bars[0]
     day = found.time.astype("datetime64[D]")
-    for given, value in (("2000-01-05", 1), ("2000-01-12", 2), ("2000-01-19", 3)):
-        x = found.extra["x"][day > np.datetime64(given)]
-        assert found.extra["x"][day == np.datetime64(given)][0] != value and x[0] == value
+    for stamp, value in (("2000-01-05", 1), ("2000-01-12", 2), ("2000-01-19", 3)):
+        x = found.extra["x"][day > np.datetime64(stamp)]
+        assert found.extra["x"][day == np.datetime64(stamp)][0] != value and x[0] == value
