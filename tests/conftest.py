@@ -11,12 +11,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 if "BARWISE_CACHE" not in os.environ:  # never the user's own
     os.environ["BARWISE_CACHE"] = tempfile.mkdtemp(prefix="barwise-cache-")
     atexit.register(shutil.rmtree, os.environ["BARWISE_CACHE"], ignore_errors=True)
+PATIENCE = 1800  # seconds: what hangs ends in the end; nothing is red because the machine is busy
+hypothesis.settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("fixed")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it scikit-learn's own checks skip one
 
 
@@ -24,7 +30,9 @@ def train(*overrides: str, python: tuple[str, ...] = ()) -> subprocess.Completed
     """Run train.py as a user does; returns the finished process."""
     command = [sys.executable, *python, str(ROOT / "train.py"), *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
+    )
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ from barwise.contracts import Broken, check
 from barwise.experiment.recipe import parts_of
 from barwise.samples import Labels
 from barwise.signals import FixedThreshold
+from barwise.strategies.hooks import mistakes
+from barwise.strategies.lgbm import LightGBMStrategy
+from barwise.strategies.xgb import XGBoostStrategy
 
 OPTIONS = list(options([]))
 SMALL = {
@@ -83,3 +86,43 @@ class Always(FixedThreshold):
 def test_what_breaks_a_contract_is_named(group, change, line):
     with pytest.raises(Broken, match=line):
         check(group, replace(parts_of(composed("signals/quantile", [])), **change))
+
+
+class Misspelt(Peeks):
+    """A hook that is nearly right, half of a pair, and one of another kind."""
+
+    needs_troch = True
+
+
+class Half(Peeks):
+    n_seeds = 3
+
+
+class Odd(Peeks):
+    importance = 0.5
+
+
+class Own(Peeks):
+    """What is nobody's hook is nobody's business."""
+
+    colour = "blue"
+
+    def importance(self) -> dict[str, float]:
+        return {}
+
+
+def test_a_misspelt_hook_is_told() -> None:
+    assert list(mistakes(Misspelt())) == ["needs_troch is no hook; did you mean needs_torch?"]
+    assert list(mistakes(Half())) == ["n_seeds without members has no effect; Ensemble needs both"]
+    assert list(mistakes(Odd())) == ["importance is 0.5, not a method"]
+    assert not list(mistakes(Own()))
+
+
+@pytest.mark.parametrize("kind", [XGBoostStrategy, LightGBMStrategy])
+def test_shipped_strategies_have_no_such_mistake(kind: type) -> None:
+    assert not list(mistakes(kind()))
+
+
+def test_contracts_name_a_misspelt_hook() -> None:
+    with pytest.raises(Broken, match="did you mean needs_torch"):
+        check("strategy", replace(parts_of(composed("signals/quantile", [])), strategy=Misspelt()))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own parts")[2].partition("\n## ")[0]
 
@@ -37,7 +37,7 @@ def call(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line)
     assert words.pop(0) == "python"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "own"}
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=200,
+    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE,
                           env=environment, check=False)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from barwise.data import synthetic
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = {  # what another test runs
@@ -63,7 +63,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *words], cwd=home, capture_output=True, text=True, timeout=1200,
+    return subprocess.run([sys.executable, *words], cwd=home, capture_output=True, text=True, timeout=PATIENCE,
                           env=environment, check=False)  # fmt: skip
 
 

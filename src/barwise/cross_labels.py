@@ -162,7 +162,8 @@ def _latest(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     cell, size = _cells(groups)
     found = np.full(size, -1)
     np.maximum.at(found, cell.ravel(), rows.ravel())
-    return found[cell]
+    result: np.ndarray = found[cell]
+    return result
 
 
 def group_mean(values: np.ndarray, member: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
@@ -170,7 +171,8 @@ def group_mean(values: np.ndarray, member: np.ndarray, groups: np.ndarray | None
     cell, size = _cells(np.zeros(values.shape, np.int32) if groups is None else groups)
     own = cell[member]
     total, count = np.bincount(own, values[member], size), np.bincount(own, minlength=size)
-    return np.divide(total, count, out=np.full(size, np.nan), where=count > 0)[cell]
+    found: np.ndarray = np.divide(total, count, out=np.full(size, np.nan), where=count > 0)[cell]
+    return found
 
 
 def codes_of(market: AlignedBars, name: str | None, setting: str) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""SEED.md's strategies on a plain frame of one symbol's bars, and as scikit-learn estimators; a run's own code inside.
+"""Strategies on a plain frame of one symbol's bars, and as scikit-learn estimators; a run's own code inside.
 
 strategy = XGBoostStrategy(n_estimators=100)
 strategy.train_model(bars.loc[:"2019"])
@@ -41,6 +41,7 @@ from barwise.samples import Panel, Scaler
 from barwise.signals import FixedThreshold, Quantile, SignalRule
 from barwise.strategies import scores
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import needs_torch
 from barwise.validation.folds import Fold
 
 ALL: dict[str, FeatureSet] = {
@@ -53,12 +54,12 @@ GAP = 2  # rows between training and validation: a label of t ends two bars late
 FEWEST = 20  # rows below which nothing is set aside for validation
 
 
-class FrameStrategy(RegressorMixin, BaseEstimator):
-    """What SEED.md's strategies share: names on frames, and `fit(X, y)`, `predict(X)` on features.
+class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What the strategies share: names on frames, and `fit(X, y)`, `predict(X)` on features.
 
     A score lies in [-1, 1]; NaN before every feature is defined (and before `lookback` rows, for the LSTM). The last
     fifth of the training rows, or `val_data`, tells when to stop; signals take their thresholds from its scores, or
-    from `threshold` (SEED.md's 0.5) where it is a number.
+    from `threshold` (such as 0.5) where it is a number.
     """
 
     feature_sets: Mapping[str, FeatureSet] | None
@@ -119,9 +120,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
         fold = Fold(0, train, np.arange(cut, n), np.zeros(0, np.int64))
         panel = _panel(array, target)
         strategy = self._strategy(target)
-        used = resolve_device(
-            DeviceSettings(name=self.device, parity=False), None, getattr(strategy, "needs_torch", False)
-        ).used
+        used = resolve_device(DeviceSettings(name=self.device, parity=False), None, needs_torch(strategy)).used
         session = FitSession(None, used, 1, self.random_state, None, Progress(quiet=True))
         self.strategy_: Strategy
         self.scaler_: Scaler | None
@@ -138,7 +137,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):
         return self.feature_sets if self.feature_sets is not None else self._default_sets()
 
     def _default_sets(self) -> Mapping[str, FeatureSet]:
-        return {"lagged": partial(lagged, feature_lookback=self.feature_lookback)}  # type: ignore[attr-defined]
+        return {"lagged": partial(lagged, feature_lookback=self.feature_lookback)}
 
     def _strategy(self, y: np.ndarray) -> Strategy:
         raise NotImplementedError
@@ -242,7 +241,7 @@ class RandomForestStrategy(FrameStrategy):
 
 
 class LSTMStrategy(FrameStrategy):
-    """SEED.md's LSTM, by Lightning. Rows are a sequence: their order matters, as scikit-learn does not expect."""
+    """An LSTM, by Lightning. Rows are a sequence: their order matters, as scikit-learn does not expect."""
 
     def __init__(
         self,
@@ -282,8 +281,8 @@ class LSTMStrategy(FrameStrategy):
         )  # fmt: skip
 
 
-class Features(TransformerMixin, BaseEstimator):
-    """Bars to features, for a Pipeline: SEED.md's `create_all_features` unless `feature_sets` says otherwise."""
+class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Bars to features, for a Pipeline: the plain sets unless `feature_sets` says otherwise."""
 
     def __init__(self, feature_sets: Mapping[str, FeatureSet] | None = None) -> None:
         self.feature_sets = feature_sets
@@ -339,7 +338,8 @@ def _times(index: pd.Index) -> np.ndarray:
     if not isinstance(index, pd.DatetimeIndex):
         return np.datetime64("1970-01-01", "ns") + np.arange(len(index)) * np.timedelta64(1, "D")
     utc = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
-    return utc.to_numpy("datetime64[ns]")
+    found: np.ndarray = utc.to_numpy("datetime64[ns]")
+    return found
 
 
 def _panel(X: np.ndarray, y: np.ndarray) -> Panel:

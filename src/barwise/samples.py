@@ -82,7 +82,8 @@ class Scaler:
         return cls(mean.astype(np.float32), np.where(constant, np.inf, std).astype(np.float32))
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        return (X - self.mean) / self.std
+        found: np.ndarray = (X - self.mean) / self.std
+        return found
 
     def save(self, path: Path) -> None:
         """Write mean and std as safetensors."""
@@ -121,19 +122,23 @@ class Samples:
 
     @property
     def y(self) -> np.ndarray:
-        return self.panel.y[self.rows]
+        found: np.ndarray = self.panel.y[self.rows]
+        return found
 
     @property
     def ret(self) -> np.ndarray:
-        return self.panel.ret[self.rows]
+        found: np.ndarray = self.panel.ret[self.rows]
+        return found
 
     @property
     def weight(self) -> np.ndarray:
-        return self.panel.weight[self.rows]
+        found: np.ndarray = self.panel.weight[self.rows]
+        return found
 
     @property
     def time(self) -> np.ndarray:
-        return self.panel.time[self.rows]
+        found: np.ndarray = self.panel.time[self.rows]
+        return found
 
     def select(self, mask: np.ndarray | slice) -> Samples:
         """The samples where `mask` (bool, index or slice, over these rows) holds."""

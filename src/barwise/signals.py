@@ -98,7 +98,8 @@ class Proportional:
     def __call__(self, score: np.ndarray, time: np.ndarray) -> np.ndarray:
         if not self.scale_ > 0:
             return np.zeros(len(score))
-        return np.nan_to_num(np.clip(score / self.scale_, -1.0, 1.0), nan=0.0)
+        found: np.ndarray = np.nan_to_num(np.clip(score / self.scale_, -1.0, 1.0), nan=0.0)
+        return found
 
     def facts(self) -> dict[str, float]:
         return {"scale": self.scale_}
@@ -152,7 +153,8 @@ class Unchanged:
         return self
 
     def __call__(self, score: np.ndarray, time: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(np.clip(score, -1.0, 1.0), nan=0.0)
+        found: np.ndarray = np.nan_to_num(np.clip(score, -1.0, 1.0), nan=0.0)
+        return found
 
     def facts(self) -> dict[str, float]:
         return {}
@@ -160,7 +162,8 @@ class Unchanged:
 
 def beyond(score: np.ndarray, upper: float, lower: float) -> np.ndarray:
     """+1 above `upper`, -1 below `lower`, else 0."""
-    return (score > upper).astype(float) - (score < lower).astype(float)
+    found: np.ndarray = (score > upper).astype(float) - (score < lower).astype(float)
+    return found
 
 
 def _known(scores: np.ndarray, name: str) -> np.ndarray:
@@ -170,4 +173,5 @@ def _known(scores: np.ndarray, name: str) -> np.ndarray:
             f"signals={name}: no validation row has a score to learn thresholds from; use more bars, a larger"
             " validation.valid_fraction or signals=fixed_threshold"
         )
-    return known
+    found: np.ndarray = known
+    return found

@@ -34,6 +34,9 @@ def signals(seed: int, bars: list[Bars], kind: str = "real", first: int = 0) -> 
     time = np.concatenate([b.time for b in bars])
     value = random.uniform(-1, 1, len(time)) if kind == "real" else random.integers(-1, 2, len(time)).astype(float)
     value[random.random(len(time)) < 0.05] = np.nan
-    kept = (random.random(len(time)) < 0.95) & (time >= np.unique(time)[first])
+    times = np.unique(time)
+    begin = times[min(first, len(times) - 1)]  # a market of few times has its last one left
+    kept = (random.random(len(time)) < 0.95) & (time >= begin)
+    kept |= ~kept.any() & (time == times[-1])
     order = random.permutation(np.flatnonzero(kept))
     return Signals(symbol[order], time[order], value[order])

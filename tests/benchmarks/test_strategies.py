@@ -1,4 +1,4 @@
-"""SEED.md's table: measured in small, stored, and compared with the last stored result."""
+"""The table of strategies: measured in small, stored, and compared with the last stored result."""
 
 import json
 

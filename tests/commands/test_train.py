@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import barwise
-from tests.conftest import ROOT, train
+from tests.conftest import PATIENCE, ROOT, train
 
 FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
 METRICS = {
@@ -111,7 +111,7 @@ def test_a_tree_run_never_imports_torch(tmp_path: Path):
         "print('IMPORTED', [m for m in ('xgboost', 'torch', 'lightning') if sys.modules.get(m)])"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert finished.stdout.strip().endswith("IMPORTED ['xgboost']"), finished.stdout + finished.stderr
 
 

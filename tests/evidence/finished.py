@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 LOOP = """
 import json, sys
@@ -33,6 +33,8 @@ def train_all(home: Path, cases: Mapping[str, Sequence[str]]) -> None:
     words = [[*common, f"hydra.run.dir={home / name}", *more] for name, more in cases.items()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", LOOP, json.dumps(words)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     for name in cases:
         assert (home / name / "run.json").is_file(), done.stdout + done.stderr

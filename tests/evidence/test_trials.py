@@ -17,6 +17,7 @@ from barwise.evidence import trials
 from barwise.evidence.identity import ALWAYS, canonical, identity, seen, shipped_defaults
 from barwise.evidence.sketch import MOST, mean_correlation, sketch
 from barwise.evidence.trials import Scope
+from tests.conftest import PATIENCE
 
 DATA = {
     "symbols": ["B", "A"], "periods_per_year": 251.9, "bar_size": "86400s", "first": "2010-01-01", "last": "2015-12-31",
@@ -148,7 +149,7 @@ def test_many_processes_append_at_once_and_no_line_is_lost(tmp_path: Path):
         " 'sharpe': 0.1, 'net': 'x' * 20000})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abcd"]
-    assert [w.wait(timeout=120) for w in writers] == [0] * 4
+    assert [w.wait(timeout=PATIENCE) for w in writers] == [0] * 4
     assert (
         len((tmp_path / trials.NAME).read_text().splitlines())
         == len({e["trial"] for e in trials.lines(tmp_path)})

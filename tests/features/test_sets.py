@@ -1,4 +1,4 @@
-"""What each feature set promises: SEED.md's formulas, the past alone, and no infinity."""
+"""What each feature set promises: its formulas, the past alone, and no infinity."""
 
 from __future__ import annotations
 

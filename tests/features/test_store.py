@@ -25,7 +25,7 @@ from barwise.features.prepare import prepared
 from barwise.features.price import price
 from barwise.features.store import Store
 from barwise.features.volume import volume
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 SETS = {"price": price}
 
@@ -248,7 +248,7 @@ def test_of_several_processes_one_makes_it(tmp_path):
     )
     command_line = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command_line, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=60)[0].split() for process in running]
+    said = [process.communicate(timeout=PATIENCE)[0].split() for process in running]
     assert sum("made" in words for words in said) == 1
     assert len({words[-1] for words in said}) == 1
 

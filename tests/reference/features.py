@@ -1,4 +1,4 @@
-"""SEED.md's features, slow and plain: pandas and loops, division by zero as documented by barwise."""
+"""The plain feature sets, slow and plain: pandas and loops, division by zero as documented by barwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger as DESIGN.md words it: one account, one bar after the other, dictionaries and plain floats."""
+"""The ledger in the plainest words: one account, one bar after the other, dictionaries and plain floats."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from tests.conftest import PATIENCE
+
 MISSING = "Chromium is not installed; on Debian: apt-get install chromium"
 
 
@@ -31,7 +33,7 @@ class Tab:
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": given}))
         while True:
-            message = json.loads(self.socket.recv(timeout=60))
+            message = json.loads(self.socket.recv(timeout=PATIENCE))
             if message.get("id") == self.number:
                 assert "error" not in message, message
                 return message["result"]
@@ -51,7 +53,7 @@ class Tab:
     def open(self, path: Path) -> None:
         """Open a file and wait until it is drawn."""
         self.send("Page.navigate", url=path.as_uri())
-        for _ in range(100):
+        for _ in range(10 * PATIENCE):
             time.sleep(0.1)
             if self.value("document.readyState") == "complete" and self.value("location.href") == path.as_uri():
                 break
@@ -91,14 +93,14 @@ def chromium(profile: Path) -> Iterator[Tab]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = None
-        for _ in range(300):
+        for _ in range(10 * PATIENCE):
             file = profile / "DevToolsActivePort"
             if file.exists() and file.read_text().strip():
                 port = file.read_text().split()[0]
                 break
             time.sleep(0.1)
         assert port, "Chromium did not start"
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
             target = next(t for t in json.load(answer) if t["type"] == "page")
         with connect(target["webSocketDebuggerUrl"], max_size=2**27) as socket:
             tab = Tab(socket)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from barwise.report.run import load
-from tests.conftest import ROOT, train
+from tests.conftest import PATIENCE, ROOT, train
 
 TRIALS = 4
 
@@ -53,11 +53,11 @@ def ask(sweep: Path) -> Iterator[Callable[..., Any]]:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/data/{route}", data, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.read() if raw else json.load(answer)
 
     try:
-        for _ in range(120):
+        for _ in range(2 * PATIENCE):
             try:
                 if len(get("runs")) == TRIALS and len(get("plugin/images/tags")) == TRIALS:
                     break
@@ -67,7 +67,7 @@ def ask(sweep: Path) -> Iterator[Callable[..., Any]]:
         yield get
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
 
 
 def test_each_trial_is_one_run_and_none_is_empty(ask):

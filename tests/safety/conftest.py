@@ -1,39 +1,25 @@
-"""Runs to be tampered with, and a record of what Python was asked to execute."""
+"""Runs to be tampered with, and a process in which they are read."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.safety.watched import Watched
 from tests.serving.conftest import files, market, trained
 
 __all__ = ["files", "market", "trained"]
 
-WATCHED = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class", "exec.marker"}
-seen: list[str] = []
-watching: list[bool] = []
 
-
-def listen(event: str, args: tuple[object, ...]) -> None:
-    ours = event == "subprocess.Popen" and "barwise.safety.apart" in str(args[1])  # what a model is tried in
-    if watching and event in WATCHED and not ours:
-        seen.append(event)
-
-
-sys.addaudithook(listen)
-
-
-@pytest.fixture
-def executed() -> Iterator[list[str]]:
-    """The calls that start processes or find pickled classes, while a test runs."""
-    seen.clear()
-    watching.append(True)
-    yield seen
-    watching.clear()
+@pytest.fixture(scope="session")
+def watched() -> Iterator[Watched]:
+    """Runs a command of `python -m barwise` where it is seen what starts processes or finds pickled classes."""
+    process = Watched()
+    yield process
+    process.close()
 
 
 STRATEGIES = {

@@ -21,6 +21,7 @@ from barwise.serving import model_files
 from barwise.serving.model import serve
 from barwise.sweeps.leaderboard import Leaderboard, cell
 from barwise.sweeps.page import render_sweep
+from tests.conftest import PATIENCE
 
 FOLD = Path("model") / "fold-0"
 
@@ -66,7 +67,7 @@ def test_leaderboard_and_sweep_page_wait_for_nothing(copy, tmp_path):
             place.unlink()
             make(place)
     code = f"from barwise.__main__ import main; main(['leaderboard', {str(sweep)!r}]); main(['report', {str(sweep)!r}])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr and "root:x:0" not in (sweep / "sweep.html").read_text()
     assert (sweep / "leaderboard.csv").read_text().count("not shown") == len(STRANGE)
@@ -225,7 +226,7 @@ def test_a_repository_around_the_installation_is_not_asked(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(installed)!r})\n"
     code += "from barwise.runs.directory import git_revision, __file__ as f\n"
     done = subprocess.run([sys.executable, "-c", code + "print(f, git_revision())"], capture_output=True, text=True,
-                          timeout=120, check=True)  # fmt: skip
+                          timeout=PATIENCE, check=True)  # fmt: skip
     assert str(installed) in done.stdout and done.stdout.strip().endswith("None") and not mark.exists()
 
 

@@ -188,12 +188,12 @@ def test_a_bar_costs_less_than_the_batch(trained):
     session.warm(Market((bars[0].take(slice(0, 8_970)),)))
     spent = []
     for i in range(8_970, 9_000):
-        begin = time.perf_counter()
+        begin = time.process_time()
         session.update(bars[0].symbol, bars[0].time[i], **bar(bars[0], i))
-        spent.append(time.perf_counter() - begin)
-    begin = time.perf_counter()
+        spent.append(time.process_time() - begin)
+    begin = time.process_time()
     predict(served, Market(tuple(bars)), seen_too=True, any_scale=True)
-    assert np.median(spent) < time.perf_counter() - begin
+    assert np.median(spent) < time.process_time() - begin
 
 
 def test_the_command_reads_lines_and_goes_on_from_its_state(trained, files, market, tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""SEED.md's classes on a plain frame, and what scikit-learn expects of an estimator."""
+"""The notebook's classes on a plain frame, and what scikit-learn expects of an estimator."""
 
 from __future__ import annotations
 

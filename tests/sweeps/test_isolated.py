@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
+from barwise.console.arguments import compose
 from barwise.sweeps.pool import Job, Pool
-from tests.conftest import ROOT, train
+from tests.conftest import PATIENCE, ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
 
 REASONS = {
@@ -31,7 +33,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], s
     folder = tmp_path_factory.mktemp("outputs")
     command = [
         "-m", *SMALL, f"strategy.how={EIGHT}", "strategy.n=0", f"output_dir={folder}", "sweep.name=broken",
-        "hydra.launcher.timeout_s=8", "hydra.launcher.n_jobs=2",
+        "hydra.launcher.timeout_s=45", "hydra.launcher.n_jobs=2",
     ]  # fmt: skip
     return folder / "sweeps" / "broken", command, train(*command)
 
@@ -49,10 +51,14 @@ def test_the_others_go_on_and_what_failed_says_why(broken):
     assert 'misbehave.py", line' in (sweep / "5" / "output.log").read_text()  # where it hung
 
 
+def counted(folder: Path) -> list[str]:
+    """The states in a ledger of trials, sorted."""
+    return sorted(json.loads(line)["status"] for line in (folder / "trials.jsonl").read_text().splitlines())
+
+
 def test_failed_trials_are_counted(broken):
     sweep = broken[0]
-    lines = (sweep.parents[1] / "trials.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["status"] for line in lines) == ["done"] * 4 + ["failed"] * 4
+    assert counted(sweep.parents[1]) == ["done"] * 4 + ["failed"] * 4 + ["started"] * 8  # from its start, each
 
 
 def test_the_leaderboard_lists_all_and_the_last_line_says_some_failed(broken):
@@ -105,7 +111,7 @@ def start(*overrides: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_until(true, seconds: float = 60) -> None:
+def wait_until(true, seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "this never came to be"
@@ -151,7 +157,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
     process = start(*command)
     wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
     process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     if how != signal.SIGKILL:
         assert errors.startswith("barwise: stopped; 0 trials are done and kept; to go on: python train.py -m ")
@@ -169,13 +175,12 @@ def test_two_processes_share_a_sweep(tmp_path: Path):
         f"output_dir={tmp_path}", "sweep.name=t",
     )  # fmt: skip
     both = [start(*command) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=PATIENCE) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert {n: state["status"] for n, state in states(tmp_path / "sweeps" / "t").items()} == dict.fromkeys(
         range(6), "done"
     )
-    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
-    assert len(lines) == 6  # none was run twice
+    assert counted(tmp_path) == ["done"] * 6 + ["started"] * 6  # none was run twice
     assert len(leaderboard(tmp_path / "sweeps" / "t")) == 6
 
 
@@ -201,10 +206,10 @@ def test_spawned_trials_end_as_forked_ones_do(tmp_path: Path):
 
 
 MISTAKES = {
-    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be 1 or more",
+    "hydra.launcher.n_jobs=0": "hydra.launcher.n_jobs=0: must be a whole number of 1 or more, 4096 at most or null",
     "hydra.launcher.method=thread": "hydra.launcher.method=thread: must be one of auto, fork, spawn",
-    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be above 0",
-    "sweep.retry=all": "sweep.retry=all: must be null or failed",
+    "hydra.launcher.timeout_s=-1": "hydra.launcher.timeout_s=-1: must be a number above 0, at most 1e+09 or null",
+    "sweep.retry=all": "sweep.retry=all: must be one of failed or null",
 }
 
 
@@ -237,9 +242,9 @@ def test_the_check_before_a_sweep_composes_what_is_new_once():
         def get_group_options(self, group: str) -> list[str]:
             return ["ridge", "lstm"] if group == "strategy" else []
 
-        def load_sweep_config(self, master: str, overrides: list[str]) -> str:
+        def load_sweep_config(self, master: str, overrides: list[str]) -> DictConfig:
             composed.append(overrides)
-            return "composed"
+            return OmegaConf.merge(OmegaConf.create({"hydra": {}}), compose([]))
 
     once = EachOnce(Loader())
     for words in (["strategy=ridge", "seed=1"], ["strategy=ridge", "seed=2"], ["strategy=lstm", "seed=1"]):

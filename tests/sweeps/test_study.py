@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from barwise.errors import ConfigError
 from barwise.sweeps.search import Dimension, every, from_overrides, from_yaml, suggest, words
-from tests.conftest import train
+from tests.conftest import PATIENCE, train
 from tests.sweeps.cases import SMALL, leaderboard, states
 from tests.sweeps.test_isolated import start, wait_until
 
@@ -110,9 +110,9 @@ def test_a_study_goes_on_after_it_was_killed(tmp_path: Path):
     )  # fmt: skip
     sweep = tmp_path / "sweeps" / "t"
     process = start(*command)
-    wait_until(lambda: sum(s["status"] == "done" for s in states(sweep).values()) >= 12, 150)
+    wait_until(lambda: sum(s["status"] == "done" for s in states(sweep).values()) >= 12)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     done = {n: s for n, s in states(sweep).items() if s["status"] == "done"}
     finished = train(*command)
     assert finished.returncode == 4, finished.stderr  # two failed

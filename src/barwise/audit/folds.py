@@ -11,7 +11,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.samples import Panel
 from barwise.validation.durations import duration
-from barwise.validation.folds import Fold
+from barwise.validation.folds import Fold, splits
 
 
 def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
@@ -20,7 +20,7 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     if splitter is None:
         return
     times = np.unique(panel.time[panel.warm])
-    for number, (*learned, test) in enumerate(splitter.split(times)):
+    for number, (*learned, test) in enumerate(splits(splitter, times)):
         train = np.concatenate(learned)
         yield len(test)
         both = np.intersect1d(train, test)
@@ -63,7 +63,8 @@ def _embargoed_until(times: np.ndarray, last: int, embargo: int | str) -> np.dat
 
 
 def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:
-    return np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+    found: np.ndarray = np.where(np.isnat(panel.end[rows]), panel.time[rows], panel.end[rows])
+    return found
 
 
 def _fold(panel: Panel, fold: Fold, row: int, kind: str, what: str) -> Finding:

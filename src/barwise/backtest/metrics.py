@@ -116,7 +116,8 @@ def ranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 1, ties by average."""
     from scipy.stats import rankdata
 
-    return rankdata(values)
+    found: np.ndarray = rankdata(values)
+    return found
 
 
 def breakeven(ledger: Ledger) -> float | None:

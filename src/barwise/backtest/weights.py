@@ -38,7 +38,10 @@ def weigh(grid: Grid, signal: np.ndarray, backtest: Weighting) -> np.ndarray:
     if backtest.weighting == "volatility":
         weight = weight * relative_calm(grid, backtest.volatility_window)
     gross = np.abs(weight).sum(axis=1, keepdims=True)
-    return np.where(gross > backtest.max_gross, weight * backtest.max_gross / np.maximum(gross, 1e-300), weight)
+    found: np.ndarray = np.where(
+        gross > backtest.max_gross, weight * backtest.max_gross / np.maximum(gross, 1e-300), weight
+    )
+    return found
 
 
 def relative_calm(grid: Grid, window: int) -> np.ndarray:
@@ -55,4 +58,5 @@ def relative_calm(grid: Grid, window: int) -> np.ndarray:
     count = known.sum(axis=1, keepdims=True)
     typical = np.where(known, volatility, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
     calm = np.divide(typical, volatility, out=np.ones_like(volatility), where=known)
-    return np.minimum(calm, CALMEST)
+    found: np.ndarray = np.minimum(calm, CALMEST)
+    return found

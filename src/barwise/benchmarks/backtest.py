@@ -99,4 +99,5 @@ def by_vectorbt(grid: Grid, orders: np.ndarray, rules: Backtest) -> np.ndarray:
         call_seq="auto",
         freq="1D",
     )
-    return portfolio.value().pct_change().to_numpy()
+    found: np.ndarray = portfolio.value().pct_change().to_numpy()
+    return found

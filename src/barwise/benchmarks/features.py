@@ -30,13 +30,13 @@ SEED_SETS: dict[str, FeatureSet] = {
 }  # fmt: skip
 SETS: dict[str, dict[str, FeatureSet]] = {"seed": SEED_SETS, "alpha158": {"alpha158": alpha158}}
 DISTINCT = 50  # symbols that are simulated; a larger market repeats them under other names
-QLIB_ROWS = 18_000  # rows a second of qlib's own engine on two of these cores, as issue 5 has it
+QLIB_ROWS = 18_000  # rows a second of qlib's own engine on two of these cores
 
 
 def main(words: list[str]) -> None:
     """Measure, print a table, store and plot."""
     parser = Arguments("benchmark features", __doc__ or "")
-    parser.add_argument("--n_symbols", type=int, default=2000, help="of SEED.md's sets (2000); alpha158 on a quarter")
+    parser.add_argument("--n_symbols", type=int, default=2000, help="of the plain sets (2000); alpha158 on a quarter")
     parser.add_argument("--n_bars", type=int, default=2500)
     parser.add_argument("--plain", type=int, default=10, help="symbols that pandas computes (10)")
     parser.add_argument("--repeats", type=int, default=3)
@@ -63,7 +63,7 @@ def main(words: list[str]) -> None:
 
 
 def beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, threads: int) -> dict[str, Any]:
-    """Rows a second of SEED.md's sets on all symbols, and of the usual pandas way on a few of them, in turns."""
+    """Rows a second of the plain sets on all symbols, and of the usual pandas way on a few of them, in turns."""
     bars = market_of(n_symbols, n_bars).bars
     few = bars[: max(1, min(plain, n_symbols))]
     times = interleaved(
@@ -85,7 +85,7 @@ def alone(n_symbols: int, n_bars: int, repeats: int, threads: int) -> dict[str, 
 
 
 def usual_way(b: Bars) -> Any:
-    """SEED.md's columns as a notebook makes them: a DataFrame a symbol, pandas' windows, TA-Lib's indicators."""
+    """The plain sets' columns as a notebook makes them: a DataFrame a symbol, pandas' windows, TA-Lib's indicators."""
     import pandas as pd
     import talib
 
@@ -178,7 +178,7 @@ def show(facts: dict[str, Any]) -> None:
     f, a = facts["seed"], facts["alpha158"]
     print(f"{facts['threads']} threads")
     print(
-        f"  SEED.md's sets {f['symbols']:,} × {f['bars']:,}: {f['rows_a_second']:,.0f} rows/s; pandas and TA-Lib "
+        f"  plain sets {f['symbols']:,} × {f['bars']:,}: {f['rows_a_second']:,.0f} rows/s; pandas and TA-Lib "
         f"{f['plain_rows_a_second']:,.0f} rows/s, on {f['plain_symbols']} of the symbols: {f['ratio']:.1f} times"
     )
     print(

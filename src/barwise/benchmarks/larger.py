@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from barwise.benchmarks.features import cores
 from barwise.benchmarks.measure import FOLDER, resident, store, watched
 from barwise.console.arguments import Arguments
 from barwise.data import synthetic
 from barwise.data.bars import Market
+from barwise.devices.cores import cores
 from barwise.runs.directory import peak_memory_mb
 
 WINDOWS = (5, 10, 15, 20, 30, 40, 50, 60)  # of alpha158's rolling factors: 245 columns

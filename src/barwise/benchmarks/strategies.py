@@ -1,4 +1,4 @@
-"""SEED.md's table: each strategy's training and inference seconds, memory and what its scores are worth, by device."""
+"""A table: each strategy's training and inference seconds, memory and what its scores are worth, by device."""
 
 from __future__ import annotations
 

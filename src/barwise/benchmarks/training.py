@@ -1,4 +1,4 @@
-"""Window and stream training beside a bare loop and SEED.md's DataLoader: labels a second, memory, skill."""
+"""Window and stream training beside a bare loop and the usual DataLoader: labels a second, memory, skill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from barwise.benchmarks.measure import FOLDER, store
 from barwise.console.arguments import Arguments, compose
 from barwise.samples import Panel, Samples, Scaler
 
-SIZE = {"symbols": 10, "bars": 10_000, "features": 39, "lookback": 30}  # SEED.md's, as issue 6 of this project asks
+SIZE = {"symbols": 10, "bars": 10_000, "features": 39, "lookback": 30}
 ROWS = {1024: 4096, 32: 1600, "stream": 20_000}  # labels timed, by batch; a round takes some seconds on one thread
 NET = {"lookback": 30, "hidden_size": 64, "num_layers": 2, "dropout": 0.0, "learning_rate": 0.003}  # of the skill part
 PART_NAMES = ("speed", "memory", "predict", "skill")
@@ -80,7 +80,7 @@ def speed(threads: int, rounds: int) -> dict[str, Any]:
 
 @dataclass
 class Problem:
-    """Random features and labels, and the ways to train SEED.md's net on them; each returns labels a second."""
+    """Random features and labels, and the ways to train an LSTM on them; each returns labels a second."""
 
     panel: Panel
     rows: np.ndarray
@@ -103,7 +103,7 @@ class Problem:
         return cls(panel, np.flatnonzero(np.arange(n) - start >= SIZE["lookback"] - 1), threads)
 
     def windows(self, rows: np.ndarray) -> Any:
-        """Every window gathered beforehand, as SEED.md has it: (window, bar, feature)."""
+        """Every window gathered beforehand, the usual way: (window, bar, feature)."""
         import torch
 
         return torch.as_tensor(self.panel.X[rows[:, None] + np.arange(1 - SIZE["lookback"], 1)])
@@ -125,14 +125,14 @@ class Problem:
         return len(rows) / (self.clock() - begin)
 
     def seed(self, batch: int) -> float:
-        """SEED.md's loop: a DataLoader over materialised windows, Adam, the loss read at each step."""
+        """The usual loop: a DataLoader over materialised windows, Adam, the loss read at each step."""
         import torch
 
         rows = self.rows[: ROWS[batch]]
         return self.loop(self.windows(rows), torch.as_tensor(self.panel.y[rows], dtype=torch.float32), batch)
 
     def loop(self, X: Any, labels: Any, batch: int, steps: int | None = None) -> float:
-        """One epoch of SEED.md's loop, or so many steps of it."""
+        """One epoch of the usual loop, or so many steps of it."""
         import torch
         from torch.utils.data import DataLoader, TensorDataset
 
@@ -149,7 +149,7 @@ class Problem:
 
     def ours(self, mode: str, batch: int) -> float:
         """The product's own loop through Lightning; the second epoch is timed. Clips as the bare loop does, and not at
-        batch 32, since SEED.md's loop does not."""
+        batch 32, since the usual loop does not."""
         from barwise.strategies.base import FitContext
         from barwise.strategies.sequence import SequenceStrategy
 
@@ -175,11 +175,13 @@ def apart(way: str) -> dict[str, float]:
     """`memory_of` in a fresh process."""
     command = [sys.executable, "-m", "barwise", "benchmark", "training", "--one", way]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def memory_of(way: str) -> dict[str, float]:
-    """Peak resident memory above that before, features loaded: one epoch of ours, or SEED.md's windows and its loop."""
+    """Peak resident memory above that before, features loaded:
+    one epoch of ours, or windows gathered beforehand and the usual loop."""
     import torch
 
     torch.set_num_threads(1)

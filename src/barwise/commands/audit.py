@@ -40,10 +40,13 @@ def main(words: list[str]) -> None:
 
 def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
+    from barwise.audit.process import CleanProcess
+    from barwise.audit.recompute import work_on
+    from barwise.audit.rows import RowProof
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.members import described
-    from barwise.experiment.compute import default_threads
+    from barwise.experiment.compute import threads_of
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import audit_of
     from barwise.features.prepare import prepared
@@ -52,10 +55,15 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     parts = parts_of(cfg)
     market = check_market(parts.data())
     facts = described(market.facts)
-    threads = parts.threads or default_threads(parts.strategy)
-    matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
-    panel = build_panel(matrix, parts.labels, market.universe)
-    audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))
+    threads = threads_of(parts)
+    clean = CleanProcess(work_on(market.bars, parts.features, market.universe))  # before anything is computed
+    try:
+        matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
+        panel = build_panel(matrix, parts.labels, market.universe)
+        proof = RowProof(matrix, parts.features, clean, market.bars)
+        audit = audit_of(parts, matrix, panel, parts.validation.folds(panel), proof)
+    finally:
+        clean.close()
     return audit, {
         "data": {
             "name": facts.get("name"),

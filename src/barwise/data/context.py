@@ -126,4 +126,5 @@ def _numbers(raw: pd.Series, name: str, where: str) -> np.ndarray:
         raise DataError(
             f"{where} row {bad[0] + 1}: {name} is {str(raw.iloc[bad[0]])!r:.40}; it must be a finite number"
         )
-    return values
+    found: np.ndarray = values
+    return found

@@ -109,7 +109,8 @@ def _time(value: Any, where: str, row: int, name: str, timezone: str | None) -> 
     except (ValueError, TypeError, OverflowError):
         shown = f"{name} is {str(value)!r:.40}"
         raise DataError(f"{where} row {row}: {shown}; it must be a date such as 2005-01-31") from None
-    return found
+    result: np.datetime64 = found
+    return result
 
 
 def _named(symbols: list[str]) -> str:

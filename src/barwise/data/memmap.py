@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,12 +27,14 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def on_disk(X: np.ndarray) -> bool:
     """Whether `X` is larger than memory, to be read in blocks."""
-    return isinstance(X, np.memmap)
+    return isinstance(X, np.memmap) or bool(getattr(X, "on_disk", False))
 
 
 def release(X: np.ndarray) -> None:
     """Let go of the memory that a mapped matrix's pages hold; they come back from the file when they are read."""
-    if isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if hasattr(X, "release"):  # a view of one
+        X.release()
+    elif isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
         X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
@@ -47,7 +49,8 @@ def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
 def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`X[rows]`; of a mapped matrix a stretch at a time, for each row that is read brings up to FOLIO bytes with it."""
     if not on_disk(X):
-        return X[rows]
+        result: np.ndarray = X[rows]
+        return result
     places, flat = rows.ravel() * X.strides[0] // FOLIO, rows.ravel()
     moves = np.cumsum(np.append(0, places[1:] != places[:-1])) if len(flat) else places
     found = np.empty((len(flat), X.shape[1]), X.dtype)
@@ -96,12 +99,21 @@ def finish(X: np.ndarray, path: Path) -> None:
 @contextmanager
 def scratch(X: np.ndarray) -> Iterator[Path | None]:
     """A folder beside the files of a mapped matrix's store, gone afterwards; None where the matrix is in memory."""
-    if not isinstance(X, np.memmap):
+    if not on_disk(X):
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix=".training-", dir=Path(str(X.filename)).parent.parent) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=".training-", dir=Path(str(getattr(X, "filename", ""))).parent.parent
+    ) as folder:
         yield Path(folder)
         gc.collect()  # what holds its files open goes before it
+
+
+@runtime_checkable
+class ReadsInBlocks(Protocol):
+    """Never asks for all its rows at once where the matrix is larger than memory, if `in_blocks`."""
+
+    in_blocks: bool
 
 
 def check_fits(X: np.ndarray, rows: int, readers: Mapping[str, Any]) -> None:
@@ -109,7 +121,7 @@ def check_fits(X: np.ndarray, rows: int, readers: Mapping[str, Any]) -> None:
     reads its `rows` training rows at once (it has no `in_blocks`) and these do not fit either."""
     size, free = 2 * rows * X.itemsize * X.shape[1], free_memory()  # theirs, and what the library makes of them
     for name, one in readers.items():
-        if on_disk(X) and size > free and one is not None and not getattr(one, "in_blocks", False):
+        if on_disk(X) and size > free and one is not None and not (isinstance(one, ReadsInBlocks) and one.in_blocks):
             advice = {"baseline": "baseline=null leaves it out"}.get(name, "xgboost, lightgbm and lstm read in blocks")
             raise ConfigError(
                 f"{name}: {type(one).__name__} reads its {rows:,} training rows at once, about {size / 2**30:.1f} GB,"

@@ -109,9 +109,11 @@ def raw_pattern(log_return: np.ndarray, recent_volume: np.ndarray, recipe: Recip
     """The pattern at one bar, per symbol; `log_return` over MEMORY bars, `recent_volume` (bar, symbol)."""
     if recipe.pattern == "linear":
         limit = 4.0 * recipe.volatility * np.sqrt(MEMORY)
-        return -np.clip(log_return, -limit, limit) / recipe.volatility
+        found: np.ndarray = -np.clip(log_return, -limit, limit) / recipe.volatility
+        return found
     mean = recent_volume.mean(axis=0)
-    return np.sign(np.abs(recent_volume[-1] - mean) - TYPICAL)
+    found = np.sign(np.abs(recent_volume[-1] - mean) - TYPICAL)
+    return found
 
 
 def pattern_of(bars: Bars, pattern: str) -> np.ndarray:

@@ -11,7 +11,8 @@ CHUNK = 4_000_000  # block starts drawn at once
 
 def default_block(bars: int) -> int:
     """Bars in a block: the cube root of their number, the rate of Hall, Horowitz and Jing (1995) for a variance."""
-    return max(1, round(bars ** (1 / 3)))
+    found: int = max(1, round(bars ** (1 / 3)))
+    return found
 
 
 def sharpe_interval(
@@ -53,7 +54,8 @@ def drawn_sums(columns: np.ndarray, length: int, n: int, random: np.random.Gener
 def block_sums(columns: np.ndarray, length: int) -> np.ndarray:
     """(start, column): sum of the `length` rows from each start on, the end joined to the beginning."""
     turned = np.concatenate([np.zeros((1, columns.shape[1])), columns, columns[:length]]).cumsum(axis=0)
-    return turned[length : length + len(columns)] - turned[: len(columns)]
+    found: np.ndarray = turned[length : length + len(columns)] - turned[: len(columns)]
+    return found
 
 
 def ratio(total: np.ndarray, squares: np.ndarray, bars: int) -> np.ndarray:

@@ -82,4 +82,5 @@ def long_run_variance(columns: np.ndarray, length: float) -> np.ndarray:
     lag = np.arange(1, n)
     kernel = (1.0 - lag / n) * (1.0 - p) ** lag + lag / n * (1.0 - p) ** (n - lag)
     found = gamma[0] + 2.0 * (kernel @ gamma[1:])
-    return np.where(found > 0, found, gamma[0])
+    result: np.ndarray = np.where(found > 0, found, gamma[0])
+    return result

@@ -15,6 +15,7 @@ from barwise.runs.directory import write_json, write_parquet
 from barwise.safety.files import read_json
 from barwise.samples import Panel
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import Explained
 from barwise.validation.folds import Fold
 
 KINDS = ("auto", "gain", "permutation", "none")
@@ -44,7 +45,7 @@ def explain(kind: str, model: Strategy, panel: Panel, fold: Fold, score: Score, 
 
 def gains(model: Strategy, features: tuple[str, ...]) -> dict[str, float] | None:
     """The model's own importances as shares of one, by feature; None where it has none."""
-    if not hasattr(model, "importance"):
+    if not isinstance(model, Explained):
         return None
     known = model.importance()
     if not known:

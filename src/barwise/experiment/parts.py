@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.devices.monitor import Monitor
@@ -31,8 +32,9 @@ class Parts:
     baseline: Strategy | None = None
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
-    threads: int | None = None  # MEASURED: those that train the net fastest
+    threads: int | Literal["auto"] | None = None  # auto: those that train the net fastest
     audit: str = "quick"
+    plausibility: Plausibility = field(default_factory=Plausibility)
     shuffle_labels: bool = False
     monitor: Monitor | None = None
     cache: Store | None = None

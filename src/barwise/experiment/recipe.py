@@ -11,13 +11,13 @@ from typing import Any
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
-from barwise.experiment.compute import MEASURED
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
@@ -51,8 +51,9 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=cfg.seed,
-        threads=MEASURED if cfg.threads == "auto" else cfg.threads,
+        threads=cfg.threads,
         audit=cfg.audit,
+        plausibility=Plausibility(**dict(cfg.get("plausibility") or {})),
         shuffle_labels=cfg.get("shuffle_labels", False),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
         importance=cfg.get("importance", "auto"),
@@ -76,7 +77,8 @@ def shipped_sets() -> dict[str, FeatureSet]:
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
     """What gives the bars when it is called."""
-    return _make("data", cfg.data, targets)
+    found: Callable[[], Market] = _make("data", cfg.data, targets)
+    return found
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
@@ -95,7 +97,8 @@ def _callable(one: Any) -> FeatureSet:
     """An instance of a class whose instances compute, where the configuration names the class with `_partial_`."""
     named: Any = one.func if isinstance(one, partial) else one
     computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
-    return one() if computes and not issubclass(named, dict) else one
+    found: FeatureSet = one() if computes and not issubclass(named, dict) else one
+    return found
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
@@ -104,7 +107,8 @@ def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
     portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
-    return rule
+    found: SignalRule = rule
+    return found
 
 
 def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:

@@ -77,7 +77,8 @@ def renewed(top: str) -> bool:
     folder = getattr(found(top), "_path", None)
     try:
         began = min(IMPORTED, psutil.Process().create_time())
-        return (Path(str(folder)) / "RECORD").stat().st_ctime > began
+        result: bool = (Path(str(folder)) / "RECORD").stat().st_ctime > began
+        return result
     except (OSError, psutil.Error):
         return False
 

@@ -1,4 +1,4 @@
-"""Lagged returns and rolling moments (SEED.md's XGBoost set)."""
+"""Lagged returns and rolling moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microstructure features (SEED.md's columns): spread where the source has bid and ask, and the bar's range."""
+"""Microstructure features: spread where the source has bid and ask, and the bar's range."""
 
 from __future__ import annotations
 

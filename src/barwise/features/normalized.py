@@ -1,4 +1,4 @@
-"""The default set: SEED.md's information relative to price and volume, so that several symbols share a model."""
+"""The default set: the plain sets' information relative to price and volume, so that several symbols share a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETURNS, AVERAGES, SPREADS, POSITIONS = (1, 2, 3, 5, 10, 20, 60), (10, 20, 50, 2
 def normalized(bars: Bars) -> dict[str, np.ndarray]:
     """Returns, ratios, ranges and oscillators without a unit; no column tells the price level or the symbol.
 
-    Levels of SEED.md's sets appear relative to close (averages, bands, MACD, ATR, ranges) or to their own mean
+    Levels of the plain sets appear relative to close (averages, bands, MACD, ATR, ranges) or to their own mean
     (volume, dollar volume), and are the same for prices and volumes in any unit. Returns over n bars are divided by
     √n, which leaves the scale of one bar. The place in a range, band or bar of one price is the middle.
     """

@@ -1,4 +1,4 @@
-"""Price features: returns, moving averages, volatility and the place in the range (SEED.md's columns)."""
+"""Price features: returns, moving averages, volatility and the place in the range."""
 
 from __future__ import annotations
 

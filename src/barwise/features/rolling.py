@@ -46,7 +46,8 @@ def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
     infinite = np.isinf(out)
     if infinite.any():
         out[infinite] = np.nan
-    return out
+    found: np.ndarray = out
+    return found
 
 
 def share(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -80,14 +81,16 @@ def skew(values: np.ndarray, window: int) -> np.ndarray:
     zero = np.zeros_like(values)
     _, squares, cubes = _window((values, zero, zero), _merge_cubes, window)
     second, third = squares / window, cubes / window
-    return np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second * np.sqrt(second))
+    found: np.ndarray = np.sqrt(window * (window - 1.0)) / (window - 2.0) * ratio(third, second * np.sqrt(second))
+    return found
 
 
 def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling Pearson correlation; NaN where either does not vary in the window."""
     zero = np.zeros_like(x)
     _, _, xx, yy, xy = _window((x, y, zero, zero, zero), merge_products, window)
-    return np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
+    found: np.ndarray = np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
+    return found
 
 
 def slope(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:

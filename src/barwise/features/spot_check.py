@@ -182,7 +182,8 @@ class Checker:
         known = np.isfinite(some)
         some, n = np.where(known, some, 0.0), np.maximum(1, known.sum(axis=0))
         mean = some.sum(axis=0) / n
-        return np.sqrt((np.where(known, some - mean, 0.0) ** 2).sum(axis=0) / n).astype(np.float32)
+        found: np.ndarray = np.sqrt((np.where(known, some - mean, 0.0) ** 2).sum(axis=0) / n).astype(np.float32)
+        return found
 
 
 def windows_of(

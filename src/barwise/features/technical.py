@@ -1,4 +1,4 @@
-"""Technical indicators, by TA-Lib where the formula is recursive (SEED.md's columns)."""
+"""Technical indicators, by TA-Lib where the formula is recursive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volume features (SEED.md's columns)."""
+"""Volume features."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class Context:
     @property
     def member(self) -> np.ndarray:
         """(time, symbol): there is a bar of a symbol that is in the universe."""
-        return self.has & self.inside
+        found: np.ndarray = self.has & self.inside
+        return found
 
     def column(self, name: str) -> np.ndarray:
         """(time, symbol): volume or another column of the source, NaN where it has none."""

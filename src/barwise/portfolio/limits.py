@@ -84,7 +84,8 @@ def approach(
     start = limits(held[None], row)[0]
     spent = float(np.abs(start - held).sum())
     if spent >= most:
-        return start
+        found: np.ndarray = start
+        return found
     goal = wanted.copy()
     if limits.max_positions is not None:
         entering = np.flatnonzero((goal != 0) & (start == 0))
@@ -103,4 +104,5 @@ def _furthest(held: np.ndarray, start: np.ndarray, goal: np.ndarray, most: float
         middle = 0.5 * (low + high)
         inside = np.abs(start + middle * (goal - start) - held).sum() <= most
         low, high = (middle, high) if inside else (low, middle)
-    return start + low * (goal - start)
+    found: np.ndarray = start + low * (goal - start)
+    return found

@@ -169,7 +169,8 @@ def averaged(weights: np.ndarray, has: np.ndarray, bars: int) -> np.ndarray:
 def order_rows(time: np.ndarray, rebalance: int | str) -> np.ndarray:
     """Which rows give orders: every k-th from the first row, or the first row of a week, month or quarter."""
     if isinstance(rebalance, int):
-        return np.arange(len(time)) % rebalance == 0
+        found: np.ndarray = np.arange(len(time)) % rebalance == 0
+        return found
     if rebalance == "daily":
         period = time.astype("datetime64[D]").astype(np.int64)
     elif rebalance == "weekly":
@@ -183,7 +184,8 @@ def order_rows(time: np.ndarray, rebalance: int | str) -> np.ndarray:
 def drifted(held: np.ndarray, growth: np.ndarray) -> np.ndarray:
     """Weights after one bar's price ratios, as shares of the account that they made."""
     after = held * growth
-    return after / max(1e-12, 1.0 + float((after - held).sum()))
+    found: np.ndarray = after / max(1e-12, 1.0 + float((after - held).sum()))
+    return found
 
 
 def holding_bars(time: np.ndarray, end: np.ndarray, symbol: np.ndarray) -> int:

@@ -17,19 +17,24 @@ CALMEST = 4.0  # a halted symbol must not take the whole account
 
 def equal(context: Context) -> np.ndarray:
     """The signal over the number of symbols in the universe with a bar: a symbol more or less changes every share."""
-    return context.signal / np.maximum(context.member.sum(axis=1, keepdims=True), 1)
+    found: np.ndarray = context.signal / np.maximum(context.member.sum(axis=1, keepdims=True), 1)
+    return found
 
 
 def volatility(context: Context, window: WideWindow = 20) -> np.ndarray:
     """Equal shares, each brought to the symbols' mean volatility over the last `window` bars; at most four times."""
     require(window >= 2, f"portfolio.rule.window={window}: must be 2 or more bars; the shipped default is 20")
-    return equal(context) * relative_calm(context.returns, context.has, window)
+    found: np.ndarray = equal(context) * relative_calm(context.returns, context.has, window)
+    return found
 
 
 def proportional(context: Context) -> np.ndarray:
     """The signal over the sum of all signals' sizes, at the gross asked for: what trades shares the whole account."""
     size = np.abs(context.signal).sum(axis=1, keepdims=True)
-    return context.gross * np.divide(context.signal, size, out=np.zeros_like(context.signal), where=size > 0)
+    found: np.ndarray = context.gross * np.divide(
+        context.signal, size, out=np.zeros_like(context.signal), where=size > 0
+    )
+    return found
 
 
 def deciles(context: Context, quantiles: Quantiles = 10, long: bool = True, short: bool = True) -> np.ndarray:
@@ -46,7 +51,8 @@ def deciles(context: Context, quantiles: Quantiles = 10, long: bool = True, shor
     varied = (count >= quantiles) & (_highest(context) > _lowest(context))
     share = np.where(varied, sides / size, 0.0)
     top, bottom = rank >= count - size, (rank >= 0) & (rank < size)
-    return share * (top * float(long) - bottom * float(short))
+    found: np.ndarray = share * (top * float(long) - bottom * float(short))
+    return found
 
 
 deciles.reads_scores = True  # type: ignore[attr-defined]
@@ -107,7 +113,8 @@ def relative_calm(returns: np.ndarray, has: np.ndarray, window: int) -> np.ndarr
     count = known.sum(axis=1, keepdims=True)
     typical = np.where(known, volatility, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
     calm = np.divide(typical, volatility, out=np.ones_like(volatility), where=known)
-    return np.minimum(calm, CALMEST)
+    found: np.ndarray = np.minimum(calm, CALMEST)
+    return found
 
 
 def past_deviation(returns: np.ndarray, has: np.ndarray, window: int) -> np.ndarray:
@@ -124,9 +131,11 @@ def past_deviation(returns: np.ndarray, has: np.ndarray, window: int) -> np.ndar
 
 def _highest(context: Context) -> np.ndarray:
     score = np.where(context.member & np.isfinite(context.score), context.score, -np.inf)
-    return score.max(axis=1, keepdims=True)
+    found: np.ndarray = score.max(axis=1, keepdims=True)
+    return found
 
 
 def _lowest(context: Context) -> np.ndarray:
     score = np.where(context.member & np.isfinite(context.score), context.score, np.inf)
-    return score.min(axis=1, keepdims=True)
+    found: np.ndarray = score.min(axis=1, keepdims=True)
+    return found

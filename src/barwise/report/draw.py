@@ -30,7 +30,8 @@ def column(run: RunFiles, name: str) -> np.ndarray:
         raise DataError(f"this run's ledger.parquet has no column {name}")
     if len(table) < 2:
         raise DataError(f"the ledger has {len(table)} bars; a curve needs 2")
-    return table[name].to_numpy()
+    found: np.ndarray = table[name].to_numpy()
+    return found
 
 
 def dates(axes: Axes) -> None:
@@ -86,7 +87,8 @@ def wealth(net: np.ndarray) -> np.ndarray:
 def drawdown(equity: np.ndarray) -> np.ndarray:
     """Fraction below the highest equity so far, the start included."""
     known = np.nan_to_num(equity, nan=0.0)
-    return known / np.maximum(np.maximum.accumulate(known), 1.0) - 1.0
+    found: np.ndarray = known / np.maximum(np.maximum.accumulate(known), 1.0) - 1.0
+    return found
 
 
 def equity(figure: Figure, run: RunFiles) -> None:

@@ -153,7 +153,7 @@ def training(figure: Figure, run: RunFiles) -> None:
                     label=label,
                     markersize=3,
                     **style,
-                )  # type: ignore[arg-type]
+                )
     if not axes.lines:
         raise DataError("the training curves hold no finite value")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

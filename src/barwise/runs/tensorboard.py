@@ -25,12 +25,12 @@ def writer_class() -> Any:
         if hidden:
             del sys.modules["torch"]
 
-    class Files(FileWriter):
+    class Files(FileWriter):  # type: ignore[misc]  # tensorboardX has no types
         def __init__(self, folder: str, flush_secs: float) -> None:
             self.event_writer = Events(folder, flush_secs)
             self._default_metadata: dict[str, Any] = {}
 
-    class Writer(SummaryWriter):
+    class Writer(SummaryWriter):  # type: ignore[misc]
         file_writer: Any
         all_writers: Any
 

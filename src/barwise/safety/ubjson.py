@@ -45,7 +45,8 @@ class Reader:
         return self.data[self.at - n : self.at]
 
     def _number(self, kind: bytes) -> int | float:
-        return np.frombuffer(self._take(WIDTH[kind]), NUMBERS[kind])[0].item()
+        found: int | float = np.frombuffer(self._take(WIDTH[kind]), NUMBERS[kind])[0].item()
+        return found
 
     def _length(self) -> int:
         kind = self._take(1)

@@ -175,7 +175,8 @@ class Live:
         if self.window is None:
             return None
         recent = np.unique(np.concatenate([b.time[-self.window :] for b in bars]))[-self.window :][0]
-        return min(b.time[-self.window :][0] for b in bars if b.time[-1] >= recent)
+        found: np.datetime64 | None = min(b.time[-self.window :][0] for b in bars if b.time[-1] >= recent)
+        return found
 
     def _answers(self, stamp: np.datetime64, names: list[str]) -> dict[str, Answer]:
         panel, rows = panel_of([self.symbols[name] for name in names], stamp, self.served.features)
@@ -236,6 +237,7 @@ def utc(time: Any) -> np.datetime64:
         if stamp is pd.NaT:
             raise ValueError
         plain = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
-        return plain.as_unit("ns").to_datetime64()
+        found: np.datetime64 = plain.as_unit("ns").to_datetime64()
+        return found
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"time={time!r:.60}: is no time; write 2026-01-31 or 2026-01-31T15:30Z") from None

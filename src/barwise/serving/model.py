@@ -25,6 +25,7 @@ from barwise.samples import Panel, Scaler
 from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, trusting, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import Stateful
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
@@ -45,7 +46,7 @@ class Member:
     @property
     def carries(self) -> bool:
         """Whether the net scores a bar from a state that it hands on, rather than from a window of bars."""
-        return getattr(self.strategy, "sequence", "window") == "stream"
+        return isinstance(self.strategy, Stateful) and self.strategy.sequence == "stream"
 
     def scores(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Scores of `rows` as a run gives them; NaN where the features are not defined."""

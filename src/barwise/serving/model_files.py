@@ -16,6 +16,7 @@ from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.model import check_model, check_shapes
 from barwise.samples import Panel, Scaler
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import OwnNets, names_of
 
 LONGEST_WARMUP = 1_000_000
 TRIED_ROWS = 32
@@ -81,7 +82,7 @@ def score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
 
 def trusting(kind: type[Strategy], own: frozenset[str]) -> type[Strategy]:
     """The strategy's class; a net of the user's own that was allowed by name is allowed in this one alone."""
-    return type(kind.__name__, (kind,), {"own_nets": own}) if hasattr(kind, "own_nets") else kind
+    return type(kind.__name__, (kind,), {"own_nets": own}) if names_of(OwnNets) <= set(dir(kind)) else kind
 
 
 def one_symbol(X: np.ndarray) -> Panel:

@@ -9,6 +9,7 @@ import numpy as np
 
 from barwise.errors import DataError
 from barwise.serving.model import Member
+from barwise.strategies.hooks import Stateful
 
 DEPTH = 16
 
@@ -30,7 +31,10 @@ def carry(member: Member, before: Carried | None, rows: np.ndarray, warm: np.nda
     if not len(stretch):
         return Carried(np.nan)
     scaled = member.scaler(stretch) if member.scaler is not None else stretch
-    score, memory = member.strategy.advance(scaled, memory)  # type: ignore[attr-defined]
+    strategy = member.strategy
+    if not isinstance(strategy, Stateful):
+        raise TypeError(f"{type(strategy).__name__} hands on no state")
+    score, memory = strategy.advance(scaled, memory)
     return Carried(float(score[-1]), memory)
 
 

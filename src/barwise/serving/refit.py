@@ -20,7 +20,7 @@ from barwise.data.hash import data_hash
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
-from barwise.experiment.compute import default_threads
+from barwise.experiment.compute import threads_of
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import fit_fold, scores_of
 from barwise.experiment.session import FitSession, keep_model
@@ -32,6 +32,7 @@ from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
+from barwise.strategies.hooks import Boosted, Scheduled, needs_torch
 from barwise.validation.folds import Fold, Validation, touches
 
 NONE = np.zeros(0, np.int64)
@@ -55,7 +56,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     run, cfg, targets = recorded(folder, allow)
     parts = parts_of(cfg, targets, data)
     market = check_market(parts.data())
-    threads = parts.threads or default_threads(parts.strategy)
+    threads = threads_of(parts)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
     half, every = stretches(panel, parts.validation)
     session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
@@ -100,9 +101,9 @@ def stretches(panel: Panel, validation: Validation) -> tuple[Fold, Fold]:
 
 def with_budget(strategy: Strategy, facts: dict[str, Any]) -> Strategy:
     """The strategy, to be trained for as many rounds or epochs as validation found best."""
-    if "rounds" in facts and hasattr(strategy, "n_estimators"):
+    if "rounds" in facts and isinstance(strategy, Boosted):
         strategy.n_estimators = max(1, int(facts["rounds"]))
-    if "best_epoch" in facts and hasattr(strategy, "training"):
+    if "best_epoch" in facts and isinstance(strategy, Scheduled):
         strategy.training = replace(strategy.training, epochs=max(1, int(facts["best_epoch"])))
     return strategy
 
@@ -110,4 +111,4 @@ def with_budget(strategy: Strategy, facts: dict[str, Any]) -> Strategy:
 def device_of(run: Run, strategy: Strategy) -> str:
     """The device that the run used, if it is here too, else the CPU."""
     used = (run.manifest.get("device") or {}).get("used", "cpu")
-    return resolve(DeviceSettings(name=str(used), parity=False), None, getattr(strategy, "needs_torch", False)).used
+    return resolve(DeviceSettings(name=str(used), parity=False), None, needs_torch(strategy)).used

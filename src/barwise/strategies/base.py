@@ -48,8 +48,8 @@ class FitContext:
 @runtime_checkable
 class Strategy(Protocol):
     """Learns scores from samples. Class attributes `scale` (wants standardised features) and `takes_nan` default to
-    False; the core then hands over only rows whose features are all finite. `in_blocks`: it never asks for all its rows
-    at once where the matrix is larger than memory."""
+    False; the core then hands over only rows whose features are all finite. What else one may offer has a
+    Protocol of its own in `barwise.strategies.hooks`."""
 
     lookback: int
     scale: bool

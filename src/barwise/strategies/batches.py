@@ -24,13 +24,15 @@ def first_rows(samples: Samples, first_time: np.datetime64 | None = None) -> np.
     panel, rows = samples.panel, samples.rows
     begin = panel.start[rows]
     if first_time is None:
-        return begin
+        found: np.ndarray = begin
+        return found
     counts = np.bincount(panel.symbol, minlength=len(panel.symbols))
     ends = np.cumsum(counts)
     firsts = [
         low + np.searchsorted(panel.time[low:high], first_time) for low, high in zip(ends - counts, ends, strict=True)
     ]
-    return np.maximum(begin, np.asarray(firsts)[panel.symbol[rows]])
+    found = np.maximum(begin, np.asarray(firsts)[panel.symbol[rows]])
+    return found
 
 
 def window_rows(samples: Samples, lookback: int, first_time: np.datetime64 | None = None) -> np.ndarray:
@@ -141,10 +143,12 @@ class Windows(Batches):
         return self.pick(places)
 
     def outputs(self, net: SequenceNet, x: Tensor) -> Tensor:
-        return net(x)
+        found: Tensor = net(x)
+        return found
 
     def rows(self, index: Tensor) -> np.ndarray:
-        return self.samples.rows[index.cpu().numpy()]
+        found: np.ndarray = self.samples.rows[index.cpu().numpy()]
+        return found
 
 
 class Chunks(Batches):
@@ -200,7 +204,8 @@ class Chunks(Batches):
         first, until = self.cut()[:, index]
         places = first + self.steps[self.warm :]
         inside = places < until
-        return (self.dense[1, places.minimum(until - 1)] * inside).T
+        found: Tensor = (self.dense[1, places.minimum(until - 1)] * inside).T
+        return found
 
     def outputs(self, net: SequenceNet, x: Tensor) -> Tensor:
         return net.steps(x, skip=self.warm)[0]

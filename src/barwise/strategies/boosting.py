@@ -34,7 +34,7 @@ XGBOOST: dict[str, Any] = {
 }  # fmt: skip
 XGBOOST_SET = {  # set by barwise: whose setting it is
     "device": "device", "eval_metric": "strategy.task", "n_jobs": "threads", "nthread": "threads",
-    "num_class": "strategy.task", "objective": "strategy.task", "random_state": "seed", "seed": "seed",
+    "num_class": "strategy.task", "random_state": "seed", "seed": "seed",
     "seed_per_iteration": "seed", "tree_method": "device",
 }  # fmt: skip
 XGBOOST_ALIASES = {
@@ -64,7 +64,7 @@ LIGHTGBM_SET = {
     "deterministic": "threads", "device_type": "device", "device": "device", "force_col_wise": "threads",
     "force_row_wise": "threads", "n_jobs": "threads",
     "nthread": "threads", "nthreads": "threads", "num_class": "strategy.task", "num_classes": "strategy.task",
-    "num_thread": "threads", "num_threads": "threads", "objective": "strategy.task", "application": "strategy.task",
+    "num_thread": "threads", "num_threads": "threads", "application": "strategy.task",
     "app": "strategy.task", "loss": "strategy.task", "objective_type": "strategy.task", "random_seed": "seed",
     "random_state": "seed", "seed": "seed", "verbose": "quiet", "verbosity": "quiet",
 }  # fmt: skip

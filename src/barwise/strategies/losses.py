@@ -15,7 +15,7 @@ from barwise.strategies import scores
 
 @dataclass
 class Loss:
-    """Mean squared error, SEED.md's. Signs are learned as they are, other labels over three deviations, clipped.
+    """Mean squared error. Signs are learned as they are, other labels over three deviations, clipped.
 
     `outputs`: of the net a step; `squash`: whether tanh comes last. Subclasses are the other losses.
     """

@@ -16,7 +16,7 @@ State = Any  # what a net carries from step to step: tensors in lists and tuples
 
 
 class SequenceNet(nn.Module):
-    """A body that each net defines, and SEED.md's head: two linear layers, tanh where `squash`.
+    """A body that each net defines, and the head of all: two linear layers, tanh where `squash`.
 
     `outputs`: 1, or 3 for classes. `hidden(x, state)` maps (batch, time, feature) to (batch, time, hidden_size) and the
     state after the last step; called in pieces with the state handed on, it gives what it gives in one piece.
@@ -37,7 +37,8 @@ class SequenceNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The output of the last step: (batch,), or (batch, outputs) where there are several."""
-        return self.head(self.last(x)).squeeze(-1)
+        found: Tensor = self.head(self.last(x)).squeeze(-1)
+        return found
 
     def steps(self, x: Tensor, state: State = None, skip: int = 0) -> tuple[Tensor, State]:
         """The outputs of all steps but the first `skip`, (batch, time - skip[, outputs]), and the state."""
@@ -46,7 +47,7 @@ class SequenceNet(nn.Module):
 
 
 class LSTMNet(SequenceNet):
-    """SEED.md's network: stacked LSTM layers, then the head.
+    """Stacked LSTM layers, then the head.
 
     The layers are single nn.LSTMs with Dropout between them: the stacked form with dropout has wrong gradients on MPS.
     """
@@ -150,7 +151,8 @@ class CausalConv(nn.Module):
     def last(self, x: Tensor) -> Tensor:
         """The last step alone, of inputs exactly as long as the kernel of dilation 1."""
         if x.shape[1] != self.past + 1:
-            return self(x)[0][:, -1]
+            found: Tensor = self(x)[0][:, -1]
+            return found
         return nn.functional.linear(x.transpose(1, 2).flatten(1), self.conv.weight.flatten(1), self.conv.bias)
 
 

@@ -28,7 +28,8 @@ def is_classes(y: np.ndarray) -> bool:
 def direction(probability: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """P(up) - P(down) from (row, class); a class that was never seen has probability 0."""
     up, down = (probability[:, classes == side].sum(axis=1) for side in (1, -1))
-    return np.clip(up - down, -1.0, 1.0).astype(np.float64)
+    found: np.ndarray = np.clip(up - down, -1.0, 1.0).astype(np.float64)
+    return found
 
 
 def standardized(prediction: np.ndarray, sigma: float) -> np.ndarray:
@@ -55,4 +56,5 @@ def load_settings(folder: Path, kind: str) -> dict[str, Any]:
     settings = read_json(folder / "strategy.json")
     if settings.pop("kind", None) != kind:
         raise ConfigError(f"{folder / 'strategy.json'}: is not a model of {kind}")
-    return settings
+    found: dict[str, Any] = settings
+    return found

@@ -184,7 +184,8 @@ class SequenceStrategy:
         return other.probe(self.n_features_)
 
     def predict(self, samples: Samples) -> np.ndarray:
-        return self.members(samples).mean(axis=0)
+        found: np.ndarray = self.members(samples).mean(axis=0)
+        return found
 
     def members(self, samples: Samples) -> np.ndarray:
         """(net, sample): the scores of each net of the ensemble."""
@@ -226,7 +227,7 @@ class SequenceStrategy:
         return model
 
 
-LSTMStrategy = SequenceStrategy  # SEED.md's name
+LSTMStrategy = SequenceStrategy  # the name that many know it by
 
 
 def check_work(steps: int, hidden_size: int, batch_size: int) -> None:

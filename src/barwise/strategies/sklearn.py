@@ -85,7 +85,8 @@ class SklearnStrategy:
             return scores.standardized(_each(self.model_.predict, samples), self.sigma_)
         if hasattr(self.model_, "predict_proba"):
             return scores.direction(_each(self.model_.predict_proba, samples), self.model_.classes_)
-        return np.sign(_each(self.model_.predict, samples)).astype(np.float64)
+        found: np.ndarray = np.sign(_each(self.model_.predict, samples)).astype(np.float64)
+        return found
 
     def importance(self) -> dict[str, float] | None:
         """The estimator's own importances or absolute coefficients, by position, as shares of one; None without."""

@@ -14,7 +14,7 @@ PRECISIONS = ("32", "bf16-mixed")
 
 @dataclass(frozen=True)
 class Training:
-    """SEED.md's learning_rate, batch_size (labels an optimizer step sees) and epochs, and what it lacks.
+    """How a net is trained: learning_rate, batch_size (labels an optimizer step sees), epochs and the rest.
 
     `accumulate`: pieces that a batch is gone through in, to save memory. `patience`: epochs without a better validation
     loss before it stops. `retry_nan`: train once more at a tenth of the learning rate where the loss became NaN.

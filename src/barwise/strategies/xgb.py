@@ -10,12 +10,12 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
-from barwise.console.settings import Whole, checked
+from barwise.console.settings import OneOf, Whole, checked
 from barwise.data.memmap import scratch
 from barwise.errors import require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
-from barwise.strategies import external, scores
+from barwise.strategies import external, ranking, scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters
 
@@ -26,6 +26,7 @@ class XGBoostStrategy:
     """Gradient-boosted trees by xgboost.train, which accepts a fold without one of the classes.
 
     Classes (-1, 0, +1) or a regression, by `task`; stops early on validation rows, which are later in time.
+    `objective` rank:ndcg or rank:pairwise learns the order of each bar's symbols by their labels instead.
     """
 
     lookback = 1
@@ -41,21 +42,31 @@ class XGBoostStrategy:
         learning_rate: scores.Rate = 0.05,
         early_stopping_rounds: scores.Patience | None = 30,
         task: scores.Task = "auto",
+        objective: Annotated[str, OneOf(tuple(ranking.XGBOOST))] | None = None,
         **parameters: Any,
     ) -> None:
+        ranking.check_objective(objective, task)
         check_parameters("XGBoost", parameters)
         self.n_estimators = n_estimators
         self.max_depth = max_depth
         self.learning_rate = learning_rate
         self.early_stopping_rounds = early_stopping_rounds
         self.task = task
+        self.objective = objective
         self.parameters = parameters
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
         import xgboost
 
-        self.classes_ = scores.classify(self.task, train)
-        self.sigma_ = float(np.std(train.y))
+        self.classes_ = self.objective is None and scores.classify(self.task, train)
+        self.center_, self.sigma_ = 0.0, float(np.std(train.y))
+        task: dict[str, Any] = (
+            ranking.XGBOOST[self.objective]
+            if self.objective is not None
+            else {"objective": "multi:softprob", "num_class": 3, "eval_metric": "mlogloss"}
+            if self.classes_
+            else {"objective": "reg:squarederror", "eval_metric": "rmse"}
+        )
         options: dict[str, Any] = {
             "max_depth": self.max_depth,
             "learning_rate": self.learning_rate,
@@ -64,11 +75,7 @@ class XGBoostStrategy:
             "nthread": context.threads,
             "device": "cuda" if context.device == "cuda" else "cpu",
             **self.parameters,
-            **(
-                {"objective": "multi:softprob", "num_class": 3, "eval_metric": "mlogloss"}
-                if self.classes_
-                else {"objective": "reg:squarederror", "eval_metric": "rmse"}
-            ),
+            **task,
         }
         try:
             with scratch(train.panel.X) as folder, warnings.catch_warnings(record=True) as told:
@@ -81,6 +88,8 @@ class XGBoostStrategy:
             )
         _refuse_unused(told)
         context.facts["rounds"] = self.booster_.num_boosted_rounds()
+        if self.objective is not None:
+            self.center_, self.sigma_ = ranking.scale_of(self._predicted, train)
         return self
 
     def _trained(
@@ -97,13 +106,25 @@ class XGBoostStrategy:
         stop = self.early_stopping_rounds if len(valid) else None
         booster = xgboost.train(
             options, data, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
-            callbacks=[_listener(context, options["eval_metric"])],
+            custom_metric=ranking.xgboost_loss if self.objective else None,
+            callbacks=[_listener(context, options.get("eval_metric", "ranking"))],
         )  # fmt: skip
         return booster[: booster.best_iteration + 1] if stop else booster
 
     def _matrix(self, samples: Samples, folder: Path | None, like: Any = None) -> Any:
         import xgboost
 
+        if self.objective is not None:
+            require(
+                folder is None,
+                f"strategy.objective={self.objective}: XGBoost ranks from memory alone, and the matrix is larger;"
+                " strategy=lightgbm strategy.objective=lambdarank reads it in blocks",
+            )
+            queries = ranking.Queries.of(samples)
+            one = queries.samples
+            found = xgboost.QuantileDMatrix(one.X, queries.grades, ref=like, feature_names=list(one.features),
+                                            group=queries.sizes, weight=queries.bar_weight)  # fmt: skip
+            return found
         y = samples.y + 1 if self.classes_ else samples.y
         if folder is not None:
             return external.quantized(samples, y, folder, like)
@@ -111,12 +132,15 @@ class XGBoostStrategy:
             samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)
         )
 
-    def predict(self, samples: Samples) -> np.ndarray:
+    def _predicted(self, samples: Samples) -> np.ndarray:
         parts = [self.booster_.inplace_predict(block.X, validate_features=False) for block in samples.blocks()]
-        predicted = np.concatenate(parts)
+        return np.concatenate(parts)
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        predicted = self._predicted(samples)
         if self.classes_:
             return scores.direction(predicted.reshape(len(samples), 3), scores.CLASSES)
-        return scores.standardized(predicted, self.sigma_)
+        return scores.standardized(predicted - self.center_, self.sigma_)
 
     def importance(self) -> dict[str, float]:
         """Total gain per feature, as shares of one."""
@@ -125,7 +149,9 @@ class XGBoostStrategy:
         return {name: value / total for name, value in gain.items()}
 
     def save(self, folder: Path) -> None:
-        scores.save_settings(folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_})
+        scores.save_settings(
+            folder, "xgboost", {"classes": self.classes_, "sigma": self.sigma_, "center": self.center_}
+        )
         write_bytes(folder / "model.json", bytes(self.booster_.save_raw("json")))
 
     @classmethod
@@ -135,6 +161,7 @@ class XGBoostStrategy:
         settings = scores.load_settings(folder, "xgboost")
         model = cls()
         model.classes_, model.sigma_ = bool(settings["classes"]), float(settings["sigma"])
+        model.center_ = float(settings.get("center", 0.0))  # runs of before know none
         kept = folder / "model.json"
         model.booster_ = xgboost.Booster(model_file=kept if kept.is_file() else folder / "model.ubj")  # of before 0.1
         return model

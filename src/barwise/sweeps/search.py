@@ -51,10 +51,13 @@ class Dimension:
     def suggest(self, trial: Any) -> Value:
         """A value from an Optuna trial."""
         if self.choice:
-            return trial.suggest_categorical(self.name, list(self.choice))
+            found: Value = trial.suggest_categorical(self.name, list(self.choice))
+            return found
         if self.whole:
-            return trial.suggest_int(self.name, self.low, self.high, step=int(self.step or 1), log=self.log)
-        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
+            found = trial.suggest_int(self.name, self.low, self.high, step=int(self.step or 1), log=self.log)
+            return found
+        found = trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
+        return found
 
     def values(self) -> Sequence[Value]:
         """All values, for a grid; ConfigError for a range without end."""
@@ -107,7 +110,7 @@ def from_overrides(overrides: Sequence[Override]) -> tuple[list[Dimension], list
             found.append(Dimension(name, low=given.start, high=given.end, log="log" in given.tags))  # type: ignore
         elif isinstance(given, RangeSweep) and len(list(given.range())) > 1:
             steps = [x.item() if hasattr(x, "item") else x for x in given.range()]
-            found.append(Dimension(name, low=min(steps), high=max(steps), step=abs(given.step)))  # type: ignore
+            found.append(Dimension(name, low=min(steps), high=max(steps), step=abs(given.step)))
         else:
             found.append(Dimension(name, tuple(map(str, override.sweep_string_iterator()))))
     return found, fixed

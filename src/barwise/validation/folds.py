@@ -62,17 +62,8 @@ class Validation:
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
         return [
             self._fold(number, panel, times, place, self._stretches(times, split))
-            for number, split in enumerate(self._splits(times))
+            for number, split in enumerate(splits(self.splitter, times))
         ]
-
-    def _splits(self, times: np.ndarray) -> list[Sequence[np.ndarray]]:
-        """What the splitter makes of the times; ConfigError with its own words where it cannot."""
-        try:
-            return list(self.splitter.split(times))
-        except ConfigError:
-            raise
-        except ValueError as error:  # scikit-learn's, of more folds than there are bars
-            raise ConfigError(f"validation.splitter={type(self.splitter).__name__}: {error}") from error
 
     def _stretches(self, times: np.ndarray, split: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Training, validation and test times of one split, as positions, after the embargo."""
@@ -128,7 +119,26 @@ class Validation:
                 banned[end + 1 : np.searchsorted(times, last, side="right")] = True
             else:
                 banned[end + 1 : end + 1 + self.embargo] = True
-        return banned[train]
+        found: np.ndarray = banned[train]
+        return found
+
+
+def splits(splitter: Any, times: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """The sorted training, perhaps validation, and test places of each split; ConfigError where the splitter cannot
+    split times alone."""
+    try:
+        found = list(splitter.split(times))
+    except ConfigError:
+        raise
+    except Exception as error:  # scikit-learn's own or the user's
+        name = type(splitter).__name__
+        reason = " ".join(str(error).split())[:160]
+        raise ConfigError(
+            f"validation.splitter={name}: cannot split {len(times):,} times ({reason}); it is given times alone,"
+            " without labels or groups: use walk_forward, purged_kfold or scikit-learn's KFold, ShuffleSplit,"
+            " TimeSeriesSplit"
+        ) from error
+    return [tuple(np.sort(np.asarray(places)) for places in split) for split in found]
 
 
 def touches(panel: Panel, rows: np.ndarray, others: np.ndarray) -> np.ndarray:

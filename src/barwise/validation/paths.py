@@ -23,4 +23,5 @@ def path_of(symbol: np.ndarray, time: np.ndarray, fold: np.ndarray) -> np.ndarra
 def full_paths(path: np.ndarray) -> np.ndarray:
     """The paths that cover as many rows as the first; a path with gaps is no history."""
     numbers, rows = np.unique(path, return_counts=True)
-    return numbers[rows == rows[0]]
+    found: np.ndarray = numbers[rows == rows[0]]
+    return found

@@ -49,7 +49,8 @@ def values(table: RawTable, named: Mapping[str, str], decimal: str | None,
 
 
 def is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    found: bool = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    return found
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:

@@ -82,7 +82,10 @@ def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
     if _midnights(time):
         return True
     day = time.astype("datetime64[D]")
-    if len(np.unique(time - day)) > FEW or len(np.unique(day)) < FEW:
+    days = len(np.unique(day))
+    if days < FEW or len(np.unique(time - day)) > min(
+        FEW, days // FEW
+    ):  # few rows differ by chance: three times, no days
         return False
     order = np.lexsort((time, groups))
     day, time, groups = day[order], time[order], groups[order]
@@ -103,13 +106,17 @@ def local(stamps: Stamps, timezone: str | None) -> np.ndarray:
 def universal(stamps: Stamps, wall: np.ndarray, timezone: str | None) -> np.ndarray:
     """UTC of `wall`, which is `local` of the stamps, perhaps moved within its day."""
     if stamps.ahead is not None and not (stamps.instants and timezone is not None):
-        return wall - stamps.ahead.astype("timedelta64[ns]")
+        found: np.ndarray = wall - stamps.ahead.astype("timedelta64[ns]")
+        return found
     zone = timezone or stamps.zone
     return wall if zone is None else to_utc(wall, np.zeros(len(wall), np.int64), zone)
 
 
 def _local(utc: np.ndarray, zone: str) -> np.ndarray:
-    return pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy("datetime64[ns]")
+    found: np.ndarray = (
+        pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy("datetime64[ns]")
+    )
+    return found
 
 
 def _shift(wall: np.ndarray) -> int:
@@ -152,7 +159,8 @@ def to_utc(wall: np.ndarray, groups: np.ndarray, zone: str) -> np.ndarray:
                 cut = turn[0] + 1
                 late = some[:cut] if back else some[cut:]
                 first[late] = second[late]
-    return first
+    found: np.ndarray = first
+    return found
 
 
 def _together(rows: np.ndarray, groups: np.ndarray, wall: np.ndarray) -> list[np.ndarray]:

@@ -140,7 +140,8 @@ def _year(value: int, digits: int) -> int:
 
 
 def _day(year: int, month: int, day: int) -> np.datetime64:
-    return _days(np.array([[year, month, day]]), (0, 1, 2))[0]
+    found: np.datetime64 = _days(np.array([[year, month, day]]), (0, 1, 2))[0]
+    return found
 
 
 def _year_place(text: str) -> str:

@@ -88,7 +88,8 @@ def _excel(whole: np.ndarray, fraction: np.ndarray | None) -> np.ndarray:
     """43467 is 2019-01-02; the fraction is of a day, to the second."""
     day = np.datetime64("1899-12-30", "D") + np.clip(whole, *EXCEL).astype("timedelta64[D]")
     seconds = np.zeros(len(whole), np.int64) if fraction is None else np.rint(fraction * 86_400).astype(np.int64)
-    return day.astype("datetime64[ns]") + seconds.astype("timedelta64[s]").astype("timedelta64[ns]")
+    found: np.ndarray = day.astype("datetime64[ns]") + seconds.astype("timedelta64[s]").astype("timedelta64[ns]")
+    return found
 
 
 def _counts(whole: np.ndarray, fraction: np.ndarray | None, known: np.ndarray) -> np.ndarray:

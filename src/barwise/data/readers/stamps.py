@@ -82,9 +82,11 @@ def _wall(column: pa.ChunkedArray) -> np.ndarray:
     seconds = column.cast(pa.timestamp("s"), safe=False).to_numpy(zero_copy_only=False)
     fits = (seconds > np.datetime64("1678-01-01")) & (seconds < np.datetime64("2262-01-01"))
     if fits.all():
-        return column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+        found: np.ndarray = column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+        return found
     kept = pc.if_else(pa.array(fits), column, pa.scalar(None, column.type))
-    return kept.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+    found = kept.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False).astype("datetime64[ns]")
+    return found
 
 
 def _typed(column: pa.ChunkedArray) -> Stamps:

@@ -1,0 +1,124 @@
+"""What a strategy may offer beyond fitting and scoring: one small Protocol each, known by its names alone."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from barwise.data.memmap import ReadsInBlocks
+from barwise.samples import Samples
+
+
+@runtime_checkable
+class TorchTrained(Protocol):
+    """Trains with torch where `needs_torch`: its device is chosen, and it gets one thread unless told otherwise."""
+
+    needs_torch: bool
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """Gives a fresh net and one batch to time devices and threads by."""
+
+    def probe(self, n_features: int) -> tuple[Any, Any, Any]:
+        """(net, x, y) of the size that it trains on."""
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """Knows which features its model leans on."""
+
+    def importance(self) -> Mapping[str, float] | None:
+        """Gain by feature name or position; None where this model has none."""
+
+
+@runtime_checkable
+class Ensemble(Protocol):
+    """Averages `n_seeds` nets."""
+
+    n_seeds: int
+
+    def members(self, samples: Samples) -> np.ndarray:
+        """Scores (net, row)."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Scores a bar from a state that it hands on, where `sequence` is stream."""
+
+    sequence: str
+
+    def advance(self, x: np.ndarray, memory: Any = None) -> tuple[np.ndarray, Any]:
+        """Scores of the rows of `x` and the state after them."""
+
+
+@runtime_checkable
+class Boosted(Protocol):
+    """Trains so many rounds; refitting on all data sets the number that validation found best."""
+
+    n_estimators: int
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """Trains by `training`, whose `epochs` refitting on all data sets to what validation found best."""
+
+    training: Any
+
+
+@runtime_checkable
+class OwnNets(Protocol):
+    """Loads nets of the user's own, by the names in `own_nets`."""
+
+    own_nets: frozenset[str]
+
+
+@runtime_checkable
+class Online(Protocol):
+    """Goes on learning from labels as they become known where `online`: it is asked bar by bar."""
+
+    online: bool
+
+
+HOOKS: tuple[type, ...] = (
+    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, OwnNets, Online,
+)  # fmt: skip
+KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
+REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
+
+
+def needs_torch(strategy: object) -> bool:
+    """Whether the strategy trains with torch."""
+    return isinstance(strategy, TorchTrained) and strategy.needs_torch
+
+
+def names_of(hook: type) -> set[str]:
+    """The names that make a strategy one of `hook`."""
+    own = {name for name in vars(hook) if not name.startswith("_")}
+    return own | set(hook.__annotations__)
+
+
+def mistakes(strategy: object) -> Iterator[str]:
+    """What looks like a hook and is none: a name nearly right, half of a pair, or a value of another kind."""
+    known = set(REQUIRED).union(*map(names_of, HOOKS))
+    public = {name for name in {*dir(type(strategy)), *vars(strategy)} if name.strip("_") == name}
+    settings = set(inspect.signature(type(strategy)).parameters)
+    for name in sorted(public - known - settings):
+        near = difflib.get_close_matches(name, known - public, n=1, cutoff=0.8)
+        if near:
+            yield f"{name} is no hook; did you mean {near[0]}?"
+    for hook in HOOKS:
+        given = names_of(hook) & public
+        if given and given != names_of(hook):
+            there, lacking = ", ".join(sorted(given)), ", ".join(sorted(names_of(hook) - given))
+            yield f"{there} without {lacking} has no effect; {hook.__name__} needs both"
+        for name in sorted(given):
+            value, kind = getattr(strategy, name), KINDS.get(name)
+            if kind is not None and not isinstance(value, kind):
+                yield f"{name} is {value!r:.40}, not {kind.__name__}"
+            if callable(vars(hook).get(name)) and not callable(value):
+                yield f"{name} is {value!r:.40}, not a method"
