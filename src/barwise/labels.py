@@ -34,7 +34,7 @@ def forward_return(
 ) -> Labels:
     """The return from the execution price over `horizon` bars, to be learned as it is."""
     ret, end = held(bars, horizon, execution)
-    return Labels(ret.copy(), ret, end, weights(bars, end, weighting))
+    return Labels(ret.copy(), ret, end, weights(bars, end, weighting, np.ones(len(bars), bool)))
 
 
 @checked("labels")
@@ -76,7 +76,7 @@ def triple_barrier(
             open_ = open_ & ~hit
     undefined = ~np.isfinite(width)
     y[undefined], ret[undefined], end[undefined] = np.nan, np.nan, NAT
-    return Labels(y, ret, end, weights(bars, end, weighting))
+    return Labels(y, ret, end, weights(bars, end, weighting, ~undefined))
 
 
 def held(bars: Bars, horizon: int, execution: str) -> tuple[np.ndarray, np.ndarray]:
@@ -98,10 +98,11 @@ def past_volatility(close: np.ndarray, window: int) -> np.ndarray:
     return out
 
 
-def weights(bars: Bars, end: np.ndarray, weighting: str) -> np.ndarray:
+def weights(bars: Bars, end: np.ndarray, weighting: str, begun: np.ndarray | None = None) -> np.ndarray:
     """Sample weights: uniform, or the average uniqueness of overlapping labels.
 
-    Uniqueness of t: the mean over the bars of (t, end] of one over the number of labels alive at that bar.
+    Uniqueness of t: the mean over the bars of (t, end] of one over the number of labels alive at that bar; one that has
+    `begun` and has no end yet is alive, so that a weight is known when its label is.
     Source: López de Prado (2018), chapter 4.
     """
     allowed = ("uniform", "uniqueness")
@@ -112,7 +113,7 @@ def weights(bars: Bars, end: np.ndarray, weighting: str) -> np.ndarray:
     first = np.arange(len(bars)) + 1
     last = np.searchsorted(bars.time, np.where(known, end, bars.time[0]), side="right")  # one past the last bar
     change = np.zeros(len(bars) + 1)
-    np.add.at(change, first[known], 1)
+    np.add.at(change, first[known if begun is None else known | begun], 1)
     np.add.at(change, last[known], -1)
     alive = np.cumsum(change)[:-1]
     share = np.concatenate([[0.0], np.cumsum(np.where(alive > 0, 1.0 / np.maximum(alive, 1), 0.0))])

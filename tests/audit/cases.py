@@ -22,6 +22,7 @@ from barwise.validation.splits import PurgedKFold, WalkForward
 from tests.audit import features, others, panels, strategies
 
 LOOKS_BACK, ACROSS, NO_LABEL = "features_look_back", "panels_look_back", "features_are_no_label"
+ROWS = "rows_look_back"
 WAITS, EARNED = "labels_wait", "labels_can_be_earned"
 COMPARED, COMPARED_EARNED = "compared_labels_wait", "compared_labels_can_be_earned"
 LEARNING, FOLDS, DIVIDES, TRADES = "learning_ignores_later_rows", "folds_are_purged", "splitter_divides", "trades_wait"
@@ -41,6 +42,7 @@ class Leak:
 def feature(made: Any, name: str, *guards: str, market: str = "days", also: tuple[str, ...] = ()) -> Leak:
     change = {"features": {"price": price, "mine": made}}
     placed = LOOKS_BACK in guards or ACROSS in guards
+    also = (*also, ROWS) if placed else also
     dated = ("20", "-") if placed else ()
     place = ("S000",) if placed else ()
     return Leak(change, (f"feature {name} ", *place, *dated), guards, market, also)

@@ -196,7 +196,7 @@ def test_a_strategy_that_no_seed_repeats_is_suspect_and_no_leak():
             super().learn(X, y + np.random.default_rng().normal(size=len(y)))
 
     found = audit(honest(strategy=Unseeded()))
-    assert not found.leaks and [f.text for f in found.findings if "two fits on the same rows" in f.text]
+    assert not found.leaks and "two fits on the same rows" in found.not_audited[0]
 
 
 def test_a_strategy_that_goes_on_learning_from_labels_that_are_known_passes():
@@ -221,16 +221,20 @@ def test_what_raises_on_other_bars_or_few_rows_is_told_and_no_leak():
         return {"mine": bars.close / bars.open}
 
     class Large(Honest):
+        least = 1_000_000
+
         def fit(self, train: Samples, valid: Samples, context: Any) -> Any:
-            if len(train) < 300:
+            if len(train) < self.least:
                 raise ValueError("too few rows")
             return super().fit(train, valid, context)
 
     found = audit(honest(features={"price": price, "mine": brittle}))
-    assert not found.leaks and "cannot be computed on bars of S000" in found.warnings[0]
-    assert "(ValueError: too few in features.mine on S000" in found.warnings[0]
+    assert not found.leaks and "rows looked at, first S000" in found.not_audited[0]
+    assert "(ValueError: too few in features.mine on S000" in found.not_audited[0]
     found = audit(honest(strategy=Large()))
-    assert not found.leaks and found.warnings[0].startswith("Large: cannot be fitted or asked on 2")
+    assert not found.leaks and found.not_audited[0].startswith("Large cannot be fitted or asked on")
+    Large.least = 300
+    assert not audit(honest(strategy=Large())).findings, "it is given more rows before the audit gives up"
 
 
 def test_a_set_across_symbols_that_raises_on_other_bars_or_ignores_them_is_told():
@@ -245,8 +249,8 @@ def test_a_set_across_symbols_that_raises_on_other_bars_or_ignores_them_is_told(
         return {"row": np.where(market.has, np.arange(len(market.time))[:, None], np.nan)}
 
     found = audit(honest(features={"price": price, "mine": brittle}, seed=1))
-    assert not found.leaks and "features cannot be computed on all symbols cut off after 20" in found.warnings[0]
-    assert "(ValueError: too few in features.mine)" in found.warnings[0]
+    assert not found.leaks and "rows looked at, first all symbols up to 20" in found.not_audited[0]
+    assert "(ValueError: too few in features.mine)" in found.not_audited[0]
     found = audit(honest(features={"price": price, "mine": calendar}))
     assert [f.level for f in found.findings] == ["note"] and "feature row is the same on other bars" in found.findings[
         0

@@ -20,13 +20,20 @@ from tests.validation.test_splits import folds_of, panel_of
 BARS = synthetic.load(n_symbols=1, n_bars=120).bars[0]
 
 
-def brute(end: np.ndarray) -> list[float]:
-    """Mean over the bars of (t, end] of one over how many labels are alive there, label by label, bar by bar."""
+def brute(end: np.ndarray, begun: int | None = None) -> list[float]:
+    """Mean over the bars of (t, end] of one over how many labels are alive there, label by label, bar by bar; one from
+    bar `begun` on that has no end yet is alive."""
     spans = [
         None if np.isnat(e) else [i for i, when in enumerate(BARS.time) if BARS.time[t] < when <= e]
         for t, e in enumerate(end)
     ]
-    alive = [sum(span is not None and i in span for span in spans) for i in range(len(BARS))]
+    open_ = [begun is not None and span is None and t >= begun for t, span in enumerate(spans)]
+    alive = [
+        sum(
+            i in span if span is not None else o and i > t for t, (span, o) in enumerate(zip(spans, open_, strict=True))
+        )
+        for i in range(len(BARS))
+    ]
     return [1.0 if span is None else float(np.mean([1 / alive[i] for i in span])) for span in spans]
 
 
@@ -41,10 +48,13 @@ def test_uniqueness_is_what_counting_gives(reach):
     assert weights(BARS, end, "uniqueness") == pytest.approx(brute(end), abs=1e-12)
 
 
-@pytest.mark.parametrize("labeler", [partial(forward_return, horizon=7), triple_barrier])
-def test_labels_carry_their_uniqueness(labeler):
+@pytest.mark.parametrize(("labeler", "begun"), [(partial(forward_return, horizon=7), 0), (triple_barrier, 20)])
+def test_labels_carry_their_uniqueness(labeler, begun):
     labels = labeler(BARS, weighting="uniqueness")
-    assert labels.weight == pytest.approx(brute(labels.end), abs=1e-12)
+    assert labels.weight == pytest.approx(brute(labels.end, begun), abs=1e-12)
+    cut = labeler(BARS.take(slice(0, 90)), weighting="uniqueness")
+    over = ~np.isnat(cut.end)
+    assert labels.weight[:90][over] == pytest.approx(cut.weight[over], abs=1e-12), "a weight is known with its label"
     assert np.all(labeler(BARS, weighting="uniform").weight == 1.0)
 
 

@@ -1,1 +1,1 @@
-"""Looks for the future in the past."""
+"""The look-ahead audit: proves, or refutes with the culprit's name, that nothing known later reached a decision."""

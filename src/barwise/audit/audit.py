@@ -12,6 +12,7 @@ from barwise.audit.folds import folds_are_purged, splitter_divides
 from barwise.audit.labels import labels_can_be_earned, labels_wait
 from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
+from barwise.audit.rows import RowProof, rows_look_back
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
 from barwise.features.aligned import sees_all
@@ -20,15 +21,18 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold
 
 
-def audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], learner: Learner) -> Audit:
+def audited(
+    parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], learner: Learner, proof: RowProof | None
+) -> Audit:
     """What the audit of `parts.audit` finds; nothing is trained but on a few rows."""
     audit = Audit(parts.audit, parts.seed)
-    if audit.mode == "none":
+    if audit.mode == "none" or proof is None:
         return audit
     execution = getattr(parts.backtest, "execution", "next_open")
-    audit.hear("features", features_look_back(audit, matrix, parts.features))
-    audit.hear("features", panels_look_back(audit, matrix, parts.features))
-    audit.hear("features", features_are_no_label(audit, panel))
+    audit.hear("features", rows_look_back(audit, proof, panel))
+    audit.hear("features", features_look_back(audit, matrix, parts.features, proof.guilty))
+    audit.hear("features", panels_look_back(audit, matrix, parts.features, proof.guilty))
+    audit.hear("features", features_are_no_label(audit, panel, parts.plausibility))
     across = sees_all(parts.labels)
     wait, earned = (
         (compared_labels_wait, compared_labels_can_be_earned) if across else (labels_wait, labels_can_be_earned)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+import bottleneck as bn
 import numpy as np
 
 from barwise.audit.bars import CODES, coded, probes
 from barwise.audit.findings import Audit, Finding
+from barwise.audit.plausibility import Plausibility
 from barwise.data.memmap import gather, on_disk
 from barwise.features import FeatureSet
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
 from barwise.samples import Panel
 
-SAME = 1e-9  # relative to the column's scale: what a formula may lose to rounding
-SUSPICIOUS, REPRODUCED = 0.3, 0.9  # |rank correlation| of a feature with the label
+DEFAULTS = Plausibility()
+SAME = 1e-9  # relative to the column's size around the row: what a formula may lose to rounding
+BLOCK_ROWS = 64
+REPRODUCED = 0.9  # |rank correlation| of a feature with the label
 BLIND, MISSED = 0.05, 0.05  # shares of rows whose class the commonest one misses, and of these that a code may miss
-LUCK = 5.0  # standard errors of a rank correlation that no luck explains
-ROWS = 2_000  # that a quick audit ranks: a correlation of 0.1 is five standard errors
+ROWS = 2_000  # that a quick audit ranks: a correlation of 0.13 is six standard errors
 
 
-def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> Iterator[Finding | int]:
-    """Row t of every feature is the same on bars cut off after t, and on bars whose future is another."""
+def features_look_back(
+    audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet], known: Iterable[str] = ()
+) -> Iterator[Finding | int]:
+    """Row t of every feature is the same on bars cut off after t, and on bars whose future is another; the `known` ones
+    were told already."""
     sets = {name: one for name, one in sets.items() if not sees_all(one)}
     if not sets:
         return
-    guilty: set[str] = set()
+    guilty = set(known)
     moved: set[str] = set()
     names: set[str] = set()
     failed: dict[str, Exception] = {}
@@ -56,23 +62,24 @@ def features_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, F
         notes = " ".join(getattr(raised, "__notes__", ()))
         reason = " ".join(f"{type(raised).__name__}: {raised} {notes}".split())[:160]
         text = f"features cannot be computed on bars of {place} ({reason}): {len(failed)} comparisons were not made."
-        yield Finding("features", "suspicion", text)
+        yield Finding("features", "not_audited", text)
     for name in sorted(names - moved):
         text = f"feature {name} is the same on other bars: made of the time, or of what the audit cannot alter."
         yield Finding("features", "note", text)
 
 
-def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]:
+def features_are_no_label(audit: Audit, panel: Panel, limits: Plausibility = DEFAULTS) -> Iterator[Finding | int]:
     """No feature is the label, or suspiciously like it, by rank correlation with `ret` and with `y`."""
     from scipy.stats import rankdata
 
-    rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
+    rows = every = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
     if len(rows) > ROWS and (not audit.thorough or on_disk(panel.X)):
         rows = np.sort(np.random.default_rng(audit.seed).choice(rows, ROWS, replace=False))
     yield len(panel.features)
     if len(rows) < 30:
         return
-    limit = max(SUSPICIOUS, LUCK / np.sqrt(independent(panel, rows)))
+    count, times = independent(panel, rows), panel.time[rows]
+    years = float((times.max() - times.min()) / np.timedelta64(365, "D")) * count / independent(panel, every)
     labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
     sample = gather(panel.X, rows) if on_disk(panel.X) else None
     for column, name in enumerate(panel.features):
@@ -88,8 +95,12 @@ def features_are_no_label(audit: Audit, panel: Panel) -> Iterator[Finding | int]
         elif named(values[known], panel.y[rows][known]):
             text = f"feature {name} is the label under other names: each of its values goes with one value of y."
             yield Finding("features", "leak", text)
-        elif rho > limit:
-            text = f"feature {name} has rank correlation {rho:.2f} with the label's {what}; that is rarely honest."
+        elif limits.suspicious(rho, count, years):
+            ratio = rho * np.sqrt(count / years)
+            text = (
+                f"feature {name} has rank correlation {rho:.2f} with the label's {what}, an information ratio of"
+                f" {ratio:.1f} a year; that is rarely honest."
+            )
             yield Finding("features", "suspicion", text)
 
 
@@ -123,17 +134,24 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(abs(np.corrcoef(a, b)[0, 1])) if np.ptp(b) else 0.0
 
 
-def scale_of(values: np.ndarray) -> float:
-    """The largest known value, by size."""
-    known = values[np.isfinite(values)]
-    return float(np.abs(known).max()) if len(known) else 1.0
+def scale_of(values: np.ndarray) -> np.ndarray:
+    """How large a column is around each row: the middle size of its known values in blocks of 64 rows, or of the row
+    itself if that is larger; one huge value elsewhere says nothing of it."""
+    size = np.abs(np.asarray(values, dtype=np.float64))
+    size = np.where(np.isfinite(size), size, np.nan)
+    spare = -len(size) % BLOCK_ROWS
+    padded = np.concatenate([size, np.full((spare, *size.shape[1:]), np.nan)])
+    grouped = padded.reshape(-1, BLOCK_ROWS, *size.shape[1:])
+    middle = np.nan_to_num(bn.nanmedian(grouped, axis=1))
+    found: np.ndarray = np.maximum(np.repeat(middle, BLOCK_ROWS, axis=0)[: len(size)], np.nan_to_num(size))
+    return found
 
 
-def differs(values: np.ndarray, again: np.ndarray | None, scale: float) -> int | None:
+def differs(values: np.ndarray, again: np.ndarray | None, scale: np.ndarray) -> int | None:
     """The first row (of the arrays laid flat) where the two are not the same; None if there is none."""
     if again is None:
         return len(values) - 1
-    again = again[: len(values)]
+    again, scale = again[: len(values)], scale[: len(values)]
     with np.errstate(invalid="ignore"):
         same = (np.abs(values - again) <= SAME * scale) | (np.isnan(values) & np.isnan(again)) | (values == again)
     return None if same.all() else int((~same).argmax())

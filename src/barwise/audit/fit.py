@@ -13,12 +13,15 @@ import numpy as np
 
 from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
+from barwise.audit.scores import dates_of, described, differing, rescored, scored, walked
 from barwise.data.memmap import on_disk
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
 
 TINY = 400  # rows of one symbol that a quick audit trains on
+MORE = 1_600  # that it trains on where so few raise
 SOME = 1_500  # rows of a run's own fold that a thorough audit trains on
+DATES = {"quick": 3, "thorough": 24}  # whose bars are scored again by themselves
 FAR = 5.0  # standard deviations that a planted pattern stands out by
 
 
@@ -37,6 +40,13 @@ class Learner:
     def name(self) -> str:
         return type(self.strategy).__name__
 
+    @property
+    def ours(self) -> bool:
+        """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
+        own = getattr(self.strategy, "estimator", None) or getattr(self.strategy, "net", None) or self.strategy
+        module = getattr(own, "__module__", "")
+        return type(self.strategy).__module__.startswith("barwise.") and module.startswith(("barwise.", "sklearn."))
+
     def fitted(self, panel: Panel, fold: Fold) -> Any:
         return self.fit(panel, fold, copy.deepcopy(self.strategy))
 
@@ -47,25 +57,30 @@ def learning_ignores_later_rows(
     """Fitted on a few rows, the strategy is the same whatever the test rows hold, and its scores of a bar are the same
     whatever comes later; a thorough audit also takes rows of the run's first and last fold.
     """
-    small = miniature(panel, max(TINY, 8 * learner.strategy.lookback))
-    cases = [(small, _thirds(small))] if small else []
+    few, more = (miniature(panel, max(n, 8 * learner.strategy.lookback)) for n in (TINY, MORE))
+    cases = [(small, _thirds(small)) for small in (few, more) if small]
     if on_disk(panel.X) and (audit.thorough or not cases):
         text = f"{learner.name}: not fitted on the run's folds: the matrix, larger than memory, would be copied."
         yield Finding("learning", "note", text)
-    elif audit.thorough or not cases:
-        cases += [(panel, thinned(fold)) for fold in {f.number: f for f in (folds[0], folds[-1])}.values()]
+    elif not on_disk(panel.X):
+        own = [(panel, thinned(folds[0])), (panel, thinned(folds[-1]))][: len({f.number for f in folds})]
+        cases = cases[:1] + own + cases[1:] if audit.thorough else cases + own
+        cases.append((panel, folds[-1]))
+    raised, wanted = "", 3 if audit.thorough else 1
     for part, fold in cases:
         try:
             found = list(_one_fold(audit, part, fold, learner, rule))
         except Exception as error:  # a strategy of the user's; on few rows it may raise what it likes
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-            text = (
-                f"{learner.name}: cannot be fitted or asked on {len(fold.train)} rows ({reason}): not audited on them."
-            )
-            found = [Finding("learning", "suspicion", text)]
+            raised = f"{learner.name} cannot be fitted or asked on {len(fold.train)} rows ({reason})"
+            continue
         yield from found
-        if any(isinstance(f, Finding) and f.level == "leak" for f in found):
+        wanted -= 1
+        raised = ""
+        if not wanted or any(isinstance(f, Finding) and f.level == "leak" for f in found):
             return
+    if raised:
+        yield Finding("learning", "not_audited", raised)
 
 
 def _one_fold(audit: Audit, panel: Panel, fold: Fold, learner: Learner, rule: Any) -> Iterator[Finding | int]:
@@ -74,45 +89,64 @@ def _one_fold(audit: Audit, panel: Panel, fold: Fold, learner: Learner, rule: An
     rows = np.concatenate([fold.train, fold.valid])
     before, again = learner.scores(first, panel, rows), learner.scores(second, panel, rows)
     yield len(rows)
-    differ = _differing(before, again)
+    differ = differing(before, again)
     files: tuple[str, ...] = ()
     if audit.thorough or len(differ):
         third = learner.fitted(like_training(panel, fold), fold)
-        if len(_differing(before, learner.scores(third, panel, rows))):
+        if len(differing(before, learner.scores(third, panel, rows))):
             text = f"{learner.name}: two fits on the same rows score them differently; seed it, or no audit can tell."
-            yield Finding("learning", "suspicion", text)
+            yield Finding("learning", "not_audited", text)
             return
         files = changed_files(learner, first, second, third) if audit.thorough else ()
     if len(differ) or files:
-        what = _scored(panel, rows, differ[0], before, again) if len(differ) else f"what it files in {', '.join(files)}"
+        filed = f"what it files in {', '.join(files)}"
+        what = described(panel, rows, differ[0], before, again) if len(differ) else filed
         text = f"{learner.name}: what it learns from training rows changes when test rows are altered: {what}."
         yield Finding("learning", "leak", text)
         return
-    yield from scores_look_back(panel, fold, learner, first)
+    yield from scores_look_back(audit, panel, fold, learner, first)
+    yield from fits_are_forgotten(panel, fold, learner, first)
     score = learner.scores(first, panel, fold.test)
     yield from rule_looks_back(rule, before[len(fold.train) :], score, panel.time[fold.test])
 
 
-def scores_look_back(panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
-    """Scores of the earlier test rows do not change with later rows, nor with labels that were not known yet."""
-    time = panel.time[fold.test]
-    split = np.unique(time)[len(np.unique(time)) // 2]
-    early = fold.test[time < split]
-    score = learner.scores(fitted, panel, fold.test)[time < split]
-    later = np.zeros(len(panel), bool)
-    later[panel.time >= split] = True
-    X, unknown = panel.X.copy(), panel.y.copy()
-    for rows in (later & panel.finite, later & ~panel.finite):  # what is finite stays so
-        X[rows] = X[rows][::-1] * 3.0 + 1.0
-    ret = panel.ret.copy()
-    late = fold.test[~(panel.end[fold.test] < split)]  # not known by any of the earlier rows, their own included
-    unknown[late], ret[late] = -unknown[late] - 1.0, -ret[late] - 0.1
-    changed = learner.scores(fitted, replace(panel, X=X, y=unknown, ret=ret), fold.test)[time < split]
-    yield len(early)
-    differ = _differing(score, changed)
+def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
+    """Scores of test rows need neither later rows nor labels that were not known yet, and a net keeps its state."""
+
+    def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
+        return learner.scores(fitted, part, rows)
+
+    dates = dates_of(panel, fold.test, DATES[audit.mode], [audit.seed])
+    try:
+        score = scored(score_of, panel, fold.test)
+        yield from rescored(learner.name, score_of, panel, fold.test, score, dates)
+    except Exception as error:
+        score = learner.scores(fitted, panel, fold.test)  # with all that a run does not show; if it raises too, it may
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        text = f"{learner.name}: cannot score without later bars, or labels that were not known yet ({reason})."
+        yield Finding("learning", "leak", text)
+        return
+    model, scaler = fitted if isinstance(fitted, tuple) else (fitted, None)
+    if hasattr(model, "advance"):
+        own = fold.test[panel.symbol[fold.test] == panel.symbol[fold.test[-1]]]
+        yield from walked(model, learner.name, panel, fold.test, score, scaler, int(own[-1]))
+
+
+def fits_are_forgotten(panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
+    """Scores of test rows are the same after another one of its kind was fitted on these rows, labels and all."""
+    if learner.ours:
+        return
+    score = learner.scores(fitted, panel, fold.test)
+    labelled = fold.test[np.isfinite(panel.ret[fold.test])]
+    half = fold.train[len(fold.train) // 2 :]
+    other = Fold(fold.number + 1, np.concatenate([half, fold.valid, labelled]), fold.train[: len(half)], fold.valid)
+    learner.fitted(panel, other)
+    again = learner.scores(fitted, panel, fold.test)
+    yield len(score)
+    differ = differing(score, again)
     if len(differ):
-        what = _scored(panel, early, differ[0], score, changed)
-        text = f"{learner.name}: a score changes when later bars, or labels not known yet, are altered: {what}."
+        what = described(panel, fold.test, differ[0], score, again)
+        text = f"{learner.name}: a score changes when another fold is fitted: it remembers rows of other fits: {what}."
         yield Finding("learning", "leak", text)
 
 
@@ -128,7 +162,7 @@ def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.nd
     later = np.concatenate([score[:early], -5.0 * score[early:][::-1]])
     yield early
     for other in (fitted(score[:early], time[:early]), fitted(later, time)[:early]):
-        differ = _differing(whole, other)
+        differ = differing(whole, other)
         if len(differ):
             text = f"{type(rule).__name__}: its signal of {when(time[differ[0]])} changes with scores of later bars."
             yield Finding("learning", "leak", text)
@@ -207,13 +241,3 @@ def changed_files(learner: Learner, first: Any, second: Any, third: Any) -> tupl
     one, other, twin = kept
     names = sorted(one.keys() | other.keys())
     return tuple(k for k in names if one.get(k) != other.get(k) and one.get(k) == twin.get(k))
-
-
-def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~np.isclose(a, b, rtol=1e-6, atol=1e-7, equal_nan=True))
-
-
-def _scored(panel: Panel, rows: np.ndarray, place: int, before: np.ndarray, after: np.ndarray) -> str:
-    row = rows[place]
-    where = f"{panel.symbols[panel.symbol[row]]} at {when(panel.time[row])}"
-    return f"the score of {where} is {before[place]:.4g} or {after[place]:.4g}"

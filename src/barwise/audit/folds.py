@@ -10,7 +10,7 @@ import numpy as np
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.samples import Panel
-from barwise.validation.folds import Fold
+from barwise.validation.folds import Fold, splits
 
 
 def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
@@ -19,7 +19,7 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     if splitter is None:
         return
     times = np.unique(panel.time[panel.warm])
-    for number, (train, test) in enumerate(splitter.split(times)):
+    for number, (train, test) in enumerate(splits(splitter, times)):
         yield len(test)
         both = np.intersect1d(train, test)
         if len(both):

@@ -27,12 +27,19 @@ def labels_wait(audit: Audit, matrix: FeatureMatrix, labeler: Callable[[Bars], L
             yield _label(b, early, "ends no later than the bar it is made at")
             return
         for other in again:
-            part = slice(0, other.row + 1)
-            found, now = labeler(other.bars), b.time[other.row]
+            part, now = slice(0, other.row + 1), b.time[other.row]
+            try:
+                found = labeler(other.bars)
+            except Exception as error:  # a labeler of the user's; on bars that differ it may raise what it likes
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+                text = f"labels cannot be made on bars of {b.symbol} {other.how} after {when(now)} ({reason})"
+                yield Finding("labels", "not_audited", text)
+                return
             yield other.row + 1
             have, due = np.isfinite(found.ret[part]), known[part] & (whole.end[part] <= now)
             cut = len(other.bars) == other.row + 1
-            differs = ~(_near(found.ret[part], whole.ret[part]) & _near(found.y[part], whole.y[part]))
+            names = ("ret", "y", "weight")
+            differs = ~np.all([_near(getattr(found, n)[part], getattr(whole, n)[part]) for n in names], axis=0)
             for bad, why in (
                 (have & ~due & cut, f"is known on bars up to {when(now)}, before its end"),
                 (due & ~have, f"is not known on bars up to {when(now)}, after its end"),
@@ -67,8 +74,9 @@ def labels_can_be_earned(audit: Audit, matrix: FeatureMatrix, labeler: Any, exec
 
 def _near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
-        found: np.ndarray = np.abs(a - b) <= 1e-12 * np.maximum(1.0, np.abs(b))
-        return found
+        same: np.ndarray = np.abs(a - b) <= 1e-12 * np.maximum(1.0, np.abs(b))
+        same |= np.isnan(a) & np.isnan(b)
+    return same
 
 
 def _label(bars: Bars, bad: np.ndarray, why: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,11 @@ class Other:
     market: AlignedBars
 
 
-def panels_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> Iterator[Finding | int]:
-    """Row t of every column is the same where all symbols are cut off after t, and where all have another future."""
+def panels_look_back(
+    audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, FeatureSet], known: Iterable[str] = ()
+) -> Iterator[Finding | int]:
+    """Row t of every column is the same where all symbols are cut off after t, and where all have another future; the
+    `known` ones were told already."""
     panels = {name: one for name, one in sets.items() if sees_all(one)}
     if not panels:
         return
@@ -36,7 +39,8 @@ def panels_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, Fea
     bars = stretch(audit, matrix, random)
     market = align(bars, matrix.universe)
     whole = _columns(panels, market)
-    guilty: set[str] = set()
+    scales = {name: scale_of(values) for name, values in whole.items()}
+    guilty = set(known)
     moved: set[str] = set()
     for other in others(audit, bars, market, matrix, random):
         after = when(market.time[other.row])
@@ -46,13 +50,13 @@ def panels_look_back(audit: Audit, matrix: FeatureMatrix, sets: Mapping[str, Fea
             notes = " ".join(getattr(error, "__notes__", ()))
             reason = " ".join(f"{type(error).__name__}: {error} {notes}".split())[:160]
             text = f"features cannot be computed on all symbols {other.how} after {after} ({reason}): not compared."
-            yield Finding("features", "suspicion", text)
+            yield Finding("features", "not_audited", text)
             return
         kept = [market.symbols.index(symbol) for symbol in other.market.symbols]
         yield len(whole) * len(kept)
         for name, values in whole.items():
-            scale = scale_of(values)
-            place = differs(values[: other.row + 1, kept], found.get(name), scale)
+            scale = scales[name]
+            place = differs(values[: other.row + 1, kept], found.get(name), scale[:, kept])
             if place is not None and name not in guilty:
                 guilty.add(name)
                 row, symbol = divmod(place, len(kept))

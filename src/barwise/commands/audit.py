@@ -40,6 +40,9 @@ def main(words: list[str]) -> None:
 
 def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
+    from barwise.audit.process import CleanProcess
+    from barwise.audit.recompute import work_on
+    from barwise.audit.rows import RowProof
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.members import described
@@ -53,9 +56,14 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     market = check_market(parts.data())
     facts = described(market.facts)
     threads = threads_of(parts)
-    matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
-    panel = build_panel(matrix, parts.labels, market.universe)
-    audit = audit_of(parts, matrix, panel, parts.validation.folds(panel))
+    clean = CleanProcess(work_on(market.bars, parts.features, market.universe))  # before anything is computed
+    try:
+        matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
+        panel = build_panel(matrix, parts.labels, market.universe)
+        proof = RowProof(matrix, parts.features, clean, market.bars)
+        audit = audit_of(parts, matrix, panel, parts.validation.folds(panel), proof)
+    finally:
+        clean.close()
     return audit, {
         "data": {
             "name": facts.get("name"),

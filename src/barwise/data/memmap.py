@@ -27,12 +27,14 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def on_disk(X: np.ndarray) -> bool:
     """Whether `X` is larger than memory, to be read in blocks."""
-    return isinstance(X, np.memmap)
+    return isinstance(X, np.memmap) or bool(getattr(X, "on_disk", False))
 
 
 def release(X: np.ndarray) -> None:
     """Let go of the memory that a mapped matrix's pages hold; they come back from the file when they are read."""
-    if isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if hasattr(X, "release"):  # a view of one
+        X.release()
+    elif isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
         X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
@@ -97,10 +99,12 @@ def finish(X: np.ndarray, path: Path) -> None:
 @contextmanager
 def scratch(X: np.ndarray) -> Iterator[Path | None]:
     """A folder beside the files of a mapped matrix's store, gone afterwards; None where the matrix is in memory."""
-    if not isinstance(X, np.memmap):
+    if not on_disk(X):
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix=".training-", dir=Path(str(X.filename)).parent.parent) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=".training-", dir=Path(str(getattr(X, "filename", ""))).parent.parent
+    ) as folder:
         yield Path(folder)
         gc.collect()  # what holds its files open goes before it
 

@@ -23,6 +23,10 @@ PLAIN = {  # settings that are no part: which values each may have
     "seed": Seed,
     "threads": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))] | None,
     "audit": Annotated[str, OneOf(AUDITS)],
+    "plausibility.information_ratio": Annotated[float, Number(1e-6, 1e6)],
+    "plausibility.standard_errors": Annotated[float, Number(1e-6, 1e6)],
+    "plausibility.sharpe": Annotated[float, Number(1e-6, 1e6)],
+    "plausibility.bars": Annotated[int, Whole(1, 10**9)],
     "shuffle_labels": bool,
     "importance": Annotated[str, OneOf(IMPORTANCES)],
     "objective": Any,  # the sweep's to check

@@ -12,15 +12,16 @@ from barwise.samples import Samples
 from barwise.strategies.hooks import Ensemble
 
 
-def agreement(model: object, samples: Samples) -> dict[str, Any]:
-    """Of one fold: the rank correlation of each net's scores with the returns, and how far the scores lie apart.
+def agreement(model: object, samples: Samples, ret: np.ndarray) -> dict[str, Any]:
+    """Of one fold: the rank correlation of each net's scores with `ret`, which no model is shown, and how far the
+    scores lie apart.
 
     `score_std`: the standard deviation between nets (ddof 1), averaged over rows. Empty without several nets.
     """
     if not isinstance(model, Ensemble) or model.n_seeds < 2:
         return {}
     members = model.members(samples)
-    each = [correlations(score, samples.ret, samples.time)["rank_ic"] for score in members]
+    each = [correlations(score, ret, samples.time)["rank_ic"] for score in members]
     known = np.isfinite(members).all(axis=0)
     apart = float(members[:, known].std(axis=0, ddof=1).mean()) if known.any() else None
     return {"seeds": {"rank_ic": each, "score_std": apart}}

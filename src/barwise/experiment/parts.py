@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.devices.monitor import Monitor
@@ -33,6 +34,7 @@ class Parts:
     seed: int = 0
     threads: int | Literal["auto"] | None = None  # auto: those that train the net fastest
     audit: str = "quick"
+    plausibility: Plausibility = field(default_factory=Plausibility)
     shuffle_labels: bool = False
     monitor: Monitor | None = None
     cache: Store | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
@@ -52,6 +53,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         seed=cfg.seed,
         threads=cfg.threads,
         audit=cfg.audit,
+        plausibility=Plausibility(**dict(cfg.get("plausibility") or {})),
         shuffle_labels=cfg.get("shuffle_labels", False),
         monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
         importance=cfg.get("importance", "auto"),

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from barwise.as_of import known_to_explain, known_to_fit
 from barwise.audit.audit import audited
 from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
+from barwise.audit.in_run import FoldAudit
+from barwise.audit.process import Arrays, CleanProcess, Work
+from barwise.audit.recompute import work_on
+from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.scores import scored
 from barwise.backtest.grid import Grid
 from barwise.console.progress import Progress
 from barwise.cross_labels import horizon_of
+from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
 from barwise.devices.monitor import RunMonitor
+from barwise.errors import LeakError
 from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, spread
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
 from barwise.experiment.parts import Parts
+from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
 from barwise.experiment.pruner import Pruner
 from barwise.experiment.record import record
 from barwise.experiment.results import OutOfSample, evaluate
@@ -57,6 +68,20 @@ def run(
     begun()
     threads = out.manifest.get("threads") or threads_of(parts)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
+    clean = (
+        CleanProcess(clean_work(parts, market, out.manifest["data_hash"], threads)) if parts.audit != "none" else None
+    )
+    try:
+        return _run(parts, market, per_year, threads, clean, out, progress, pruning)
+    finally:
+        if clean is not None:
+            clean.close()
+
+
+def _run(
+    parts: Parts, market: Market, per_year: float, threads: int, clean: CleanProcess | None, out: RunDirectory,
+    progress: Progress, pruning: Pruner | None,
+) -> dict[str, Any]:  # fmt: skip
     with out.stage("features"):
         matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
                                     partial(note_store, out))  # fmt: skip
@@ -69,7 +94,10 @@ def run(
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
-        audit_run(parts, matrix, panel, folds, out)
+        proof = RowProof(matrix, parts.features, clean, market.bars) if clean else None
+        audit = audit_of(parts, matrix, panel, folds, proof)
+        file_audit(audit, out)
+        audit.refuse()
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
@@ -78,9 +106,14 @@ def run(
     session = FitSession(out.path / "model", device.used, threads, parts.seed, board, progress, watcher,
                          parts.shuffle_labels, resumed="resumed" in out.manifest,
                          importance=parts.importance)  # fmt: skip
+    session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
     session.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
     with out.stage("fit"):
-        table = walk(panel, folds, parts.strategy, parts.signals, session)
+        try:
+            table = walk(panel, folds, parts.strategy, parts.signals, session)
+        except LeakError:
+            file_audit(audit, out)
+            raise
     out.update(folds=session.facts, monitor=watcher.facts())
     with out.stage("baselines"):
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
@@ -88,6 +121,12 @@ def run(
         grid = Grid.build(matrix.bars, market.universe)
         result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(session.facts))
+        audit_ledger(parts, audit, result, matrix, market.universe, per_year)
+    if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
+        with out.stage("proof"):
+            prove_run(parts, audit, session.checks, proof, panel, folds, out, progress)
+    file_audit(audit, out)
+    audit.refuse()
     with out.stage("report"):
         record(out, result, board)
     return result.metrics
@@ -119,13 +158,21 @@ def walk_fold(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score and signal of each test row of one fold."""
     learned_from = shuffled(panel, fold, session.seed) if session.shuffle_labels else panel
-    model, scaler = fit_fold(learned_from, fold, copy.deepcopy(strategy), session)
-    fitted = copy.deepcopy(rule).fit(scores_of(model, panel, fold.valid, scaler))
-    score = scores_of(model, panel, fold.test, scaler)
-    signal = fitted(score, panel.time[fold.test])
+    known = known_to_fit(learned_from, fold.train, fold.valid, strategy.lookback)
+    model, scaler = fit_fold(known, fold, copy.deepcopy(strategy), session)
+
+    def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
+        return scores_of(model, part, rows, scaler)
+
+    fitted = copy.deepcopy(rule).fit(scored(score_of, panel, fold.valid))
+    checked = session.checks or FoldAudit(Audit("none"))
+    score = checked.scores(model, scaler, score_of, panel, fold)
+    signal = checked.signals(fitted, score, panel.time[fold.test])
     session.save_model(panel, fold, model, scaler, fitted)
-    session.explain(panel, fold, model, lambda other, rows: scores_of(model, other, rows, scaler))
-    session.save_scores(fold, score, signal, agreement(model, Samples(panel, fold.test, scaler)))
+    explained = known_to_explain(panel, fold.valid, fold.test)
+    session.explain(explained, fold, model, score_of)
+    agreed = agreement(model, Samples(explained, fold.test, scaler), panel.ret[fold.test])
+    session.save_scores(fold, score, signal, agreed)
     return score, signal
 
 
@@ -155,22 +202,55 @@ def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def audit_run(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], out: RunDirectory) -> None:
-    """Look for the future in the past before anything is trained; LeakError if it is there."""
-    audit = audit_of(parts, matrix, panel, folds)
-    for warning in audit.warnings:
-        out.warn(warning)
-    out.update(audit=audit.report())
-    audit.refuse()
-
-
-def audit_of(parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold]) -> Audit:
+def audit_of(
+    parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], proof: RowProof | None = None
+) -> Audit:
     """What the audit finds in an experiment that is about to run, fitting and scoring as `walk` does."""
-    session = FitSession(None, "cpu", 1, parts.seed, None, Progress(quiet=True))
-    learner = Learner(
+    own = proof is None and parts.audit != "none"
+    proof = proof or RowProof(
+        matrix, parts.features, CleanProcess(work_on(matrix.bars, parts.features, matrix.universe))
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
+            session = FitSession(Path(folder), "cpu", 1, parts.seed, None, Progress(quiet=True))
+            return audited(parts, matrix, panel, folds, learner_of(parts, session), proof)
+    finally:
+        if own:
+            proof.clean.close()
+
+
+def learner_of(parts: Parts, session: FitSession) -> Learner:
+    """The run's own way to fit and to score; each fit has a folder of its own, as a fold has."""
+
+    def fit(part: Panel, fold: Fold, model: Strategy) -> tuple[Strategy, Scaler | None]:
+        own = (
+            replace(session, folder=Path(tempfile.mkdtemp(dir=session.folder)), facts=[]) if session.folder else session
+        )
+        return fit_fold(part, fold, model, own)
+
+    return Learner(
         parts.strategy,
-        lambda part, fold, model: fit_fold(part, fold, model, session),
+        fit,
         lambda fitted, part, rows: scores_of(fitted[0], part, rows, fitted[1]),
         lambda fitted, folder: fitted[0].save(folder),
     )
-    return audited(parts, matrix, panel, folds, learner)
+
+
+def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[str, Work]:
+    """What a process that has computed nothing yet can be asked for: single rows of features, and the fit of a fold."""
+
+    def refit(given: Arrays) -> Arrays:
+        matrix, _ = prepared(market, data, parts.features, threads, parts.cache)
+        panel = build_panel(matrix, parts.labels, market.universe)
+        fold = next(f for f in folds_of(parts.validation, panel, matrix.bars, None) if f.number == int(given["fold"]))
+        with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
+            session = FitSession(Path(folder), str(given["device"]), threads, parts.seed, None, Progress(quiet=True))
+            learned = shuffled(panel, fold, parts.seed) if parts.shuffle_labels else panel
+            known = known_to_fit(learned, fold.train, fold.valid, parts.strategy.lookback)
+            model, scaler = fit_fold(known, fold, copy.deepcopy(parts.strategy), session)
+            score = scored(
+                lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test, bool(given["by_bar"])
+            )
+        return {"score": score}
+
+    return {**work_on(market.bars, parts.features, market.universe), "refit": refit}

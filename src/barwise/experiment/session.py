@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from barwise.samples import Panel, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.validation.folds import Fold
+
+if TYPE_CHECKING:
+    from barwise.audit.in_run import FoldAudit
 
 
 @dataclass
@@ -40,6 +43,7 @@ class FitSession:
     resumed: bool = False
     pruning: Pruner | None = None
     importance: str = "none"
+    checks: FoldAudit | None = None
 
     def silent(self) -> FitSession:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""

@@ -109,6 +109,14 @@ def _computed(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarra
             raise ConfigError(f"features.{name}: compares the symbols of a bar, and {bars.symbol} is given by itself")
         try:
             given = feature_set(bars)
+        except ValueError as error:
+            if isinstance(error, ConfigError):
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(
+                f"features.{name}: raised {type(error).__name__} on the {len(bars):,} bars of {bars.symbol} ({reason});"
+                " NaN where it is not defined lets a run go on"
+            ) from error
         except Exception as error:
             error.add_note(f"in features.{name} on {bars.symbol}")
             raise

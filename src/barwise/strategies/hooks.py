@@ -77,10 +77,17 @@ class OwnNets(Protocol):
     own_nets: frozenset[str]
 
 
+@runtime_checkable
+class Online(Protocol):
+    """Goes on learning from labels as they become known where `online`: it is asked bar by bar."""
+
+    online: bool
+
+
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, OwnNets,
+    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, OwnNets, Online,
 )  # fmt: skip
-KINDS = {"needs_torch": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
+KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
 
 

@@ -43,16 +43,10 @@ class Validation:
         """All folds over the unique times of the panel's warm rows."""
         times = np.unique(panel.time[panel.warm])
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
-        return [self._fold(number, panel, times, place, train, test) for number, (train, test) in self._splits(times)]
-
-    def _splits(self, times: np.ndarray) -> list[tuple[int, tuple[np.ndarray, np.ndarray]]]:
-        """What the splitter makes of the times, numbered; ConfigError with its own words where it cannot."""
-        try:
-            return list(enumerate(self.splitter.split(times)))
-        except ConfigError:
-            raise
-        except ValueError as error:  # scikit-learn's, of more folds than there are bars
-            raise ConfigError(f"validation.splitter={type(self.splitter).__name__}: {error}") from error
+        return [
+            self._fold(number, panel, times, place, train, test)
+            for number, (train, test) in enumerate(splits(self.splitter, times))
+        ]
 
     def _fold(
         self, number: int, panel: Panel, times: np.ndarray, place: np.ndarray, train: np.ndarray, test: np.ndarray
@@ -83,6 +77,23 @@ class Validation:
             banned[end + 1 : end + 1 + self.embargo] = True
         found: np.ndarray = banned[train]
         return found
+
+
+def splits(splitter: Any, times: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The sorted training and test places of each split; ConfigError where the splitter cannot split times alone."""
+    try:
+        found = list(splitter.split(times))
+    except ConfigError:
+        raise
+    except Exception as error:  # scikit-learn's own or the user's
+        name = type(splitter).__name__
+        reason = " ".join(str(error).split())[:160]
+        raise ConfigError(
+            f"validation.splitter={name}: cannot split {len(times):,} times ({reason}); it is given times alone,"
+            " without labels or groups: use walk_forward, purged_kfold or scikit-learn's KFold, ShuffleSplit,"
+            " TimeSeriesSplit"
+        ) from error
+    return [(np.sort(np.asarray(train)), np.sort(np.asarray(test))) for train, test in found]
 
 
 def touches(panel: Panel, rows: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,0 +1,114 @@
+"""The audit of each fold of the real run: scores and signals again, at times that nobody could have foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from barwise.audit.disguise import CYCLE
+from barwise.audit.features import when
+from barwise.audit.findings import Audit, Finding
+from barwise.audit.scores import Scores, dates_of, differing, rescored, scored, walked
+from barwise.samples import Panel
+from barwise.validation.folds import Fold
+
+DATES = {"quick": 8, "thorough": 40}  # whose bars are scored again by themselves, of each fold
+OURS = 2  # of each fold where none of the code is the user's
+CUTS = 6  # at which a fold's signals are made again without the later scores
+
+
+@dataclass
+class FoldAudit:
+    """Checks the scores and signals of each fold as it is done; LeakError for what depends on what came later.
+
+    `ours`: none of the strategy's code is the user's. `by_bar`: it is asked bar by bar, since its scores depend on
+    where a block begins. `folds`: name, what scores, and scores of each fold, for the proof of all of them.
+    """
+
+    audit: Audit
+    seed: int = 0
+    ours: bool = True
+    by_bar: bool = False
+    folds: dict[int, tuple[str, Scores, np.ndarray]] = field(default_factory=dict)
+
+    def scores(self, model: Any, scaler: Any, score_of: Scores, panel: Panel, fold: Fold) -> np.ndarray:
+        """Scores of the fold's test rows."""
+        name = type(model).__name__
+        if getattr(model, "online", False):
+            self.by_bar = True
+        if self.audit.mode == "none":
+            return scored(score_of, panel, fold.test, self.by_bar)
+        try:
+            score = scored(score_of, panel, fold.test, self.by_bar)
+        except Exception as error:
+            self._refuse_what_needs_more(name, score_of, panel, fold, error)
+            raise
+        seen = dates_of(panel, fold.test, OURS if self.ours else DATES[self.audit.mode], [self.seed, fold.number])
+        stream = getattr(model, "sequence", None) == "stream"
+        if hasattr(model, "advance"):
+            row = int(np.random.default_rng([self.seed, fold.number]).choice(fold.test))
+            self._hear(walked(model, name, panel, fold.test, score, scaler, row))
+        if not (stream and self.ours):  # each score of a stream walks all of its stretch again
+            score = self._rescored(name, score_of, panel, fold, score, seen)
+        if not self.ours:
+            self.folds[fold.number] = (name, score_of, score)
+        return score
+
+    def signals(self, rule: Any, score: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Signals of the fold's test rows."""
+        signal: np.ndarray = rule(score, time)
+        if self.audit.mode != "none":
+            self._hear(signals_look_back(rule, score, time, signal, CUTS, self.seed))
+        return signal
+
+    def _rescored(
+        self, name: str, score_of: Scores, panel: Panel, fold: Fold, score: np.ndarray, dates: np.ndarray
+    ) -> np.ndarray:
+        found = rescored(name, score_of, panel, fold.test, score, dates)
+        self._hear(found)
+        if found.by_bar and not self.by_bar:
+            self.by_bar = True
+            text = f"{name}: its scores depend on where a block begins: it is asked bar by bar, as it will be served."
+            self.audit.hear("learning", iter([Finding("learning", "note", text)]))
+            return scored(score_of, panel, fold.test, by_bar=True)
+        return score
+
+    def _refuse_what_needs_more(self, name: str, score_of: Scores, panel: Panel, fold: Fold, error: Exception) -> None:
+        try:
+            score_of(panel, fold.test)
+        except Exception:
+            return  # it fails with everything at hand, too
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        text = f"{name}: cannot score without later bars, or labels that were not known yet ({reason})."
+        self._hear(iter([Finding("learning", "leak", text)]))
+
+    def _hear(self, found: Any) -> None:
+        self.audit.hear("learning", iter(found))
+        self.audit.refuse()
+
+
+def signals_look_back(
+    rule: Callable[..., np.ndarray], score: np.ndarray, time: np.ndarray, signal: np.ndarray, cuts: int, seed: int
+) -> Iterator[Finding | int]:
+    """Signals are the same where later scores are cut off; and `cuts` times later scores are others."""
+    dated = differing(signal, rule(score, time + CYCLE))
+    if len(dated):
+        text = f"{type(rule).__name__} looks up dates: its signal of {when(time[dated[0]])} is another 28 years later"
+        yield Finding("learning", "not_audited", text)
+    times = np.unique(time)
+    for k, t in enumerate(np.random.default_rng(seed).choice(times, min(cuts, len(times)), replace=False)):
+        early = time <= t
+        yield int(early.sum())
+        if k % 2:
+            again = rule(score[early], time[early])
+        else:
+            again = rule(np.where(early, score, -5.0 * score[::-1]), time)[early]
+        differ = differing(signal[early], again)
+        if len(differ):
+            bar = when(time[early][differ[0]])
+            text = f"{type(rule).__name__}: its signal of {bar} changes with scores of later bars."
+            yield Finding("learning", "leak", text)
+            return

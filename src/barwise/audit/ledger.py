@@ -1,0 +1,129 @@
+"""The audit of what was earned: what positions earn by fills at prices that the bar allows, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from barwise.audit.bars import altered
+from barwise.audit.features import when
+from barwise.audit.findings import Finding
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.ledger import Ledger
+from barwise.data.bars import Bars
+
+ROUNDING = 1e-9  # of the equity
+CLOSING = 1e-5  # that closing what ended at the bar before may have cost
+CUTS = 2  # bars after which prices, or signals, are others
+
+
+def is_ours(backtest: Any) -> bool:
+    """Whether backtest, costs and portfolio are all barwise's."""
+    parts = [backtest, getattr(backtest, "costs", None), getattr(backtest, "portfolio", None)]
+    return all(one is None or type(one).__module__.startswith("barwise.") for one in parts)
+
+
+def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
+    """Each bar's gross is what the reported positions earn from the execution price, or, where the backtest declares
+    `intrabar` fills (stops and targets), from a price within the bar; and costs are none below zero."""
+    name = type(backtest).__name__
+    positions = getattr(ledger, "positions", None)
+    if positions is None:
+        if not is_ours(backtest):
+            text = f"{name} reports no positions, so nothing says that its returns could be earned"
+            yield Finding("execution", "not_audited", text)
+        return
+    rows = np.searchsorted(grid.time, ledger.time)
+    yield positions.size
+    low, high = _earned(backtest, ledger, grid, rows, positions, bars)
+    flow = getattr(ledger, "cash_flow", None)
+    gross = ledger.gross - (0.0 if flow is None else flow)
+    near = np.where(np.isin(rows - 1, list(grid.gone)), CLOSING, ROUNDING)
+    off = (gross < low - near) | (gross > high + near) | ~np.isfinite(gross)
+    off &= ~np.isin(rows, list(grid.gone)) & (ledger.equity > 0)  # what ends is closed at the same close
+    if off.any():
+        i = int(off.argmax())
+        text = (
+            f"{name}: on {when(ledger.time[i])} it says that {gross[i]:.4%} was earned, where its positions earned"
+            f" {low[i]:.4%} by fills at the execution price: a fill that no order could have had."
+        )
+        yield Finding("execution", "leak", text)
+    below = ledger.cost < -ROUNDING
+    if below.any():
+        text = (
+            f"{name}: a cost below zero on {when(ledger.time[int(below.argmax())])}; declare what is paid as cash_flow."
+        )
+        yield Finding("execution", "leak", text)
+
+
+def _earned(
+    backtest: Any, ledger: Ledger, grid: Grid, rows: np.ndarray, positions: np.ndarray, bars: tuple[Bars, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the most that the positions can have earned on each bar, as shares of the equity before."""
+    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in grid.drifts[_execution(backtest)])
+    start = np.concatenate([[1.0], ledger.equity[:-1]])
+    growth = (ledger.equity / np.where(start > 0, start, np.nan))[:, None]
+    before = np.vstack([np.zeros((1, positions.shape[1])), positions[:-1]])
+    ended = np.zeros(positions.shape, bool)
+    for row, columns in grid.gone.items():
+        ended[np.flatnonzero(rows == row), columns] = True
+    before[1:][ended[:-1]] = 0.0
+    after = positions * growth
+
+    def sum_at(to_fill: np.ndarray, on: np.ndarray) -> np.ndarray:
+        return before * (to_fill - 1.0) + after * (1.0 - 1.0 / on)
+
+    each = sum_at(to_price, to_close)
+    bought = (after / to_close).sum(axis=1)
+    account = 1.0 + (before * (to_price - 1.0)).sum(axis=1)
+    interest = getattr(ledger, "risk_free", 0.0) * (account - bought)
+    if not getattr(backtest, "intrabar", False):
+        return each.sum(axis=1) + interest, each.sum(axis=1) + interest
+    lowest, highest = (_prices(grid, bars, name)[rows] for name in ("low", "high"))
+    close, prior = grid.close[rows], grid.before[rows]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ends = [np.nan_to_num(sum_at(price / prior, close / price)) for price in (lowest, highest)]
+    return np.minimum(*ends).sum(axis=1) + np.minimum(interest, 0), np.maximum(*ends).sum(axis=1) + np.maximum(
+        interest, 0
+    )
+
+
+def _execution(backtest: Any) -> str:
+    found = getattr(backtest, "execution", "next_open")
+    return found if found in ("next_open", "next_close") else "next_open"
+
+
+def _prices(grid: Grid, bars: tuple[Bars, ...], name: str) -> np.ndarray:
+    out = np.full(grid.has.shape, np.nan)
+    for column, symbol in enumerate(grid.symbols):
+        b = next(b for b in bars if b.symbol == symbol)
+        out[np.searchsorted(grid.time, b.time), column] = getattr(b, name)
+    return out
+
+
+def ledger_looks_back(
+    backtest: Any, signals: Signals, bars: tuple[Bars, ...], grid_of: Callable[[tuple[Bars, ...]], Grid],
+    per_year: float, seed: int,
+) -> Iterator[Finding | int]:  # fmt: skip
+    """What one's own backtest earns up to a bar is the same where later prices, or signals from it on, are others."""
+    if is_ours(backtest):
+        return
+    name = type(backtest).__name__
+    whole = backtest.run(grid_of(bars), signals, per_year)
+    times = np.unique(signals.time)
+    for t in np.random.default_rng(seed).choice(times[len(times) // 4 : -2], CUTS, replace=False):
+        firsts = [int(np.searchsorted(b.time, t, side="right")) for b in bars]
+        others = tuple(altered(b, k) if k < len(b) else b for b, k in zip(bars, firsts, strict=True))
+        turned = Signals(signals.symbol, signals.time, np.where(signals.time >= t, -signals.value, signals.value))
+        upto = whole.time <= t
+        yield int(upto.sum())
+        for grid, given, what in ((grid_of(others), signals, "prices"), (grid_of(bars), turned, "signals")):
+            again = backtest.run(grid, given, per_year)
+            off = ~np.isclose(whole.net[upto], again.net[again.time <= t], rtol=1e-9, atol=1e-12)
+            if off.any():
+                day = when(whole.time[int(off.argmax())])
+                text = f"{name}: what it earns on {day} changes with {what} that came after {when(t)}."
+                yield Finding("execution", "leak", text)
+                return

@@ -1,0 +1,134 @@
+"""The proof that a sentence of evidence needs: every test row is what its own past gives, every score needs no more."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.audit.findings import Audit, Finding
+from barwise.audit.in_run import FoldAudit
+from barwise.audit.process import Failed
+from barwise.audit.rows import SIZE, RowProof, default_workers
+from barwise.audit.scores import described, differing, rescored
+from barwise.data.memmap import blocks
+from barwise.runs.directory import write_bytes
+from barwise.samples import Panel
+from barwise.validation.folds import Fold
+
+WORTH = 0.8  # of the run's own PSR, below which no sentence speaks of evidence, however few trials there were
+
+
+def prove(
+    audit: Audit,
+    checks: FoldAudit,
+    rows: RowProof,
+    panel: Panel,
+    folds: list[Fold],
+    kept: Path | None,
+    over: Callable[[int, str], Callable[[int], None]],
+) -> None:
+    """Prove every test row (a thorough audit: the training rows too), and what scored them; fills in `audit.proven`.
+
+    `kept`: the file that says which rows were proven before, of the same code and bars. `over(n, name)`: a progress
+    bar, to be called with each of `n` that is done.
+    """
+    test = np.unique(np.concatenate([fold.test for fold in folds]))
+    learned = np.unique(np.concatenate([np.concatenate([fold.train, fold.valid]) for fold in folds]))
+    wanted = np.union1d(test, learned) if audit.thorough else test
+    rows.proven |= read(kept, len(rows.proven))
+    left = wanted[~rows.proven[wanted]]
+    if len(left):
+        done = over(-(-len(left) // SIZE), "proving rows")
+        audit.hear("proof", rows.compare(left, default_workers(), SIZE, done))
+        if kept is not None and not audit.leaks:
+            write(kept, rows.proven)
+    count = int(rows.proven[test].sum())
+    audit.proven = {
+        "rows": count, "of": len(test), "share": count / max(1, len(test)),
+        "training": float(rows.proven[learned].mean()) if audit.thorough else None, "kept": len(left) == 0,
+    }  # fmt: skip
+    if not checks.ours:
+        audit.hear("proof", scores_again(checks, panel, folds))
+
+
+def scores_again(checks: FoldAudit, panel: Panel, folds: list[Fold]) -> Iterator[Finding | int]:
+    """Each bar's scores again by themselves, unless the run asked for them bar by bar."""
+    for fold in folds:
+        if fold.number not in checks.folds:
+            continue
+        name, score_of, score = checks.folds[fold.number]
+        if not checks.by_bar:
+            found = rescored(name, score_of, panel, fold.test, score, np.unique(panel.time[fold.test]), labels=False)
+            yield from found
+            if found.by_bar:
+                yield Finding("proof", "leak", f"{name}: its scores depend on where a block begins, on some bars only.")
+            if found.findings:
+                return
+
+
+def fit_again(checks: FoldAudit, rows: RowProof, panel: Panel, fold: Fold, device: str) -> Iterator[Finding | int]:
+    """The last fold fitted again where nothing was fitted before scores its test rows the same."""
+    if checks.ours or fold.number not in checks.folds or not rows.clean.forked:
+        return
+    name, _, score = checks.folds[fold.number]
+    given = {"fold": np.array(fold.number), "by_bar": np.array(checks.by_bar), "device": np.array(device)}
+    answer = rows.clean.ask("refit", given)[0]
+    if isinstance(answer, Failed):
+        yield Finding("proof", "not_audited", f"{name} cannot be fitted again in a process of its own ({answer})")
+        return
+    yield len(score)
+    differ = differing(score, answer["score"])
+    if not len(differ):
+        return
+    twin = rows.clean.ask("refit", given)[0]
+    if isinstance(twin, Failed) or len(differing(answer["score"], twin["score"])):
+        text = f"{name} is irreproducible: two fits on the same rows, from the same seed, score them differently"
+        yield Finding("proof", "not_audited", text)
+        return
+    what = described(panel, fold.test, differ[0], score, answer["score"])
+    text = f"{name}: fitted where nothing was fitted before, it scores otherwise: it remembers other folds: {what}."
+    yield Finding("proof", "leak", text)
+
+
+def kept_in(home: Path | None, key: str | None, X: np.ndarray) -> Path | None:
+    """Where it is kept which rows of the matrix `X` are proven; `key` names code and bars."""
+    if home is None or key is None:
+        return None
+    digest = hashlib.sha256(f"1|{key}|{X.shape}|".encode())
+    for part in blocks(X, len(X)):
+        digest.update(np.ascontiguousarray(X[part]).data)
+    return home / "proofs" / f"{digest.hexdigest()[:32]}.npy"
+
+
+def read(path: Path | None, count: int) -> np.ndarray:
+    """The mask in `path`; none is proven where there is no such file, or another one."""
+    none = np.zeros(count, bool)
+    try:
+        found = np.load(path, allow_pickle=False) if path is not None else none
+    except (OSError, ValueError, EOFError):
+        return none
+    bits = np.unpackbits(found)[:count] if found.dtype == np.uint8 and found.ndim == 1 else none
+    return bits.astype(bool) if len(bits) == count else none
+
+
+def write(path: Path, proven: np.ndarray) -> None:
+    """Keep the mask; where the disk is full or read-only it is proven again next time."""
+    data = io.BytesIO()
+    np.save(data, np.packbits(proven), allow_pickle=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, data.getvalue())
+    except OSError:
+        return
+
+
+def shown(found: dict[str, Any] | None) -> str:
+    """The share of the test rows that was proven, in words."""
+    if found is None:
+        return "none of the test rows was proven one by one"
+    return f"{found['share']:.0%} of the test rows proven one by one ({found['rows']:,} of {found['of']:,})"
