@@ -11,11 +11,6 @@ from barwise.backtest.ledger import Ledger
 from barwise.evidence.deflated import probabilistic_sharpe
 from barwise.samples import direction
 
-OBJECTIVES = (  # what a sweep may compare: defined for every strategy, out of sample
-    "sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "annual_volatility", "max_drawdown", "sortino",
-    "calmar", "alpha", "beta", "t_stat", "turnover", "hit_rate", "ic", "rank_ic", "accuracy", "breakeven_cost_bps",
-    "psr",
-)  # fmt: skip
 CROSS_SECTION = 20  # symbols a bar from which a rank correlation per bar means something
 
 
@@ -133,3 +128,10 @@ def breakeven(ledger: Ledger) -> float | None:
 def number(value: Any) -> float | None:
     """`value` as a float; None where it is not finite."""
     return float(value) if math.isfinite(value) else None
+
+
+def drawdown(wealth: np.ndarray, start: float = 1.0) -> np.ndarray:
+    """Fraction below the highest wealth so far, the start included."""
+    known = np.nan_to_num(wealth, nan=0.0)
+    found: np.ndarray = known / np.maximum(np.maximum.accumulate(known), start) - 1.0
+    return found

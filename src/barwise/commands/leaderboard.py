@@ -12,7 +12,7 @@ def main(words: list[str]) -> None:
     """Print the ranking and write leaderboard.csv beside the runs."""
     from rich.console import Console
 
-    from barwise.backtest.metrics import OBJECTIVES
+    from barwise.runs.measures import OBJECTIVES
     from barwise.sweeps.leaderboard import NAME, Leaderboard
 
     parser = Arguments("leaderboard", "The runs below a folder, ranked by what they were compared on.")

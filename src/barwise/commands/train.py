@@ -125,7 +125,6 @@ def job(cfg: DictConfig) -> Any:
 
 def task(cfg: DictConfig) -> Any:
     """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
-    from barwise.backtest.metrics import OBJECTIVES
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence import register
@@ -136,6 +135,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
+    from barwise.runs.measures import OBJECTIVES
     from barwise.safety.signature import sign
     from barwise.sweeps.pruning import Pruning
 

@@ -11,7 +11,7 @@ import numpy as np
 from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
-from barwise.backtest.metrics import compute, correlations, gross_sharpe, net_sharpe
+from barwise.backtest.metrics import compute, correlations, drawdown, gross_sharpe, net_sharpe
 from barwise.backtest.positions import Positions
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
@@ -161,7 +161,7 @@ def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
         "n": len(ledgers),
         "sharpe": net,
         "sharpe_gross": [gross_sharpe(book, per_year) for book in ledgers],
-        "max_drawdown": [float((book.equity / np.maximum.accumulate(book.equity)).min() - 1.0) for book in ledgers],
+        "max_drawdown": [float(drawdown(book.equity, 0.0).min()) for book in ledgers],
         **spread,
     }
 

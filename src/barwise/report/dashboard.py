@@ -15,13 +15,13 @@ from barwise.console.shortages import shortage
 from barwise.errors import DataError
 from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory
+from barwise.runs.measures import shown_in
 from barwise.runs.tensorboard import close_writer, writer_of
 
 log = logging.getLogger("barwise")
 
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
-OUTCOMES = ("sharpe", "sharpe_gross", "max_drawdown", "rank_ic", "turnover")  # of metrics.json, and dsr of the verdict
 DOTS = 70  # dots per inch of a figure: readable, and quick to draw
 GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 LAYOUT = {
@@ -109,7 +109,7 @@ def add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float
 
 def outcomes(run: Run) -> dict[str, float]:
     """Final numbers by which trials are sorted; what is undefined is left out."""
-    found = {name: run.metrics.get(name) for name in OUTCOMES} | {"dsr": run.verdict.get("dsr")}
+    found = {m.name: run.metrics.get(m.name) for m in shown_in("dashboard")} | {"dsr": run.verdict.get("dsr")}
     return {f"outcome/{name}": float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 

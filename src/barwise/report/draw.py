@@ -13,6 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
+from barwise.backtest.metrics import drawdown
 from barwise.errors import DataError
 from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
 
@@ -82,13 +83,6 @@ def wealth(net: np.ndarray) -> np.ndarray:
     """Compounded from 1; NaN from the bar on which nothing is left, which a log axis cannot show."""
     grown = np.cumprod(1.0 + net)
     return np.where(grown > 0, grown, np.nan)
-
-
-def drawdown(equity: np.ndarray) -> np.ndarray:
-    """Fraction below the highest equity so far, the start included."""
-    known = np.nan_to_num(equity, nan=0.0)
-    found: np.ndarray = known / np.maximum(np.maximum.accumulate(known), 1.0) - 1.0
-    return found
 
 
 def equity(figure: Figure, run: RunFiles) -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barwise.evidence.verdict import verdict_of
-from barwise.runs.measures import MEASURES, shown
+from barwise.runs.measures import shown, shown_in
 from barwise.runs.run import RunFiles
 
 if TYPE_CHECKING:
     from barwise.report.figures import Figures
-
-REPR = ("sharpe", "sharpe_gross", "sharpe_delayed", "annual_return", "max_drawdown", "turnover", "rank_ic", "n_trades")
 
 
 def load(path: str | Path) -> Run:
@@ -48,9 +46,7 @@ class Run(RunFiles):
         rows = [("run", str(self.folder)), ("what", self.title), ("status", str(self.manifest.get("status")))]
         if self.manifest.get("reason"):
             rows.append(("reason", str(self.manifest["reason"])))
-        rows += [
-            (m.label, shown(self.metrics.get(m.name), m.form)) for m in MEASURES if m.name in REPR and self.metrics
-        ]
+        rows += [(m.label, shown(self.metrics.get(m.name), m.form)) for m in shown_in("notebook") if self.metrics]
         sentence = self.verdict.get("sentence")
         return [*rows, ("verdict", str(sentence))] if sentence else rows
 

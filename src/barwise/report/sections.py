@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from barwise.backtest.metrics import drawdown
 from barwise.errors import DataError
-from barwise.report.draw import drawdown, wealth
+from barwise.report.draw import wealth
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
 from barwise.runs.measures import BASELINES, MEASURES, VERDICT, paths_line, shown

@@ -12,22 +12,7 @@ from rich.table import Table
 
 from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
-from barwise.runs.measures import detectable_line, paths_line
-
-OVERALL = (  # name in metrics.json, what the reader sees, format
-    ("sharpe", "Sharpe, net", "{:.2f}"),
-    ("sharpe_gross", "Sharpe, gross", "{:.2f}"),
-    ("sharpe_delayed", "Sharpe, net, one bar later", "{:.2f}"),
-    ("annual_return", "return a year, net", "{:.1%}"),
-    ("annual_volatility", "volatility a year", "{:.1%}"),
-    ("max_drawdown", "worst drawdown", "{:.1%}"),
-    ("t_stat", "t of alpha on buy-and-hold", "{:.2f}"),
-    ("turnover", "turnover a year", "{:.0f}x"),
-    ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp"),
-    ("rank_ic", "rank correlation", "{:.4f}"),
-    ("accuracy", "accuracy", "{:.1%}"),
-    ("n_trades", "trades", "{:,.0f}"),
-)
+from barwise.runs.measures import detectable_line, paths_line, shown, shown_in
 
 
 MOST_FOLDS = 12  # more of them are told by year
@@ -107,13 +92,8 @@ def overall_table(metrics: Mapping[str, Any]) -> Table:
     table = Table(title="overall", box=None, title_justify="left", title_style="bold", show_header=False)
     for _ in range(4):
         table.add_column()
-    left = [(label, shown(metrics.get(name), form)) for name, label, form in OVERALL]
+    left = [(m.label, shown(metrics.get(m.name), m.form)) for m in shown_in("terminal")]
     right = [(f"{name.replace('_', ' ')}, Sharpe net", shown(s, "{:.2f}")) for name, s in metrics["baselines"].items()]
     for i, (label, value) in enumerate(left):
         table.add_row(label, value, *(right[i] if i < len(right) else ("", "")))
     return table
-
-
-def shown(value: Any, form: str) -> str:
-    """`value` in `form`; a dash where it is undefined (run.json has the reason)."""
-    return "-" if value is None else form.format(value)

@@ -7,40 +7,56 @@ from typing import Any, NamedTuple
 
 
 class Measure(NamedTuple):
-    """One key of metrics.json."""
+    """One key of metrics.json, or of verdict.json: every table and check of metrics is read off it.
+
+    `better`: what a sweep that compares trials by it looks for, more or less; empty where it is no objective. `places`:
+    which short tables show it: terminal, notebook, dashboard; pages show all. Its formula stands under its name in
+    `barwise.backtest.metrics.compute`.
+    """
 
     name: str
     label: str
     form: str
     means: str
+    better: str = ""
+    places: tuple[str, ...] = ()
 
 
-MEASURES = tuple(
-    Measure(*row)
-    for row in (
-        ("sharpe", "Sharpe, net", "{:.2f}", "mean over standard deviation of net returns, a year"),
-        ("sharpe_gross", "Sharpe, gross", "{:.2f}", "before costs"),
-        ("sharpe_delayed", "Sharpe, one bar later", "{:.2f}", "net, every signal traded one bar later"),
-        ("annual_return", "return a year", "{:.1%}", "net, compounded"),
-        ("annual_volatility", "volatility a year", "{:.1%}", "net"),
-        ("max_drawdown", "worst drawdown", "{:.1%}", "net, from peak to trough"),
-        ("sortino", "Sortino", "{:.2f}", "mean over downside deviation, a year"),
-        ("calmar", "Calmar", "{:.2f}", "return a year over worst drawdown"),
-        ("alpha", "alpha a year", "{:.1%}", "of net returns on buy-and-hold"),
-        ("beta", "beta", "{:.2f}", "of net returns on buy-and-hold"),
-        ("t_stat", "t of alpha", "{:.2f}", "from 1.645 on it is more than buy-and-hold, as the verdict asks"),
-        ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights"),
-        ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp", "cost at which the net mean is zero"),
-        ("n_trades", "trades", "{:,.0f}", "changes of a symbol's position"),
-        ("hit_rate", "bars won", "{:.1%}", "of the bars that moved, net"),
-        ("ic", "correlation", "{:.4f}", "Pearson, of score and the return that could be earned"),
-        ("rank_ic", "rank correlation", "{:.4f}", "Spearman, of score and the return that could be earned"),
-        ("rank_ic_cross", "rank correlation across symbols", "{:.4f}", "mean over bars with 20 symbols or more"),
-        ("accuracy", "accuracy", "{:.1%}", "sign of score equals sign of return, ties left out"),
-        ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial"),
-        ("n_bars", "bars", "{:,.0f}", "out of sample"),
-    )
-)
+ALL, SHORT, TERMINAL = ("terminal", "notebook", "dashboard"), ("terminal", "notebook"), ("terminal",)
+MEASURES = tuple(Measure(*row) for row in (
+    ("sharpe", "Sharpe, net", "{:.2f}", "mean over standard deviation of net returns, a year", "more", ALL),
+    ("sharpe_gross", "Sharpe, gross", "{:.2f}", "before costs", "more", ALL),
+    ("sharpe_delayed", "Sharpe, one bar later", "{:.2f}", "net, every signal traded one bar later", "more", SHORT),
+    ("annual_return", "return a year", "{:.1%}", "net, compounded", "more", SHORT),
+    ("annual_volatility", "volatility a year", "{:.1%}", "net", "less", TERMINAL),
+    ("max_drawdown", "worst drawdown", "{:.1%}", "net, from peak to trough", "more", ALL),
+    ("sortino", "Sortino", "{:.2f}", "mean over downside deviation, a year", "more"),
+    ("calmar", "Calmar", "{:.2f}", "return a year over worst drawdown", "more"),
+    ("alpha", "alpha a year", "{:.1%}", "of net returns on buy-and-hold", "more"),
+    ("beta", "beta", "{:.2f}", "of net returns on buy-and-hold", "more"),
+    ("t_stat", "t of alpha", "{:.2f}",
+     "from 1.645 on it is more than buy-and-hold, as the verdict asks", "more", TERMINAL),
+    ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights", "less", ALL),
+    ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp",
+     "cost at which the net mean is zero", "more", TERMINAL),
+    ("n_trades", "trades", "{:,.0f}", "changes of a symbol's position", "", SHORT),
+    ("hit_rate", "bars won", "{:.1%}", "of the bars that moved, net", "more"),
+    ("ic", "correlation", "{:.4f}", "Pearson, of score and the return that could be earned", "more"),
+    ("rank_ic", "rank correlation", "{:.4f}", "Spearman, of score and the return that could be earned", "more", ALL),
+    ("rank_ic_cross", "rank correlation across symbols", "{:.4f}", "mean over bars with 20 symbols or more"),
+    ("accuracy", "accuracy", "{:.1%}", "sign of score equals sign of return, ties left out", "more", TERMINAL),
+    ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial", "more"),
+    ("n_bars", "bars", "{:,.0f}", "out of sample"),
+))  # fmt: skip
+OBJECTIVES = tuple(m.name for m in MEASURES if m.better)  # what a sweep may compare
+LEAST_IS_BEST = tuple(m.name for m in MEASURES if m.better == "less")
+
+
+def shown_in(place: str) -> tuple[Measure, ...]:
+    """The measures of one short table: terminal, notebook or dashboard."""
+    return tuple(m for m in MEASURES if place in m.places)
+
+
 VERDICT = tuple(  # of verdict.json
     Measure(*row)
     for row in (

@@ -25,6 +25,7 @@ from barwise.evidence.sentence import p_words
 from barwise.evidence.trials import Scope
 from barwise.evidence.verdict import Record
 from barwise.runs.directory import write_text
+from barwise.runs.measures import LEAST_IS_BEST
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.outcome import metrics_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NAME = "leaderboard.csv"
-LEAST_IS_BEST = ("annual_volatility", "turnover")  # every other objective is better when it is larger
 NOT_SHOWN = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")
 SKILL = {None: "-", True: "yes", False: "no"}  # what StepM says of a trial
 NOT_READ = "not shown"  # the status of a run whose run.json says nothing

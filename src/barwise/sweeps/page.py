@@ -22,8 +22,9 @@ from barwise.evidence.verdict import Record, verdict_of
 from barwise.report.markup import Markup, facts, joined, tag
 from barwise.report.style import CSS
 from barwise.runs.directory import write_text
+from barwise.runs.measures import LEAST_IS_BEST
 from barwise.safety.tables import checked
-from barwise.sweeps.leaderboard import LEAST_IS_BEST, SKILL, Leaderboard
+from barwise.sweeps.leaderboard import SKILL, Leaderboard
 from barwise.sweeps.page_script import SCRIPT, STYLE, policy
 
 NAME = "sweep.html"

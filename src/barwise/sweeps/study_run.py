@@ -9,13 +9,13 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.backtest.metrics import OBJECTIVES
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.runs.directory import RunDirectory
+from barwise.runs.measures import LEAST_IS_BEST, OBJECTIVES
 from barwise.sweeps.batch import RETRY
 from barwise.sweeps.claims import status_of
-from barwise.sweeps.leaderboard import LEAST_IS_BEST, Leaderboard
+from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import values_of
 from barwise.sweeps.progress import SweepProgress
 from barwise.sweeps.pruning import refuse
