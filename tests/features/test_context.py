@@ -198,3 +198,13 @@ def test_what_is_no_choice_is_told(market, chosen, line):
         context(with_extra(market, x=np.ones(60)).bars[0], **chosen)
     with pytest.raises(ConfigError, match=r"columns=null: there is no column to make features of; data\.context"):
         context(market.bars[0])
+
+
+@pytest.mark.parametrize("name", ["time", "known"])
+def test_a_few_rows_at_odd_hours_are_not_known_from_their_midnight(market, tmp_path, name):
+    rows = "2000-01-05 21:40,1\n2000-01-12 09:15,2\n2000-01-19 23:59,3\n"
+    found = beside(market, file(tmp_path, f"{name},x\n{rows}")).bars[0]
+    day = found.time.astype("datetime64[D]")
+    for stamp, value in (("2000-01-05", 1), ("2000-01-12", 2), ("2000-01-19", 3)):
+        x = found.extra["x"][day > np.datetime64(stamp)]
+        assert found.extra["x"][day == np.datetime64(stamp)][0] != value and x[0] == value

@@ -82,7 +82,10 @@ def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
     if _midnights(time):
         return True
     day = time.astype("datetime64[D]")
-    if len(np.unique(time - day)) > FEW or len(np.unique(day)) < FEW:
+    days = len(np.unique(day))
+    if days < FEW or len(np.unique(time - day)) > min(
+        FEW, days // FEW
+    ):  # few rows differ by chance: three times, no days
         return False
     order = np.lexsort((time, groups))
     day, time, groups = day[order], time[order], groups[order]
