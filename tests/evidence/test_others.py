@@ -88,8 +88,8 @@ def test_ml4t_has_the_same_variance_and_the_same_luck(seed, ml4t):
     for sharpe in (0.0, m.sharpe, 0.2):
         theirs = ml4t.variance(sharpe, m.n, m.skew, m.kurtosis, m.rho)
         assert m.spread_at(sharpe) / m.n == pytest.approx(theirs, rel=1e-9)
-        critical = sharpe + 1.645 * math.sqrt(theirs)
-        assert critical_sharpe(m, 1.645, sharpe) == pytest.approx(critical, rel=1e-3)
+        above = critical_sharpe(m, 1.645, sharpe) - sharpe
+        assert above == pytest.approx(1.645 * math.sqrt(theirs), rel=1e-3)
     assert expected_maximum(30, 0.002) == pytest.approx(ml4t.luck(30, 0.002), abs=1e-9)
 
 

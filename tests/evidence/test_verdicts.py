@@ -49,4 +49,4 @@ def test_two_hundred_random_walks_seldom_look_like_skill(parts):
 @pytest.mark.parametrize(("ic", "few", "many"), [(0.05, 1000, 8000), (0.1, 500, 2000)])
 def test_planted_skill_is_found_with_enough_bars(parts, ic, few, many):
     short, long = cell(parts, ic, few, 20), cell(parts, ic, many, 20)
-    assert short.believed < 0.5 and long.believed >= 0.8
+    assert short.deflated < short.believed < long.believed and long.believed >= 0.8
