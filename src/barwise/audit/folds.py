@@ -59,7 +59,7 @@ def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int | str) -> Ite
 def _embargoed_until(times: np.ndarray, last: int, embargo: int | str) -> np.datetime64:
     if isinstance(embargo, str):
         return duration("validation.embargo", embargo).after(times[last])
-    return times[min(last + embargo, len(times) - 1)]
+    return np.datetime64(times[min(last + embargo, len(times) - 1)])
 
 
 def _ends(panel: Panel, rows: np.ndarray) -> np.ndarray:

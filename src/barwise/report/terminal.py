@@ -14,7 +14,6 @@ from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import detectable_line, paths_line, shown, shown_in
 
-
 MOST_FOLDS = 12  # more of them are told by year
 
 
