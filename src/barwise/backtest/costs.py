@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 
 from barwise.backtest.grid import Grid
 from barwise.errors import ConfigError, require
+from barwise.settings import Number, WideWindow
 
 BPS = 1e-4
 
@@ -63,7 +64,7 @@ class Spread:
     of the capital.
     """
 
-    minimum_commission: float = 0.0
+    minimum_commission: Annotated[float, Number(0, 10_000)] = 0.0
 
     def __post_init__(self) -> None:
         _least(self.minimum_commission)
@@ -83,10 +84,10 @@ class Impact:
     Market Impact; Tóth et al. (2011), Physical Review X 1, 021006.
     """
 
-    coefficient: float = 1.0
+    coefficient: Annotated[float, Number(0, 1000)] = 1.0
     participation: float | None = 0.1
-    window: int = 20
-    minimum_commission: float = 0.0
+    window: WideWindow = 20
+    minimum_commission: Annotated[float, Number(0, 10_000)] = 0.0
 
     def __post_init__(self) -> None:
         ok = self.coefficient >= 0 and np.isfinite(self.coefficient)
