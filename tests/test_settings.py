@@ -188,8 +188,8 @@ def test_a_key_of_ones_own_that_another_value_refers_to_is_no_mistake():
 
 
 SET = {
-    "xgboost": ["objective", "num_class", "eval_metric", "seed", "nthread", "device", "eta", "lambda", "rate_drop"],
-    "lightgbm": ["objective", "num_class", "seed", "num_threads", "verbosity", "subsample", "max_iter", "top_rate"],
+    "xgboost": ["num_class", "eval_metric", "seed", "nthread", "device", "eta", "lambda", "rate_drop"],
+    "lightgbm": ["num_class", "seed", "num_threads", "verbosity", "subsample", "max_iter", "top_rate"],
 }
 
 
@@ -261,3 +261,17 @@ def test_many_symbols_left_out_for_one_reason_are_one_line():
 
 def test_flags_may_stand_anywhere():
     assert train_words(["seed=1,2", "-m"]) == ["-m", "seed=1,2"]
+
+
+TOO_MUCH = [
+    ("random_forest", "min_samples_leaf", 2**63), ("extra_trees", "max_depth", 10**20), ("ridge", "alpha", 1e308),
+    ("ridge", "alpha", []), ("ridge", "alpha", [1, 2]), ("ridge", "alpha", {"a": 1}), ("logistic", "C", math.inf),
+    ("hist_gradient_boosting", "min_samples_leaf", 2**63),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("strategy", "name", "value"), TOO_MUCH)
+def test_what_scikit_learn_admits_and_its_compiled_code_cannot_take_is_refused(strategy, name, value):
+    with pytest.raises(Exception, match=rf"strategy\.estimator\.{name}=") as raised:
+        parts_of(changed(f"strategy/{strategy}", f"strategy.estimator.{name}", value))
+    assert one_line(raised.value)[0] == 2

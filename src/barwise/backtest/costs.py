@@ -64,7 +64,7 @@ class Spread:
     of the capital.
     """
 
-    minimum_commission: Annotated[float, Number(0, 1e9)] = 0.0
+    minimum_commission: Annotated[float, Number(0, 10_000)] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "costs")
@@ -87,7 +87,7 @@ class Impact:
     coefficient: Annotated[float, Number(0, 1000)] = 1.0
     participation: Annotated[float, Number(0, 1, above=True)] | None = 0.1
     window: WideWindow = 20
-    minimum_commission: Annotated[float, Number(0, 1e9)] = 0.0
+    minimum_commission: Annotated[float, Number(0, 10_000)] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "costs")

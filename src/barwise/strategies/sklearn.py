@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from barwise.samples import Samples, direction
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 
+LIBRARY, FLOATS = (Whole(-(10**9), 10**9),), (Number(-1e12, 1e12),)  # what its compiled code takes
 MOST = {  # what costs memory or time in proportion
     **dict.fromkeys(("n_estimators", "n_neighbors", "max_bins"), (Whole(1, 100_000),)),
     **dict.fromkeys(("max_iter", "n_iter"), (Whole(-1, 1_000_000),)),
@@ -131,12 +133,16 @@ def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
             estimator._validate_params()
         except InvalidParameterError as error:
             raise ConfigError(f"{where}: {error}") from error
+    signature = inspect.signature(type(estimator)).parameters
+    usual = {name: parameter.default for name, parameter in signature.items()}
     for name, value in estimator.get_params(deep=False).items():
         rules = constraints.get(name, ())
         if isinstance(value, bool) and isinstance(rules, list) and not any(map(_takes_switch, rules)):
             raise ConfigError(f"{where}.{name}={shown(value)}: must be a number, not true or false")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            check_value(f"{where}.{name}", value, MOST.get(name, (Whole(), Number())))
+            check_value(f"{where}.{name}", value, MOST.get(name, LIBRARY if isinstance(value, int) else FLOATS))
+        elif isinstance(value, list | tuple | dict) and isinstance(usual.get(name), int | float):
+            raise ConfigError(f"{where}.{name}={shown(value)}: must be one number; the library's is {usual[name]}")
         elif hasattr(value, "get_params"):
             check_estimator(value, f"{where}.{name}")
 
@@ -153,7 +159,7 @@ def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -
 
     try:
         return model.fit(X, y, **weights)
-    except InvalidParameterError as error:
+    except (InvalidParameterError, OverflowError) as error:
         raise ConfigError(f"strategy.estimator: {error}") from error
 
 
