@@ -249,7 +249,7 @@ def test_half_a_line_in_either_ledger_stops_nobody(tmp_path: Path):
     sealed.record(tmp_path, stretch)
     trials.enter(tmp_path, {"trial": "u", "problem": "p", "market": "m", "net": {"minutes": 3}})
     assert len(sealed.openings(tmp_path, ["A"], "2020-06-01", "2020-07-01")) == 2
-    known = trials.read(tmp_path, "p")
+    known = trials.latest(trials.lines(tmp_path))
     assert set(known) == {"t", "u"} and trials.independent(known)[0] == 2.0
 
 

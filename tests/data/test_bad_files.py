@@ -234,6 +234,7 @@ DAMAGED: dict[str, tuple[str, Callable[[pd.DataFrame], bytes]]] = {
     "gzip": ("a.csv.gz", broken_gz),
     "gzip cut": ("a.csv.gz", lambda frame: broken_gz(frame)[:12]),
     "no such zone": ("a.parquet", partial(in_zone, "Mars/Phobos")),
+    "no such offset": ("a.parquet", partial(in_zone, "+99:00")),
     "a path for a zone": ("a.parquet", partial(in_zone, "../../etc/passwd")),
     "no date is one": ("a.csv", lambda frame: frame.assign(time="never").to_csv(index=False).encode()),
     "all dates missing": ("a.parquet", lambda frame: parquet(pa.Table.from_pandas(frame.assign(time=pd.NaT)))),

@@ -223,7 +223,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "sweep/1": ("signals=rank",),
             "sweep/2": ("strategy.estimator.alpha=1",),
             "rest/other": ("labels=forward_return",),
-            "rest/failed": ("strategy.estimator.alpha=-1",),
+            "rest/failed": ("+strategy.estimator.solver=lbfgs",),
             "rest/placebo": ("shuffle_labels=true",),
             "rest/cash": ("data.n_symbols=3", "backtest.cash_rate=0.05", "backtest.max_gross=0.05"),
         },

@@ -71,7 +71,11 @@ def _typed(table: pa.Table, columns: Mapping[str, str | None], where: str, notes
     head = table.slice(0, SAMPLED)
 
     def sample(name: str) -> list[str]:
-        return ["" if cell is None else str(cell) for cell in head.column(name).to_pylist()]
+        try:
+            return ["" if cell is None else str(cell) for cell in head.column(name).to_pylist()]
+        except LookupError as error:  # of pytz or zoneinfo
+            zone = str(error).strip("\"'")[:60]
+            raise DataError(f"{where}: column {name} is in the time zone {zone}, which does not exist") from None
 
     if not table.num_rows:
         raise DataError(f"{where}: the file has a header and no rows")
