@@ -45,7 +45,7 @@ def test_the_readmes_parts_train_and_serve(folder):
     export, contracts, train, predict = commands()
     assert export == "export PYTHONPATH=own"
     checked = call(contracts, folder)
-    assert checked.returncode == 0 and "strategy/trend: 7 promises kept" in checked.stdout, checked.stderr
+    assert checked.returncode == 0 and "strategy/trend: 8 promises kept" in checked.stdout, checked.stderr
     trained = call(train, folder)
     assert trained.returncode == 0, trained.stdout + trained.stderr
     (run,) = (p.parent for p in folder.rglob("run.json"))

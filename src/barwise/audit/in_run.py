@@ -67,7 +67,7 @@ class FoldAudit:
     def _rescored(
         self, name: str, score_of: Scores, panel: Panel, fold: Fold, score: np.ndarray, dates: np.ndarray
     ) -> np.ndarray:
-        found = rescored(name, score_of, panel, fold.test, score, dates)
+        found = rescored(name, score_of, panel, fold.test, score, dates, by_bar=self.by_bar)
         self._hear(found)
         if found.by_bar and not self.by_bar:
             self.by_bar = True

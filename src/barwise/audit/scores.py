@@ -66,13 +66,15 @@ def dates_of(panel: Panel, rows: np.ndarray, count: int, seed: list[int]) -> np.
 
 def rescored(
     name: str, score_of: Scores, panel: Panel, rows: np.ndarray, score: np.ndarray, dates: np.ndarray,
-    labels: bool = True,
+    labels: bool = True, by_bar: bool = False,
 ) -> Scoring:  # fmt: skip
     """Score the bars at `dates` again by themselves, with later rows hidden; with `labels` also with those that were
-    known by then, and with those that were not. `score` is what the whole block of `rows` got."""
+    known by then, and with those that were not. `score` is what each block of `rows` got, or each bar by
+    itself where they were asked for `by_bar`."""
     found = Scoring()
-    first = panel.time[rows].min()
+    begins = [panel.time[block].min() for block in blocks_of(panel, rows)]
     for t in dates:
+        first = t if by_bar else max(begin for begin in begins if begin <= t)
         at = np.flatnonzero(panel.time[rows] == t)
         own = rows[at]
         found.compared += len(own)
@@ -82,7 +84,7 @@ def rescored(
         except Exception as error:  # a strategy of the user's; asked for one bar it may raise what it likes
             alone, raised = score[at], " ".join(f"{type(error).__name__}: {error}".split())[:160]
         if raised or len(differing(score[at], alone)):
-            until = panel.time[rows] <= t
+            until = (panel.time[rows] >= first) & (panel.time[rows] <= t)
             before = score_of(known_at(panel, first, t), rows[until])[panel.time[rows[until]] == t]
             later = differing(score[at], before)
             if len(later):

@@ -35,7 +35,7 @@ class SklearnStrategy:
     @checked("strategy")
     def __init__(self, estimator: Any, scale: bool = False, takes_nan: bool = False) -> None:
         for method in ("fit", "predict", "get_params"):
-            if not hasattr(estimator, method):
+            if not hasattr(type(estimator), method):  # some have predict only once they are fitted
                 raise ConfigError(
                     f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}"
                 )
