@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from barwise.data.bars import PRICES, Bars
-from barwise.data.plausible import plausible
+from barwise.data.plausible import doubts_of, plausible
 from barwise.errors import DataError
 
 N = 600
@@ -108,3 +109,14 @@ def test_a_plain_market_raises_no_doubt(seed, freq):
 def test_a_crash_is_no_tick_and_no_split():
     bars = scaled(market(), slice(300, None), 0.6)  # -40 % in a day, and it stays
     assert plausible([bars], "warn", splits_known=False)[1] == []
+
+
+def test_what_a_warning_advises_does_what_it_says():
+    """Each name=value in a warning is run as printed: it leaves out what is in doubt, or is taken as it stands."""
+    for bars, kind in ((TICKS["a whole bar"], "tick"), (scaled(market(), slice(250, None), 0.25), "level"),
+                       (stale(market(), 100, 12), "repeated")):  # fmt: skip
+        _, (warning,) = plausible([bars, market(7, symbol="BBB")], "warn", splits_known=False)
+        advice = re.findall(r"data\.on_jump=(\w+)", warning)
+        assert advice == ["drop"], warning
+        kept, _ = plausible([bars, market(7, symbol="BBB")], advice[0], splits_known=False)
+        assert not any(d.kind == kind for b in kept for d in doubts_of(b, False)) and kept[-1].symbol == "BBB"

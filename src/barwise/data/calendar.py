@@ -60,7 +60,7 @@ def spacing_warning(times: np.ndarray) -> str | None:
         reason = f"there are no bars from {_date(times[widest])} to {_date(times[widest + 1])}"
     if reason is None:
         return None
-    return f"{told}; {reason}; the first is taken, and data.periods_per_year=NUMBER sets another"
+    return f"{told}; {reason}; the first is taken; data.periods_per_year={counted:.5g} sets the other"
 
 
 def bar_size(times: np.ndarray) -> str:

@@ -43,7 +43,7 @@ class Doubt:
 
 HINTS = {
     "tick": "data.on_jump=drop leaves such bars out",
-    "level": "adjust the prices, or name an adjusted close: data.columns.adj_close=COLUMN data.adjusted=true",
+    "level": "adjust the prices by their splits; data.on_jump=drop leaves such symbols out",
     "repeated": "data.on_jump=drop leaves the repeated bars out",
     "size": "keep bars of one size",
     "volume": "features that need volume say nothing",
