@@ -85,7 +85,7 @@ def looked_at(run: Path, other: Path, number: int) -> list[Callable[[], object]]
     from barwise.__main__ import run_verb
     from barwise.experiment.checkpoint import remaining
     from barwise.report import html, sections
-    from barwise.runs.run import load
+    from barwise.report.run import load
 
     ways: list[Callable[[], object]] = [
         lambda: run_verb("leaderboard", [str(run.parent)]),
