@@ -39,6 +39,11 @@ SMALL = {
     "validation/sklearn": ["data.n_bars=900"],
     "portfolio/deciles": ["portfolio.rule.quantiles=2"],
     "portfolio/topk_dropout": ["portfolio.rule.k=1", "portfolio.rule.drop=1"],
+    "validation/dates": [
+        "validation.valid_fraction=null",
+        "validation.splitter.train_until=2001-05",
+        "validation.splitter.valid_until=2001-08",
+    ],
     "validation/rolling": ["validation.splitter.window=150"],
 }
 

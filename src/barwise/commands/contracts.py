@@ -12,6 +12,11 @@ from barwise.errors import BarwiseError, ConfigError
 BASE = ("experiment=smoke", "threads=1", "device=cpu")
 NETS = ("strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5")
 MORE = {  # what a part needs beside its name to be tried in seconds
+    "validation/dates": (
+        "validation.valid_fraction=null",
+        "validation.splitter.train_until=2001-05",
+        "validation.splitter.valid_until=2001-08",
+    ),
     "strategy/net": ("strategy=lstm", *NETS),
     "strategy/lstm": NETS,
     "validation/rolling": ("validation.splitter.window=150",),
