@@ -145,7 +145,7 @@ def test_prevented_overlapping_labels_without_purge(monkeypatch: pytest.MonkeyPa
 
 
 def test_prevented_training_right_after_a_test_block(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folds.Validation, "_embargoed", lambda self, train, test, n: np.zeros(len(train), bool))
+    monkeypatch.setattr(folds.Validation, "_embargoed", lambda self, times, train, test: np.zeros(len(train), bool))
     parts = honest(validation=folds.Validation(overlapping().validation.splitter, embargo=30))
     assert "its embargo" in audit(parts).leaks[0].text
     take_out(monkeypatch, FOLDS)
@@ -230,7 +230,7 @@ def test_what_raises_on_other_bars_or_few_rows_is_told_and_no_leak():
 
     found = audit(honest(features={"price": price, "mine": brittle}))
     assert not found.leaks and "rows looked at, first S000" in found.not_audited[0]
-    assert "(ValueError: too few in features.mine on S000" in found.not_audited[0]
+    assert "features.mine: raised ValueError on the 200 bars of S0000 (too few)" in found.not_audited[0]
     found = audit(honest(strategy=Large()))
     assert not found.leaks and found.not_audited[0].startswith("Large cannot be fitted or asked on")
     Large.least = 300

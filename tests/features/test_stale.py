@@ -210,7 +210,11 @@ def test_every_field_of_the_bars_is_in_their_hash(market):
     from barwise.data.bars import Bars
 
     (bars, *_) = market.bars
-    changed = {"symbol": "other", "extra": {"bid": bars.close}}
+    bars = replace(bars, groups={"sector": np.zeros(len(bars), int)}, group_names={"sector": ("a", "b")})
+    changed = {
+        "symbol": "other", "extra": {"bid": bars.close}, "groups": {"sector": np.ones(len(bars), int)},
+        "group_names": {"sector": ("a", "c")},
+    }  # fmt: skip
     hashes = {data_hash(replace(market, bars=(bars,)))}
     for one in fields(Bars):
         value = changed.get(one.name)

@@ -43,7 +43,8 @@ class Learner:
     @property
     def ours(self) -> bool:
         """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
-        own = getattr(self.strategy, "estimator", None) or getattr(self.strategy, "net", None) or self.strategy
+        parts = (getattr(self.strategy, name, None) for name in ("estimator", "net"))
+        own = next((part for part in parts if part is not None), self.strategy)  # an unfitted forest has no truth value
         module = getattr(own, "__module__", "")
         return type(self.strategy).__module__.startswith("barwise.") and module.startswith(("barwise.", "sklearn."))
 
