@@ -33,9 +33,10 @@ def main(words: list[str]) -> None:
         is_path = Path(given.path).exists() or "=" not in given.path
         overrides = ["data=files", f"data.path={given.path}", *overrides] if is_path else [given.path, *overrides]
     market = market_of(overrides)
+    if given.png:  # first, so that a reader who has had enough of the text does not lose it
+        draw(market, given.png)
     show(market)
     if given.png:
-        draw(market, given.png)
         print(f"picture: {given.png}")
 
 
@@ -158,12 +159,15 @@ def plot(bars: Bars) -> list[str]:
 def draw(market: Market, path: Path) -> None:
     """The closes of up to ten symbols, each from 1, on a log scale, as a PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for bars in market.bars[:SYMBOLS]:
         axes.plot(bars.time, bars.close / bars.close[0], label=bars.symbol.replace("$", r"\$"), linewidth=1)
     axes.set_yscale("log")
+    for places in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        places(FuncFormatter(lambda value, _: f"{value:g}"))  # 0.6, not 6 × 10⁻¹
     axes.set_ylabel("close, first bar = 1")
     axes.grid(alpha=0.3)
     if len(market.bars) > 1:
