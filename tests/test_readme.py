@@ -71,7 +71,17 @@ def test_there_are_commands():
     assert len(commands()) > 25 and all(line.startswith("python ") for line in commands())
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if "experiment=" not in line])
+DEVICES = ("device=cuda", "device=auto", "device=cpu")  # which one is taken, and why, is tests/devices' to show
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=pytest.mark.slow) if line.endswith(DEVICES) else line
+        for line in commands()
+        if "experiment=" not in line
+    ],
+)
 def test_a_command_works_in_small(home, line):
     words = [word.replace("strategy=lstm,", "strategy=") for word in shlex.split(line)[1:]]  # nets of a sweep: slow
     if words[0] == "train.py":
