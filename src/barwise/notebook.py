@@ -18,7 +18,6 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from barwise.console.progress import Progress
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.checks import check_bars
 from barwise.data.columns import resolve
@@ -121,10 +120,10 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         panel = _panel(array, target)
         strategy = self._strategy(target)
         used = resolve_device(DeviceSettings(name=self.device, parity=False), None, needs_torch(strategy)).used
-        session = FitSession(None, used, 1, self.random_state, None, Progress(quiet=True))
+        context = FitSession(None, used, 1, self.random_state).context(fold)
         self.strategy_: Strategy
         self.scaler_: Scaler | None
-        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, session)
+        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, context)
         self.rule_ = self._rule(scores_of(self.strategy_, panel, fold.valid, self.scaler_))
         return self
 

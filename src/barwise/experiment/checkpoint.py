@@ -139,6 +139,9 @@ def remaining(folder: Path) -> str:
     return f"python -m barwise report {place}" if done else f"python train.py {shlex.quote(f'resume={folder}')}"
 
 
+Curves = dict[str, Any]  # {"train_loss": [[step, value], …]}
+
+
 @dataclass(frozen=True)
 class Finished:
     """What is kept of a fold: score and signal of its test rows, what run.json says of it, and its curves."""
@@ -146,7 +149,7 @@ class Finished:
     score: np.ndarray
     signal: np.ndarray
     facts: dict[str, Any]
-    curves: dict[str, Any]
+    curves: Curves
 
 
 def store(folder: Path, fold: Finished) -> None:
