@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.printing import notice, shortened, writable
@@ -27,7 +28,6 @@ from barwise.console.quoting import path_words
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
-from barwise.experiment.checkpoint import recorded, redirected, remaining
 from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
 
