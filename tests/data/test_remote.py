@@ -1,4 +1,4 @@
-"""Parquet by pieces: of a partition, of row groups, of columns, here and at an address; and servers that give nothing."""
+"""Parquet by pieces: partitions, row groups, columns, here and at an address; and servers that give nothing."""
 
 from __future__ import annotations
 
