@@ -18,6 +18,7 @@ EXTRAS = {
     "yfinance": "yfinance",
     "optuna": "optuna",
     "plotly": "report",
+    "clarabel": "optimised",
     "ray": "ray",
     "submitit": "submitit",
     "psycopg": "postgresql",
