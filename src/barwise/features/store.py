@@ -84,7 +84,7 @@ class Store:
     @property
     def home(self) -> Path:
         """Where matrices lie."""
-        return (Path(self.folder) if self.folder else cache_folder()) / "features"
+        return home(self.folder) / "features"
 
     def matrix(self, data: str, market: Market, sets: Mapping[str, FeatureSet], make: Make) -> Stored:
         """The matrix of `sets` on the bars whose hash is `data`: opened if it is kept and some rows of it, computed
@@ -213,6 +213,11 @@ class Store:
             if time.time() - left.stat().st_mtime > 86_400:
                 shutil.rmtree(left, ignore_errors=True)
         return len(entries)
+
+
+def home(folder: str | Path | None = None) -> Path:
+    """Where everything that is kept lies: `folder`, else the user's."""
+    return Path(folder) if folder else cache_folder()
 
 
 def cache_folder() -> Path:
