@@ -39,7 +39,8 @@ def main(words: list[str]) -> None:
 
 def shape_of(folder: Path) -> str:
     """What is in one folder of the store, in words."""
-    from barwise.features.store_writer import Damaged, meta_of
+    from barwise.features.store_writer import meta_of
+    from barwise.runs.blocks import Damaged
 
     try:
         meta = meta_of(folder)

@@ -25,7 +25,8 @@ from barwise.features import FeatureSet
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
-from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
+from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_kept
+from barwise.runs.blocks import Damaged
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
