@@ -44,6 +44,6 @@ def audited(
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
     audit.hear("neutral", neutral_waits(parts.neutral, matrix.bars, matrix.universe, parts.seed))
-    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed))
+    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed, matrix.bars))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit
