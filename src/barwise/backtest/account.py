@@ -19,17 +19,15 @@ total = np.add.reduce
 class Terms:
     """What is traded on a grid, and on which terms; arrays (time, symbol).
 
-    `target`: shares of the account before costs that are ordered at the execution price, NaN where there is no order;
-    `bought_by`: their sum per row, NaN where one is missing. `to_price`, `to_close`: price ratios from the close before
-    to the execution price, and on to the close. `rate`: cost over the value traded, unless `prices` says it. `lending`
-    and `interest`: of a bar, on shorts and on cash. `ends`: by row, the columns of what is closed after the bar, at its
-    last price; `gone` are those of them whose symbol ends there, at a further return of `delisting`. `funding`: what a
-    position pays at the bar's close over its value, NaN-free; None for none.
+    `target`: shares of the account before costs that are ordered at the execution price, NaN where there is no order.
+    `to_price`, `to_close`: price ratios from the close before to the execution price, and on to the close. `rate`: cost
+    over the value traded, unless `prices` says it. `lending` and `interest`: of a bar, on shorts and on cash. `ends`:
+    by row, the columns of what is closed after the bar, at its last price; `gone` are those of them whose symbol ends
+    there, at a further return of `delisting`. `funding`: what a position pays at the bar's close over its value.
     """
 
     grid: Grid
     target: np.ndarray
-    bought_by: list[float]
     to_price: np.ndarray
     to_close: np.ndarray
     max_gross: float
@@ -41,6 +39,12 @@ class Terms:
     ends: dict[int, np.ndarray] = field(default_factory=dict)
     gone: dict[int, np.ndarray] = field(default_factory=dict)
     funding: np.ndarray | None = None
+
+    @cached_property
+    def bought_by(self) -> list[float]:
+        """Per row the sum of the orders, NaN where one is missing."""
+        found: list[float] = self.target.sum(axis=1).tolist()
+        return found
 
     def fees(self, row: int | slice, size: np.ndarray) -> np.ndarray:
         """By symbol, what changing values by `size` costs at the row or rows."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
-from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
@@ -93,11 +93,16 @@ class Backtest:
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
         signal, span = signals.on(grid), signals.span(grid)
-        if self.portfolio is None or self.portfolio.plain:
+        if self.portfolio is None or self.plain:
             return self.run_dense(grid, signal, span, periods_per_year, delay)
         weights = self.portfolio.weights(self._context(grid, signal, signals, periods_per_year), self.max_gross)
         direction = np.where(np.isnan(weights), np.nan, np.sign(weights))
         return self._run_weights(grid, weights, direction, span, periods_per_year, delay)
+
+    @property
+    def plain(self) -> bool:
+        """Whether weights are those of the signals alone."""
+        return self.portfolio is None or self.portfolio.plain
 
     def trading(self, portfolio: Portfolio | None = None, costs: Costs | None = None) -> Backtest:
         """The same with another portfolio and cost model."""
@@ -158,9 +163,8 @@ class Backtest:
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
-        target, bought_by = capped(target, self.max_gross)
         return Terms(
-            grid, target, bought_by, *grid.drifts[self.execution], self.max_gross,
+            grid, capped(target, self.max_gross), *grid.drifts[self.execution], self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
         )  # fmt: skip
@@ -169,16 +173,13 @@ class Backtest:
         return Positions.empty(grid, span) if self.keep_positions else None
 
 
-def capped(target: np.ndarray, most: float) -> tuple[np.ndarray, list[float]]:
-    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`, and Σ weight of each row.
-
-    A row that lacks an order is left as it is, and its sum is NaN.
-    """
-    gross = np.abs(target).sum(axis=1)
+def capped(target: np.ndarray, most: float) -> np.ndarray:
+    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`; not one that lacks an order."""
+    gross = row_sums(np.abs(target))
     above = gross > most * ROUNDING
     if above.any():
         target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]
-    return target, target.sum(axis=1).tolist()
+    return target
 
 
 def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: str) -> int:
@@ -196,7 +197,7 @@ def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: st
                 ordered[row - first, ended] = 0.0
     known = ~np.isnan(ordered)
     if known[1:].all():
-        return closed + int(np.count_nonzero(np.diff(ordered[1:], axis=0, prepend=0.0)))
+        return closed + int(np.count_nonzero(ordered[1:2]) + np.count_nonzero(ordered[2:] != ordered[1:-1]))
     last_known = np.maximum.accumulate(np.where(known, np.arange(len(ordered))[:, None], 0), axis=0)
     standing = np.nan_to_num(np.take_along_axis(ordered, last_known, axis=0))
     return closed + int(np.count_nonzero(np.diff(standing, axis=0)))

@@ -39,7 +39,7 @@ class Positions:
     def empty(cls, grid: Grid, span: tuple[int, int], funded: bool = False) -> Positions:
         """Nothing held, room for all rows of the span."""
         shape = (span[1] + 1 - span[0], len(grid.symbols))
-        return cls(span[0], *np.zeros((7, *shape)), np.zeros(shape) if funded else None)
+        return cls(span[0], *np.zeros((8 if funded else 7, *shape)))
 
     def note(self, row: int, **values: np.ndarray) -> None:
         """Keep one bar's values by name."""

@@ -2,7 +2,7 @@
 
 What an account grows by in a bar depends on what it grew by before only through the cost of its trades and, where a
 symbol has no order, through the share that its position has grown to: both move the result far less than they move
-themselves. So the growth over a stretch of bars is guessed, and computed from the guess again and again until it stands.
+themselves. So the growth over a stretch of bars is guessed, and computed from the guess again until it stands.
 """
 
 from __future__ import annotations
@@ -65,17 +65,12 @@ def stretch(account: Account, begin: int, end: int) -> bool:
     account.cost[i], account.borrow[i] = found.paid / start, found.lent / start
     account.turnover[i] = found.traded
     account.exposure[i] = _sum(np.abs(found.carried)) / now
-    before = np.vstack([account.value, found.carried[:-1]])
-    earned = (
-        (found.after - before - found.change)
-        if found.flow is None
-        else found.after - before - found.change + found.flow
-    )
-    account.contribution += (earned / start[:, None]).sum(axis=0)
+    earned = found.after - found.before - found.change
+    account.contribution += (1.0 / start) @ (earned if found.flow is None else earned + found.flow)
     if found.flow is not None:
         account.flow[i] = _sum(found.flow) / start
     if account.kept is not None:
-        _keep(account, found, i, before, start)
+        _keep(account, found, i, start)
     account.value, account.cash, account.worth = found.carried[-1].copy(), float(found.cash[-1]), float(now[-1])
     return True
 
@@ -109,18 +104,16 @@ class _Orders:
         ending = np.zeros(target.shape, bool) if ends else None
         for row in ends:
             ending[row - rows.start, terms.ends[row]] = True  # type: ignore[index]
-        complete = ordered.all(axis=1)
-        source = growth = None
-        if not complete.all():
-            event = ordered.copy()
-            event[0] = True
-            drift = to_price.copy()
-            drift[0], drift[1:] = 1.0, to_price[1:] * to_close[:-1]
-            if ending is not None:
-                event[1:] |= ending[:-1]
-            source = np.maximum.accumulate(np.where(event, np.arange(len(event))[:, None], 0), axis=0)
-            grown = np.cumprod(drift, axis=0)
-            growth = grown / np.take_along_axis(grown, source, axis=0)
+        if ordered.all():
+            return cls(rows, target, ordered, to_price, to_close, ending, None, None, np.zeros(0, bool))
+        complete, event, drift = ordered.all(axis=1), ordered.copy(), to_price.copy()
+        event[0] = True
+        drift[0], drift[1:] = 1.0, to_price[1:] * to_close[:-1]
+        if ending is not None:
+            event[1:] |= ending[:-1]
+        source = np.maximum.accumulate(np.where(event, np.arange(len(event))[:, None], 0), axis=0)
+        grown = np.cumprod(drift, axis=0)
+        growth = grown / np.take_along_axis(grown, source, axis=0)
         partial = ~complete & ordered.any(axis=1)
         return cls(rows, np.where(ordered, target, 0.0), ordered, to_price, to_close, ending, source, growth, partial)
 
@@ -130,6 +123,7 @@ class _Found:
     """A stretch once it stands; arrays (row, symbol) of values and (row,) of the account."""
 
     account: np.ndarray
+    before: np.ndarray
     wanted: np.ndarray
     change: np.ndarray
     after: np.ndarray
@@ -149,6 +143,8 @@ def _settled(orders: _Orders, account: Account) -> _Found | None:
     worth = np.full(len(orders.share), begun)
     if not orders.ordered.any() and orders.growth is not None:  # what is only held grows by its prices
         worth = account.cash + _sum(account.value * orders.to_price[0] * orders.growth)
+    elif orders.source is None and orders.ending is None and account.terms.prices is None:
+        worth = begun * np.append(1.0, np.cumprod(_growth(orders, account, begun)))
     scale, growth = np.ones(len(worth)), worth[1:] / worth[:-1]
     for _ in range(PASSES):
         if not (worth > 0.0).all():
@@ -162,6 +158,27 @@ def _settled(orders: _Orders, account: Account) -> _Found | None:
         growth, scale = again, scaled
         worth = begun * np.append(1.0, np.cumprod(growth))
     return None
+
+
+def _growth(orders: _Orders, account: Account, begun: float) -> np.ndarray:
+    """What the account grows by from bar to bar at a flat cost, where every row orders everything: in shares of it."""
+    terms, share = account.terms, orders.share
+    moved = np.vstack([account.value / begun, share[:-1] * orders.to_close[:-1]]) * orders.to_price
+    bought = _sum(share)
+    free = (1.0 - bought) * (1.0 + terms.interest)
+    if terms.lending:
+        free -= terms.lending * 0.5 * np.maximum(0.0, _sum(np.abs(share)) - bought)
+    if terms.charged is not None:
+        free -= _sum(share * orders.to_close * terms.charged[orders.rows])
+    free = free[:-1] + _sum(moved[1:])
+    growth: np.ndarray = free
+    known = moved[:-1].copy()
+    for _ in range(PASSES):
+        known[1:] = moved[1:-1] / growth[:-1, None]
+        last, growth = growth, free - terms.rate * _sum(np.abs(share[:-1] - known))
+        if np.abs(growth - last).max(initial=0.0) <= SETTLED:
+            break
+    return growth
 
 
 def _values(orders: _Orders, account: Account, worth: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +203,8 @@ def _accounts(orders: _Orders, account: Account, worth: np.ndarray, values: np.n
     terms, ending = account.terms, orders.ending
     after = values * orders.to_close
     carried = after if ending is None else np.where(ending, 0.0, after)
-    moved = np.vstack([account.value, carried[:-1]]) * orders.to_price
+    before = np.vstack([account.value, carried[:-1]])
+    moved = before * orders.to_price
     change = values - moved
     if orders.source is not None:
         change = np.where(orders.ordered, change, 0.0)  # what rounding leaves is no trade
@@ -205,10 +223,10 @@ def _accounts(orders: _Orders, account: Account, worth: np.ndarray, values: np.n
         traded = traded + _sum(np.abs(ended)) / (cash + _sum(after))
         cash, paid = cash + _sum(ended) - fee, paid + fee
     now = cash + _sum(carried)
-    return _Found(worth, values, change, after, carried, moved, flow, paid, lent, cash, now, traded)
+    return _Found(worth, before, values, change, after, carried, moved, flow, paid, lent, cash, now, traded)
 
 
-def _keep(account: Account, found: _Found, i: slice, before: np.ndarray, start: np.ndarray) -> None:
+def _keep(account: Account, found: _Found, i: slice, start: np.ndarray) -> None:
     """Note the stretch's positions."""
     terms, kept = account.terms, account.kept
     rows, worth = slice(i.start + account.first, i.stop + account.first), start[:, None]
@@ -219,7 +237,7 @@ def _keep(account: Account, found: _Found, i: slice, before: np.ndarray, start: 
         found.wanted / found.account[:, None],
         np.abs(found.change) / found.account[:, None],
     )
-    kept.before[i], kept.after[i] = (found.moved - before) / worth, (found.after - found.wanted) / worth
+    kept.before[i], kept.after[i] = (found.moved - found.before) / worth, (found.after - found.wanted) / worth
     kept.cost[i] = (fees + terms.lending * np.maximum(-found.wanted, 0.0)) / worth
     kept.closing[i] = found.after / found.now[:, None]
     if kept.flow is not None and found.flow is not None:
