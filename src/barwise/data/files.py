@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from barwise.data.assemble import Asked, Read, completed, market
 from barwise.data.bars import Market
@@ -68,6 +69,14 @@ def load(
         every = remote.find(str(path), notes) if remote.is_remote(str(path)) else sources.find(str(path), notes)
     found, count = read(every, str(path), header, asked, notes)
     return completed(market("files", str(path), found, asked, {"path": str(path), "files": count}), asked)
+
+
+def paths(path: str | None = None, *_: object, **__: object) -> list[Path] | None:
+    """The files that `load` would read; None for those at an address."""
+    if path is None or remote.is_remote(str(path)):
+        return None
+    found = sources.find(str(path), Notes())
+    return list(dict.fromkeys(source.file for source in found))
 
 
 def read(
