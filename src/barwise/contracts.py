@@ -17,7 +17,6 @@ import numpy as np
 
 from barwise.audit.scores import dates_of, rescored, walked
 from barwise.backtest.grid import Grid, Signals
-from barwise.console.progress import Progress
 from barwise.cross_labels import bound as bound_labels
 from barwise.data import synthetic
 from barwise.data.bars import Bars
@@ -64,8 +63,8 @@ class Bench:
 
     def fit(self) -> tuple[Any, Any]:
         """The strategy fit on the first fold, from the same seed each time."""
-        session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
-        return fit_fold(self.panel, self.folds[0], copy.deepcopy(self.parts.strategy), session)
+        fold = self.folds[0]
+        return fit_fold(self.panel, fold, copy.deepcopy(self.parts.strategy), FitSession().context(fold))
 
 
 def features(bench: Bench) -> Iterator[tuple[str, bool]]:
