@@ -42,6 +42,8 @@ def load(
     universe: str | None = None,
     context: str | None = None,
     groups: str | Sequence[str] | None = None,
+    as_of: str | Sequence[str] | None = None,
+    actions: str | None = None,
 ) -> Market:
     """The bars that one SELECT gives, or that a table of that name holds.
 
@@ -67,7 +69,7 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, None, None, None, "error", periods_per_year, on_bad, on_jump, symbols, start, end,
-        universe, context, groups,
+        universe, context, groups, None, as_of, actions,
     )  # fmt: skip
     where = "data.sql" if database is None else f"data.database={shown(str(database))}"
     with told(where):

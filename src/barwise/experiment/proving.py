@@ -70,7 +70,7 @@ def audit_ledger(
     table, seed = result.table, seed_of(matrix)
     grid = Grid.build(matrix.bars, universe)
     audit.hear("execution", ledger_adds_up(parts.backtest, result.ledger, grid, matrix.bars))
-    if len(np.unique(np.stack([table.symbol, table.time.astype(np.int64)]), axis=1).T) == len(table.time):
+    if len(np.unique(grid.row_of(table.time) * len(grid.symbols) + table.symbol)) == len(table.time):
         audit.hear("execution", ledger_looks_back(parts.backtest, table.signals(), matrix.bars,
                                                   lambda bars: Grid.build(bars, universe), per_year, seed))  # fmt: skip
     cause = likely_cause(audit, parts)

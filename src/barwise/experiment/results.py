@@ -188,7 +188,8 @@ def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
 def of_fold(part: OutOfSample, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
     """Metrics of one fold's stretch of the ledger and of its scores."""
     first, last = part.time.min(), part.time.max()
-    inside = np.isin(ledger.time, part.time)
+    inside = np.zeros(len(ledger.time), bool)
+    inside[np.searchsorted(ledger.time, part.time)] = True  # the ledger has a row for each of its times
     return {
         "fold": int(number),
         "first": str(first),
