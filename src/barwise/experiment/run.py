@@ -21,6 +21,7 @@ from barwise.audit.recompute import work_on
 from barwise.audit.rows import RowProof, seed_of
 from barwise.audit.scores import scored
 from barwise.backtest.grid import Grid
+from barwise.backtest.hooks import portfolio_of
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -134,7 +135,7 @@ def _run(
 
 def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
-    portfolio = getattr(parts.backtest, "portfolio", None)
+    portfolio = portfolio_of(parts.backtest)
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
