@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from barwise.data.durations import duration, moment
 from barwise.errors import ConfigError
 from barwise.validation.by_date import CalendarWalkForward, Dates
-from barwise.validation.durations import duration, moment
 from barwise.validation.folds import Validation
 from barwise.validation.splits import PurgedKFold, WalkForward
 from tests.validation.test_folds import panel_of

@@ -76,7 +76,7 @@ class Live:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
         self.served = served
-        window = reach(served.sets, served.features, served.extra)
+        window = reach(served.sets, served.features, served.extra, served.bar_seconds)
         self.window = window and max(window, served.warmup + 1)  # a symbol's age is counted in the bars that are kept
         self.symbols: dict[str, History] = {}
         self.universe: Universe | None = None

@@ -89,6 +89,14 @@ class Served:
         return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
 
     @property
+    def bar_seconds(self) -> int | None:
+        """The size of a bar, as the run recorded it; None where it did not."""
+        found = str(self.data.get("bar_size", ""))
+        if found == "month":
+            return 28 * 86_400
+        return int(found[:-1]) or None if re.fullmatch(r"\d{1,9}s", found) else None
+
+    @property
     def groups(self) -> list[str]:
         """The groups that the run's source had."""
         found = self.data.get("groups")

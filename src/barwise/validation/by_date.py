@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from barwise.data.durations import Duration, duration, moment
 from barwise.errors import ConfigError
-from barwise.validation.durations import Duration, duration, moment
 
 PLACE = "validation.splitter"
 MOST = 1000  # folds: each is a model trained

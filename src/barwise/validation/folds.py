@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 
 from barwise.console.settings import Fraction, Is, Whole, check_fields
+from barwise.data.durations import duration
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
-from barwise.validation.durations import duration
 
 
 @dataclass(frozen=True)
