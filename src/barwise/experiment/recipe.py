@@ -25,7 +25,7 @@ from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.every import Every
 from barwise.features.store import Store
-from barwise.safety.targets import Targets
+from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
@@ -173,7 +173,10 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
         targets.check(group, OmegaConf.to_container(node))
-    check_node(where or group, OmegaConf.to_container(node, resolve=True))
+    settings = OmegaConf.to_container(node, resolve=True)
+    check_node(where or group, settings)
+    for target in targets_in(settings):
+        enable_experimental(target)
     try:
         return instantiate(node, _convert_="all")
     except Exception as error:
