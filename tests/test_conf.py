@@ -33,6 +33,8 @@ SMALL = {
     "experiment/feature_ablation": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/lstm_search": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500", *NET],
     "data/files": ["~data.n_symbols", "~data.n_bars"],
+    "data/frame": ["~data.n_symbols", "~data.n_bars", "data.frame={_target_:tests.frames.small,_partial_:true}"],
+    "data/query": ["~data.n_symbols", "~data.n_bars"],
     "features/context": ["data=files", "~data.n_symbols", "~data.n_bars"],
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
@@ -67,6 +69,7 @@ def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     group, _, name = option.rpartition("/")
     more = [*SMALL.get(option, SMALL.get(group, [])), *([f"data.path={bars_file}"] if option in FROM_A_FILE else [])]
+    more += [f"data.sql=\"SELECT * FROM '{bars_file}'\""] if option == "data/query" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", ["experiment=smoke", "threads=1", *more, f"{group}={name}"])
     out = RunDirectory(tmp_path)

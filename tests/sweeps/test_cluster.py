@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,18 +16,12 @@ import psutil
 import pytest
 
 from tests.conftest import PATIENCE, train
+from tests.servers import free_port, postgresql
 from tests.sweeps.cases import SMALL, leaderboard, states
 from tests.sweeps.test_isolated import start, wait_until
 
 pytestmark = pytest.mark.slow
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 RAY = Path(sys.executable).with_name("ray")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -42,26 +33,10 @@ def short() -> Iterator[Path]:
 
 
 @pytest.fixture
-def postgres(short: Path) -> Iterator[str]:
-    """The address of a PostgreSQL server of the test's own; it refuses to run as root, so it does not."""
-    if not SERVERS:
-        pytest.skip("there is no PostgreSQL server on this machine")
+def postgres() -> Iterator[str]:
     pytest.importorskip("psycopg")
-    binaries, port, user = SERVERS[-1].parent, free_port(), None
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("nobody").pw_uid
-        os.chown(short, user, -1)
-    data = short / "data"
-    run = {"user": user, "cwd": short, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([binaries / "initdb", "-D", data, "-U", "study", "-A", "trust"], check=True, **run)
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-p", str(port), "-k", short, "-c", "listen_addresses=127.0.0.1"], **run
-    )
-    ready = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
-    wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
-    yield f"postgresql+psycopg://study@127.0.0.1:{port}/postgres"
-    server.send_signal(signal.SIGINT)
-    server.wait(30)
+    with postgresql() as address:
+        yield f"postgresql+psycopg://{address}"
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "grid"])

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
-
-from barwise.data.adjust import splits
-from barwise.data.bars import Bars, Market
-from barwise.data.context import beside
-from barwise.data.groups import chosen as chosen_groups
-from barwise.data.members import within
-from barwise.data.notes import Notes, listed
-from barwise.data.plausible import ON_JUMP, plausible
-from barwise.data.readers import clock, naming, series, sources, table
+from barwise.data.assemble import Asked, Read, completed, market
+from barwise.data.bars import Market
+from barwise.data.notes import Notes
+from barwise.data.readers import naming, series, sources, table
 from barwise.data.readers.dates import AmbiguousDates
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import UNSURE, Source
-from barwise.data.selection import bounds, selected
-from barwise.data.settings import choice, number, yes_or_no
 from barwise.errors import DataError, require
-
-ON_BAD = ("error", "drop")
-NEGATIVE = ("error", "midpoint")
-SPLITS_SHOWN = 3
 
 
 def load(
@@ -67,71 +54,22 @@ def load(
         f"data.path={'null' if path is None else path}: must name a file of bars, a folder or a glob; "
         "data.path=my_bars.csv",
     )
-    choice("on_bad", on_bad, ON_BAD, "error")
-    choice("on_jump", on_jump, ON_JUMP, "warn")
-    choice("negative", negative, NEGATIVE, "error")
-    yes_or_no("adjusted", adjusted, False)
-    require(
-        day_first is None or isinstance(day_first, bool), f"data.day_first={day_first}: must be true, false or null"
-    )
-    require(
-        decimal in (None, ".", ","), f"data.decimal={decimal}: must be . or , or null, which tells it from the file"
-    )
-    require(
-        columns is None or isinstance(columns, Mapping),
-        f"data.columns={columns}: must map our names to the file's; data.columns.close=Last",
-    )
-    if periods_per_year is not None:
-        number("periods_per_year", periods_per_year, 1, 1e8, "null tells it from the times")
-    if price_scale is not None:
-        number("price_scale", price_scale, 1e-12, 1e12, "null takes prices as they are")
-    clock.check_zone(timezone)
-    asked = None if start is None and end is None else partial(_within, start, end, timezone)
-    how = Reading(timezone, adjusted, on_bad == "drop", day_first, decimal, negative, price_scale, asked)
+    asked = Asked(
+        columns, adjusted, timezone, day_first, decimal, price_scale, negative, periods_per_year, on_bad, on_jump,
+        symbols, start, end, universe, context, groups,
+    )  # fmt: skip
     notes = Notes()
     with sources.foreign(str(path)):
         every = sources.find(str(path), notes)
-    found, dropped, ignored, count = read(every, str(path), columns or {}, header, how, notes)
-    bars, made = naming.joined(found, every, notes)
-    tell_zones(made, timezone, notes)
-    bars, outside = selected(bars, symbols, start, end, str(path), timezone)
-    bars = common_volume(bars, str(path), notes)
-    bars, grouped = chosen_groups(bars, groups, str(path), notes)
-    bars, left_out = common_extras(bars)
-    for name in left_out:
-        notes.warn(str(path), f"column {name} is left out: not every symbol has it")
-        notes.columns[name] = "left out: not every symbol has it"
-    if dropped:
-        notes.warn(str(path), f"{dropped} bad {'row' if dropped == 1 else 'rows'} left out, as data.on_bad=drop asks")
-    splits_found = [] if adjusted else split_warnings(bars)
-    bars, doubts = plausible(bars, on_jump, splits_known=adjusted or any("adj_close" in b.extra for b in bars))
-    facts = {
-        "name": "files",
-        "path": str(path),
-        "files": count,
-        "dropped_rows": dropped,
-        "adjusted": bool(adjusted),
-        "ignored_columns": [name for name in ignored if name not in grouped],
-        "columns": notes.columns,
-        "timezone": timezone or ("UTC" if any(s.naive for s in made) else None),
-        "notes": notes.notes(),
-        "warnings": [*notes.warnings(), *outside, *splits_found, *doubts],
-    }
-    market = Market(bars, None if periods_per_year is None else float(periods_per_year), facts)
-    return beside(within(market, universe, timezone), context, timezone)
-
-
-def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
-    """Which times, of days or in UTC, are asked for."""
-    first, last = bounds(start, end, None if days else timezone)
-    return (time >= first) & (time <= last)
+    found, count = read(every, str(path), header, asked, notes)
+    return completed(market("files", str(path), found, asked, {"path": str(path), "files": count}), asked)
 
 
 def read(
-    every: Sequence[Source], path: str, columns: Mapping[str, str | None], header: Sequence[str] | None, how: Reading,
-    notes: Notes,
-) -> tuple[list[Series], int, list[str], int]:  # fmt: skip
-    """(every file's series, rows dropped, columns without numbers, files read)."""
+    every: Sequence[Source], path: str, header: Sequence[str] | None, asked: Asked, notes: Notes
+) -> tuple[Read, int]:
+    """What every file holds, and how many were read."""
+    columns, how = asked.columns or {}, asked.reading
     found: list[Series] = []
     dropped, count = 0, 0
     ignored: set[str] = set()
@@ -166,7 +104,7 @@ def read(
         pending = [source for source, _ in doubtful]
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
-    return found, dropped, sorted(ignored), count
+    return Read(found, every, dropped, sorted(ignored), notes), count
 
 
 def _told_by_others(found: Sequence[Series], how: Reading, error: AmbiguousDates) -> Reading:
@@ -180,46 +118,3 @@ def _told_by_others(found: Sequence[Series], how: Reading, error: AmbiguousDates
 def _no_bars(source: Source, every: Sequence[Source]) -> bool:
     """Whether a file that cannot be read may be something else than bars: a note among the files of a folder."""
     return source.listed and source.ending in UNSURE and any(other.ending not in UNSURE for other in every)
-
-
-def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:
-    """`bars`, without volume where any symbol has none: one model reads the same columns of all."""
-    without = [b.symbol for b in bars if np.isnan(b.volume).all()]
-    if not without:
-        return bars
-    whole = len(without) == len(bars)
-    which = "" if whole else f" for {listed(without)}, so that none is used"
-    notes.warn(path, f"there is no volume{which}; features that need it are left out")
-    return bars if whole else tuple(replace(b, volume=np.full(len(b), np.nan)) for b in bars)
-
-
-def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
-    """`bars` with the extra columns that every symbol has, and the names of the others."""
-    have = [{name for name, values in b.extra.items() if not np.isnan(values).all()} for b in bars]
-    every, some = set.intersection(*have), set.union(*have)
-    if every == some and all(len(b.extra) == len(every) for b in bars):
-        return bars, []
-    kept = tuple(replace(b, extra={name: b.extra[name] for name in sorted(every)}) for b in bars)
-    return kept, sorted(some - every)
-
-
-def tell_zones(made: Sequence[Series], timezone: str | None, notes: Notes) -> None:
-    """Naive intraday times are taken as UTC with a warning; files that differ in having a zone are refused."""
-    naive = [s.where for s in made if s.naive]
-    aware = [s.where for s in made if not s.naive and not s.days]
-    if timezone is None and naive:
-        clock.check_mixed(naive, aware)
-        for where in dict.fromkeys(naive):
-            notes.warn(where, "intraday times without a zone are taken as UTC; data.timezone says what they mean")
-
-
-def split_warnings(bars: tuple[Bars, ...]) -> list[str]:
-    """One warning that names the first splits which unadjusted closes show as moves."""
-    seen = [(b.symbol, day, ratio) for b in bars if "adj_close" in b.extra for day, ratio in splits(b)]
-    if not seen:
-        return []
-    told = ", ".join(f"{symbol} {str(day)[:10]} ({ratio:.3g} for 1)" for symbol, day, ratio in seen[:SPLITS_SHOWN])
-    more = f" and {len(seen) - SPLITS_SHOWN} more" if len(seen) > SPLITS_SHOWN else ""
-    return [
-        f"unadjusted closes have splits: {told}{more}; data.adjusted=true mends prices and volume by the adjusted close"
-    ]

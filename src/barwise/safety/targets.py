@@ -17,7 +17,7 @@ SKLEARN = re.compile(r"sklearn\.(\w+)\.[A-Z]\w*")
 MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"model_selection", "neighbors", "svm"}
 SKLEARN_GROUPS = ("strategy", "validation")
 MARKS = ("_target_", "_partial_")
-ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")  # of a database, a server, a file elsewhere
+ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*://|env:)")  # of a database, a server, a file elsewhere
 STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 

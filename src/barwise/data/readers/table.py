@@ -53,9 +53,9 @@ def read(source: Source, columns: Mapping[str, str | None], names: Sequence[str]
         raise DataError(f"{source.where}: the file is empty")
     try:
         if source.ending in BINARY:
-            return _typed(documents.binary(source, data), columns, source.where, notes)
+            return typed(documents.binary(source, data), columns, source.where, notes)
         if source.ending in JSON:
-            return _typed(documents.document(data, source, notes), columns, source.where, notes)
+            return typed(documents.document(data, source, notes), columns, source.where, notes)
         return _text(data, columns, names, source.where, notes, known)
     except BarwiseError:
         raise
@@ -65,7 +65,7 @@ def read(source: Source, columns: Mapping[str, str | None], names: Sequence[str]
         raise DataError(f"{source.where}: cannot be read as {kind}: {reason}") from None
 
 
-def _typed(table: pa.Table, columns: Mapping[str, str | None], where: str, notes: Notes) -> RawTable:
+def typed(table: pa.Table, columns: Mapping[str, str | None], where: str, notes: Notes) -> RawTable:
     found = header.of_names([_index(name) for name in table.column_names], where, notes)
     table = table.rename_columns(list(found.names))
     head = table.slice(0, SAMPLED)
