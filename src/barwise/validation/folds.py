@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 
-from barwise.console.settings import Fraction, Is, Whole, check_fields
+from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.data.durations import duration
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
+from barwise.validation.splits import Length
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,6 @@ class Fold:
 
 
 VALID_FRACTION = 0.2
-Length = Annotated[str, Is((str,), "a length such as 5D or 6M")]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Validation:
 
     `valid_fraction` of the training times, the last of them, choose when to stop and where thresholds lie; or
     `valid_length` of them, in bars or as a length such as 6M. A splitter that yields training, validation and test says
-    itself which those are. `embargo` may be a length too, such as 5D.
+    itself which those are. `embargo` may be a length too, such as 5D. `every` and `window` are the splitter's, for one
+    that has them: a fold for each stretch of the calendar, trained on a window before it.
     """
 
     splitter: Any
@@ -42,14 +43,22 @@ class Validation:
     valid_fraction: Fraction | None = 0.2
     min_train: Annotated[int, Whole(1)] = 100
     valid_length: Annotated[int, Whole(1, 10**6)] | Length | None = None
+    every: Length | None = None
+    window: Annotated[int, Whole(1)] | Length | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "validation")
         given = type(self.splitter).__name__
         require(hasattr(self.splitter, "split"), f"validation.splitter={given}: has no method split(X)")
-        for name in ("embargo", "valid_length"):
+        for name in ("embargo", "valid_length", "every", "window"):
             if isinstance(getattr(self, name), str):
                 duration(f"validation.{name}", getattr(self, name))
+        for name in ("every", "window"):
+            value = getattr(self, name)
+            fits = is_dataclass(self.splitter) and hasattr(self.splitter, name)
+            require(value is None or fits, f"validation.{name}={value}: {given} has none; use validation=walk_forward")
+            if value is not None:
+                object.__setattr__(self, "splitter", replace(self.splitter, **{name: value}))
         require(
             self.valid_fraction is None or self.valid_length is None,
             f"validation.valid_length={self.valid_length}: validation.valid_fraction={self.valid_fraction} says it too;"
