@@ -44,7 +44,10 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
 
     features = feature_sets(cfg, targets)
     return Parts(
-        data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
+        data=sealed(
+            _beside(data, cfg) if data else data_source(cfg, targets),
+            OmegaConf.select(cfg, "sealed.fraction", default=0),
+        ),
         features=features,
         labels=make("labels", cfg.labels),
         validation=make("validation", cfg.validation),
@@ -84,6 +87,12 @@ def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[],
     shape.check_stamp(any(_every(node) is not None for node in (cfg.get("features") or {}).values()))
     found: Callable[[], Market] = _make("data", _without(cfg.data, *DEFAULTS), targets)
     return shape.shaped(found)
+
+
+def _beside(data: Callable[[], Market], cfg: DictConfig) -> Callable[[], Market]:
+    """Bars in place of the configuration's, within its session and beside its calendar."""
+    shape = Shape.of(cfg.data)
+    return lambda: shape.again(data())
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
