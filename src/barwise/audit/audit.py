@@ -10,6 +10,7 @@ from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner, learning_ignores_later_rows
 from barwise.audit.folds import folds_are_purged, splitter_divides
 from barwise.audit.labels import labels_can_be_earned, labels_wait
+from barwise.audit.neutral import neutral_waits
 from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
 from barwise.audit.rows import RowProof, rows_look_back
@@ -42,6 +43,7 @@ def audited(
     audit.hear("folds", splitter_divides(panel, parts.validation))
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
-    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed))
+    audit.hear("neutral", neutral_waits(parts.neutral, matrix.bars, matrix.universe, parts.seed))
+    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed, matrix.bars))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit

@@ -64,6 +64,11 @@ class Grid:
         return out
 
     @cached_property
+    def extra_names(self) -> tuple[str, ...]:
+        """The further columns that some symbol has."""
+        return tuple(dict.fromkeys(name for b in self.bars for name in b.extra))
+
+    @cached_property
     def groups(self) -> dict[str, np.ndarray]:
         """(time, symbol) codes of each group; where there is no bar the last one known, -1 before the first."""
         found = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class Backtest:
         score = signals.scores_on(grid) if self.portfolio and self.portfolio.reads_scores else signal
         return Context(
             grid.time, grid.symbols, score, signal, grid.has, grid.inside, returns, np.zeros(len(grid.symbols)),
-            periods_per_year, groups=grid.groups, columns=grid.column,
+            periods_per_year, groups=grid.groups, columns=cache(grid.column), extra_names=grid.extra_names,
         )  # fmt: skip
 
     def run_dense(

@@ -17,6 +17,7 @@ from barwise.data.members import within
 from barwise.data.notes import Notes, listed
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.readers import clock, naming
+from barwise.data.readers.pushdown import Wanted
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import Source
 from barwise.data.selection import bounds, selected
@@ -48,6 +49,7 @@ class Asked:
     universe: str | None = None
     context: str | None = None
     groups: str | Sequence[str] | None = None
+    extra: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         choice("on_bad", self.on_bad, ON_BAD, "error")
@@ -71,6 +73,28 @@ class Asked:
         if self.price_scale is not None:
             number("price_scale", self.price_scale, 1e-12, 1e12, "null takes prices as they are")
         clock.check_zone(self.timezone)
+        named = [self.extra] if isinstance(self.extra, str) else self.extra
+        require(
+            named is None or (isinstance(named, list | tuple) and all(isinstance(one, str) for one in named)),
+            f"data.extra={self.extra}: must name columns, be [] for none or null for all; data.extra=[bid,ask]",
+        )
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of a source is asked for; the rest need not be read."""
+        symbols = [self.symbols] if isinstance(self.symbols, str | int | float) else self.symbols
+        first, last = (None, None) if self.start is None and self.end is None else bounds(
+            self.start, self.end, self.timezone
+        )  # fmt: skip
+        groups = [self.groups] if isinstance(self.groups, str) else list(self.groups or ())
+        extra = [self.extra] if isinstance(self.extra, str) else self.extra
+        return Wanted(
+            None if symbols is None else frozenset(map(str, symbols)),
+            first,
+            last,
+            dict(self.columns or {}),
+            None if extra is None else (*extra, *groups),
+        )
 
     @property
     def reading(self) -> Reading:

@@ -22,6 +22,7 @@ EXTRAS = {
     "yfinance": "yfinance",
     "optuna": "optuna",
     "plotly": "report",
+    "clarabel": "optimised",
     "ray": "ray",
     "submitit": "submitit",
     "psycopg": "postgresql",

@@ -88,6 +88,7 @@ def _run(
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)
+        panel = replace(panel, neutral=parts.neutral.on(matrix.bars, market.universe) if parts.neutral else None)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
@@ -164,9 +165,9 @@ def walk_fold(
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return scores_of(model, part, rows, scaler)
 
-    fitted = copy.deepcopy(rule).fit(scored(score_of, panel, fold.valid))
+    fitted = copy.deepcopy(rule).fit(neutralized(panel, fold.valid, scored(score_of, panel, fold.valid)))
     checked = session.checks or FoldAudit(Audit("none"))
-    score = checked.scores(model, scaler, score_of, panel, fold)
+    score = neutralized(panel, fold.test, checked.scores(model, scaler, score_of, panel, fold))
     signal = checked.signals(fitted, score, panel.time[fold.test])
     session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
@@ -191,6 +192,13 @@ def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | 
     if known.any():
         score[known] = model.predict(Samples(panel, rows[known], scaler))
     return score
+
+
+def neutralized(panel: Panel, rows: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """What is left of the scores of whole bars, where they are to be neutral."""
+    if panel.neutral is None:
+        return score
+    return panel.neutral(panel.symbols, panel.symbol[rows], panel.time[rows], score)
 
 
 def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
 from barwise.experiment.compute import threads_of
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.run import fit_fold, neutralized, scores_of
 from barwise.experiment.session import FitSession, keep_model
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel
@@ -58,10 +58,11 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     market = check_market(parts.data())
     threads = threads_of(parts)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
+    panel = replace(panel, neutral=parts.neutral.on(market.bars, market.universe) if parts.neutral else None)
     half, every = stretches(panel, parts.validation)
     session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), session)
-    rule = copy.deepcopy(parts.signals).fit(scores_of(model, panel, half.valid, scaler))
+    rule = copy.deepcopy(parts.signals).fit(neutralized(panel, half.valid, scores_of(model, panel, half.valid, scaler)))
     budget = dict(session.facts[-1])
     whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session)
     facts = {
