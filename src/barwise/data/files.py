@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from barwise.data.assemble import Asked, Read, completed, market
 from barwise.data.bars import Market
@@ -37,6 +38,8 @@ def load(
     context: str | None = None,
     groups: str | Sequence[str] | None = None,
     extra: str | Sequence[str] | None = None,
+    as_of: str | Sequence[str] | None = None,
+    actions: str | None = None,
 ) -> Market:
     """The bars in `path`: a file, folder, glob or archive; ordered by symbol, checked, in UTC or dated by their day.
 
@@ -49,6 +52,8 @@ def load(
     `end`: which bars; what lies outside need not be sound.
     `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
     takes it. `groups`: the columns of words or codes that group symbols, as `barwise.data.groups.chosen` takes them.
+    `as_of`: a file or several of what was known when, restated or not: `known`, perhaps `time` and symbol, and numbers.
+    `actions`: a file of splits and dividends, as `barwise.data.actions.applied` takes it.
     `extra`: the further columns of numbers to keep; null keeps all. Of Parquet only the columns, row groups and
     partitions (`symbol=`, `year=`, `date=`) that are asked for are read, at addresses (s3://, gs://, https://) too.
     Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
@@ -61,13 +66,21 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, day_first, decimal, price_scale, negative, periods_per_year, on_bad, on_jump,
-        symbols, start, end, universe, context, groups, extra,
+        symbols, start, end, universe, context, groups, extra, as_of, actions,
     )  # fmt: skip
     notes = Notes()
     with sources.foreign(str(path)):
         every = remote.find(str(path), notes) if remote.is_remote(str(path)) else sources.find(str(path), notes)
     found, count = read(every, str(path), header, asked, notes)
     return completed(market("files", str(path), found, asked, {"path": str(path), "files": count}), asked)
+
+
+def paths(path: str | None = None, *_: object, **__: object) -> list[Path] | None:
+    """The files that `load` would read; None for those at an address."""
+    if path is None or remote.is_remote(str(path)):
+        return None
+    found = sources.find(str(path), Notes())
+    return list(dict.fromkeys(source.file for source in found))
 
 
 def read(

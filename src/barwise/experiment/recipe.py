@@ -17,6 +17,7 @@ from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
 from barwise.data.durations import duration
+from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
@@ -24,7 +25,7 @@ from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.every import Every
-from barwise.features.store import Store
+from barwise.features.store import Store, home
 from barwise.neutral import Neutral
 from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
@@ -84,10 +85,13 @@ def shipped_sets() -> dict[str, FeatureSet]:
 
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
-    """What gives the bars when it is called."""
+    """What gives the bars when it is called, in the session and size asked for; of a large source of one's own, by way
+    of what is kept of it."""
     shape = Shape.of(cfg.data)
     shape.check_stamp(any(_every(node) is not None for node in (cfg.get("features") or {}).values()))
     found: Callable[[], Market] = _make("data", _without(cfg.data, *DEFAULTS), targets)
+    if targets is None and cfg.get("cache"):
+        found = KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
     return shape.shaped(found)
 
 

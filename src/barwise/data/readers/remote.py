@@ -122,7 +122,7 @@ def _source(system: fs.FileSystem, name: str, scheme: str, base: str, several: b
     return Source(
         where, last[: len(last) - len(kind + packed)], kind, folder,
         keys_of(folders), partial(_bytes, system, name, packed, where), None, several,
-        partial(_opened, system, name, where) if kind in BINARY else None,
+        opened=partial(_opened, system, name, where) if kind in BINARY else None,
     )  # fmt: skip
 
 

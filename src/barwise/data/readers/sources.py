@@ -48,6 +48,7 @@ class Source:
     data: Callable[[], bytes]
     path: Path | None
     listed: bool  # found in a folder or a glob, not named by the user
+    file: Path = Path()  # that it lies in
     opened: Callable[[], Any] | None = None  # where it can be read in pieces that are no file of this machine
 
     @property
@@ -123,6 +124,7 @@ def _source(file: Path, start: Path, listed_: bool) -> Iterator[Source]:
             read,
             None if packed else file,
             listed_,
+            file,
         )
 
 
@@ -146,7 +148,7 @@ def _zipped(file: Path, folders: tuple[str, ...], listed_: bool) -> Iterator[Sou
         parts = (*folders, *inner.parent.parts)
         folder = folder_of(parts, file.parent.resolve().name)
         yield Source(where, inner.name[: -len(kind + packed)], kind, folder, keys_of(parts), read,
-                     None, listed_ or len(kept) > 1)  # fmt: skip
+                     None, listed_ or len(kept) > 1, file)  # fmt: skip
 
 
 def _hidden(name: str) -> bool:
