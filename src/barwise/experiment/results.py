@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.baselines import baselines
+from barwise.backtest.capacity import capacity
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, drawdown, gross_sharpe, net_sharpe
@@ -98,6 +99,9 @@ def evaluate(
         metrics["paths"] = of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
+    limits = capacity(grid, backtest, ledger, main.signals(), per_year)
+    if limits is not None:
+        metrics["capacity"] = limits
     if ledger.held is None:
         return Result(table, ledger, market, metrics, reasons)
     held = ledger.held
