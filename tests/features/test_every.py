@@ -108,7 +108,7 @@ def worth(bars: list[Bars], sets) -> float:
     """Rank correlation of score and return out of sample."""
     chosen = parts("xgboost")
     panel = build_panel(build(bars, sets), chosen.labels)
-    session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+    session = FitSession()
     table = walk(panel, chosen.validation.folds(panel), chosen.strategy, chosen.signals, session)
     known = np.isfinite(table.score) & np.isfinite(table.ret)
     ranks = [np.argsort(np.argsort(x[known])) for x in (table.score, table.ret)]
@@ -142,7 +142,7 @@ def test_the_store_tells_the_sizes_apart(tmp_path):
     store, market = Store(tmp_path), Market(tuple(pairs(60)))
 
     def status() -> str:
-        made = store.matrix("bars", market, sets[1], lambda room: (build(market.bars, sets[1], 1, room), {}))
+        made = store.matrix("bars", market, sets[1], lambda room, _=None: (build(market.bars, sets[1], 1, room), {}))
         return made.report.status
 
     assert [status(), status()] == ["built", "opened"]
