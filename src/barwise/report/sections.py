@@ -12,6 +12,7 @@ import numpy as np
 from barwise.backtest.metrics import drawdown
 from barwise.errors import DataError
 from barwise.report.draw import wealth
+from barwise.report.factor import chapter
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
 from barwise.runs.measures import BASELINES, MEASURES, VERDICT, paths_line, shown
@@ -223,6 +224,7 @@ def again(run: Run) -> Markup:
 
 TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
     "results": results,
+    "factor": lambda run: chapter(run.factor()),
     "metrics": every,
     "folds": folds,
     "facts": about,
