@@ -106,7 +106,10 @@ def metrics(net: np.ndarray, gross: np.ndarray, time: np.ndarray, fold: np.ndarr
          "sharpe_gross": 0.2 * k, "rank_ic": 0.01, "accuracy": 0.5}
         for k in range(3)
     ]  # fmt: skip
-    return {**found, "baselines": baselines, "folds": folds}
+    capacity = {"capital": [1e5, 1e6, 1e7], "sharpe": [0.6, 0.5, -0.2], "annual_return": [0.05, 0.04, -0.01],
+                "cost_share": [0.2, 0.3, 1.2], "half": 1.67e6, "days_to_liquidate": 0.4,
+                "days_to_liquidate_worst": 1.5}  # fmt: skip
+    return {**found, "baselines": baselines, "folds": folds, "capacity": capacity}
 
 
 def manifest(bars: int, time: np.ndarray) -> dict[str, Any]:

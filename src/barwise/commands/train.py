@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import traceback
-from functools import partial
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -21,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.printing import notice, shortened, writable
@@ -28,7 +30,7 @@ from barwise.console.quoting import path_words
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
-from barwise.experiment.checkpoint import recorded, redirected, remaining
+from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
 
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ def main() -> None:
     sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
     writable()
     stoppable()
+    process = Process()
+    _PROCESS.set(process)
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
         sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
-        if failed:
-            raise failed[0]
+        if process.raised is not None:
+            raise process.raised
         sweep.finish()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -55,29 +59,29 @@ def main() -> None:
     except (Exception, KeyboardInterrupt, SystemExit) as raised:
         if isinstance(raised, SystemExit) and stopped_by(raised) is None:
             raise
-        ended(raised)
+        ended(raised, process.folder)
 
 
-def ended(raised: BaseException) -> NoReturn:
+def ended(raised: BaseException, folder: Path | None) -> NoReturn:
     """Say in one line what ended the run or the sweep, and how to go on where there is something to go on with."""
     number = stopped_by(raised)
     if number is not None:
-        sweep.interrupted() if sweep.current else notice(f"stopped{resumable()}")
+        sweep.interrupted() if sweep.current() else notice(f"stopped{resumable(folder)}")
         leave(raised, 128 + number)
     short = shortage(raised) is not None
     error = raised if short else sweep.ended_by(raised)
-    code, line = one_line(error, started=bool(started))
-    notice(f"{line}{resumable() if short else ''}")
+    code, line = one_line(error, started=folder is not None)
+    notice(f"{line}{resumable(folder) if short else ''}")
     if code == 1:
         notice("the traceback is in train.log of the run's directory")
     leave(error, code)
 
 
-def resumable() -> str:
+def resumable(folder: Path | None) -> str:
     """The command that goes on with the sweep, or the run, that was cut off; empty where nothing is kept of it."""
-    if sweep.current:
-        return f"; to go on: {sweep.current[0].resume()}"
-    folder = started[0] if started else None
+    running = sweep.current()
+    if running is not None:
+        return f"; to go on: {running.resume()}"
     if folder is None or not (folder / "run.json").is_file() or not (folder / ".hydra" / "config.yaml").is_file():
         return ""
     return f"; to go on: {remaining(folder)}"
@@ -107,19 +111,29 @@ def settings(words: list[str]) -> list[str]:
     return sorted(words, key=lambda word: word not in ALONE)  # argparse takes no setting on both sides of a flag
 
 
-started: list[Path] = []  # the run's directory, once composing went well
-failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
+@dataclass
+class Process:
+    """What a process of the command line did: the directory, once composing went well, and what a single run raised,
+    for which Hydra would print a line of its own."""
+
+    folder: Path | None = None
+    raised: BaseException | None = None
+
+
+_PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)  # none where a launcher calls the job
 
 
 def job(cfg: DictConfig) -> Any:
     """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
-    started.append(Path(HydraConfig.get().runtime.output_dir))
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    process = _PROCESS.get()
+    if process is not None and process.folder is None:
+        process.folder = Path(HydraConfig.get().runtime.output_dir)
+    if process is None or HydraConfig.get().mode == RunMode.MULTIRUN:
         return task(cfg)
     try:
         return task(cfg)
     except Exception as error:
-        failed.append(error)
+        process.raised = error
         return None
 
 
@@ -127,11 +141,11 @@ def task(cfg: DictConfig) -> Any:
     """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
-    from barwise.evidence import register
+    from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import run
-    from barwise.report.dashboard import GLANCE, finish_board
+    from barwise.report.dashboard import FIGURES, GLANCE, Dashboard
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
@@ -143,7 +157,13 @@ def task(cfg: DictConfig) -> Any:
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
     cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
-    with out.ending(lambda status, error: fail(cfg, out, status, error)):
+    single = hydra_cfg.mode == RunMode.RUN
+    listeners: list[Listener] = [
+        Register(plain(cfg), out),
+        Progress(cfg.quiet),
+        Dashboard(out, FIGURES if single else GLANCE),
+    ]
+    with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
@@ -153,29 +173,24 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
-        begun = partial(register.count, plain(cfg), out, "started", {})
-        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg), begun)
-        judged = register.judge(plain(cfg), out, metrics)
+        listeners += [one for one in (Pruning.of(hydra_cfg, cfg),) if one]
+        metrics = run(parts, out, *listeners)
+        judged = judge(plain(cfg), out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
-    if hydra_cfg.mode == RunMode.RUN:
+    if single:  # a trial's page is rendered when it is asked for
         render_into(out)
-        finish_board(out)
-    else:  # a trial's page is rendered when it is asked for
-        finish_board(out, GLANCE)
+    Listeners(tuple(listeners)).ended(out.path, out.manifest)
     among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
     summary(out, metrics, judged, cfg.quiet or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 
 
-def fail(cfg: DictConfig, out: RunDirectory, status: str, error: BaseException) -> None:
-    """Count a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
-    from barwise.evidence import register
-
+def fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:
+    """Tell of a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
-    if "data" in out.manifest:
-        register.count(plain(cfg), out, status, {})
+    Listeners(tuple(listeners)).ended(out.path, out.manifest)
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
+from barwise.data.kept import KeptBars
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
@@ -23,7 +24,7 @@ from barwise.experiment.parts import Parts
 from barwise.factor.files import FactorReturns
 from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
-from barwise.features.store import Store
+from barwise.features.store import Store, home
 from barwise.neutral import Neutral
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule, Unchanged
@@ -87,9 +88,11 @@ def shipped_sets() -> dict[str, FeatureSet]:
 
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
-    """What gives the bars when it is called."""
+    """What gives the bars when it is called; of a large source of one's own, by way of what is kept of it."""
     found: Callable[[], Market] = _make("data", cfg.data, targets)
-    return found
+    if targets is not None or not cfg.get("cache"):
+        return found
+    return KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:

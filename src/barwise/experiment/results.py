@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.baselines import baselines
+from barwise.backtest.capacity import capacity
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, drawdown, gross_sharpe, net_sharpe
@@ -99,6 +100,9 @@ def evaluate(
         metrics["paths"] = of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
+    limits = capacity(grid, backtest, ledger, main.signals(), per_year)
+    if limits is not None:
+        metrics["capacity"] = limits
     if ledger.held is None:
         return Result(table, ledger, market, metrics, reasons, main=main)
     held = ledger.held
@@ -106,6 +110,15 @@ def evaluate(
     return Result(
         table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution), main
     )
+
+
+def so_far(parts: list[OutOfSample], grid: Grid, backtest: Backtest, per_year: float) -> dict[str, float | None]:
+    """Metrics of the folds scored so far, net as at the end; where splits overlap, of each bar's first score."""
+    table = OutOfSample.join(parts)
+    table = table.select(path_of(table.symbol, table.time, table.fold) == 0)
+    ledger = backtest.run(grid, table.signals(), per_year)
+    found: dict[str, float | None] = compute(ledger, ledger, table.score, table.ret, table.time, per_year)[0]
+    return found
 
 
 def keeping(backtest: Any, grid: Grid) -> Any:
@@ -176,7 +189,8 @@ def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
 def of_fold(part: OutOfSample, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
     """Metrics of one fold's stretch of the ledger and of its scores."""
     first, last = part.time.min(), part.time.max()
-    inside = np.isin(ledger.time, part.time)
+    inside = np.zeros(len(ledger.time), bool)
+    inside[np.searchsorted(ledger.time, part.time)] = True  # the ledger has a row for each of its times
     return {
         "fold": int(number),
         "first": str(first),

@@ -19,17 +19,19 @@ from barwise.features.aligned import AlignedBars
 from barwise.features.purity import LIBRARIES
 from barwise.features.walk import Walk
 
-FORMAT = 2  # of what is kept
+FORMAT = 3  # of what is kept
 REASONS = 3  # a set, that are told
 IMPORTED = time.time()
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`key`: the name of a matrix; None where something that it depends on cannot be followed: `reasons` say what."""
+    """`key`: the name of a matrix; None where something that it depends on cannot be followed: `reasons` say what.
+    `sets`: everything in it but the bars."""
 
     key: str | None
     reasons: tuple[str, ...] = ()
+    sets: str = ""
 
 
 def fingerprint(
@@ -37,7 +39,7 @@ def fingerprint(
 ) -> Fingerprint:
     """The name of the matrix of `sets` on the bars whose hash is `data`; `make` is barwise's code that builds it."""
     digest, reasons, libraries = hashlib.sha256(), [], {"numpy"}
-    digest.update(json.dumps([FORMAT, data, sys.version, platform.machine(), extras(bars)]).encode())
+    digest.update(json.dumps([FORMAT, sys.version, platform.machine(), extras(bars)]).encode())
     for name, one in sets.items():
         walk = Walk()
         digest.update(json.dumps([name, walk.digest(one)]).encode())
@@ -51,7 +53,9 @@ def fingerprint(
         digest.update(json.dumps([top, *stamp(top)]).encode())
         reasons += [f"{LIBRARIES[top]} was installed anew since it was imported"] if renewed(top) else []
     digest.update(json.dumps(settings(libraries)).encode())
-    return Fingerprint(None if reasons else digest.hexdigest()[:32], tuple(reasons))
+    made_by = digest.hexdigest()
+    key = hashlib.sha256(json.dumps([data, made_by]).encode()).hexdigest()[:32]
+    return Fingerprint(None if reasons else key, tuple(reasons), made_by)
 
 
 def extras(bars: Sequence[Bars]) -> list[list[str]]:

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from barwise.errors import DataError
-from barwise.report import draw, draw_factor, draw_scores
+from barwise.report import draw, draw_capacity, draw_factor, draw_scores
 from barwise.report.svg import STYLE, svg
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ DRAWINGS: dict[str, Drawing] = {
     ),
     "turnover": Drawing("Turnover and cost", "Rolling month of bars above, costs added up below.", draw.turnover),
     "contribution": Drawing("Contribution by symbol", "Before costs.", draw.contribution),
+    "capacity": Drawing(
+        "Net by capital", "The same positions, after what each capital pays to trade them.", draw_capacity.capacity, 3.4
+    ),
     "importance": Drawing("Feature importance", "Measured within each fold.", draw_scores.importance, 3.4),
     "training": Drawing("Training curves", "One colour a fold; solid: validation.", draw_scores.training),
 }  # fmt: skip

@@ -92,11 +92,7 @@ class Live:
     @property
     def across(self) -> bool:
         """Whether a score or signal depends on the other symbols of its bar."""
-        return (
-            self.panels
-            or self.served.neutral is not None
-            or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
-        )
+        return self.panels or self.served.neutral is not None or any(sees_all(m.rule) for m in self.served.members)
 
     def update(self, symbol: str, time: Any, **columns: Any) -> Answer:
         """The answer to one bar of one symbol: prices, volume, bid and ask if the run had them, and groups.

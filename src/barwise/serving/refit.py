@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
@@ -60,11 +59,12 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
     panel = replace(panel, neutral=parts.neutral.on(market.bars, market.universe) if parts.neutral else None)
     half, every = stretches(panel, parts.validation)
-    session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
-    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), session)
+    session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed)
+    context = session.context(half)
+    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), context)
     rule = copy.deepcopy(parts.signals).fit(neutralized(panel, half.valid, scores_of(model, panel, half.valid, scaler)))
-    budget = dict(session.facts[-1])
-    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session)
+    budget = context.facts
+    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session.context(every))
     facts = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"), "data_hash": data_hash(market),
         "rows": len(every.train), "first": panel.time[every.train].min(), "last": panel.time[every.train].max(),
