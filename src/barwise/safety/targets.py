@@ -18,6 +18,7 @@ MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"mode
 SKLEARN_GROUPS = ("strategy", "validation")
 MARKS = ("_target_", "_partial_")
 ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*://|env:)")  # of a database, a server, a file elsewhere
+NAMED = ("barwise.features.formulas.Formulas",)  # its settings have names of the user's own; they are never run
 STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 
@@ -75,6 +76,8 @@ class Targets:
                 f"if you trust it, allow it by name: --allow {target!s:.80}"
             )
         known = set(shipped[target]) | _parameters(target)
+        if target in NAMED:
+            known |= {key for key, value in part.items() if isinstance(value, str)}
         strange = [key for key in part if key not in MARKS and key not in known and f"{place}.{key}" not in self.own]
         if strange:
             raise ConfigError(
