@@ -14,8 +14,10 @@ from barwise.portfolio.portfolio import Portfolio
 from barwise.portfolio.rules import deciles
 from tests.universe import Made, grid_of, made, rank_ics, scored
 
-MLP = ("strategy=lstm", "strategy/net=mlp", "strategy.lookback=1", "strategy.hidden_size=16", "strategy.num_layers=1",
-       "strategy.dropout=0", "strategy.epochs=2", "strategy.learning_rate=0.01", "strategy.batch_size=1000")  # fmt: skip
+MLP = (
+    "strategy=lstm", "strategy/net=mlp", "strategy.lookback=1", "strategy.hidden_size=16", "strategy.num_layers=1",
+    "strategy.dropout=0", "strategy.epochs=2", "strategy.learning_rate=0.01", "strategy.batch_size=1000",
+)  # fmt: skip
 LEARNERS = {
     "cross_rank": ("strategy=ridge", "labels=cross_rank"),
     "ic": (*MLP, "strategy.loss=ic", "labels=cross_rank"),
