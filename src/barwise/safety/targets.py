@@ -75,7 +75,7 @@ class Targets:
                 f"{place}._target_={target!r:.80}: a run's directory may name only parts that barwise ships; "
                 f"if you trust it, allow it by name: --allow {target!s:.80}"
             )
-        known = set(shipped[target]) | _parameters(target)
+        known = set(shipped[target]) | _parameters(target) | ({"n_seeds"} if group == "strategy" else set())
         if target in NAMED:
             known |= {key for key, value in part.items() if isinstance(value, str)}
         strange = [key for key in part if key not in MARKS and key not in known and f"{place}.{key}" not in self.own]
