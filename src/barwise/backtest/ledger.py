@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
@@ -164,10 +165,12 @@ class Backtest:
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
+        prices = contract_prices(grid, self.execution, prices, self.commission_bps, self.slippage_bps)
         return Terms(
             grid, capped(target, self.max_gross), *grid.drifts[self.execution], self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
+            rolls=rolls_of(grid), at_open=self.execution == "next_open",
         )  # fmt: skip
 
     def _kept(self, grid: Grid, span: tuple[int, int]) -> Positions | None:
