@@ -25,6 +25,7 @@ class Terms:
     by row, the columns of what is closed after the bar, at its last price; `gone` are those of them whose symbol ends
     there, at a further return of `delisting`. `funding`: what a position pays at the bar's close over its value.
     `rolls`: where the contract is another than at the bar before, which is sold and the next one bought.
+    `lent_by`: in place of `lending`, of each symbol.
     """
 
     grid: Grid
@@ -42,6 +43,7 @@ class Terms:
     funding: np.ndarray | None = None
     rolls: np.ndarray | None = None
     at_open: bool = True
+    lent_by: np.ndarray | None = None
 
     @cached_property
     def bought_by(self) -> list[float]:
@@ -67,6 +69,18 @@ class Terms:
         cost = self.fees(row, -old) + self.fees(row, new) - self.fees(row, change)
         size = np.abs(old) + np.abs(new) - np.abs(change)
         return np.where(self.rolls[row], cost, 0.0), np.where(self.rolls[row], size, 0.0)
+
+    def lent(self, row: int, wanted: np.ndarray, bought: float) -> float:
+        """What shorts pay at the row; `bought`: the sum of `wanted`."""
+        if self.lent_by is not None:
+            return float(total(self.lent_by[row] * np.maximum(-wanted, 0.0)))
+        return self.lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if self.lending else 0.0
+
+    def lent_each(self, row: int, wanted: np.ndarray) -> np.ndarray:
+        """The same by symbol."""
+        rate = self.lending if self.lent_by is None else self.lent_by[row]
+        found: np.ndarray = rate * np.maximum(-wanted, 0.0)
+        return found
 
     @cached_property
     def charged(self) -> np.ndarray | None:
@@ -101,7 +115,7 @@ class Account:
         self.ruined = account <= 0.0
         wanted, bought, change = self._ordered(t, moved, held, account)
         volume = float(total(np.abs(change)))
-        lent = terms.lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if terms.lending else 0.0
+        lent = terms.lent(t, wanted, bought)
         paid = (terms.rate * volume if terms.prices is None else terms.prices.paid(t, change)) + lent
         rolled = terms.rolling(t, self.value, moved, wanted)
         if rolled is not None:
@@ -111,7 +125,7 @@ class Account:
         self.contribution += (after - self.value - change) / worth
         if self.kept is not None:
             share = account if account > 0.0 else 1.0
-            fees = terms.fees(t, change) + terms.lending * np.maximum(-wanted, 0.0)
+            fees = terms.fees(t, change) + terms.lent_each(t, wanted)
             fees = fees if rolled is None else fees + rolled[0]
             self.kept.note(
                 i, weight=wanted / share, before=(moved - self.value) / worth, after=(after - wanted) / worth,

@@ -23,6 +23,8 @@ from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
+from barwise.factor.files import FactorReturns
+from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
 from barwise.features.every import Every
 from barwise.features.store import Store, home
@@ -69,8 +71,15 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
         if cfg.get("cache") and targets is None
         else None,
+        factor_returns=factor_returns(cfg) if targets is None else None,
         shipped=shipped_sets,
     )
+
+
+def factor_returns(cfg: DictConfig) -> FactorReturns | None:
+    """The factor returns that `factor.returns` names, if it names any."""
+    path = OmegaConf.select(cfg, "factor.returns", default=None)
+    return None if path is None else read_factors(path)
 
 
 def shipped_sets() -> dict[str, FeatureSet]:
