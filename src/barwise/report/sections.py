@@ -14,6 +14,7 @@ from barwise.errors import DataError
 from barwise.evidence.sentence import capital as sentence
 from barwise.report.draw import wealth
 from barwise.report.factor import chapter
+from barwise.report.inside import inside_folds
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
 from barwise.runs.measures import (
@@ -158,7 +159,7 @@ def folds(run: Run) -> Markup:
         )
     head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", heading,
             "accuracy", "best step", "signal rule")  # fmt: skip
-    return table(head, rows, left=2)
+    return joined((table(head, rows, left=2), *inside_folds(run)))
 
 
 FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))

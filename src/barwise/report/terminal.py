@@ -49,7 +49,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(f"[dim]{found}[/dim]", soft_wrap=True)
     console.print(escape(f"report:      {out.path}/report.html"), soft_wrap=True)
     beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
-    console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
+    if (out.path / "tensorboard").is_dir():
+        console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
 
 
 def fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
