@@ -55,7 +55,7 @@ def test_the_readme_is_short():
 def blocks(text: str) -> list[tuple[str, str]]:
     """(file, content) of each fenced block that begins with its file's name, and ("", command) of each command."""
     found = []
-    for fenced, line in re.findall(r"```\w+\n(.*?)```|^ {4}(python .*)$", text, re.DOTALL | re.MULTILINE):
+    for fenced, line in re.findall(r"```\w+\n(.*?)```|^ {4}(python [^\n]*)$", text, re.DOTALL | re.MULTILINE):
         name = re.match(r"# (\S+)\n", fenced)
         found.append((name[1], fenced) if name else ("", line.split("   #")[0]))
     return [one for one in found if one != ("", "")]
