@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.arguments import compose
 from barwise.sweeps.pool import Job, Pool
+from tests import warm
 from tests.conftest import PATIENCE, ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
 
@@ -154,7 +155,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
         "-m", *SMALL, "strategy.how=hang", f"strategy.once={stop}", "strategy.n=0,1", "hydra.launcher.n_jobs=1",
         f"output_dir={tmp_path}", "sweep.name=t",
     )  # fmt: skip
-    process = start(*command)
+    process = warm.start([str(ROOT / "train.py"), *command])
     wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
     process.send_signal(how)
     _, errors = process.communicate(timeout=PATIENCE)
