@@ -9,7 +9,6 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from barwise.console.arguments import compose
-from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
@@ -39,7 +38,7 @@ def worth(strategy: str, seed: int, ic: float, pattern: str, size: tuple[int, in
     chosen = parts(strategy)
     market = synthetic.load(n_symbols=size[0], n_bars=size[1], seed=seed, ic=ic, pattern=pattern)
     panel = build_panel(build(market.bars, chosen.features, 1), chosen.labels)
-    session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+    session = FitSession()
     table = walk(panel, chosen.validation.folds(panel), chosen.strategy, chosen.signals, session)
     known = np.isfinite(table.score) & np.isfinite(table.ret)
     found = spearmanr(table.score[known], table.ret[known])

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from barwise.commands.resume import after, remaining
 from barwise.console.messages import one_line
 from barwise.console.printing import printable
 from barwise.console.shortages import REMEDIES, shortage
 from barwise.errors import DataError, LeakError
 from barwise.evidence import sealed, trials
-from barwise.experiment.checkpoint import after, remaining
 from barwise.runs import directory as runs
 from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory, replacing, write_bytes, write_json, write_parquet, write_text
@@ -258,13 +258,12 @@ def test_nothing_is_appended_through_a_link(tmp_path: Path):
 def test_events_on_a_full_disk_neither_wait_nor_raise_until_they_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from barwise.runs.tensorboard import Board, close_writer
+    from barwise.runs.tensorboard import Board
 
     board = Board(tmp_path / "tensorboard")
-    log = board.fold_logger(0)
+    board.scalar("fold-0/loss", 1.0, 0)
     monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
     for step in range(100):  # more than the queue of the library's thread took
-        log("loss", 1.0, step)
-    board.flush()
+        board.scalar("fold-0/loss", 1.0, step)
     with pytest.raises(OSError, match="tensorboard"):
-        close_writer(tmp_path / "tensorboard")
+        board.close()

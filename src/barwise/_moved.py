@@ -15,6 +15,7 @@ MOVED = {  # below barwise: old, new
     "cli": "commands.train",
     "commands.arguments": "console.arguments",
     "data.universe": "data.members",
+    "devices.doctor": "commands.doctor",
     "devices.fallback": "strategies.fallback",
     "devices.steps": "strategies.step_timing",
     "ensemble": "experiment.ensemble",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,7 +36,8 @@ class Panel:
     `X`: (row, feature) float32, never copied as a whole. `symbol`: index into `symbols` per row. `finite`: all
     features of the row are finite. `warm`: the row lies after its symbol's warm-up. `start`: the first
     row of the stretch of finite rows of one symbol that the row lies in (its own index where it is not finite); a
-    window of L rows that ends at row t exists if t - start[t] >= L - 1.
+    window of L rows that ends at row t exists if t - start[t] >= L - 1. `neutral(symbols, symbol, time, score)`: what
+    is left of the scores of whole bars where they are to be neutral.
     """
 
     X: np.ndarray
@@ -51,6 +52,7 @@ class Panel:
     finite: np.ndarray
     warm: np.ndarray
     start: np.ndarray
+    neutral: Callable[[Sequence[str], np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.time)

@@ -164,9 +164,9 @@ def test_prevented_training_right_after_a_test_block(monkeypatch: pytest.MonkeyP
 def test_prevented_a_scaler_that_sees_test_rows(monkeypatch: pytest.MonkeyPatch):
     """A strategy that wants scaled features gets them; where the core fitted on all rows, the audit would know."""
 
-    def on_all_rows(panel: Any, fold: Any, model: Any, session: Any) -> Any:
+    def on_all_rows(panel: Any, fold: Any, model: Any, context: Any) -> Any:
         scaler = Scaler.fit(panel.X[panel.finite])
-        model.fit(Samples(panel, fold.train, scaler), Samples(panel, fold.valid, scaler), session.context(fold))
+        model.fit(Samples(panel, fold.train, scaler), Samples(panel, fold.valid, scaler), context)
         return model, scaler
 
     assert not audit(honest()).leaks
@@ -188,9 +188,7 @@ def test_prevented_thresholds_from_test_scores():
     parts = honest()
     panel = build_panel(build(parts.data().bars, parts.features), parts.labels)
     fold = parts.validation.folds(panel)[0]
-    experiment.walk(
-        panel, [fold], Honest(), Counting(), experiment.FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
-    )
+    experiment.walk(panel, [fold], Honest(), Counting(), experiment.FitSession())
     assert given == [len(fold.valid)]
 
 

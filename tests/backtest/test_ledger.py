@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barwise.backtest import stretch
+from barwise.backtest.costs import Impact, Spread
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
 from barwise.errors import ConfigError, DataError
+from barwise.portfolio.portfolio import Portfolio
 from tests.backtest.markets import market, signals
 from tests.reference.ledger import as_mapping, plain_ledger
 
@@ -46,6 +51,48 @@ def test_it_equals_a_plain_loop(seed, n_symbols, gaps, kind, first, delay, rules
         np.testing.assert_allclose(getattr(ledger, name), [getattr(r, name) for r in expected], rtol=0, atol=1e-9)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n_symbols=st.integers(1, 4),
+    gaps=st.sampled_from([0.0, 0.1, 0.4]),
+    rules=RULES,
+    costs=st.sampled_from([None, Spread(), Spread(1.0), Impact(participation=None)]),
+    rebalance=st.sampled_from([1, 7, "weekly"]),
+)
+def test_a_stretch_at_once_is_the_stretch_bar_by_bar(seed, n_symbols, gaps, rules, costs, rebalance):
+    bars = market(seed, n_symbols, 120, gaps)
+    grid, given_signals = Grid.build(bars), signals(seed, bars, first=seed % 20)
+    rules = replace(
+        rules, keep_positions=True, costs=costs, capital=1e5,
+        portfolio=Portfolio(rebalance=rebalance, gross=rules.max_gross, hold=1),
+    )  # fmt: skip
+    slow = rules.run(grid, given_signals, 252)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("LONG", 0), ("LEAST", 2), ("CELLS", 40 * n_symbols)):
+            patch.setattr(stretch, name, value)
+        patch.setattr(stretch, "_bar_by_bar", lambda account, begin, end: end - begin < 2 and account.bar(begin))
+        fast = rules.run(grid, given_signals, 252)
+    assert fast.ruined == slow.ruined and fast.n_trades == slow.n_trades
+    names = ("net", "gross", "cost", "turnover", "equity", "borrow", "exposure", "contribution", "positions")
+    for name in names:
+        np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-12, atol=1e-12, err_msg=name)
+    for name in ("weight", "before", "after", "cost", "traded", "closing"):
+        one, other = getattr(fast.held, name), getattr(slow.held, name)
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("prices", [[100.0] * 3 + [250.0] * 97, [100.0] * 97 + [250.0] * 3])
+def test_ruin_within_a_stretch_ends_it(prices, monkeypatch):
+    bars = one_symbol(prices, prices)
+    short = Signals(np.zeros(100, int), bars.time, -np.ones(100))
+    slow = Backtest().run(Grid.build([bars]), short, 252)
+    monkeypatch.setattr(stretch, "LONG", 0)
+    fast = Backtest().run(Grid.build([bars]), short, 252)
+    assert slow.ruined and fast.ruined
+    np.testing.assert_allclose(fast.net, slow.net, rtol=1e-12, atol=1e-12)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), rules=RULES)
 def test_what_must_hold(seed, rules):
@@ -77,8 +124,6 @@ def one_symbol(open_: list[float], close: list[float]):
     bars = market(0, 1, len(close), 0.0)[0]
     prices = {"open": np.array(open_), "close": np.array(close)}
     prices |= {"high": np.maximum(*prices.values()), "low": np.minimum(*prices.values())}
-    from dataclasses import replace
-
     return replace(bars, **prices)
 
 

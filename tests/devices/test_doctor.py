@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from barwise.commands import doctor as command
-from barwise.devices import doctor
+from barwise.commands import doctor
+from barwise.devices import checkup
 from barwise.strategies.sequence import LSTMStrategy
 from tests.devices.fake import faked
 
@@ -17,7 +17,7 @@ def small_nets(monkeypatch):
 
 
 def test_without_an_accelerator_it_says_why_and_what_was_never_run(capsys):
-    command.main([])
+    doctor.main([])
     out = capsys.readouterr().out
     for words in ("this build of torch has no MPS", "TA-Lib", "the reference", doctor.NEVER_RUN[:40]):
         assert words in out
@@ -25,7 +25,7 @@ def test_without_an_accelerator_it_says_why_and_what_was_never_run(capsys):
 
 def test_a_device_that_agrees_is_timed(capsys):
     with faked():
-        command.main(["--json"])
+        doctor.main(["--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["well"] and not found["notes"]
     assert [(row["net"], row["device"], row["ok"]) for row in found["nets"]] == [
@@ -45,11 +45,11 @@ def test_a_device_that_agrees_is_timed(capsys):
 )
 def test_a_device_that_fails_is_a_red_row_and_exit_code_1(switch, words, capsys):
     with faked(**switch), pytest.raises(SystemExit) as stop:
-        command.main(["--json"])
+        doctor.main(["--json"])
     row = json.loads(capsys.readouterr().out)["nets"][1]
     assert stop.value.code == 1 and row["ok"] is False and words in row["parity"]
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    assert ("optuna", "pip install 'barwise[optuna]'") in doctor.missing()
+    monkeypatch.setattr(checkup, "find_spec", lambda name: None)
+    assert ("optuna", "pip install 'barwise[optuna]'") in checkup.missing()

@@ -6,6 +6,7 @@ import pytest
 
 from barwise.devices.monitor import BASE, RECENT, SKIPPED, Monitor, RunMonitor
 from barwise.errors import ConfigError
+from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory
 from tests.devices.fake import faked
 
@@ -30,7 +31,7 @@ def test_steps_that_become_slow_are_told_once_a_fold(out):
     heard = []
     watcher = RunMonitor(Monitor(callback=heard.append), out)
     for fold in (0, 1):
-        watcher.begin_fold(fold)
+        watcher.fold_started(fold)
         for _ in range(SKIPPED):
             watcher.step(1.0, 0.0)  # the first steps compile
         for _ in range(BASE + RECENT):
@@ -46,18 +47,23 @@ def test_steps_that_become_slow_are_told_once_a_fold(out):
 def test_memory_over_its_share_is_told(out):
     with faked(used_mb=950.0, total_mb=1000.0):
         watcher = RunMonitor(Monitor(memory_share=0.9), out, "mps")
-        found = watcher.sample(0)
-    assert found["allocated_mb"] == 950 and watcher.facts()["peaks"]["driver_mb"] == 950
+        watcher.epoch(0)
+    assert watcher.facts()["peaks"]["allocated_mb"] == 950 and watcher.facts()["peaks"]["driver_mb"] == 950
     assert [a["kind"] for a in told(out)] == ["memory"] and "95% of the memory of mps" in told(out)[0]["message"]
 
 
 def test_memory_is_logged_and_its_peak_kept(out):
     seen = {}
+
+    class Seen(Listener):
+        def scalar(self, name, value, step):
+            seen[name] = (value, step)
+
     with faked(used_mb=10.0) as fake:
-        watcher = RunMonitor(Monitor(), out, "mps", log=lambda name, value, step: seen.update({name: (value, step)}))
-        watcher.sample(0)
+        watcher = RunMonitor(Monitor(), out, "mps", others=Seen())
+        watcher.epoch(0)
         fake.used_mb = 5.0
-        watcher.sample(1)
+        watcher.epoch(1)
     assert seen["device/allocated_mb"] == (5.0, 1) and seen["device/process_mb"][0] > 1
     assert watcher.facts()["peaks"]["allocated_mb"] == 10.0 and told(out) == []
 
@@ -97,7 +103,7 @@ def test_a_callback_that_raises_is_a_warning(out):
 
 def test_what_run_json_says_of_steps(out):
     watcher = RunMonitor(Monitor(), out)
-    watcher.begin_fold(0)
+    watcher.fold_started(0)
     for seconds in (0.1, 0.3, 0.2):
         watcher.step(seconds, 0.1)
     facts = watcher.facts()

@@ -79,3 +79,9 @@ def test_folds_are_collected_in_one_table(planted, tmp_path: Path, kind, columns
 def test_without_any_there_is_no_table(tmp_path: Path):
     collect(tmp_path, tmp_path / "importance.parquet")
     assert not (tmp_path / "importance.parquet").exists()
+
+
+def test_permutation_where_scores_are_made_neutral_is_that_of_the_model(planted):
+    panel, fold, model, score = planted
+    with_step = replace(panel, neutral=lambda symbols, symbol, time, given: given)
+    assert permuted(model, with_step, fold, score) == permuted(model, panel, fold, score)

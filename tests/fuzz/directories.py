@@ -83,7 +83,7 @@ def mutate(run: Path, rng: random.Random) -> str:
 def looked_at(run: Path, other: Path, draw: bool) -> list[Callable[[], object]]:
     """What a user may do with the directory; the page's figures take longest."""
     from barwise.__main__ import run_verb
-    from barwise.experiment.checkpoint import remaining
+    from barwise.commands.resume import remaining
     from barwise.report import html, sections
     from barwise.report.run import load
 

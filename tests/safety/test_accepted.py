@@ -9,7 +9,7 @@ import pytest
 from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, pipeline, preprocessing, svm, tree
 
 from barwise.errors import DataError
-from barwise.notebook import _panel
+from barwise.notebook.frames import panel_of
 from barwise.safety.model import check_model
 from barwise.samples import Samples
 from barwise.strategies.base import FitContext
@@ -41,7 +41,7 @@ FITS = [
 def saved(strategy, folder: Path) -> Path:
     random = np.random.default_rng(0)
     X = random.normal(size=(200, 6)).astype(np.float32)
-    panel = _panel(X, np.sign(X[:, 0] + random.normal(size=200)).round())
+    panel = panel_of(X, np.sign(X[:, 0] + random.normal(size=200)).round())
     strategy.fit(Samples(panel, np.arange(150)), Samples(panel, np.arange(150, 200)), FitContext())
     strategy.save(folder)
     return folder

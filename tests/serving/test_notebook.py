@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 from barwise.features.cross_section import cross_section
-from barwise.notebook import Features, LightGBMStrategy, LSTMStrategy, RandomForestStrategy, XGBoostStrategy
+from barwise.notebook import Features, LightGBMStrategy, LSTMStrategy, RandomForestStrategy, XGBoostStrategy, estimators
 
 SMALL = [
     XGBoostStrategy(n_estimators=20),
@@ -77,13 +79,13 @@ def test_the_scores_are_those_of_the_strategy_underneath(frame):
     strategy = XGBoostStrategy(n_estimators=7).train_model(frame)
     features = strategy.create_features(frame)
     from barwise.labels import next_return_sign
-    from barwise.notebook import _panel, bars_of
+    from barwise.notebook.frames import bars_of, panel_of
 
     y = next_return_sign(bars_of(frame)).y
     rows = np.flatnonzero(features.notna().all(axis=1) & np.isfinite(y))
-    panel = _panel(features.to_numpy(np.float32)[rows], y[rows])
+    panel = panel_of(features.to_numpy(np.float32)[rows], y[rows])
     cut = len(rows) - len(rows) // 5
-    core = Core(7, 5, 0.1, early_stopping_rounds=10)
+    core = Core(**{**estimators.shipped("xgboost"), "n_estimators": 7})
     core.fit(Samples(panel, np.arange(cut - 2)), Samples(panel, np.arange(cut, len(rows))), FitContext())
     np.testing.assert_array_equal(strategy.predict(features)[rows], core.predict(Samples(panel, np.arange(len(rows)))))
 
@@ -127,3 +129,18 @@ def test_scikit_learns_own_checks(estimator, check):
 @parametrize_with_checks([LightGBMStrategy(n_estimators=5), RandomForestStrategy(n_estimators=5)])
 def test_scikit_learns_own_checks_of_the_others(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(XGBoostStrategy, "xgboost"), (LightGBMStrategy, "lightgbm"), (RandomForestStrategy, "random_forest"),
+     (LSTMStrategy, "lstm")],
+)  # fmt: skip
+def test_a_strategy_has_the_settings_of_the_runs(kind, name):
+    """One truth: what is said in a notebook and what conf/ says are the same model."""
+    shipped = estimators.shipped(name)
+    shipped = {**shipped, **shipped.get("estimator", {})}
+    defaults = {key: p.default for key, p in inspect.signature(kind).parameters.items() if key in shipped}
+    assert defaults and defaults == {key: shipped[key] for key in defaults}
+    if name in ("xgboost", "lightgbm"):
+        assert kind()._strategy(np.array([0.5, 0.25])).parameters.items() <= shipped.items()

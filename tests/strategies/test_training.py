@@ -136,7 +136,7 @@ MISTAKES = {
     ),
     "dropout": (1.0, "strategy.dropout=1.0: must be a number from 0, below 1"),
     "sequence": ("both", "strategy.sequence=both: must be one of window, stream"),
-    "loss": ("luck", "strategy.loss=luck: must be one of mse, cross_entropy, huber, sharpe"),
+    "loss": ("luck", "strategy.loss=luck: must be one of mse, cross_entropy, huber, sharpe, ic, listwise"),
     "scheduler": ("fast", "strategy.scheduler=fast: must be one of constant, cosine, plateau"),
     "precision": (16, "strategy.precision=16: must be one of 32, bf16-mixed"),
     "learning_rate": (0, "strategy.learning_rate=0: must be a number above 0"),

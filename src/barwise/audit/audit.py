@@ -10,11 +10,13 @@ from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner, learning_ignores_later_rows
 from barwise.audit.folds import folds_are_purged, splitter_divides
 from barwise.audit.labels import labels_can_be_earned, labels_wait
+from barwise.audit.neutral import neutral_waits
 from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
 from barwise.audit.rows import RowProof, rows_look_back
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.hooks import execution_of, portfolio_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Panel
@@ -28,7 +30,7 @@ def audited(
     audit = Audit(parts.audit, parts.seed)
     if audit.mode == "none" or proof is None:
         return audit
-    execution = getattr(parts.backtest, "execution", "next_open")
+    execution = execution_of(parts.backtest)
     audit.hear("features", rows_look_back(audit, proof, panel))
     audit.hear("features", features_look_back(audit, matrix, parts.features, proof.guilty))
     audit.hear("features", panels_look_back(audit, matrix, parts.features, proof.guilty))
@@ -42,6 +44,7 @@ def audited(
     audit.hear("folds", splitter_divides(panel, parts.validation))
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
-    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed))
+    audit.hear("neutral", neutral_waits(parts.neutral, matrix.bars, matrix.universe, parts.seed))
+    audit.hear("portfolio", weights_wait(portfolio_of(parts.backtest), parts.seed, matrix.bars))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit

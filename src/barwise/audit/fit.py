@@ -16,6 +16,7 @@ from barwise.audit.findings import Audit, Finding
 from barwise.audit.scores import dates_of, described, differing, rescored, scored, walked
 from barwise.data.memmap import on_disk
 from barwise.samples import Panel
+from barwise.strategies.hooks import Stateful
 from barwise.validation.folds import Fold
 
 TINY = 400  # rows of one symbol that a quick audit trains on
@@ -128,7 +129,7 @@ def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, f
         yield Finding("learning", "leak", text)
         return
     model, scaler = fitted if isinstance(fitted, tuple) else (fitted, None)
-    if hasattr(model, "advance"):
+    if isinstance(model, Stateful):
         own = fold.test[panel.symbol[fold.test] == panel.symbol[fold.test[-1]]]
         yield from walked(model, learner.name, panel, fold.test, score, scaler, int(own[-1]))
 

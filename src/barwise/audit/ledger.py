@@ -11,6 +11,7 @@ from barwise.audit.bars import altered
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.hooks import FillsIntrabar, Holds, Lends, Receives, costs_of, execution_of, portfolio_of
 from barwise.backtest.ledger import Ledger
 from barwise.data.bars import Bars
 
@@ -21,7 +22,7 @@ CUTS = 2  # bars after which prices, or signals, are others
 
 def is_ours(backtest: Any) -> bool:
     """Whether backtest, costs and portfolio are all barwise's."""
-    parts = [backtest, getattr(backtest, "costs", None), getattr(backtest, "portfolio", None)]
+    parts = [backtest, costs_of(backtest), portfolio_of(backtest)]
     return all(one is None or type(one).__module__.startswith("barwise.") for one in parts)
 
 
@@ -29,7 +30,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     """Each bar's gross is what the reported positions earn from the execution price, or, where the backtest declares
     `intrabar` fills (stops and targets), from a price within the bar; and costs are none below zero."""
     name = type(backtest).__name__
-    positions = getattr(ledger, "positions", None)
+    positions = ledger.positions if isinstance(ledger, Holds) else None
     if positions is None:
         if not is_ours(backtest):
             text = f"{name} reports no positions, so nothing says that its returns could be earned"
@@ -38,7 +39,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     rows = np.searchsorted(grid.time, ledger.time)
     yield positions.size
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
-    flow = getattr(ledger, "cash_flow", None)
+    flow = ledger.cash_flow if isinstance(ledger, Receives) else None
     gross = ledger.gross - (0.0 if flow is None else flow)
     near = np.where(np.isin(rows - 1, list(grid.gone)), CLOSING, ROUNDING)
     off = (gross < low - near) | (gross > high + near) | ~np.isfinite(gross)
@@ -78,8 +79,8 @@ def _earned(
     each = sum_at(to_price, to_close)
     bought = (after / to_close).sum(axis=1)
     account = 1.0 + (before * (to_price - 1.0)).sum(axis=1)
-    interest = getattr(ledger, "risk_free", 0.0) * (account - bought)
-    if not getattr(backtest, "intrabar", False):
+    interest = (ledger.risk_free if isinstance(ledger, Lends) else 0.0) * (account - bought)
+    if not (isinstance(backtest, FillsIntrabar) and backtest.intrabar):
         return each.sum(axis=1) + interest, each.sum(axis=1) + interest
     lowest, highest = (_prices(grid, bars, name)[rows] for name in ("low", "high"))
     close, prior = grid.close[rows], grid.before[rows]
@@ -91,7 +92,7 @@ def _earned(
 
 
 def _execution(backtest: Any) -> str:
-    found = getattr(backtest, "execution", "next_open")
+    found = execution_of(backtest)
     return found if found in ("next_open", "next_close") else "next_open"
 
 

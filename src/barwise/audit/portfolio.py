@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from barwise.audit.findings import Finding
+from barwise.data.bars import Bars
+from barwise.data.groups import names_of
+from barwise.hooks import unwrapped
 from barwise.portfolio.context import Context
 from barwise.portfolio.portfolio import Portfolio
 
 BARS, SYMBOLS, LOOKS = 90, 24, 6
+LONGEST = 2000  # bars of a window that the probe is made longer by
 EQUAL = 1e-9
 
 
-def weights_wait(portfolio: Portfolio | None, seed: int) -> Iterator[Finding | int]:
-    """Weights of bars cut off after a row equal those of the whole, on made scores and returns; cut ones come first."""
+def weights_wait(
+    portfolio: Portfolio | None, seed: int, bars: Sequence[Bars] = ()
+) -> Iterator[Finding | int]:  # fmt: skip
+    """Weights of bars cut off after a row equal those of the whole, on made scores and returns; cut ones come first.
+
+    The made market has the groups and the further columns of `bars`.
+    """
     if portfolio is None or portfolio.plain:
         return
-    context = probe(portfolio, seed)
-    rows = np.unique(np.linspace(BARS // 3, BARS - 2, LOOKS).astype(int))
+    context = probe(portfolio, seed, bars)
+    first = len(context.time) - 2 * BARS // 3
+    rows = np.unique(np.linspace(first, len(context.time) - 2, LOOKS).astype(int))
     cut = [portfolio.weights(context.until(int(row)))[row] for row in rows]
     whole = portfolio.weights(context)
     for row, alone in zip(rows, cut, strict=True):
         yield 1
         differs = ~(np.isclose(alone, whole[row], rtol=EQUAL, atol=EQUAL) | (np.isnan(alone) & np.isnan(whole[row])))
         if differs.any():
-            name = getattr(getattr(portfolio.rule, "func", portfolio.rule), "__name__", type(portfolio.rule).__name__)
+            rule = unwrapped(portfolio.rule)
+            name = rule.__name__ if inspect.isfunction(rule) else type(rule).__name__
             text = (
                 f"{name}: the weights of a bar change when later bars are cut off, for {int(differs.sum())} of"
                 f" {SYMBOLS} symbols: the portfolio looks ahead."
@@ -36,15 +49,18 @@ def weights_wait(portfolio: Portfolio | None, seed: int) -> Iterator[Finding | i
             return
 
 
-def probe(portfolio: Portfolio, seed: int) -> Context:
-    """A made market of scores, signals and returns, with holes, one group, and any column that is asked for."""
+def probe(portfolio: Portfolio, seed: int, bars: Sequence[Bars] = ()) -> Context:
+    """A made market of scores, signals and returns, with holes, groups, and any column that is asked for.
+
+    It is longer than the longest window of the rule, which does nothing before.
+    """
     random = np.random.default_rng(seed)
-    shape = (BARS, SYMBOLS)
+    shape = (BARS + windows_of(portfolio), SYMBOLS)
     has = random.random(shape) > 0.05
     score = np.where(has, np.clip(random.normal(0, 0.4, shape), -1, 1), np.nan)
-    groups = np.broadcast_to(np.arange(SYMBOLS) % 4, shape)
-    made = Context(
-        time=np.datetime64("2020-01-01", "ns") + np.arange(BARS) * np.timedelta64(1, "D"),
+    names = dict.fromkeys([*names_of(bars), *([portfolio.group] if portfolio.group else [])])
+    return Context(
+        time=np.datetime64("2020-01-01", "ns") + np.arange(len(has)) * np.timedelta64(1, "D"),
         symbols=tuple(f"S{i:02d}" for i in range(SYMBOLS)),
         score=score,
         signal=np.where(np.abs(np.nan_to_num(score)) > 0.3, np.sign(np.nan_to_num(score)), 0.0),
@@ -52,6 +68,16 @@ def probe(portfolio: Portfolio, seed: int) -> Context:
         inside=np.ones(shape, bool),
         returns=np.where(has, random.normal(0, 0.02, shape), np.nan),
         held=np.zeros(SYMBOLS),
+        groups={name: np.broadcast_to(np.arange(SYMBOLS) % 4, shape) for name in names},
         columns=lambda name: np.where(has, np.random.default_rng([seed, len(name)]).lognormal(0, 1, shape), np.nan),
+        extra_names=tuple(dict.fromkeys(name for b in bars for name in b.extra)),
     )
-    return made if portfolio.group is None else replace(made, groups={portfolio.group: groups})
+
+
+def windows_of(portfolio: Portfolio) -> int:
+    """The longest window that the portfolio and its rule are set to, by their settings' names; at most `LONGEST`."""
+    rule: Any = portfolio.rule
+    given = rule.keywords if isinstance(rule, partial) else getattr(rule, "__dict__", {})
+    found = [value for name, value in given.items() if "window" in name and isinstance(value, int)]
+    window = portfolio.volatility_window if portfolio.volatility_target is not None else 0
+    return min(max([window, *found]), LONGEST)

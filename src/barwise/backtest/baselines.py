@@ -20,20 +20,23 @@ def baselines(
     return. random: the strategy's own signals, each symbol's turned round in time by a random shift.
     """
     span = (grid.time >= signals.time.min()) & (grid.time <= signals.time.max())
-    rows, columns = np.nonzero(grid.member & span[:, None])
+    inside = grid.member & span[:, None]
+    rows, columns = np.nonzero(inside)
 
-    def as_signals(dense: np.ndarray) -> Signals:
-        return Signals(columns, grid.time[rows], dense[rows, columns])
+    def traded(dense: np.ndarray) -> Ledger:
+        if type(backtest) is Backtest and backtest.plain:
+            values = np.where(inside & np.isfinite(dense), dense, 0.0)
+            return backtest.run_dense(grid, values, (int(rows[0]), int(rows[-1])), periods_per_year)
+        return backtest.run(grid, Signals(columns, grid.time[rows], dense[rows, columns]), periods_per_year)
 
     with np.errstate(invalid="ignore"):
         last_return = np.nan_to_num(direction(grid.close / grid.before - 1.0))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
-    drawn = [as_signals(shifted(dense, grid.member & span[:, None], random)) for _ in range(DRAWS)]
     return {
         "buy_and_hold": [buy_and_hold(grid, backtest, signals, periods_per_year)],
-        "persistence": [backtest.run(grid, as_signals(last_return), periods_per_year)],
-        "random": [backtest.run(grid, s, periods_per_year) for s in drawn],
+        "persistence": [traded(last_return)],
+        "random": [traded(shifted(dense, inside, random)) for _ in range(DRAWS)],
     }
 
 
@@ -55,7 +58,9 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
     target = np.full(grid.has.shape, np.nan)
     held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
     bought = False
-    for t in range(first + 1, last + 1):
+    later = grid.has[first + 1 : last + 1]
+    listed = later[:, ~held].argmax(axis=0)[later[:, ~held].any(axis=0)] if len(later) else np.zeros(0, np.int64)
+    for t in (first + 1 + np.unique(np.append(0, listed))).tolist() if len(later) else ():
         arrived = grid.has[t] & ~held
         if (arrived.any() or not bought) and grid.has[t].any():
             held = held | arrived
@@ -70,10 +75,17 @@ def hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_
     target = np.full(grid.has.shape, np.nan)
     lives = np.flip(np.maximum.accumulate(np.flip(grid.has, axis=0), axis=0), axis=0)  # has a bar here or later
     held, count = np.zeros(grid.has.shape[1], bool), 0
+    moved = np.zeros(len(grid.time), bool)  # bars at which who is in, alive or there is not as at the bar before
+    for known in (np.vstack([grid.inside[:1], grid.inside[:-1]]), lives, grid.has):
+        moved[1:] |= (known[1:] != known[:-1]).any(axis=1)
+    waiting = True
     for t in range(first + 1, last + 1):
+        if not (waiting or moved[t]):
+            continue
         wanted = grid.inside[t - 1] & lives[t] & (held | grid.has[t])
         if (wanted != held).any() and grid.has[t].any():
             target[t, grid.has[t]] = wanted[grid.has[t]] / max(1, int(wanted.sum()))
             count += int((wanted != held).sum())
             held = np.where(grid.has[t], wanted, held)
+        waiting = bool((wanted != held).any())
     return backtest.trade(grid, target, span, periods_per_year, count)

@@ -37,7 +37,7 @@ class Prices:
         """The cost of changing values by `change` (symbol,) at the row."""
         return float(self.each(row, change).sum())
 
-    def each(self, row: int, change: np.ndarray) -> np.ndarray:
+    def each(self, row: int | slice, change: np.ndarray) -> np.ndarray:
         """The same by symbol."""
         size = np.abs(change)
         cost = self.rate[row] * size

@@ -12,6 +12,7 @@ from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.groups import NONE, names_of, shared
 from barwise.errors import DataError
 
+FEW = 8  # columns, of which numpy adds up one after the other
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
 
 
@@ -64,6 +65,11 @@ class Grid:
         return out
 
     @cached_property
+    def extra_names(self) -> tuple[str, ...]:
+        """The further columns that some symbol has."""
+        return tuple(dict.fromkeys(name for b in self.bars for name in b.extra))
+
+    @cached_property
     def groups(self) -> dict[str, np.ndarray]:
         """(time, symbol) codes of each group; where there is no bar the last one known, -1 before the first."""
         found = {}
@@ -86,6 +92,11 @@ class Grid:
     def member(self) -> np.ndarray:
         """(time, symbol): there is a bar of a symbol that is in the universe."""
         return self.has if self.universe is None else self.has & self.inside
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """(time, 1): how many symbols of the universe have a bar, 1 where none has."""
+        return np.maximum(row_sums(self.member).astype(np.int64)[:, None], 1)
 
     @cached_property
     def complete(self) -> np.ndarray:
@@ -193,6 +204,17 @@ class Signals:
                 " overlapping splits one by one"
             )
         return cell
+
+
+def row_sums(values: np.ndarray) -> np.ndarray:
+    """`values.sum(axis=1)`, to the bit, and faster where a row is short."""
+    if values.shape[1] >= FEW:
+        found: np.ndarray = values.sum(axis=1)
+        return found
+    total = np.zeros(len(values))
+    for column in values.T:
+        total += column
+    return total
 
 
 def ticks(time: np.ndarray) -> np.ndarray:

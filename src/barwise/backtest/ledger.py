@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
+from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
 from barwise.console.settings import Number, OneOf, WideWindow, check_fields
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 EXECUTIONS = ("next_open", "next_close")
 BPS = 1e-4
 ROUNDED = 1e-14  # a return of less is what rounding left of none
-ROUNDING = 1.0 + 1e-9  # a gross exposure above its cap by less is not above it
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,16 @@ class Backtest:
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
         signal, span = signals.on(grid), signals.span(grid)
-        if self.portfolio is None or self.portfolio.plain:
+        if self.portfolio is None or self.plain:
             return self.run_dense(grid, signal, span, periods_per_year, delay)
         weights = self.portfolio.weights(self._context(grid, signal, signals, periods_per_year), self.max_gross)
         direction = np.where(np.isnan(weights), np.nan, np.sign(weights))
         return self._run_weights(grid, weights, direction, span, periods_per_year, delay)
+
+    @property
+    def plain(self) -> bool:
+        """Whether weights are those of the signals alone."""
+        return self.portfolio is None or self.portfolio.plain
 
     def trading(self, portfolio: Portfolio | None = None, costs: Costs | None = None) -> Backtest:
         """The same with another portfolio and cost model."""
@@ -110,7 +117,7 @@ class Backtest:
         score = signals.scores_on(grid) if self.portfolio and self.portfolio.reads_scores else signal
         return Context(
             grid.time, grid.symbols, score, signal, grid.has, grid.inside, returns, np.zeros(len(grid.symbols)),
-            periods_per_year, groups=grid.groups, columns=grid.column,
+            periods_per_year, groups=grid.groups, columns=cache(grid.column), extra_names=grid.extra_names,
         )  # fmt: skip
 
     def run_dense(
@@ -143,114 +150,37 @@ class Backtest:
         `target`: (time, symbol), shares of the equity at the execution price before costs; NaN is no order. Where
         positions that cannot be traded (no bar) leave too little room below `max_gross`, orders are scaled down.
         """
-        to_price, to_close = grid.drifts[self.execution]
+        account = Account(self._terms(grid, target, periods_per_year), span, self._kept(grid, span))
+        carry(account)
+        rows, kept = slice(span[0], span[1] + 1), account.kept
+        return Ledger(
+            grid.time[rows], account.net + account.cost, account.cost, account.net, account.turnover, account.equity,
+            account.contribution, n_trades, account.ruined, account.borrow, account.exposure, account.terms.interest,
+            kept.closing if kept else None, kept, None if account.terms.funding is None else account.flow,
+        )  # fmt: skip
+
+    def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float) -> Terms:
         prices = None
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
-        rate = (self.commission_bps + self.slippage_bps) * BPS
-        lending, interest = self.borrow_bps * BPS / periods_per_year, self.cash_rate / periods_per_year
-        first, last = span
-        target, bought_by = capped(target, self.max_gross)
-        net, cost, borrow, turnover, equity, exposure = np.zeros((6, last + 1 - first))
-        value, contribution = np.zeros((2, len(grid.symbols)))
-        kept = Positions.empty(grid, span) if self.keep_positions else None
-        columns = np.arange(len(grid.symbols))
-        cash = worth = 1.0
-        ruined = False
-        waiting: np.ndarray | None = None
-        total = np.add.reduce
-        for i, t in enumerate(range(first, last + 1)):
-            moved = value * to_price[t]
-            held = float(total(moved))
-            account = cash + held
-            ruined = account <= 0.0
-            order = target[t] if waiting is None else np.where(np.isnan(target[t]), waiting, target[t])
-            if ruined:
-                wanted, bought = moved, held
-            elif bought_by[t] == bought_by[t]:  # no NaN: an order for every symbol
-                wanted, bought = target[t] * account, bought_by[t] * account
-            else:
-                wanted = within(order * account, moved, self.max_gross * account)
-                bought = float(total(wanted))
-            change = wanted - moved
-            if prices is not None and prices.most is not None:
-                change, asked = prices.room(t, change), change
-                waiting = np.where(change == asked, np.nan, order)  # what is left is traded later
-                wanted = moved + change
-                bought = float(total(wanted))
-            volume = float(total(np.abs(change)))
-            lent = lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if lending else 0.0
-            paid = (rate * volume if prices is None else prices.paid(t, change)) + lent
-            cash = (account - bought) * (1.0 + interest) - paid
-            after = wanted * to_close[t]
-            contribution += (after - value - change) / worth
-            if kept is not None:
-                size = np.abs(change)
-                fees = (rate * size if prices is None else prices.each(t, change)) + lending * np.maximum(-wanted, 0.0)
-                share = account if account > 0.0 else 1.0
-                kept.note(
-                    i, weight=wanted / share, before=(moved - value) / worth, after=(after - wanted) / worth,
-                    cost=fees / worth, traded=size / share,
-                )  # fmt: skip
-            value, now = after, cash + float(total(after))
-            if kept is not None and now > 0.0:
-                kept.closing[i] = after / now
-            traded = volume / account if account > 0.0 else 0.0
-            if t in grid.gone and now > 0.0:
-                ended = grid.gone[t]
-                if self.delisting_return:
-                    lost = value[ended] * self.delisting_return
-                    value[ended] += lost
-                    contribution[ended] += lost / worth
-                    if kept is not None:
-                        kept.after[i, ended] += lost / worth
-                    now += float(total(lost))
-                left = total(np.abs(value[ended]))
-                sold = np.where(np.isin(columns, ended), value, 0.0)
-                fee = rate * left if prices is None else prices.paid(t, sold)
-                if kept is not None:
-                    kept.cost[i] += (rate * np.abs(sold) if prices is None else prices.each(t, sold)) / worth
-                cash += total(value[ended]) - fee
-                value[ended] = 0.0
-                traded, paid, now = traded + left / now, paid + fee, now - fee
-            cost[i], borrow[i], turnover[i] = paid / worth, lent / worth, traded
-            ruined = ruined or now <= 0.0
-            if ruined:
-                net[i] = -1.0
-                break
-            net[i], equity[i], exposure[i] = now / worth - 1.0, now, total(np.abs(value)) / now
-            worth = now
-        rows = slice(first, last + 1)
-        arrays = (grid.time[rows], net + cost, cost, net, turnover, equity, contribution)
-        return Ledger(*arrays, n_trades, ruined, borrow, exposure, interest, kept.closing if kept else None, kept)
+        return Terms(
+            grid, capped(target, self.max_gross), *grid.drifts[self.execution], self.max_gross,
+            (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
+            self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
+        )  # fmt: skip
+
+    def _kept(self, grid: Grid, span: tuple[int, int]) -> Positions | None:
+        return Positions.empty(grid, span) if self.keep_positions else None
 
 
-def capped(target: np.ndarray, most: float) -> tuple[np.ndarray, list[float]]:
-    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`, and Σ weight of each row.
-
-    A row that lacks an order is left as it is, and its sum is NaN.
-    """
-    gross = np.abs(target).sum(axis=1)
+def capped(target: np.ndarray, most: float) -> np.ndarray:
+    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`; not one that lacks an order."""
+    gross = row_sums(np.abs(target))
     above = gross > most * ROUNDING
     if above.any():
         target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]
-    return target, target.sum(axis=1).tolist()
-
-
-def within(wanted: np.ndarray, held: np.ndarray, most: float) -> np.ndarray:
-    """Values wanted, or `held` where that is NaN; those wanted are scaled down until Σ|value| is at most `most`."""
-    ordered = ~np.isnan(wanted)
-    if not ordered.any():
-        return held
-    values = np.where(ordered, wanted, held)
-    size = np.abs(values)
-    gross = float(size.sum())
-    if gross <= most * ROUNDING:
-        return values
-    fixed = float(size[~ordered].sum())
-    scale = max(0.0, most - fixed) / max(gross - fixed, 1e-300)
-    return np.where(ordered, values * min(scale, 1.0), values)
+    return target
 
 
 def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: str) -> int:
@@ -268,7 +198,7 @@ def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: st
                 ordered[row - first, ended] = 0.0
     known = ~np.isnan(ordered)
     if known[1:].all():
-        return closed + int(np.count_nonzero(np.diff(ordered[1:], axis=0, prepend=0.0)))
+        return closed + int(np.count_nonzero(ordered[1:2]) + np.count_nonzero(ordered[2:] != ordered[1:-1]))
     last_known = np.maximum.accumulate(np.where(known, np.arange(len(ordered))[:, None], 0), axis=0)
     standing = np.nan_to_num(np.take_along_axis(ordered, last_known, axis=0))
     return closed + int(np.count_nonzero(np.diff(standing, axis=0)))

@@ -100,18 +100,21 @@ def cross_section(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> float
     order = np.argsort(time, kind="stable")
     _, begins, counts = np.unique(time[order], return_index=True, return_counts=True)
     found = []
-    for begin, count in zip(begins, counts, strict=True):
-        rows = order[begin : begin + count]
-        if count >= CROSS_SECTION and np.ptp(score[rows]) > 0 and np.ptp(ret[rows]) > 0:
+    for k in np.flatnonzero(counts >= CROSS_SECTION):
+        rows = order[begins[k] : begins[k] + counts[k]]
+        if np.ptp(score[rows]) > 0 and np.ptp(ret[rows]) > 0:
             found.append(np.corrcoef(ranks(score[rows]), ranks(ret[rows]))[0, 1])
     return number(np.mean(found)) if found else None
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 1, ties by average."""
-    from scipy.stats import rankdata
-
-    found: np.ndarray = rankdata(values)
+    order = np.argsort(values)
+    ordered = values[order]
+    begin = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))[: len(values)]
+    end = np.append(begin[1:], len(values))
+    found = np.empty(len(values))
+    found[order] = np.repeat((begin + 1 + end) / 2, end - begin)
     return found
 
 

@@ -22,7 +22,7 @@ class Positions:
     `weight`: after the bar's trading. `before`, `after`: what the position earned up to the execution price of the bar,
     and from there to its close. `cost`: what trading and borrowing it cost. `traded`: |change of weight|. `decided`:
     the weight decided at the bar's close, NaN where there is no order. `closing`: at the close, before what ends there
-    is closed.
+    is closed. `flow`: what funding added to the account; None without it.
     """
 
     first: int
@@ -33,11 +33,13 @@ class Positions:
     traded: np.ndarray
     decided: np.ndarray
     closing: np.ndarray
+    flow: np.ndarray | None = None
 
     @classmethod
-    def empty(cls, grid: Grid, span: tuple[int, int]) -> Positions:
+    def empty(cls, grid: Grid, span: tuple[int, int], funded: bool = False) -> Positions:
         """Nothing held, room for all rows of the span."""
-        return cls(span[0], *np.zeros((7, span[1] + 1 - span[0], len(grid.symbols))))
+        shape = (span[1] + 1 - span[0], len(grid.symbols))
+        return cls(span[0], *np.zeros((8 if funded else 7, *shape)))
 
     def note(self, row: int, **values: np.ndarray) -> None:
         """Keep one bar's values by name."""
@@ -56,48 +58,66 @@ class Positions:
         `gross` and `cost`: what it added to the account and took from it, as sums of shares; `net` is their difference.
         `weight`: the largest held. `ended`: signal, flip, delisted, or open at the last bar.
         """
-        found = [trade for s in range(self.weight.shape[1]) for trade in self._of_symbol(grid, s, execution)]
-        found.sort(key=lambda trade: (trade["entry"], trade["symbol"]))
-        return {name: np.array([t[name] for t in found], dtype=_DTYPES[name]) for name in TRADE_COLUMNS}
+        found = [self._of_symbol(grid, s, execution) for s in range(self.weight.shape[1])]
+        columns = {name: np.concatenate([each[name] for each in found]) for name in TRADE_COLUMNS}
+        rank = np.argsort(np.argsort(np.asarray(grid.symbols)))
+        place = np.repeat(rank, [len(each["side"]) for each in found])
+        order = np.lexsort((place, columns["entry"]))
+        return {name: values[order].astype(_DTYPES[name]) for name, values in columns.items()}
 
-    def _of_symbol(self, grid: Grid, s: int, execution: str) -> list[dict[str, Any]]:
-        side = np.sign(self.weight[:, s])
+    def _of_symbol(self, grid: Grid, s: int, execution: str) -> dict[str, np.ndarray]:
+        """The trades of one symbol: each of rows `a` to `b`, at whose execution price it ended; or past the end."""
+        weight, n = self.weight[:, s], len(self.weight)
+        side = np.sign(weight)
         edges = np.flatnonzero(np.diff(side, prepend=0.0))
-        starts = edges[side[edges] != 0]
-        stops = np.append(edges, len(side))
-        price = (grid.open if execution == "next_open" else grid.close)[self.first :, s]
-        gone = {t - self.first for t, ended in grid.gone.items() if s in ended}
-        return [
-            self._trade(grid, s, int(a), int(stops[np.searchsorted(stops, a, side="right")]), price, gone)
-            for a in starts
-        ]
-
-    def _trade(self, grid: Grid, s: int, a: int, b: int, price: np.ndarray, gone: set[int]) -> dict[str, Any]:
-        """The trade of rows a to b, at whose execution price it ended; b is past the end for one that is open."""
-        time, n = grid.time[self.first :], len(self.weight)
-        delisted, is_open = b - 1 in gone, b == n
-        last = b - 1 if delisted or is_open else b
-        gross = self.after[a:b, s].sum() + self.before[a + 1 : min(b, n - 1) + 1, s].sum()
-        cost = self.cost[a:b, s].sum() - self._closing(s, a)
-        if not is_open and not delisted:
-            cost += self._closing(s, b)
-        flip = not is_open and self.weight[b, s] != 0
-        ended = "delisted" if delisted else "open" if is_open else "flip" if flip else "signal"
-        at_close = delisted or is_open
-        exit_price = grid.close[self.first + last, s] if at_close else price[last]
+        a = edges[side[edges] != 0]
+        stops = np.append(edges, n)
+        b = stops[np.searchsorted(stops, a, side="right")]
+        gone = np.array([t - self.first for t, ended in grid.gone.items() if s in ended], np.int64)
+        delisted, still = np.isin(b - 1, gone), b == n
+        at_close, next_row = delisted | still, np.minimum(b, n - 1)
+        last = np.where(at_close, b - 1, next_row)
+        time, rows = grid.time[self.first :], slice(self.first, self.first + n)
+        price = (grid.open if execution == "next_open" else grid.close)[rows, s]
+        gross = sums(self.after[:, s], a, b) + sums(self.before[:, s], a + 1, next_row + 1)
+        closing = self._closing(s)
+        cost = sums(self.cost[:, s], a, b) - closing[a]
+        cost = np.where(at_close, cost, cost + closing[next_row])
+        bars = np.concatenate([[0], np.cumsum(grid.has[rows, s])])
+        ended = np.where(weight[next_row] != 0, "flip", "signal")
         return {
-            "symbol": grid.symbols[s], "side": int(np.sign(self.weight[a, s])), "entry": time[a], "exit": time[last],
-            "bars": int(np.count_nonzero(grid.has[self.first + a : self.first + b, s])), "entry_price": float(price[a]),
-            "exit_price": float(exit_price), "weight": float(np.abs(self.weight[a:b, s]).max()), "gross": float(gross),
-            "cost": float(cost), "net": float(gross - cost), "ended": ended,
+            "symbol": np.full(len(a), grid.symbols[s], dtype=object), "side": side[a], "entry": time[a],
+            "exit": time[last], "bars": bars[b] - bars[a], "entry_price": price[a],
+            "exit_price": np.where(at_close, grid.close[rows, s][last], price[last]),
+            "weight": largest(np.abs(weight), a, b), "gross": gross, "cost": cost, "net": gross - cost,
+            "ended": np.where(delisted, "delisted", np.where(still, "open", ended)).astype(object),
         }  # fmt: skip
 
-    def _closing(self, s: int, row: int) -> float:
-        """The part of a bar's cost that closed what was held before it: all of it where nothing was opened."""
-        traded, opened = self.traded[row, s], abs(self.weight[row, s])
-        if row == 0 or traded <= 0 or opened >= traded:
-            return 0.0
-        return float(self.cost[row, s] * (1.0 - opened / traded))
+    def _closing(self, s: int) -> np.ndarray:
+        """Per row, the part of the cost that closed what was held before: all of it where nothing was opened."""
+        traded, opened = self.traded[:, s], np.abs(self.weight[:, s])
+        both = (traded > 0) & (opened < traded)
+        both[0] = False
+        return np.where(both, self.cost[:, s] * (1.0 - opened / np.where(both, traded, 1.0)), 0.0)
+
+
+def sums(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """`values[begin:end].sum()` of each pair; stretches that follow each other and do not overlap."""
+    if not len(begin):
+        return np.zeros(0)
+    padded = np.append(np.insert(values, begin, 0.0), 0.0)  # from 0 on, as `sum` adds
+    number = np.arange(len(begin))
+    edges = np.stack([begin + number, end + number + 1], axis=1).ravel()
+    found: np.ndarray = np.add.reduceat(padded, edges)[::2]
+    return found
+
+
+def largest(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """`values[begin:end].max()` of each pair, as `sums` takes them."""
+    if not len(begin):
+        return np.zeros(0)
+    found: np.ndarray = np.maximum.reduceat(np.append(values, 0.0), np.stack([begin, end], axis=1).ravel())[::2]
+    return found
 
 
 _DTYPES: dict[str, Any] = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from barwise.backtest.grid import row_sums
 from barwise.portfolio.rules import relative_calm
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def weigh(grid: Grid, signal: np.ndarray, backtest: Weighting) -> np.ndarray:
 
     Σ|weight| is at most `max_gross`.
     """
-    present = np.maximum(grid.member.sum(axis=1, keepdims=True), 1)
-    weight = signal / present
+    weight = signal / grid.members
     if backtest.weighting == "volatility":
         with np.errstate(invalid="ignore"):
             returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)
         weight = weight * relative_calm(returns, grid.has, backtest.volatility_window)
-    gross = np.abs(weight).sum(axis=1, keepdims=True)
-    found: np.ndarray = np.where(
-        gross > backtest.max_gross, weight * backtest.max_gross / np.maximum(gross, 1e-300), weight
-    )
+    gross = row_sums(np.abs(weight))[:, None]
+    above = gross > backtest.max_gross
+    found: np.ndarray = weight
+    if above.any():
+        found = np.where(above, weight * backtest.max_gross / np.maximum(gross, 1e-300), weight)
     return found

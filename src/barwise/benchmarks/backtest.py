@@ -1,19 +1,23 @@
-"""The ledger beside vectorbt's from_orders, on the same bars and the same orders."""
+"""The ledger beside vectorbt's from_orders; --stage: all that a run trades, beside its ledger bar by bar."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from barwise.backtest import stretch
 from barwise.backtest.grid import Grid, Signals
-from barwise.backtest.ledger import Backtest
+from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.weights import weigh
 from barwise.benchmarks.measure import FOLDER, interleaved, store
 from barwise.console.arguments import Arguments
+from barwise.data.bars import Bars
 from barwise.data.synthetic import load
 from barwise.errors import ConfigError
+from barwise.experiment.results import OutOfSample, evaluate
 
 
 def main(words: list[str]) -> None:
@@ -23,7 +27,11 @@ def main(words: list[str]) -> None:
     parser.add_argument("--n_bars", type=int, default=2500)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--stage", action="store_true", help="a run's whole backtest, no vectorbt")
     given = parser.parse_args(words)
+    if given.stage:
+        stage(given.n_symbols, given.n_bars, given.repeats, given.folder)
+        return
     try:
         import vectorbt  # noqa: F401
     except ImportError:
@@ -41,6 +49,72 @@ def main(words: list[str]) -> None:
         f"  largest difference of returns  {facts['largest_difference']:.1e}"
     )
     print(f"stored: {store('backtest', facts, given.folder)}")
+
+
+def stage(n_symbols: int, n_bars: int, repeats: int, folder: Path) -> None:
+    """Time what `evaluate` does with scores of noise on five-minute bars, and one ledger both ways; print and store."""
+    bars = five_minutes(n_symbols, n_bars)
+    grid, rules = Grid.build(bars), Backtest()
+    table = scored(grid, n_bars // 6)
+    signals = table.signals()
+    keeping = replace(rules, keep_positions=True)
+    times = interleaved(
+        {
+            "stage": lambda: evaluate(table, table, Grid.build(bars), rules, 73_584, 0),
+            "ledger": lambda: keeping.run(grid, signals, 73_584),
+            "bar_by_bar": lambda: bar_by_bar(keeping, grid, signals),
+        },
+        repeats,
+    )
+    ours, theirs = keeping.run(grid, signals, 73_584), bar_by_bar(keeping, grid, signals)
+    off = float(np.abs(ours.net - theirs.net).max())
+    print(
+        f"{n_symbols} symbols × {n_bars} bars, five sixths of them traded, median of {repeats}\n"
+        f"  the whole backtest, fifteen ledgers   {times['stage']:.2f} s\n"
+        f"  one ledger                            {times['ledger']:.3f} s\n"
+        f"  the same, bar by bar                  {times['bar_by_bar']:.3f} s\n"
+        f"  bar by bar / at once                  {times['bar_by_bar'] / times['ledger']:.1f}\n"
+        f"  largest difference of net returns     {off:.1e}"
+    )
+    facts = {f"{name}_seconds": value for name, value in times.items()}
+    facts |= {"n_symbols": n_symbols, "n_bars": n_bars, "largest_difference": off}
+    print(f"stored: {store('backtest-stage', facts, folder)}")
+
+
+def five_minutes(n_symbols: int, n_bars: int) -> tuple[Bars, ...]:
+    """Random walks on bars of five minutes."""
+    time = np.datetime64("2018-01-01", "ns") + np.arange(n_bars) * np.timedelta64(5, "m")
+    found = []
+    for s in range(n_symbols):
+        random = np.random.default_rng(s)
+        close = 100 * np.exp(np.cumsum(5e-4 * random.standard_normal(n_bars)))
+        open_ = np.append(100.0, close[:-1])
+        high, low = np.maximum(open_, close), np.minimum(open_, close)
+        found.append(Bars(f"S{s}", time, open_, high, low, close, np.full(n_bars, 1e6)))
+    return tuple(found)
+
+
+def scored(grid: Grid, first: int) -> OutOfSample:
+    """Scores of noise from row `first` on in five folds, and signals that stand for some bars."""
+    n, symbols = len(grid.time) - first, len(grid.symbols)
+    random = np.random.default_rng(0)
+    score = np.clip(random.normal(0, 0.25, (symbols, n)), -1, 1).ravel()
+    signal = np.repeat(np.sign(random.normal(size=(symbols, -(-n // 4)))), 4, axis=1)[:, :n].ravel()
+    ret = random.normal(0, 5e-4, n * symbols)
+    fold = np.tile((np.arange(n) * 5 // n).astype(np.int32), symbols)
+    symbol = np.repeat(np.arange(symbols, dtype=np.int32), n)
+    return OutOfSample(
+        grid.symbols, symbol, np.tile(grid.time[first:], symbols), fold, np.sign(ret), ret, score, signal
+    )
+
+
+def bar_by_bar(rules: Backtest, grid: Grid, signals: Signals) -> Ledger:
+    """The ledger as short ones are made."""
+    long, stretch.LONG = stretch.LONG, len(grid.time) + 1
+    try:
+        return rules.run(grid, signals, 73_584)
+    finally:
+        stretch.LONG = long
 
 
 def measure(n_symbols: int, n_bars: int, repeats: int) -> dict[str, Any]:

@@ -89,7 +89,6 @@ def apart(name: str, device: str, size: dict[str, int], threads: int | None) -> 
 def measure(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any]:
     """Fit on the first 80 % of a planted market and score the rest, through the parts of a run."""
     from barwise.backtest.metrics import correlations
-    from barwise.console.progress import Progress
     from barwise.experiment.compute import default_threads
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import fit_fold, scores_of
@@ -107,10 +106,10 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     threads = threads or default_threads(parts.strategy)
     panel = build_panel(build(parts.data().bars, parts.features, threads), parts.labels)
     fold = parts.validation.folds(panel)[0]
-    session = FitSession(None, device, threads, parts.seed, None, Progress(quiet=True))
+    context = FitSession(None, device, threads, parts.seed).context(fold)
     before = peak_memory_mb()
     fitted: list[Any] = []
-    train_seconds = once(lambda: fitted.extend(fit_fold(panel, fold, copy.deepcopy(parts.strategy), session)))
+    train_seconds = once(lambda: fitted.extend(fit_fold(panel, fold, copy.deepcopy(parts.strategy), context)))
     model, scaler = fitted
     rule = parts.signals.fit(scores_of(model, panel, fold.valid, scaler))
     found: list[Any] = []

@@ -20,7 +20,6 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
 from barwise.backtest.metrics import net_sharpe, regression
 from barwise.console.arguments import Arguments, compose
-from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.calendar import periods_per_year
 from barwise.evidence.deflated import Moments, sharpe
@@ -141,7 +140,7 @@ class MarketOf:
         self.market = synthetic.load(n_symbols=SYMBOLS, n_bars=self.bars, seed=self.seed, ic=self.ic)
         self.grid = Grid.build(self.market.bars)
         self.per_year = periods_per_year(self.grid.time)
-        self.session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
+        self.session = FitSession()
         self.matrices: dict[Any, Any] = {}
         self.scored: dict[Any, tuple[Panel, list[Any]]] = {}
 
@@ -169,7 +168,7 @@ class MarketOf:
             panel = build_panel(self.matrices[sets], trial.labels)
             found = []
             for fold in trial.validation.folds(panel):
-                model, scaler = fit_fold(panel, fold, copy.deepcopy(trial.strategy), self.session)
+                model, scaler = fit_fold(panel, fold, copy.deepcopy(trial.strategy), self.session.context(fold))
                 valid, test = (scores_of(model, panel, rows, scaler) for rows in (fold.valid, fold.test))
                 found.append((fold, valid, test))
             self.scored[key] = panel, found

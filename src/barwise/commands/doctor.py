@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from barwise.console.arguments import Arguments
+from barwise.devices.checkup import machine, missing, rows_of, settings, talib_works, versions
+
+N_FEATURES = 32  # as the default feature set has
+NEVER_RUN = "barwise was never run on a real MPS device by its makers: there it is tested by a fake alone"
+
+
+@dataclass
+class Checkup:
+    """Rows of (what, value) by section, and the devices' table."""
+
+    machine: list[tuple[str, str]] = field(default_factory=list)
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    devices: list[tuple[str, str]] = field(default_factory=list)
+    nets: list[dict[str, Any]] = field(default_factory=list)
+    settings: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        """Whether every device that is there agrees with the CPU on every net."""
+        return all(row["ok"] for row in self.nets)
+
+
+def examine() -> Checkup:
+    """Ask everything once; a device that fails is a row, not an error."""
+    from barwise.devices.backend import BACKENDS, present
+    from barwise.devices.choose import missing_for_trees
+
+    found = Checkup(machine=machine(), versions=versions(), settings=settings(), missing=missing())
+    for name, one in BACKENDS.items():
+        found.devices.append((name, one.missing() or "there"))
+    found.devices += [(f"xgboost on {name}", missing_for_trees(name) or "there") for name in ("cuda",)]
+    found.devices.append(("TA-Lib", talib_works()))
+    found.nets = [row for name, probe in shipped_nets() for row in rows_of(name, probe, present())]
+    if "mps" not in present():
+        found.notes.append(NEVER_RUN)
+    return found
+
+
+def shipped_nets() -> list[tuple[str, Any]]:
+    """Each net of `conf/strategy/net` as `lstm` trains it by default: name, and what makes it with one batch."""
+    from hydra.utils import instantiate
+
+    from barwise.console.arguments import compose
+    from barwise.console.config import conf_dir
+
+    names = sorted(path.stem for path in Path(conf_dir(), "strategy", "net").glob("*.yaml"))
+    chosen = [(name, ["strategy=lstm", f"strategy/net={name}"]) for name in names] or [("lstm", ["strategy=lstm"])]
+    return [
+        (name, lambda words=words: instantiate(compose(words).strategy, _convert_="all").probe(N_FEATURES))
+        for name, words in chosen
+    ]
 
 
 def main(words: list[str]) -> None:
     """Print the examination; exit code 1 where a device disagrees with the CPU."""
-    from barwise.devices.doctor import examine
-
     parser = Arguments("doctor", "Versions, devices, and parity and speed of every shipped net on each of them.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     given = parser.parse_args(words)

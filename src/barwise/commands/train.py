@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -21,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.printing import notice, shortened, writable
@@ -28,7 +28,7 @@ from barwise.console.quoting import path_words
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
-from barwise.experiment.checkpoint import recorded, redirected, remaining
+from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
 
 if TYPE_CHECKING:
@@ -127,11 +127,11 @@ def task(cfg: DictConfig) -> Any:
     """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
-    from barwise.evidence import register
+    from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra
     from barwise.experiment.recipe import parts_of
     from barwise.experiment.run import run
-    from barwise.report.dashboard import GLANCE, finish_board
+    from barwise.report.dashboard import FIGURES, GLANCE, Dashboard
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
@@ -143,7 +143,13 @@ def task(cfg: DictConfig) -> Any:
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
     cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
-    with out.ending(lambda status, error: fail(cfg, out, status, error)):
+    single = hydra_cfg.mode == RunMode.RUN
+    listeners: list[Listener] = [
+        Register(plain(cfg), out),
+        Progress(cfg.quiet),
+        Dashboard(out, FIGURES if single else GLANCE),
+    ]
+    with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         objectives = sweep.objectives_of(cfg.objective)
         for name in objectives:
@@ -153,29 +159,24 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
-        begun = partial(register.count, plain(cfg), out, "started", {})
-        metrics = run(parts, out, Progress(cfg.quiet), Pruning.of(hydra_cfg, cfg), begun)
-        judged = register.judge(plain(cfg), out, metrics)
+        listeners += [one for one in (Pruning.of(hydra_cfg, cfg),) if one]
+        metrics = run(parts, out, *listeners)
+        judged = judge(plain(cfg), out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
-    if hydra_cfg.mode == RunMode.RUN:
+    if single:  # a trial's page is rendered when it is asked for
         render_into(out)
-        finish_board(out)
-    else:  # a trial's page is rendered when it is asked for
-        finish_board(out, GLANCE)
+    Listeners(tuple(listeners)).ended(out.path, out.manifest)
     among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
     summary(out, metrics, judged, cfg.quiet or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 
 
-def fail(cfg: DictConfig, out: RunDirectory, status: str, error: BaseException) -> None:
-    """Count a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
-    from barwise.evidence import register
-
+def fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:
+    """Tell of a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
-    if "data" in out.manifest:
-        register.count(plain(cfg), out, status, {})
+    Listeners(tuple(listeners)).ended(out.path, out.manifest)
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-PATHS = ("data.path", "data.universe", "data.context", "cache.folder")  # settings that name a file or folder
+PATHS = (
+    "data.path",
+    "data.universe",
+    "data.context",
+    "data.as_of",
+    "data.actions",
+    "data.database",
+    "cache.folder",
+)  # settings that name a file or folder
 
 
 def path_words(words: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.data.actions import applied
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
@@ -17,6 +18,7 @@ from barwise.data.members import within
 from barwise.data.notes import Notes, listed
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.readers import clock, naming
+from barwise.data.readers.pushdown import Wanted
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import Source
 from barwise.data.selection import bounds, selected
@@ -48,6 +50,9 @@ class Asked:
     universe: str | None = None
     context: str | None = None
     groups: str | Sequence[str] | None = None
+    extra: str | Sequence[str] | None = None
+    as_of: str | Sequence[str] | None = None
+    actions: str | None = None
 
     def __post_init__(self) -> None:
         choice("on_bad", self.on_bad, ON_BAD, "error")
@@ -71,6 +76,28 @@ class Asked:
         if self.price_scale is not None:
             number("price_scale", self.price_scale, 1e-12, 1e12, "null takes prices as they are")
         clock.check_zone(self.timezone)
+        named = [self.extra] if isinstance(self.extra, str) else self.extra
+        require(
+            named is None or (isinstance(named, list | tuple) and all(isinstance(one, str) for one in named)),
+            f"data.extra={self.extra}: must name columns, be [] for none or null for all; data.extra=[bid,ask]",
+        )
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of a source is asked for; the rest need not be read."""
+        symbols = [self.symbols] if isinstance(self.symbols, str | int | float) else self.symbols
+        first, last = (None, None) if self.start is None and self.end is None else bounds(
+            self.start, self.end, self.timezone
+        )  # fmt: skip
+        groups = [self.groups] if isinstance(self.groups, str) else list(self.groups or ())
+        extra = [self.extra] if isinstance(self.extra, str) else self.extra
+        return Wanted(
+            None if symbols is None else frozenset(map(str, symbols)),
+            first,
+            last,
+            dict(self.columns or {}),
+            None if extra is None else (*extra, *groups),
+        )
 
     @property
     def reading(self) -> Reading:
@@ -109,6 +136,7 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     bars, made = naming.joined(read.series, read.sources, notes)
     tell_zones(made, asked.timezone, notes)
     bars, outside = selected(bars, asked.symbols, asked.start, asked.end, where, asked.timezone)
+    bars = applied(bars, asked.actions, asked.timezone, asked.adjusted, notes)
     bars = common_volume(bars, where, notes)
     bars, grouped = chosen_groups(bars, asked.groups, where, notes)
     bars, left_out = common_extras(bars)
@@ -118,14 +146,15 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     if read.dropped:
         rows = "row" if read.dropped == 1 else "rows"
         notes.warn(where, f"{read.dropped} bad {rows} left out, as data.on_bad=drop asks")
-    splits_found = [] if asked.adjusted else split_warnings(bars)
-    known = asked.adjusted or any("adj_close" in b.extra for b in bars)
+    splits_found = [] if asked.adjusted or asked.actions else split_warnings(bars)
+    known = asked.adjusted or asked.actions is not None or any("adj_close" in b.extra for b in bars)
     bars, doubts = plausible(bars, asked.on_jump, splits_known=known)
     facts = {
         "name": name,
         **facts,
         "dropped_rows": read.dropped,
         "adjusted": bool(asked.adjusted),
+        **({"actions": str(asked.actions)} if asked.actions is not None else {}),
         "ignored_columns": [column for column in read.ignored if column not in grouped],
         "columns": notes.columns,
         "timezone": asked.timezone or ("UTC" if any(s.naive for s in made) else None),
@@ -137,8 +166,11 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
 
 
 def completed(found: Market, asked: Asked) -> Market:
-    """The market with its universe, and the columns of a file beside it."""
-    return beside(within(found, asked.universe, asked.timezone), asked.context, asked.timezone)
+    """The market with its universe, and the columns of the files beside it."""
+    found = beside(within(found, asked.universe, asked.timezone), asked.context, asked.timezone)
+    for path in [asked.as_of] if isinstance(asked.as_of, str) else asked.as_of or ():
+        found = beside(found, path, asked.timezone, "as_of")
+    return found
 
 
 def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:

@@ -1,4 +1,8 @@
-"""Columns from a file of their own, such as an index or fundamentals, as they were known at each bar."""
+"""Columns from a file of their own, such as an index or fundamentals, as they were known at each bar.
+
+What was restated has one value before and another after it was known; a period's own value is never replaced by news
+of an older period.
+"""
 
 from __future__ import annotations
 
@@ -23,35 +27,44 @@ ENDINGS = (".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Context:
-    """Rows in the order in which they became known: `known` in UTC, the `symbol` of each (None: for all), `columns`."""
+    """Rows in the order in which they became known: `known` in UTC, the `symbol` of each (None: for all), `columns`.
+
+    `period`: what each row is about, where the table says that too.
+    """
 
     where: str
     known: np.ndarray
     symbol: np.ndarray | None
     columns: Mapping[str, np.ndarray]
+    period: np.ndarray | None = None
 
     def at(self, bars: Bars) -> dict[str, np.ndarray]:
-        """Per column the last value that was known by each bar's stamp; NaN before there was one."""
+        """Per column the value of the latest period that was known by each bar's stamp, as it was known then; NaN
+        before there was one."""
         own = np.ones(len(self.known), bool) if self.symbol is None else self.symbol == bars.symbol
         found = {}
         for name, values in self.columns.items():
             rows = np.flatnonzero(own & np.isfinite(values))
+            if self.period is not None and len(rows):  # a restated older period is no news of the latest one
+                about = self.period[rows].astype(np.int64)
+                rows = rows[about >= np.maximum.accumulate(about)]
             last = np.searchsorted(self.known[rows], bars.time, side="right") - 1
             found[name] = np.where(last >= 0, values[rows[last]], np.nan) if len(rows) else np.full(len(bars), np.nan)
         return found
 
 
-def beside(market: Market, path: str | None, timezone: str | None = None) -> Market:
+def beside(market: Market, path: str | None, timezone: str | None = None, setting: str = "context") -> Market:
     """The market with the columns of the file at `path` among each symbol's extra ones; as it is for None.
 
     Columns: `time` or `known`, perhaps `symbol`, and numbers. A bar has what was known by its stamp, and keeps it until
     there is more: `time` is on the clock of the bars (an index of the same day); `known` says when a row came out. A
-    date without a time is over with its day: so for `known`, and for `time` beside intraday bars. With both, `known`
-    decides. `timezone`: what naive times mean. DataError for what is in the file.
+    date without a time is over with its day: so for `known`, and for `time` beside intraday bars. With both, a bar has
+    the latest `time` of which anything was known, in the version known by then. `timezone`: what naive times mean.
+    `setting`: the one that names the file; `as_of` must have `known`. DataError for what is in the file.
     """
     if path is None:
         return market
-    context = read(str(path), timezone, not all(midnight(b.time).all() for b in market.bars))
+    context = read(str(path), timezone, not all(midnight(b.time).all() for b in market.bars), setting)
     taken = sorted(set(context.columns) & ({*COLUMNS} | {name for b in market.bars for name in b.extra}))
     if taken:
         raise DataError(f"{context.where}: column {taken[0]} is a column of the bars too; give it another name")
@@ -62,13 +75,14 @@ def beside(market: Market, path: str | None, timezone: str | None = None) -> Mar
             raise DataError(f"{context.where}: has no row of {', '.join(lacking[:3])}; mend the names of its symbols")
     bars = tuple(replace(b, extra={**b.extra, **context.at(b)}) for b in market.bars)
     warnings = [f"{context.where}: has no row of {name}" for name in lacking[:3]]
-    facts = {**market.facts, "context": str(path), "warnings": [*market.facts.get("warnings", ()), *warnings]}
+    told = str(path) if setting == "context" else [*market.facts.get(setting, ()), str(path)]
+    facts = {**market.facts, setting: told, "warnings": [*market.facts.get("warnings", ()), *warnings]}
     return replace(market, bars=bars, facts=facts)
 
 
-def read(path: str, timezone: str | None = None, intraday: bool = False) -> Context:
+def read(path: str, timezone: str | None = None, intraday: bool = False, setting: str = "context") -> Context:
     """The rows of a CSV or Parquet file, by when they were known; `intraday` says what the bars are."""
-    where, file = f"data.context={path}", Path(path).expanduser()
+    where, file = f"data.{setting}={path}", Path(path).expanduser()
     require(file.suffix.lower() in ENDINGS, f"{where}: must be a file ending in {' or '.join(ENDINGS)}")
     if not file.is_file():
         raise DataError(f"{where}: is not there; it has a column time or known, perhaps symbol, and numbers")
@@ -85,12 +99,17 @@ def read(path: str, timezone: str | None = None, intraday: bool = False) -> Cont
     numbers = [c for c in table.columns if c not in TIMES]
     if not {"known", "time"} & set(table.columns) or not numbers or table.empty:
         raise DataError(f"{where}: has the columns {', '.join(table.columns)}; it must have time or known, and numbers")
+    if setting == "as_of" and "known" not in table.columns:
+        raise DataError(
+            f"{where}: has no column known, which says when each row came out; data.context takes it by time"
+        )
     found = [name for name in ("known", "time") if name in table.columns]
     stamps = [_times(table[name], name, where, timezone, intraday) for name in found]
     order = np.lexsort(tuple(reversed(stamps)))  # of two that became known at once the later period is the newer
     columns = {name: _numbers(table[name], name, where)[order] for name in numbers}
     symbol = table["symbol"].astype("string").str.strip().fillna("").to_numpy(object) if "symbol" in table else None
-    return Context(where, stamps[0][order], None if symbol is None else symbol[order], columns)
+    period = stamps[1][order] if len(stamps) == 2 else None
+    return Context(where, stamps[0][order], None if symbol is None else symbol[order], columns, period)
 
 
 def _times(raw: pd.Series, name: str, where: str, timezone: str | None, intraday: bool) -> np.ndarray:

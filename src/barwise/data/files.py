@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from barwise.data.assemble import Asked, Read, completed, market
 from barwise.data.bars import Market
 from barwise.data.notes import Notes
-from barwise.data.readers import naming, series, sources, table
+from barwise.data.readers import naming, remote, series, sources, table
 from barwise.data.readers.dates import AmbiguousDates
 from barwise.data.readers.series import Reading, Series
 from barwise.data.readers.sources import UNSURE, Source
+from barwise.data.settings import setting
 from barwise.errors import DataError, require
 
 
@@ -34,6 +37,9 @@ def load(
     universe: str | None = None,
     context: str | None = None,
     groups: str | Sequence[str] | None = None,
+    extra: str | Sequence[str] | None = None,
+    as_of: str | Sequence[str] | None = None,
+    actions: str | None = None,
 ) -> Market:
     """The bars in `path`: a file, folder, glob or archive; ordered by symbol, checked, in UTC or dated by their day.
 
@@ -46,6 +52,10 @@ def load(
     `end`: which bars; what lies outside need not be sound.
     `universe`: a file of symbol, from, to. `context`: a file of further columns, as `barwise.data.context.beside`
     takes it. `groups`: the columns of words or codes that group symbols, as `barwise.data.groups.chosen` takes them.
+    `as_of`: a file or several of what was known when, restated or not: `known`, perhaps `time` and symbol, and numbers.
+    `actions`: a file of splits and dividends, as `barwise.data.actions.applied` takes it.
+    `extra`: the further columns of numbers to keep; null keeps all. Of Parquet only the columns, row groups and
+    partitions (`symbol=`, `year=`, `date=`) that are asked for are read, at addresses (s3://, gs://, https://) too.
     Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
     ConfigError for a setting, DataError for what is in the files.
     """
@@ -56,34 +66,50 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, day_first, decimal, price_scale, negative, periods_per_year, on_bad, on_jump,
-        symbols, start, end, universe, context, groups,
+        symbols, start, end, universe, context, groups, extra, as_of, actions,
     )  # fmt: skip
     notes = Notes()
     with sources.foreign(str(path)):
-        every = sources.find(str(path), notes)
+        every = remote.find(str(path), notes) if remote.is_remote(str(path)) else sources.find(str(path), notes)
     found, count = read(every, str(path), header, asked, notes)
     return completed(market("files", str(path), found, asked, {"path": str(path), "files": count}), asked)
+
+
+def paths(path: str | None = None, *_: object, **__: object) -> list[Path] | None:
+    """The files that `load` would read; None for those at an address."""
+    if path is None or remote.is_remote(str(path)):
+        return None
+    found = sources.find(str(path), Notes())
+    return list(dict.fromkeys(source.file for source in found))
 
 
 def read(
     every: Sequence[Source], path: str, header: Sequence[str] | None, asked: Asked, notes: Notes
 ) -> tuple[Read, int]:
     """What every file holds, and how many were read."""
-    columns, how = asked.columns or {}, asked.reading
+    wanted, how = asked.wanted, asked.reading
     found: list[Series] = []
     dropped, count = 0, 0
     ignored: set[str] = set()
     known: table.Known = {}
-    pending = list(every)
+    empty: list[Source] = []
+    pending = [source for source in every if not wanted.outside(source.keys, source.symbol)]
+    if not pending:
+        raise DataError(f"data.path={path}: {nothing_asked(asked, path)}")
     while pending:
         doubtful: list[tuple[Source, AmbiguousDates]] = []
         for source in pending:
             one = Notes()
             try:
-                raw = table.read(source, columns, header, one, known)
+                raw = table.read(source, wanted, header, one, known)
                 made, lost, words = series.read(raw, naming.stem_of(source), source.symbol is not None, how, one)
             except AmbiguousDates as error:
                 doubtful.append((source, error))
+                continue
+            except table.NoRows:
+                if not source.listed and wanted.everything:
+                    raise
+                empty.append(source)
                 continue
             except DataError:
                 if _no_bars(source, every):
@@ -102,9 +128,21 @@ def read(
             how = _told_by_others(found, how, doubtful[0][1])
             notes.note(doubtful[0][0].where, "day and month are told by the other files")
         pending = [source for source, _ in doubtful]
+    if wanted.everything:
+        for source in empty:
+            notes.warn(path, f"{source.stem}{source.ending} passed over: it has no rows")
+    if not found and empty and not wanted.everything:
+        raise DataError(f"data.path={path}: {nothing_asked(asked, path)}")
     if not found:
         raise DataError(f"data.path={path}: no bar is left of {count} {'file' if count == 1 else 'files'}")
     return Read(found, every, dropped, sorted(ignored), notes), count
+
+
+def nothing_asked(asked: Asked, path: str) -> str:
+    """Why no row is left: what was asked for."""
+    named = (("symbols", asked.symbols), ("start", asked.start), ("end", asked.end))
+    parts = " ".join(setting(name, value) for name, value in named if value is not None)
+    return f"has no row of {parts}; python -m barwise look {shlex.quote(path)} shows what there is"
 
 
 def _told_by_others(found: Sequence[Series], how: Reading, error: AmbiguousDates) -> Reading:

@@ -33,6 +33,8 @@ def load(
     universe: str | None = None,
     context: str | None = None,
     groups: str | Sequence[str] | None = None,
+    as_of: str | Sequence[str] | None = None,
+    actions: str | None = None,
 ) -> Market:
     """The bars in `frame`, or in what the function `frame` returns when called without arguments.
 
@@ -57,7 +59,7 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, None, None, None, "error", periods_per_year, on_bad, on_jump, symbols, start, end,
-        universe, context, groups,
+        universe, context, groups, None, as_of, actions,
     )  # fmt: skip
     where = "data.frame"
     found = arrow_of(_collected(_called(frame), asked), where)

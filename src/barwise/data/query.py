@@ -20,6 +20,7 @@ from barwise.data.readers import table
 from barwise.data.selection import bounds
 from barwise.errors import ConfigError, DataError, require
 
+SQLITE = b"SQLite format 3\0"
 SCHEMES = ("postgresql", "postgres")
 FROM_ENVIRONMENT = "env:"
 
@@ -41,6 +42,8 @@ def load(
     universe: str | None = None,
     context: str | None = None,
     groups: str | Sequence[str] | None = None,
+    as_of: str | Sequence[str] | None = None,
+    actions: str | None = None,
 ) -> Market:
     """The bars that one SELECT gives, or that a table of that name holds.
 
@@ -66,7 +69,7 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, None, None, None, "error", periods_per_year, on_bad, on_jump, symbols, start, end,
-        universe, context, groups,
+        universe, context, groups, None, as_of, actions,
     )  # fmt: skip
     where = "data.sql" if database is None else f"data.database={shown(str(database))}"
     with told(where):
@@ -77,6 +80,14 @@ def load(
             connection.close()
     facts = {"sql": sql, "database": None if database is None else shown(str(database)), "rows": found.num_rows}
     return completed(market("query", where, read(found, where, name, asked), asked, facts), asked)
+
+
+def paths(sql: str | None = None, database: str | None = None, *_: object, **__: object) -> list[Path] | None:
+    """The files that `load` would read, where they are known: SQLite's; a view of DuckDB may read others."""
+    path = Path(str(database)).expanduser()
+    if database is None or not path.is_file() or _head(path) != SQLITE:
+        return None
+    return [one for one in (path, path.with_name(f"{path.name}-wal")) if one.is_file()]
 
 
 def connect(database: str | None, where: str) -> Database:
@@ -106,14 +117,18 @@ def connect(database: str | None, where: str) -> Database:
     path = Path(address).expanduser()
     if not path.is_file():
         raise DataError(f"{where}: is not there; paths count from the folder you run in ({Path.cwd().name}/)")
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head == b"SQLite format 3\0":
+    head = _head(path)
+    if head == SQLITE:
         from barwise.data.databases.lite import Lite
 
         return Lite(path)
     require(head[8:12] == b"DUCK", f"{where}: is no database of DuckDB or SQLite; data=files reads files of bars")
     return Duck(path, where)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def holds_password(address: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from barwise.console.settings import Number, Whole, check_fields
 from barwise.errors import ConfigError
+from barwise.listener import Listener
 from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory
 
@@ -22,7 +23,7 @@ BASE, RECENT = 20, 20  # steps that say what is normal, after the first few, and
 SKIPPED = 5  # the first steps compile kernels and fill caches
 EARLIER = 3  # runs of the same configuration before a run can be called slow
 
-Listener = Callable[[dict[str, Any]], None]
+Callback = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Monitor:
     slow_step: Annotated[float, Number(1, 1000, above=True)] = 3.0
     slow_run: Annotated[float, Number(1, 1000, above=True)] = 1.5
     profile: Annotated[int, Whole(0, 10_000)] = 0
-    callback: Listener | None = None
+    callback: Callback | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "monitor")
@@ -47,16 +48,16 @@ class Monitor:
 
 
 @dataclass
-class RunMonitor:
-    """One run being watched: hears steps and stages, keeps medians and peaks, and gives alerts.
+class RunMonitor(Listener):
+    """One run being watched: hears steps and epochs, keeps medians and peaks, and files alerts.
 
-    `log(name, value, step)` takes scalars to TensorBoard.
+    `others` hear the memory in use, and the monitor's own alerts.
     """
 
     monitor: Monitor | None
     out: RunDirectory
     device: str = "cpu"
-    log: Callable[[str, float, int], None] | None = None
+    others: Listener = field(default_factory=Listener)
     seconds: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
@@ -65,14 +66,11 @@ class RunMonitor:
     _in_fold: list[float] = field(default_factory=list)
     _given: set[tuple[str, int | None]] = field(default_factory=set)
 
-    def begin_fold(self, number: int) -> dict[str, Any]:
-        """A fold begins: what is a normal step is learned anew. Returns what a fit's context tells this watcher by;
-        the first fold alone is profiled."""
-        profile = self.monitor.profile if self.monitor and self.fold is None else 0
-        self.fold = number
+    def fold_started(self, fold: int) -> None:
+        """A fold begins: what is a normal step is learned anew."""
+        self.fold = fold
         self._in_fold.clear()
         self._recent.clear()
-        return {"alert": self.alert, "step": self.step, "sample": self.sample, "profile": profile}
 
     def step(self, seconds: float, waited: float) -> None:
         """One training step took `seconds`, after `waited` seconds for its data."""
@@ -87,12 +85,12 @@ class RunMonitor:
         normal = statistics.median(self._in_fold[SKIPPED : SKIPPED + BASE])
         now = statistics.median(self._recent)
         if now > self.monitor.slow_step * normal:
-            self.alert(
+            self._raise(
                 "slow step",
                 f"a step takes {now * 1e3:.1f} ms, {now / normal:.1f} times the {normal * 1e3:.1f} at first",
             )
 
-    def sample(self, step: int) -> dict[str, float]:
+    def epoch(self, number: int) -> None:
         """Memory and utilisation now, in MB and shares; logged, and an alert where memory runs out."""
         from barwise.devices.backend import backend
 
@@ -106,11 +104,10 @@ class RunMonitor:
             found["utilisation"] = used
         for name, value in found.items():
             self.peaks[name] = max(self.peaks.get(name, 0.0), value)
-            if self.log and name not in ("machine_mb", "total_mb"):
-                self.log(f"device/{name}", value, step)
+            if name not in ("machine_mb", "total_mb"):
+                self.others.scalar(f"device/{name}", value, number)
         if self.monitor is not None and share > self.monitor.memory_share:
-            self.alert("memory", f"{share:.0%} of the memory of {self.device} or of this machine is in use")
-        return found
+            self._raise("memory", f"{share:.0%} of the memory of {self.device} or of this machine is in use")
 
     def alert(self, kind: str, message: str) -> None:
         """Tell the terminal, run.json, alerts.jsonl and the user's function; one alert of a kind a fold, fallbacks
@@ -129,6 +126,10 @@ class RunMonitor:
                 self.monitor.callback(given)
             except Exception as error:  # the user's function must not end a run that goes well
                 self.out.warn(f"monitor.callback raised {type(error).__name__}: {error}")
+
+    def _raise(self, kind: str, message: str) -> None:
+        self.alert(kind, message)
+        self.others.alert(kind, message)
 
     def facts(self) -> dict[str, Any]:
         """For run.json: steps, their median seconds, the share of time spent waiting for data, peaks of memory."""
@@ -150,7 +151,7 @@ class RunMonitor:
             return
         usual = statistics.median(earlier)
         if seconds > self.monitor.slow_run * usual:
-            self.alert(
+            self._raise(
                 "slow run",
                 f"training took {seconds:.1f} s, {seconds / usual:.1f} times the median of {len(earlier)} earlier runs "
                 "of this configuration on this machine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,27 @@ from barwise.evidence.identity import identity, seen, shipped_defaults
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sketch import sketch
 from barwise.evidence.verdict import judged
+from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory, write_json
+
+
+@dataclass(frozen=True)
+class Register(Listener):
+    """Enters a run in the ledger of trials from its start on, however it ends.
+
+    `config`: the composed configuration as plain data, without Hydra's own.
+    """
+
+    config: Mapping[str, Any]
+    out: RunDirectory
+
+    def started(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        count(self.config, self.out, "started", {})
+
+    def ended(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """One that is done was counted as it was judged."""
+        if manifest.get("status") != "done":
+            count(self.config, self.out, str(manifest.get("status")), {})
 
 
 def judge(config: Mapping[str, Any], out: RunDirectory, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -88,9 +88,9 @@ def part(panel: Panel, rows: np.ndarray) -> Panel:
     taken = {
         f.name: getattr(panel, f.name)[rows]
         for f in fields(panel)
-        if f.name not in ("X", "features", "symbols", "start")
+        if f.name not in ("X", "features", "symbols", "start", "neutral")
     }
-    return replace(panel, **taken, X=gather(panel.X, rows), start=np.arange(len(rows)))
+    return replace(panel, **taken, X=gather(panel.X, rows), start=np.arange(len(rows)), neutral=None)
 
 
 def rank_ic(score: np.ndarray, ret: np.ndarray) -> float | None:

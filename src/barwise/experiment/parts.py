@@ -12,6 +12,7 @@ from barwise.data.bars import Market
 from barwise.devices.monitor import Monitor
 from barwise.features.matrix import FeatureSet
 from barwise.features.store import Store
+from barwise.neutral import Neutral
 from barwise.panel import Labeler
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
@@ -30,6 +31,7 @@ class Parts:
     signals: SignalRule
     backtest: Backtest
     baseline: Strategy | None = None
+    neutral: Neutral | None = None
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
     threads: int | Literal["auto"] | None = None  # auto: those that train the net fastest

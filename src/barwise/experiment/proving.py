@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,9 @@ from barwise.audit.ledger import is_ours, ledger_adds_up, ledger_looks_back
 from barwise.audit.proof import WORTH, fit_again, kept_in, prove
 from barwise.audit.rows import RowProof, seed_of
 from barwise.backtest.grid import Grid
-from barwise.console.progress import Progress
 from barwise.evidence.deflated import Moments, probability
 from barwise.features.fingerprint import fingerprint
+from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory
 from barwise.samples import Panel
 from barwise.validation.folds import Fold
@@ -45,15 +46,15 @@ def may_be_evidence(excess: np.ndarray) -> bool:
 
 def prove_run(
     parts: Parts, audit: Audit, checks: FoldAudit, proof: RowProof, panel: Panel, folds: list[Fold], out: RunDirectory,
-    progress: Progress,
+    tell: Listener,
 ) -> None:  # fmt: skip
     """Prove each test row, and that the last fold's scores come from that fold alone."""
     store = parts.cache
     key = fingerprint(out.manifest["data_hash"], parts.features, proof.bars).key if store and store.gb else None
 
     def over(n: int, name: str) -> Callable[[int], None]:
-        bar = progress.over(range(n), name)
-        return lambda _: next(bar, None) and None
+        done = count(1)
+        return lambda _: tell.progress(name, next(done), n)
 
     prove(audit, checks, proof, panel, folds, kept_in(store.home.parent if store else None, key, panel.X), over)
     if not audit.leaks:
@@ -69,7 +70,7 @@ def audit_ledger(
     table, seed = result.table, seed_of(matrix)
     grid = Grid.build(matrix.bars, universe)
     audit.hear("execution", ledger_adds_up(parts.backtest, result.ledger, grid, matrix.bars))
-    if len(np.unique(np.stack([table.symbol, table.time.astype(np.int64)]), axis=1).T) == len(table.time):
+    if len(np.unique(grid.row_of(table.time) * len(grid.symbols) + table.symbol)) == len(table.time):
         audit.hear("execution", ledger_looks_back(parts.backtest, table.signals(), matrix.bars,
                                                   lambda bars: Grid.build(bars, universe), per_year, seed))  # fmt: skip
     cause = likely_cause(audit, parts)

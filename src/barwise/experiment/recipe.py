@@ -16,12 +16,14 @@ from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
+from barwise.data.kept import KeptBars
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
-from barwise.features.store import Store
+from barwise.features.store import Store, home
+from barwise.neutral import Neutral
 from barwise.safety.targets import Targets
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
@@ -47,6 +49,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         validation=make("validation", cfg.validation),
         strategy=make("strategy", cfg.strategy),
         signals=signal_rule(cfg, targets),
+        neutral=neutral(cfg),
         backtest=book(make, cfg),
         baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
@@ -76,9 +79,11 @@ def shipped_sets() -> dict[str, FeatureSet]:
 
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
-    """What gives the bars when it is called."""
+    """What gives the bars when it is called; of a large source of one's own, by way of what is kept of it."""
     found: Callable[[], Market] = _make("data", cfg.data, targets)
-    return found
+    if targets is not None or not cfg.get("cache"):
+        return found
+    return KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
@@ -103,12 +108,22 @@ def _callable(one: Any) -> FeatureSet:
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
-    rule = _make("signals", cfg.signals, targets)
+    node = cfg.signals
+    if isinstance(node, DictConfig) and "neutral" in node:  # a step of its own, before the rule
+        node = OmegaConf.masked_copy(node, [str(key) for key in node if key != "neutral"])
+        node._set_parent(cfg)
+    rule = _make("signals", node, targets)
     portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
     found: SignalRule = rule
     return found
+
+
+def neutral(cfg: DictConfig) -> Neutral | None:
+    """What scores are made neutral to, if to anything."""
+    found = OmegaConf.to_container(cfg.signals, resolve=True)
+    return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
 def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:

@@ -107,6 +107,15 @@ def evaluate(
     )
 
 
+def so_far(parts: list[OutOfSample], grid: Grid, backtest: Backtest, per_year: float) -> dict[str, float | None]:
+    """Metrics of the folds scored so far, net as at the end; where splits overlap, of each bar's first score."""
+    table = OutOfSample.join(parts)
+    table = table.select(path_of(table.symbol, table.time, table.fold) == 0)
+    ledger = backtest.run(grid, table.signals(), per_year)
+    found: dict[str, float | None] = compute(ledger, ledger, table.score, table.ret, table.time, per_year)[0]
+    return found
+
+
 def keeping(backtest: Any, grid: Grid) -> Any:
     """The backtest so that its ledger holds positions, where they fit in memory; one of the user's own as it is."""
     fits = grid.has.size <= MOST_CELLS
@@ -175,7 +184,8 @@ def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
 def of_fold(part: OutOfSample, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
     """Metrics of one fold's stretch of the ledger and of its scores."""
     first, last = part.time.min(), part.time.max()
-    inside = np.isin(ledger.time, part.time)
+    inside = np.zeros(len(ledger.time), bool)
+    inside[np.searchsorted(ledger.time, part.time)] = True  # the ledger has a row for each of its times
     return {
         "fold": int(number),
         "first": str(first),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from barwise.audit.recompute import work_on
 from barwise.audit.rows import RowProof, seed_of
 from barwise.audit.scores import scored
 from barwise.backtest.grid import Grid
-from barwise.console.progress import Progress
+from barwise.backtest.hooks import portfolio_of
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -30,49 +29,47 @@ from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
+from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, spread
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
-from barwise.experiment.pruner import Pruner
 from barwise.experiment.record import record
-from barwise.experiment.results import OutOfSample, evaluate
+from barwise.experiment.results import OutOfSample, evaluate, so_far
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.prepare import prepared
+from barwise.listener import Listener, Listeners
 from barwise.panel import build_panel, members
 from barwise.portfolio.portfolio import holding_bars
 from barwise.runs.directory import RunDirectory
-from barwise.runs.tensorboard import Board
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
-from barwise.strategies.base import Strategy
+from barwise.strategies.base import FitContext, Strategy
 from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
 
 
-def run(
-    parts: Parts, out: RunDirectory, progress: Progress, pruning: Pruner | None = None,
-    begun: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:  # fmt: skip
+def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]:
     """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics.
 
-    `begun` is called once the bars are known and before anything is learned from them: a trial counts from then on.
+    `listeners` hear how it goes; whoever called tells them that it `ended`.
     """
+    tell = Listeners(listeners)
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
         note_data(out, market, per_year)
-    begun()
+    tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
     clean = (
         CleanProcess(clean_work(parts, market, out.manifest["data_hash"], threads)) if parts.audit != "none" else None
     )
     try:
-        return _run(parts, market, per_year, threads, clean, out, progress, pruning)
+        return _run(parts, market, per_year, threads, clean, out, tell)
     finally:
         if clean is not None:
             clean.close()
@@ -80,7 +77,7 @@ def run(
 
 def _run(
     parts: Parts, market: Market, per_year: float, threads: int, clean: CleanProcess | None, out: RunDirectory,
-    progress: Progress, pruning: Pruner | None,
+    tell: Listeners,
 ) -> dict[str, Any]:  # fmt: skip
     with out.stage("features"):
         matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
@@ -88,6 +85,7 @@ def _run(
         note_start_up(out, start_up)
     with out.stage("labels"):
         panel = build_panel(matrix, parts.labels, market.universe)
+        panel = replace(panel, neutral=parts.neutral.on(matrix.bars, market.universe) if parts.neutral else None)
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
@@ -101,40 +99,43 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
-    board = Board(out.path / "tensorboard")
-    watcher = RunMonitor(parts.monitor, out, device.used, board.scalar)
-    session = FitSession(out.path / "model", device.used, threads, parts.seed, board, progress, watcher,
-                         parts.shuffle_labels, resumed="resumed" in out.manifest,
-                         importance=parts.importance)  # fmt: skip
+    monitor = RunMonitor(parts.monitor, out, device.used, others=tell)
+    grid = cache(lambda: Grid.build(matrix.bars, market.universe))
+    session = FitSession(
+        out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
+        resumed="resumed" in out.manifest, importance=parts.importance,
+        profile=parts.monitor.profile if parts.monitor else 0,
+        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
+    )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
-    session.pruning = pruning and pruning.on(Grid.build(matrix.bars, market.universe), parts.backtest, per_year)
     with out.stage("fit"):
         try:
             table = walk(panel, folds, parts.strategy, parts.signals, session)
         except LeakError:
             file_audit(audit, out)
             raise
-    out.update(folds=session.facts, monitor=watcher.facts())
+    facts = [fold.facts for fold in session.finished]
+    out.update(folds=facts, monitor=monitor.facts())
     with out.stage("baselines"):
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
-        grid = Grid.build(matrix.bars, market.universe)
-        result = evaluate(table, linear, grid, parts.backtest, per_year, parts.seed)
-        result.metrics.update(spread(session.facts))
+        result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
+        result.metrics.update(spread(facts))
         audit_ledger(parts, audit, result, matrix, market.universe, per_year)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
-            prove_run(parts, audit, session.checks, proof, panel, folds, out, progress)
+            prove_run(parts, audit, session.checks, proof, panel, folds, out, tell)
     file_audit(audit, out)
     audit.refuse()
     with out.stage("report"):
-        record(out, result, board)
+        record(out, result, {f"fold-{fold.facts['fold']}": fold.curves for fold in session.finished})
+        tell.finished(result.metrics, result.ledger.equity)
     return result.metrics
 
 
 def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
-    portfolio = getattr(parts.backtest, "portfolio", None)
+    portfolio = portfolio_of(parts.backtest)
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
@@ -144,43 +145,42 @@ def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
 
 def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, session: FitSession) -> OutOfSample:
     """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
-    parts = []
-    for fold in session.progress.over(folds, "folds"):
-        score, signal = session.load_scores(fold) or walk_fold(panel, fold, strategy, rule, session)
-        parts.append(OutOfSample.of(panel, fold, score, signal))
-        if session.pruning:
-            session.pruning.fold(parts)
+    parts: list[OutOfSample] = []
+    for fold in session.listeners.over(folds, "folds"):
+        found = session.load_fold(fold) or walk_fold(panel, fold, strategy, rule, session)
+        parts.append(OutOfSample.of(panel, fold, found.score, found.signal))
+        session.end_fold(fold, found, parts)
     return OutOfSample.join(parts)
 
 
-def walk_fold(
-    panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, session: FitSession
-) -> tuple[np.ndarray, np.ndarray]:
-    """Score and signal of each test row of one fold."""
+def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, session: FitSession) -> Finished:
+    """Score and signal of each test row of one fold, and what run.json says of it."""
     learned_from = shuffled(panel, fold, session.seed) if session.shuffle_labels else panel
     known = known_to_fit(learned_from, fold.train, fold.valid, strategy.lookback)
-    model, scaler = fit_fold(known, fold, copy.deepcopy(strategy), session)
+    curves: Curves = {}
+    context = session.context(fold, curves)
+    model, scaler = fit_fold(known, fold, copy.deepcopy(strategy), context)
 
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return scores_of(model, part, rows, scaler)
 
-    fitted = copy.deepcopy(rule).fit(scored(score_of, panel, fold.valid))
+    fitted = copy.deepcopy(rule).fit(neutralized(panel, fold.valid, scored(score_of, panel, fold.valid)))
     checked = session.checks or FoldAudit(Audit("none"))
-    score = checked.scores(model, scaler, score_of, panel, fold)
+    score = neutralized(panel, fold.test, checked.scores(model, scaler, score_of, panel, fold))
     signal = checked.signals(fitted, score, panel.time[fold.test])
-    session.save_model(panel, fold, model, scaler, fitted)
+    saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
     agreed = agreement(model, Samples(explained, fold.test, scaler), panel.ret[fold.test])
-    session.save_scores(fold, score, signal, agreed)
-    return score, signal
+    facts = {"fold": fold.number, **context.facts, **saved, **agreed}
+    return session.save_fold(fold, Finished(score, signal, facts, curves))
 
 
-def fit_fold(panel: Panel, fold: Fold, model: Strategy, session: FitSession) -> tuple[Strategy, Scaler | None]:
+def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> tuple[Strategy, Scaler | None]:
     """Fit `model` on the fold's usable training rows; the scaler sees no other row."""
     train, valid = (rows[usable(model, panel, rows)] for rows in (fold.train, fold.valid))
     scaler = Scaler.fit(panel.X, train) if model.scale else None
-    model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), session.context(fold))
+    model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), context)
     return model, scaler
 
 
@@ -191,6 +191,13 @@ def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | 
     if known.any():
         score[known] = model.predict(Samples(panel, rows[known], scaler))
     return score
+
+
+def neutralized(panel: Panel, rows: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """What is left of the scores of whole bars, where they are to be neutral."""
+    if panel.neutral is None:
+        return score
+    return panel.neutral(panel.symbols, panel.symbol[rows], panel.time[rows], score)
 
 
 def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
@@ -212,7 +219,7 @@ def audit_of(
     )
     try:
         with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
-            session = FitSession(Path(folder), "cpu", 1, parts.seed, None, Progress(quiet=True))
+            session = FitSession(Path(folder), seed=parts.seed)
             return audited(parts, matrix, panel, folds, learner_of(parts, session), proof)
     finally:
         if own:
@@ -223,10 +230,8 @@ def learner_of(parts: Parts, session: FitSession) -> Learner:
     """The run's own way to fit and to score; each fit has a folder of its own, as a fold has."""
 
     def fit(part: Panel, fold: Fold, model: Strategy) -> tuple[Strategy, Scaler | None]:
-        own = (
-            replace(session, folder=Path(tempfile.mkdtemp(dir=session.folder)), facts=[]) if session.folder else session
-        )
-        return fit_fold(part, fold, model, own)
+        own = Path(tempfile.mkdtemp(dir=session.folder)) if session.folder else None
+        return fit_fold(part, fold, model, replace(session, folder=own).context(fold))
 
     return Learner(
         parts.strategy,
@@ -244,10 +249,10 @@ def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[st
         panel = build_panel(matrix, parts.labels, market.universe)
         fold = next(f for f in folds_of(parts.validation, panel, matrix.bars, None) if f.number == int(given["fold"]))
         with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
-            session = FitSession(Path(folder), str(given["device"]), threads, parts.seed, None, Progress(quiet=True))
+            session = FitSession(Path(folder), str(given["device"]), threads, parts.seed)
             learned = shuffled(panel, fold, parts.seed) if parts.shuffle_labels else panel
             known = known_to_fit(learned, fold.train, fold.valid, parts.strategy.lookback)
-            model, scaler = fit_fold(known, fold, copy.deepcopy(parts.strategy), session)
+            model, scaler = fit_fold(known, fold, copy.deepcopy(parts.strategy), session.context(fold))
             score = scored(
                 lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test, bool(given["by_bar"])
             )

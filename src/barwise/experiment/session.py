@@ -1,107 +1,124 @@
-"""What a run lends to each fit: device, threads, seed, logs; and what it keeps of each fold."""
+"""What a run lends to each fit: device, threads, seed, who listens; and what it keeps of each fold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from barwise.console.progress import Progress
-from barwise.devices.monitor import RunMonitor
-from barwise.experiment.checkpoint import Finished, begin_again, store, stored
+from barwise.experiment.checkpoint import Curves, Finished, begin_again, store, stored
 from barwise.experiment.importance import Score, explain
-from barwise.experiment.pruner import Pruner
 from barwise.experiment.ranges import Ranges, learned
+from barwise.listener import FoldEnd, Listeners
 from barwise.runs.directory import write_json
-from barwise.runs.tensorboard import Board
 from barwise.safety.signature import sign
 from barwise.samples import Panel, Scaler
 from barwise.signals import SignalRule
-from barwise.strategies.base import FitContext, Strategy, log_nowhere
+from barwise.strategies.base import FitContext, Strategy
 from barwise.validation.folds import Fold
 
 if TYPE_CHECKING:
     from barwise.audit.in_run import FoldAudit
+    from barwise.experiment.results import OutOfSample
+
+
+def untraded(parts: list[OutOfSample]) -> dict[str, float | None]:
+    """Where nobody trades the folds so far."""
+    return {}
 
 
 @dataclass
 class FitSession:
-    """What the run lends to each fit, and what it hears back."""
+    """What the run lends to each fit, and what it keeps of each fold.
 
-    folder: Path | None
-    device: str
-    threads: int
-    seed: int
-    board: Board | None
-    progress: Progress
-    watcher: RunMonitor | None = None
+    `folder`: where models and checkpoints go, None for nowhere. `profile`: training steps of the first fold that
+    PyTorch's profiler records. `traded`: metrics of the folds so far. `finished`: the folds that are scored, in order.
+    """
+
+    folder: Path | None = None
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+    listeners: Listeners = field(default_factory=Listeners)
     shuffle_labels: bool = False
-    facts: list[dict[str, Any]] = field(default_factory=list)
     resumed: bool = False
-    pruning: Pruner | None = None
     importance: str = "none"
+    profile: int = 0
     checks: FoldAudit | None = None
+    traded: Callable[[list[OutOfSample]], dict[str, float | None]] = untraded
+    finished: list[Finished] = field(default_factory=list)
 
     def silent(self) -> FitSession:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""
-        return FitSession(None, "cpu", self.threads, self.seed, None, Progress(quiet=True))
+        return FitSession(None, "cpu", self.threads, self.seed)
 
-    def load_scores(self, fold: Fold) -> tuple[np.ndarray, np.ndarray] | None:
-        """Score and signal of a fold that was finished before the run was cut off."""
+    def load_fold(self, fold: Fold) -> Finished | None:
+        """A fold that was finished before the run was cut off."""
         if self.folder is None:
             return None
-        folder = self.folder / f"fold-{fold.number}"
+        folder = fold_folder(self.folder, fold)
         if not self.resumed:
             begin_again(folder)
-        found = stored(folder, len(fold.test))
-        if found is None:
-            return None
-        self.facts.append(found.facts)
-        if self.board:
-            self.board.curves[f"fold-{fold.number}"] = found.curves
-        return found.score, found.signal
+        return stored(folder, len(fold.test))
 
-    def save_scores(self, fold: Fold, score: np.ndarray, signal: np.ndarray, facts: Mapping[str, Any]) -> None:
+    def save_fold(self, fold: Fold, found: Finished) -> Finished:
         """Keep what was found for a run that is cut off later."""
-        if self.folder is None:
-            return
-        self.facts[-1].update(facts)
-        curves = self.board.curves.get(f"fold-{fold.number}", {}) if self.board else {}
-        store(self.folder / f"fold-{fold.number}", Finished(score, signal, self.facts[-1], curves))
+        if self.folder is not None:
+            store(fold_folder(self.folder, fold), found)
+        return found
 
-    def context(self, fold: Fold) -> FitContext:
-        self.facts.append({"fold": fold.number})
-        folder = self.folder / f"fold-{fold.number}" if self.folder else None
-        log = self.board.fold_logger(fold.number) if self.board else log_nowhere
-        hears = self.watcher.begin_fold(fold.number) if self.watcher else {}
+    def end_fold(self, fold: Fold, found: Finished, parts: list[OutOfSample]) -> None:
+        """Say that a fold is scored; `parts`: the folds so far, this one included."""
+        self.finished.append(found)
+        self.listeners.fold_finished(FoldEnd(fold.number, len(parts), found.facts, lambda: self.traded(parts)))
+
+    def context(self, fold: Fold, curves: Curves | None = None) -> FitContext:
+        """What one fit is lent; what it logs goes into `curves` too."""
+        tell = self.listeners
+        kept: Curves = {} if curves is None else curves
+
+        def log(name: str, value: float, step: int) -> None:
+            tell.scalar(f"fold-{fold.number}/{name}", value, step)
+            kept.setdefault(name, []).append([int(step), float(value)])
+
+        tell.fold_started(fold.number)
+        profile, self.profile = self.profile, 0
         return FitContext(
             device=self.device,
             seed=(self.seed * 1000 + fold.number) % 2**31,  # what every library takes
             threads=self.threads,
-            folder=folder,
-            progress=self.progress.note,
-            facts=self.facts[-1],
+            folder=fold_folder(self.folder, fold) if self.folder else None,
+            progress=tell.note,
             log=log,
-            report=self.pruning.epoch(fold.number) if self.pruning else None,
-            **hears,
+            report=lambda loss, step: tell.validated(fold.number, loss, step),
+            alert=tell.alert,
+            step=tell.step,
+            sample=tell.epoch,
+            profile=profile,
         )
 
-    def save_model(self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule) -> None:
-        """Save the model of one fold."""
+    def save_model(
+        self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule
+    ) -> dict[str, Any]:
+        """Save the model of one fold; what run.json says of it."""
         if self.folder is None:
-            return
-        keep_model(self.folder / f"fold-{fold.number}", panel, fold, model, scaler, rule)
-        self.facts[-1].update(
-            signals=rule.facts(), train_rows=len(fold.train), valid_rows=len(fold.valid), test_rows=len(fold.test)
-        )
+            return {}
+        keep_model(fold_folder(self.folder, fold), panel, fold, model, scaler, rule)
+        return {
+            "signals": rule.facts(), "train_rows": len(fold.train), "valid_rows": len(fold.valid),
+            "test_rows": len(fold.test),
+        }  # fmt: skip
 
     def explain(self, panel: Panel, fold: Fold, model: Strategy, score: Score) -> None:
         """Keep which features the model of one fold leans on."""
         if self.folder is not None and self.importance != "none":
-            explain(self.importance, model, panel, fold, score, self.folder / f"fold-{fold.number}")
+            explain(self.importance, model, panel, fold, score, fold_folder(self.folder, fold))
+
+
+def fold_folder(folder: Path, fold: Fold) -> Path:
+    """Where the model, the checkpoints and the scores of a fold lie."""
+    return folder / f"fold-{fold.number}"
 
 
 def keep_model(

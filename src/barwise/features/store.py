@@ -25,7 +25,8 @@ from barwise.features import FeatureSet
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
-from barwise.features.store_writer import META, Damaged, Facts, Kept, Make, Making, read_kept
+from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_kept
+from barwise.runs.blocks import Damaged
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
@@ -84,7 +85,7 @@ class Store:
     @property
     def home(self) -> Path:
         """Where matrices lie."""
-        return (Path(self.folder) if self.folder else cache_folder()) / "features"
+        return home(self.folder) / "features"
 
     def matrix(self, data: str, market: Market, sets: Mapping[str, FeatureSet], make: Make) -> Stored:
         """The matrix of `sets` on the bars whose hash is `data`: opened if it is kept and some rows of it, computed
@@ -213,6 +214,11 @@ class Store:
             if time.time() - left.stat().st_mtime > 86_400:
                 shutil.rmtree(left, ignore_errors=True)
         return len(entries)
+
+
+def home(folder: str | Path | None = None) -> Path:
+    """Where everything that is kept lies: `folder`, else the user's."""
+    return Path(folder) if folder else cache_folder()
 
 
 def cache_folder() -> Path:

@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -21,6 +19,7 @@ from barwise.data.bars import Bars
 from barwise.data.memmap import create, finish
 from barwise.errors import DataError
 from barwise.features.matrix import FeatureMatrix, Room, in_memory
+from barwise.runs.blocks import Damaged, checksums, synced
 from barwise.runs.directory import plain, write_json
 from barwise.safety.files import inside, read_json
 
@@ -28,11 +27,6 @@ Facts = dict[str, Any]
 Make = Callable[[Room], tuple[FeatureMatrix, Facts]]
 Windows = Mapping[str, int | None]
 META, X_FILE = "meta.json", "X.npy"
-BLOCK = 2**20  # bytes that have a checksum of their own
-
-
-class Damaged(Exception):
-    """What is wrong with a kept matrix, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -149,28 +143,3 @@ def meta_of(folder: Path) -> dict[str, Any]:
 def seal_of(meta: Mapping[str, Any]) -> str:
     """The checksum of what stands beside the numbers."""
     return hashlib.sha256(json.dumps(meta, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
-    """The length of a regular file and the CRC-32 of each BLOCK bytes; Damaged at once where it is not `size` long."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    state = os.fstat(handle)
-    if not stat.S_ISREG(state.st_mode) or size not in (None, state.st_size):
-        os.close(handle)
-        raise Damaged(f"{path.name} is no file of {size} bytes" if size else f"{path.name} is no file")
-    with open(handle, "rb", buffering=0) as file:
-        found, buffer = [], memoryview(bytearray(BLOCK))
-        while n := file.readinto(buffer):
-            found.append(zlib.crc32(buffer[:n]))
-            if hasattr(os, "posix_fadvise") and state.st_size > 64 * BLOCK:  # a large one leaves the page cache alone
-                os.posix_fadvise(handle, max(0, file.tell() - n), n, os.POSIX_FADV_DONTNEED)
-    return {"bytes": state.st_size, "block": BLOCK, "crc32": found}
-
-
-def synced(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import ConfigError, require
+from barwise.hooks import unwrapped
 from barwise.portfolio.context import Context
+from barwise.portfolio.hooks import KeepsLimits, Neutralises, ReadsHeld, ReadsScores
 from barwise.portfolio.limits import Limits, approach
 from barwise.portfolio.rules import equal
 
@@ -63,12 +65,33 @@ class Portfolio:
         both = (self.max_group is None) == (self.group is None)
         lacking = "portfolio.group=NAME" if self.group is None else "portfolio.max_group=NUMBER"
         require(both, f"portfolio.max_group and portfolio.group go together; set {lacking} too")
+        require(
+            not self.reads_held or self.hold in (1, "auto"),
+            f"portfolio.hold={self.hold}: this rule reads what is held and holds by itself; set portfolio.hold=1",
+        )
+        neutral = self.rule.neutral if isinstance(self.rule, Neutralises) else ()
+        require(
+            not (self.long_only and neutral),
+            f"portfolio.rule.neutral={list(neutral)}: nothing long only is neutral; leave portfolio.long_only out",
+        )
 
     @property
     def reads_scores(self) -> bool:
         """Whether the rule reads scores, so that a signal rule would have no effect."""
-        rule = self.rule.func if isinstance(self.rule, partial) else self.rule
-        return bool(getattr(rule, "reads_scores", False))
+        rule = unwrapped(self.rule)
+        return isinstance(rule, ReadsScores) and rule.reads_scores
+
+    @property
+    def reads_held(self) -> bool:
+        """Whether the rule reads what is held, so that it is asked bar by bar, for the last row of each context."""
+        rule = unwrapped(self.rule)
+        return isinstance(rule, ReadsHeld) and rule.reads_held
+
+    @property
+    def keeps_limits(self) -> bool:
+        """Whether the rule keeps the limits by itself."""
+        rule = unwrapped(self.rule)
+        return isinstance(rule, KeepsLimits) and rule.keeps_limits
 
     @property
     def standard(self) -> bool:
@@ -88,6 +111,8 @@ class Portfolio:
     @property
     def tranches(self) -> int:
         """How many bars a bar's weights stand."""
+        if self.reads_held:
+            return 1
         return self.held_bars if self.hold == "auto" else int(self.hold)
 
     def limits(self, gross: float) -> Limits:
@@ -97,58 +122,90 @@ class Portfolio:
 
     def weights(self, context: Context, max_gross: float = 1.0) -> np.ndarray:
         """Target weights (time, symbol) at each row's close; NaN in rows without orders."""
-        context = replace(context, gross=max_gross if self.gross is None else min(self.gross, max_gross))
-        wanted = self._rule_weights(context)
-        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches), 0.0)
-        if self.volatility_target is not None:
-            wanted = wanted * self._leverage(wanted, context)
         limits, groups = self.limits(max_gross), self._groups(context)
-        wanted = limits(wanted, groups)
+        target = None if self.volatility_target is None else self.volatility_target / np.sqrt(context.periods_per_year)
+        context = replace(
+            context, gross=float(limits.gross or max_gross), limits=limits, limited=groups,
+            max_turnover=self.max_turnover, volatility=target,
+        )  # fmt: skip
         ordered = order_rows(context.time, self.rebalance)
+        if self.reads_held:
+            return self._bar_by_bar(context, ordered)
+        wanted = self._checked(self.rule(context), context)
+        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches), 0.0)
+        if target is not None:
+            wanted = wanted * self._leverage(wanted, context, target)
+        wanted = limits(wanted, groups)
         if self.max_turnover is not None:
-            return self._step_by_step(wanted, ordered, context, limits, groups)
+            return self._step_by_step(wanted, ordered, context)
         wanted[~ordered] = np.nan
         return wanted
 
-    def _rule_weights(self, context: Context) -> np.ndarray:
-        found = np.asarray(self.rule(context), dtype=np.float64)
+    def _checked(self, found: np.ndarray, context: Context) -> np.ndarray:
+        """The rule's weights, 0 outside the universe and where there is none."""
+        found = np.asarray(found, dtype=np.float64)
         if found.shape != context.has.shape:
             raise ConfigError(
                 f"portfolio.rule: gave weights of shape {found.shape}; they must be (time, symbol), {context.has.shape}"
             )
         return np.where(np.isfinite(found) & context.inside, found, 0.0)
 
-    def _leverage(self, weights: np.ndarray, context: Context) -> np.ndarray:
+    def _bar_by_bar(self, context: Context, ordered: np.ndarray) -> np.ndarray:
+        """Weights of a rule that reads what is held: asked at each row with orders, for that row."""
+        whole, growth = self.keeps_limits, growth_of(context)
+        out, held = np.full(context.has.shape, np.nan), context.held.astype(np.float64)
+        for t in range(len(out)):
+            if t:
+                held = drifted(held, growth[t])
+            if ordered[t]:
+                now = replace(context.until(t), held=held)
+                row = np.asarray(self.rule(now), dtype=np.float64)
+                row = row[-1] if row.ndim == 2 else row
+                wanted = self._checked(row[None], replace(now, has=now.has[-1:], inside=now.inside[-1:]))
+                if not whole:
+                    wanted = self._limited(wanted, now)
+                held = out[t] = wanted[0]
+        return out
+
+    def _limited(self, wanted: np.ndarray, now: Context) -> np.ndarray:
+        """One bar's weights (1, symbol) at the volatility asked for and within the limits."""
+        groups = None if now.limited is None else now.limited[-1:]
+        if now.volatility is not None:
+            padded = np.vstack([np.zeros((len(now.has) - 1, wanted.shape[1])), wanted])
+            wanted = wanted * self._leverage(padded, now, now.volatility, len(padded) - 1)[-1]
+        wanted = now.limits(wanted, groups)
+        if now.max_turnover is None:
+            return wanted
+        return approach(now.held, wanted[0], now.limits, now.max_turnover, None if groups is None else groups[0])[None]
+
+    def _leverage(self, weights: np.ndarray, context: Context, target: float, first: int = 0) -> np.ndarray:
         """Per row: the target over the volatility that its weights would have had on the last bars; 0 until known."""
-        returns = np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
+        returns = growth_of(context) - 1.0
         window, out = self.volatility_window, np.zeros((len(weights), 1))
-        target = float(self.volatility_target or 0.0) / np.sqrt(context.periods_per_year)
-        for t in range(window, len(weights)):
+        for t in range(max(window, first), len(weights)):
             deviation = float((returns[t - window + 1 : t + 1] @ weights[t]).std(ddof=1))
             out[t] = target / deviation if deviation > 0 else 0.0
         return out
 
     def _groups(self, context: Context) -> np.ndarray | None:
-        if self.group is None:
-            return None
-        if self.group not in context.groups:
-            there = ", ".join(context.groups) or "no groups"
-            raise ConfigError(f"portfolio.group={self.group}: the bars have {there}; name one of the source's groups")
-        return context.groups[self.group]
+        return None if self.group is None else context.group(self.group, "portfolio.group")
 
-    def _step_by_step(
-        self, wanted: np.ndarray, ordered: np.ndarray, context: Context, limits: Limits, groups: np.ndarray | None
-    ) -> np.ndarray:
+    def _step_by_step(self, wanted: np.ndarray, ordered: np.ndarray, context: Context) -> np.ndarray:
         """Weights with the turnover of each bar limited; what is held drifts with the returns in between."""
-        most = float(self.max_turnover or 0.0)
+        most, limits, groups = float(self.max_turnover or 0.0), context.limits, context.limited
         out, held = np.full(wanted.shape, np.nan), context.held.astype(np.float64)
-        growth = 1.0 + np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
+        growth = growth_of(context)
         for t in range(len(wanted)):
             if t:
                 held = drifted(held, growth[t])
             if ordered[t]:
                 held = out[t] = approach(held, wanted[t], limits, most, None if groups is None else groups[t])
         return out
+
+
+def growth_of(context: Context) -> np.ndarray:
+    """(time, symbol): what a bar makes of a weight before it is a share again; 1 without a return."""
+    return 1.0 + np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
 
 
 def averaged(weights: np.ndarray, has: np.ndarray, bars: int) -> np.ndarray:

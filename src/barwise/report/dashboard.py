@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from barwise.errors import DataError
 from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import shown_in
-from barwise.runs.tensorboard import close_writer, writer_of
+from barwise.runs.tensorboard import Board
 
 log = logging.getLogger("barwise")
 
@@ -41,42 +42,52 @@ LAYOUT = {
 }
 
 
-def finish_board(out: RunDirectory, figures: tuple[str, ...] = FIGURES) -> None:
-    """Add the ending of a run to its dashboard; what cannot be drawn is a warning, not a failed run."""
-    try:
-        with out.stage("dashboard"):
-            write_ending(load(out.path), figures)
-    except Exception as error:
-        short = shortage(error)
-        if short:
-            notice(f"{short}; the run is done, TensorBoard lacks its ending")
+class Dashboard(Board):
+    """The event file of a run of the command line, with the ending of one that is done."""
+
+    def __init__(self, out: RunDirectory, figures: tuple[str, ...] = FIGURES) -> None:
+        super().__init__(out.path / "tensorboard")
+        self.out, self.figures = out, figures
+
+    def ended(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Add the ending of a run that is done, and close; what cannot be drawn is a warning, not a failed run."""
+        if manifest.get("status") != "done":
+            self.close()
             return
-        log.exception("the dashboard's ending could not be written")
-        out.warn(f"TensorBoard lacks the run's ending: {type(error).__name__}: {error}; train.log has the traceback")
-    with suppress(OSError):  # the run is done, and run.json says so
-        out.update()
+        try:
+            with self.out.stage("dashboard"):
+                try:
+                    write_ending(self.writer, load(folder), self.figures)
+                finally:
+                    self.close()
+        except Exception as error:
+            short = shortage(error)
+            if short:
+                notice(f"{short}; the run is done, TensorBoard lacks its ending")
+                return
+            log.exception("the dashboard's ending could not be written")
+            self.out.warn(
+                f"TensorBoard lacks the run's ending: {type(error).__name__}: {error}; train.log has the traceback"
+            )
+        with suppress(OSError):  # the run is done, and run.json says so
+            self.out.update()
 
 
-def write_ending(run: Run, figures: tuple[str, ...] = FIGURES) -> None:
-    """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event folder."""
-    events = run.folder / "tensorboard"
-    writer = writer_of(events)
-    try:
-        writer.add_text("verdict", str(run.verdict.get("sentence") or "no verdict"), 0)
-        writer.add_text("configuration", "```\n" + json.dumps(run.config, indent=1, default=str) + "\n```", 0)
-        writer.add_custom_scalars(LAYOUT)
-        for stage, seconds in (run.manifest.get("seconds") or {}).items():
-            writer.add_scalar(f"timing/{stage}", float(seconds), 0)
-        for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
-            writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
-        for name in figures:
-            try:
-                writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
-            except DataError:
-                continue
-        add_hparams(writer, hyper_parameters(run), outcomes(run))
-    finally:
-        close_writer(events)
+def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> None:
+    """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event file."""
+    writer.add_text("verdict", str(run.verdict.get("sentence") or "no verdict"), 0)
+    writer.add_text("configuration", "```\n" + json.dumps(run.config, indent=1, default=str) + "\n```", 0)
+    writer.add_custom_scalars(LAYOUT)
+    for stage, seconds in (run.manifest.get("seconds") or {}).items():
+        writer.add_scalar(f"timing/{stage}", float(seconds), 0)
+    for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
+        writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
+    for name in figures:
+        try:
+            writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
+        except DataError:
+            continue
+    add_hparams(writer, hyper_parameters(run), outcomes(run))
 
 
 def rehearse() -> None:

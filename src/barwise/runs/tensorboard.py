@@ -7,9 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from barwise.listener import Listener
 
 
 @cache
@@ -91,60 +95,42 @@ class Events:
             self.error = OSError(error.errno, error.strerror, self.folder)
 
 
-OPEN: dict[Path, Any] = {}  # one writer a folder: TensorBoard may pass over a second event file of the same run
+class Board(Listener):
+    """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` and equity at the end.
 
-
-def writer_of(folder: Path) -> Any:
-    """The writer of a run's event folder, opened when first asked for."""
-    if folder not in OPEN:
-        OPEN[folder] = writer_class()(str(folder), flush_secs=30)
-    return OPEN[folder]
-
-
-def close_writer(folder: Path) -> None:
-    """Close the folder's event file, if it is open."""
-    if folder in OPEN:
-        OPEN.pop(folder).close()
-
-
-class Board:
-    """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` once at the end."""
+    One file a run: TensorBoard may pass over a second one in the same folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.curves: dict[str, dict[str, list[list[float]]]] = {}  # what curves.json holds
-        self._writer = writer_of(folder)
 
-    def fold_logger(self, fold: int) -> Callable[[str, float, int], None]:
-        """A `log(name, value, step)` for one fold."""
-        curves = self.curves.setdefault(f"fold-{fold}", {})
-
-        def log(name: str, value: float, step: int) -> None:
-            self._writer.add_scalar(f"fold-{fold}/{name}", float(value), int(step))
-            curves.setdefault(name, []).append([int(step), float(value)])
-
-        return log
+    @cached_property
+    def writer(self) -> Any:
+        """tensorboardX's writer, opened when something is to be written."""
+        return writer_class()(str(self.folder), flush_secs=30)
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """One scalar under its own name."""
-        self._writer.add_scalar(name, float(value), int(step))
+        self.writer.add_scalar(name, float(value), int(step))
 
-    def metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Final metrics, per fold and overall."""
+    def finished(self, metrics: Mapping[str, Any], equity: np.ndarray) -> None:
+        """Final metrics, per fold and overall; the equity curve, at most 500 points of it."""
         for name, value in metrics.items():
             if isinstance(value, (int, float)):
-                self._writer.add_scalar(f"metrics/{name}", float(value), 0)
+                self.scalar(f"metrics/{name}", value, 0)
         for fold in metrics["folds"]:
             for name in ("sharpe", "rank_ic", "accuracy"):
                 if fold.get(name) is not None:
-                    self._writer.add_scalar(f"folds/{name}", float(fold[name]), fold["fold"])
-
-    def equity(self, equity: Any) -> None:
-        """The equity curve, one point a bar, at most 500 of them."""
+                    self.scalar(f"folds/{name}", fold[name], fold["fold"])
         step = max(1, len(equity) // 500)
         for i in range(0, len(equity), step):
-            self._writer.add_scalar("backtest/equity", float(equity[i]), i)
+            self.scalar("backtest/equity", equity[i], i)
+        self.writer.flush()
 
-    def flush(self) -> None:
-        """What was written so far into the file; it stays open for the run's ending."""
-        self._writer.flush()
+    def ended(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the event file; OSError, once, where something could not be written."""
+        if "writer" in vars(self):
+            vars(self).pop("writer").close()

@@ -16,6 +16,7 @@ from barwise.data.groups import put
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.features.aligned import bound, sees_all
+from barwise.neutral import NEEDED, Exposures
 from barwise.panel import stretch_starts
 from barwise.safety.files import ledger_folder
 from barwise.samples import Panel
@@ -83,12 +84,15 @@ class Live:
         home = ledger_folder(served.run.folder, served.run.manifest.get("trials_folder"))
         self.watch = SealWatch(home, "live", str(served.run.folder))
         self.panels = any(map(sees_all, served.sets.values()))
-        self.has_members = self.panels and bool(served.data.get("universe"))
+        if self.window is not None and served.neutral is not None:
+            self.window = max(self.window, NEEDED)
+        compares = self.panels or served.neutral is not None
+        self.has_members = compares and bool(served.data.get("universe"))
 
     @property
     def across(self) -> bool:
         """Whether a score or signal depends on the other symbols of its bar."""
-        return self.panels or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
+        return self.panels or self.served.neutral is not None or any(sees_all(m.rule) for m in self.served.members)
 
     def update(self, symbol: str, time: Any, **columns: Any) -> Answer:
         """The answer to one bar of one symbol: prices, volume, bid and ask if the run had them, and groups.
@@ -157,7 +161,7 @@ class Live:
     def _take(self, new: Mapping[str, Bars]) -> None:
         """Compute the new rows of features, and lead the nets that carry a state over them."""
         sets, since = self.served.sets, None
-        if self.panels:
+        if self.panels or self.served.neutral is not None:
             if self.has_members and self.universe is None:
                 raise DataError("this run compares the members of a universe: begin with history and its data.universe")
             beside = {name: h.bars for name, h in self.symbols.items()}
@@ -178,6 +182,14 @@ class Live:
         found: np.datetime64 | None = min(b.time[-self.window :][0] for b in bars if b.time[-1] >= recent)
         return found
 
+    def _exposures(self, stamp: np.datetime64) -> Exposures:
+        """What the symbols of this bar are exposed to, by the bars that this needs."""
+        assert self.served.neutral is not None
+        histories = [h.bars for h in self.symbols.values()]
+        since = min(b.time[-NEEDED:][0] for b in histories if b.time[-1] == stamp)
+        parts = [b.take(slice(int(np.searchsorted(b.time, since)), None)) for b in histories]
+        return self.served.neutral.on([b for b in parts if len(b)], self.universe)
+
     def _answers(self, stamp: np.datetime64, names: list[str]) -> dict[str, Answer]:
         panel, rows = panel_of([self.symbols[name] for name in names], stamp, self.served.features)
         scores = [
@@ -185,6 +197,9 @@ class Live:
             else member.scores(panel, rows)
             for i, member in enumerate(self.served.members)
         ]  # fmt: skip
+        if self.served.neutral is not None:
+            left = self._exposures(stamp)
+            scores = [left(panel.symbols, panel.symbol[rows], panel.time[rows], score) for score in scores]
         score, signal = self.served.combined(scores, panel.time[rows])
         ranges = self.served.members[-1].ranges
         odd = (panel.X[rows] < ranges.low) | (panel.X[rows] > ranges.high)

@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from barwise.console.config import conf_dir
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.ranges import Ranges, restored
-from barwise.experiment.recipe import feature_sets, signal_rule, strategy_class
-from barwise.experiment.run import scores_of
+from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
+from barwise.experiment.run import neutralized, scores_of
 from barwise.features import FeatureSet
+from barwise.neutral import Neutral
 from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
@@ -66,6 +67,7 @@ class Served:
     run: Run
     sets: Mapping[str, FeatureSet]
     members: tuple[Member, ...]
+    neutral: Neutral | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ class Served:
 
     def scores(self, panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score and signal of each row: the mean over the models, each with its own scaler and thresholds."""
-        return self.combined([m.scores(panel, rows) for m in self.members], panel.time[rows])
+        return self.combined([neutralized(panel, rows, m.scores(panel, rows)) for m in self.members], panel.time[rows])
 
     def combined(self, scores: list[np.ndarray], time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean score and mean signal of the models' scores, one array each."""
@@ -133,7 +135,7 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
-    return Served(run, sets, members)
+    return Served(run, sets, members, neutral(cfg))
 
 
 def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictConfig, Targets]:

@@ -10,13 +10,14 @@ import numpy as np
 from barwise.errors import BarwiseError, DataError
 from barwise.experiment.ranges import Ranges
 from barwise.experiment.run import scores_of
+from barwise.hooks import names_of
 from barwise.panel import stretch_starts
 from barwise.safety.apart import apart, at
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.model import check_model, check_shapes
 from barwise.samples import Panel, Scaler
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import OwnNets, names_of
+from barwise.strategies.hooks import OwnNets
 
 LONGEST_WARMUP = 1_000_000
 TRIED_ROWS = 32

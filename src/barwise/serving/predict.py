@@ -54,6 +54,7 @@ def predict(
     matrix = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {})).matrix
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
+    panel = replace(panel, neutral=served.neutral.on(matrix.bars, market.universe) if served.neutral else None)
     new = np.flatnonzero((panel.time > served.last) | seen_too)
     if not len(new):
         raise DataError(

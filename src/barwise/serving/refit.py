@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
@@ -22,7 +21,7 @@ from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
 from barwise.experiment.compute import threads_of
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.run import fit_fold, neutralized, scores_of
 from barwise.experiment.session import FitSession, keep_model
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel
@@ -58,12 +57,14 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     market = check_market(parts.data())
     threads = threads_of(parts)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
+    panel = replace(panel, neutral=parts.neutral.on(market.bars, market.universe) if parts.neutral else None)
     half, every = stretches(panel, parts.validation)
-    session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed, None, Progress(quiet=True))
-    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), session)
-    rule = copy.deepcopy(parts.signals).fit(scores_of(model, panel, half.valid, scaler))
-    budget = dict(session.facts[-1])
-    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session)
+    session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed)
+    context = session.context(half)
+    model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), context)
+    rule = copy.deepcopy(parts.signals).fit(neutralized(panel, half.valid, scores_of(model, panel, half.valid, scaler)))
+    budget = context.facts
+    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session.context(every))
     facts = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"), "data_hash": data_hash(market),
         "rows": len(every.train), "first": panel.time[every.train].min(), "last": panel.time[every.train].max(),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from barwise.console.progress import Progress
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
@@ -16,6 +16,7 @@ from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run as run_experiment
 from barwise.report.run import Run
 from barwise.runs.directory import RunDirectory, git_revision, plain, versions
+from barwise.runs.tensorboard import Board
 from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 
@@ -51,8 +52,9 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
     _same_bars(run, market)
     directory = RunDirectory(out)
     directory.start(overrides=run.overrides, seed=parts.seed, rerun_of=str(run.folder))
-    with directory.ending():
-        found = run_experiment(replace(parts, data=lambda: market), directory, Progress(quiet=True))
+    board = Board(out / "tensorboard")
+    with directory.ending(), closing(board):
+        found = run_experiment(replace(parts, data=lambda: market), directory, board)
     write_configuration(run, out)
     recorded_metrics = flat(run.metrics)
     now = flat(plain(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,12 @@ def sealing(run: Run) -> dict[str, Any]:
 
 def finished(parts: Any, out: Any) -> dict[str, Any]:
     """Run to the end, and say in run.json how it ended."""
-    from barwise.console.progress import Progress
     from barwise.experiment.run import run
+    from barwise.runs.tensorboard import Board
 
-    with out.ending():
-        return run(parts, out, Progress(quiet=True))
+    board = Board(out.path / "tensorboard")
+    with out.ending(), closing(board):
+        return run(parts, out, board)
 
 
 def told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:

@@ -6,7 +6,7 @@ makes x, target and weight of any part of such an index, so that a step can be t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,15 @@ class Batches:
         """Rows of the panel that the items at `index` end in or score."""
         raise NotImplementedError
 
+    def pieces(self, index: Tensor, size: int) -> Sequence[Tensor]:
+        """A batch in parts of `size` items."""
+        found: Sequence[Tensor] = index.split(size)
+        return found
+
+    def bars(self, index: Tensor) -> list[int]:
+        """How many rows of each bar follow each other; empty where batches do not hold whole bars."""
+        return []
+
     def __len__(self) -> int:
         return -(-self.items() // self.per_batch)
 
@@ -149,6 +158,53 @@ class Windows(Batches):
     def rows(self, index: Tensor) -> np.ndarray:
         found: np.ndarray = self.samples.rows[index.cpu().numpy()]
         return found
+
+
+class BarWindows(Windows):
+    """Windows whose batches hold whole bars, in an order drawn each epoch: `per_batch` rows at most, or one bar."""
+
+    def __init__(
+        self, samples: Samples, target: np.ndarray, lookback: int, per_batch: int, device: str, seed: int | None = None
+    ) -> None:
+        super().__init__(samples, target, lookback, per_batch, device, seed)
+        _, self.bar, self.sizes = np.unique(samples.time, return_inverse=True, return_counts=True)
+        self.of_bar = np.split(np.argsort(self.bar, kind="stable"), np.cumsum(self.sizes)[:-1])
+
+    def __len__(self) -> int:
+        return len(self.packed())
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for bars in self.packed():
+            yield torch.as_tensor(np.concatenate([self.of_bar[i] for i in bars]), device=self.device)
+
+    def packed(self) -> list[np.ndarray]:
+        """The bars of each batch of the epoch."""
+        order = np.arange(len(self.sizes))
+        if self.seed is not None:
+            order = torch.randperm(len(order), generator=generator(self.seed, self.epoch)).numpy()
+        return cut_at(order, self.sizes[order], self.per_batch)
+
+    def pieces(self, index: Tensor, size: int) -> Sequence[Tensor]:
+        sizes = self.bars(index)
+        parts = cut_at(np.arange(len(sizes)), np.array(sizes), size)
+        return index.split([sum(sizes[i] for i in part) for part in parts])
+
+    def bars(self, index: Tensor) -> list[int]:
+        bar = self.bar[index.cpu().numpy()]
+        edges = np.flatnonzero(np.diff(bar)) + 1
+        found: list[int] = np.diff(np.concatenate([[0], edges, [len(bar)]])).tolist()
+        return found
+
+
+def cut_at(bars: np.ndarray, sizes: np.ndarray, most: int) -> list[np.ndarray]:
+    """`bars` one after the other in parts whose sizes sum to `most` at most, or that are one bar."""
+    begins, filled = [0], 0
+    for i, size in enumerate(sizes.tolist()):
+        if filled and filled + size > most:
+            begins.append(i)
+            filled = 0
+        filled += size
+    return np.split(bars, begins[1:])
 
 
 class Chunks(Batches):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from barwise import hooks
 from barwise.data.memmap import ReadsInBlocks
 from barwise.samples import Samples
 
@@ -96,29 +95,6 @@ def needs_torch(strategy: object) -> bool:
     return isinstance(strategy, TorchTrained) and strategy.needs_torch
 
 
-def names_of(hook: type) -> set[str]:
-    """The names that make a strategy one of `hook`."""
-    own = {name for name in vars(hook) if not name.startswith("_")}
-    return own | set(hook.__annotations__)
-
-
 def mistakes(strategy: object) -> Iterator[str]:
-    """What looks like a hook and is none: a name nearly right, half of a pair, or a value of another kind."""
-    known = set(REQUIRED).union(*map(names_of, HOOKS))
-    public = {name for name in {*dir(type(strategy)), *vars(strategy)} if name.strip("_") == name}
-    settings = set(inspect.signature(type(strategy)).parameters)
-    for name in sorted(public - known - settings):
-        near = difflib.get_close_matches(name, known - public, n=1, cutoff=0.8)
-        if near:
-            yield f"{name} is no hook; did you mean {near[0]}?"
-    for hook in HOOKS:
-        given = names_of(hook) & public
-        if given and given != names_of(hook):
-            there, lacking = ", ".join(sorted(given)), ", ".join(sorted(names_of(hook) - given))
-            yield f"{there} without {lacking} has no effect; {hook.__name__} needs both"
-        for name in sorted(given):
-            value, kind = getattr(strategy, name), KINDS.get(name)
-            if kind is not None and not isinstance(value, kind):
-                yield f"{name} is {value!r:.40}, not {kind.__name__}"
-            if callable(vars(hook).get(name)) and not callable(value):
-                yield f"{name} is {value!r:.40}, not a method"
+    """What looks like a hook of a strategy and is none."""
+    yield from hooks.mistakes(strategy, HOOKS, REQUIRED, KINDS)

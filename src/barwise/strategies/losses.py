@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,7 @@ class Loss:
     sigma_: float = field(default=1.0, init=False)
     outputs = 1
     squash = True
+    by_bar = False  # whether it compares the symbols of a bar: batches hold whole bars, one after the other
 
     def fit(self, train: Samples) -> Loss:
         """Learn from training rows what scales the targets."""
@@ -37,8 +39,8 @@ class Loss:
         """The loss of each row."""
         return (out - target) ** 2
 
-    def mean(self, out: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Weighted mean over rows; rows of weight zero do not count."""
+    def mean(self, out: Tensor, target: Tensor, weight: Tensor, bars: Sequence[int] = ()) -> Tensor:
+        """Weighted mean over rows; rows of weight zero do not count. `bars`: rows of each bar, where it is `by_bar`."""
         return (weight * self.each(out, target)).sum() / weight.sum()
 
     def score(self, out: Tensor) -> Tensor:
@@ -93,7 +95,7 @@ class Sharpe(Huber):
 
     squash = True
 
-    def mean(self, out: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def mean(self, out: Tensor, target: Tensor, weight: Tensor, bars: Sequence[int] = ()) -> Tensor:
         share = weight / weight.sum()
         earned = out * target
         mean = (share * earned).sum()
@@ -101,7 +103,58 @@ class Sharpe(Huber):
         return -mean / (variance + 1e-6).sqrt()
 
 
-LOSSES: dict[str, type[Loss]] = {"mse": Loss, "cross_entropy": CrossEntropy, "huber": Huber, "sharpe": Sharpe}
+class InformationCoefficient(Loss):
+    """One less the correlation of outputs and labels within each bar: the mean over bars, by their weights.
+
+    A bar without spread counts as 0. Refused where the median bar has fewer than `FEWEST` symbols.
+    """
+
+    name = "ic"
+    by_bar = True
+
+    def fit(self, train: Samples) -> Loss:
+        size = int(np.median(np.unique(train.time, return_counts=True)[1]))
+        require(
+            size >= FEWEST,
+            f"strategy.loss={self.name}: compares the symbols of a bar, and half of the bars to learn from have"
+            f" {size} or fewer; it takes {FEWEST}: use strategy.loss=mse, or more symbols",
+        )
+        return super().fit(train)
+
+    def mean(self, out: Tensor, target: Tensor, weight: Tensor, bars: Sequence[int] = ()) -> Tensor:
+        x, y, w = (padded(each, bars) for each in (out, target, weight))
+        size = w.sum(dim=1)
+        return (size * self.of_bars(x, y, w)).sum() / size.sum()
+
+    def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        """The loss of each bar: outputs, targets and weights (bar, symbol), of weight 0 where there is none."""
+        x, y = centred(x, w), centred(y, w)
+        spread = ((w * x * x).sum(dim=1) * (w * y * y).sum(dim=1) + 1e-12).sqrt()
+        return 1.0 - (w * x * y).sum(dim=1) / spread
+
+
+class Listwise(InformationCoefficient):
+    """How far the order of a bar's outputs is from that of its labels: ListNet (Cao et al., 2007).
+
+    Kullback-Leibler divergence of the softmax of three times the outputs from that of the labels, which are brought to
+    mean 0 and deviation 1 in their bar: an output of 1 is three deviations.
+    """
+
+    name = "listwise"
+
+    def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        there = w > 0
+        y = centred(y, w)
+        y = y / ((w * y * y).sum(dim=1, keepdim=True) / w.sum(dim=1, keepdim=True) + 1e-12).sqrt()
+        right, found = (each.masked_fill(~there, -1e4).log_softmax(dim=1) for each in (y, 3.0 * x))
+        return (right.exp() * (right - found)).masked_fill(~there, 0.0).sum(dim=1)
+
+
+FEWEST = 5  # symbols of a bar that a correlation means something among
+LOSSES: dict[str, type[Loss]] = {
+    "mse": Loss, "cross_entropy": CrossEntropy, "huber": Huber, "sharpe": Sharpe, "ic": InformationCoefficient,
+    "listwise": Listwise,
+}  # fmt: skip
 
 
 def loss_of(name: str) -> Loss:
@@ -109,6 +162,17 @@ def loss_of(name: str) -> Loss:
     if name not in LOSSES:
         raise ConfigError(f"strategy.loss={name}: must be one of {', '.join(LOSSES)}")
     return LOSSES[name]()
+
+
+def padded(values: Tensor, bars: Sequence[int]) -> Tensor:
+    """Rows of bars, one after the other, as (bar, symbol); 0 where there is none."""
+    found: Tensor = torch.nn.utils.rnn.pad_sequence(list(values.split(list(bars))), batch_first=True)
+    return found
+
+
+def centred(values: Tensor, weight: Tensor) -> Tensor:
+    """Values (bar, symbol) less their weighted mean in the bar."""
+    return values - (weight * values).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def _deviation(x: np.ndarray) -> float:

@@ -85,9 +85,9 @@ class ScoreModule(pl.LightningModule):
         batches: Any = self.stages[stage]
         whole = batches.weigh(index).sum()
         loss: Any = 0.0
-        for piece in index.split(self.piece) if backward else (index,):
+        for piece in batches.pieces(index, self.piece) if backward else (index,):
             x, target, weight = batches.gather(piece)
-            part = self.loss.mean(batches.outputs(self.net, x).float(), target, weight)
+            part = self.loss.mean(batches.outputs(self.net, x).float(), target, weight, batches.bars(piece))
             if len(piece) < len(index):
                 part = part * (weight.sum() / whole)
             if backward:

@@ -23,7 +23,7 @@ from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
-from barwise.strategies.batches import Batches, Chunks, Windows, first_rows, window_rows
+from barwise.strategies.batches import BarWindows, Batches, Chunks, Windows, first_rows, window_rows
 from barwise.strategies.fallback import Plan, with_fallback
 from barwise.strategies.losses import Loss, loss_of
 from barwise.strategies.module import Diverged, Task, train
@@ -74,6 +74,11 @@ class SequenceStrategy:
         self.auto_batch = training.get("batch_size") == "auto"
         self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
         self.loss_ = loss_of(self.training.loss)
+        require(
+            sequence == "window" or not self.loss_.by_bar,
+            f"strategy.loss={self.training.loss}: compares the symbols of a bar, and sequence=stream learns from"
+            " one symbol after the other; set strategy.sequence=window",
+        )
         self.net = net.func if isinstance(net, partial) else net or LSTMNet
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
         for name in self.net_settings:
@@ -156,7 +161,8 @@ class SequenceStrategy:
         target = self.loss_.target(samples)
         size = self.training.batch_size
         if self.sequence == "window":
-            return Windows(samples, target, self.lookback, size, device, seed)
+            made = BarWindows if self.loss_.by_bar else Windows
+            return made(samples, target, self.lookback, size, device, seed)
         return Chunks(samples, target, begins, (self.lookback, self.chunk), size, device, seed)
 
     def _net(self, loss: Loss) -> SequenceNet:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.types import RunMode
 
-from barwise.backtest.grid import Grid
-from barwise.backtest.ledger import Backtest, Ledger
-from barwise.backtest.metrics import compute
 from barwise.errors import ConfigError, Pruned, require
+from barwise.listener import FoldEnd, Listener
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
     from omegaconf import DictConfig
-
-    from barwise.experiment.results import OutOfSample
 
 STEPS = ("fold", "epoch")
 NOT_SO_FAR = ("alpha", "beta", "t_stat", "sharpe_delayed")  # objectives that need the whole stretch
@@ -28,7 +24,7 @@ EPOCHS = 100_000  # more than a fold has: a step is the fold's number times this
 
 
 @dataclass(frozen=True)
-class Pruning:
+class Pruning(Listener):
     """Reports to the trial's study; Pruned where its pruner says so.
 
     `by` fold: the objective over the folds so far, out of sample and net as at the end. `by` epoch: validation loss.
@@ -38,8 +34,6 @@ class Pruning:
     by: str
     objective: str
     sign: float = 1.0
-    traded: Callable[[OutOfSample], Ledger] | None = None
-    per_year: float = 252.0
 
     @classmethod
     def of(cls, hydra: HydraConf, config: DictConfig) -> Pruning | None:
@@ -65,29 +59,18 @@ class Pruning:
         sign = 1.0 if study.direction.name == "MINIMIZE" else -1.0
         return cls(optuna.trial.Trial(study, trial_id), sweeper.prune, objective, sign)
 
-    def epoch(self, fold: int) -> Callable[[float, int], None] | None:
-        """What a fit calls with its validation loss and the epoch; None where folds are compared."""
-        if self.by != "epoch":
-            return None
-        return lambda loss, step: self._report(self.sign * loss, fold * EPOCHS + step)
+    def validated(self, fold: int, loss: float, step: int) -> None:
+        """Report a fit's validation loss where epochs are compared."""
+        if self.by == "epoch":
+            self._report(self.sign * loss, fold * EPOCHS + step)
 
-    def on(self, grid: Grid, backtest: Backtest, per_year: float) -> Pruning:
-        """The same, with what it takes to trade the signals so far."""
-        return replace(self, traded=lambda t: backtest.run(grid, t.signals(), per_year), per_year=per_year)
-
-    def fold(self, tables: Sequence[OutOfSample]) -> None:
-        """Called after each fold with what was scored so far."""
-        if self.by != "fold" or self.traded is None:
+    def fold_finished(self, fold: FoldEnd) -> None:
+        """Report the objective over the folds so far where folds are compared."""
+        if self.by != "fold":
             return
-        from barwise.experiment.results import OutOfSample
-        from barwise.validation.paths import path_of
-
-        table = OutOfSample.join(list(tables))
-        table = table.select(path_of(table.symbol, table.time, table.fold) == 0)  # overlapping splits: the first score
-        ledger = self.traded(table)
-        value = compute(ledger, ledger, table.score, table.ret, table.time, self.per_year)[0][self.objective]
+        value = fold.so_far()[self.objective]
         if value is not None and np.isfinite(value):
-            self._report(float(value), len(tables) - 1)
+            self._report(float(value), fold.done - 1)
 
     def _report(self, value: float, step: int) -> None:
         self.trial.report(value, step)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
 from barwise.data.readers.guess import KLINES, LEFT_OUT
 from barwise.data.readers.guess import guess as guess_names
+from barwise.data.readers.pushdown import Wanted
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 
@@ -26,15 +28,17 @@ SPLIT = ("columns", "index", "data")
 DEEPEST = 8
 
 
-def binary(source: Source, data: bytes) -> pa.Table:
-    """The table in a Parquet or Feather file. ArrowException where it is none."""
-    where = source.path if source.path is not None else pa.BufferReader(data)
+def binary(source: Source, data: bytes, wanted: Wanted) -> tuple[pa.Table, np.ndarray | None]:
+    """(the table in a Parquet or Feather file, its rows' numbers or None for all). ArrowException where it is none."""
+    where = source.path or (source.opened() if source.opened is not None else pa.BufferReader(data))
+    rows = None
     try:
         if source.ending in PARQUET:
             with pq.ParquetFile(where) as file:
                 schema = file.schema_arrow
-                words = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-            table = pq.read_table(where, read_dictionary=words, use_threads=False, partitioning=None)
+            words = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+            with pq.ParquetFile(where, read_dictionary=words, pre_buffer=source.path is None) as file:
+                table, rows = wanted.table(file)
         else:
             table = feather.read_table(where, memory_map=False)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -45,9 +49,8 @@ def binary(source: Source, data: bytes) -> pa.Table:
             raise DataError(
                 f"{source.where}: column {field.name} is in the time zone {field.type.tz!r:.40}, which is none"
             )
-    return table.drop_columns([f.name for f in table.schema if pa.types.is_nested(f.type)]).select(
-        [f.name for f in table.schema if not pa.types.is_nested(f.type)]
-    ) if any(pa.types.is_nested(f.type) for f in table.schema) else table  # fmt: skip
+    nested = [f.name for f in table.schema if pa.types.is_nested(f.type)]
+    return (table.drop_columns(nested) if nested else table), rows
 
 
 def _is_zone(name: str) -> bool:

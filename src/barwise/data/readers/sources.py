@@ -48,6 +48,8 @@ class Source:
     data: Callable[[], bytes]
     path: Path | None
     listed: bool  # found in a folder or a glob, not named by the user
+    file: Path = Path()  # that it lies in
+    opened: Callable[[], Any] | None = None  # where it can be read in pieces that are no file of this machine
 
     @property
     def symbol(self) -> str | None:
@@ -112,8 +114,18 @@ def _source(file: Path, start: Path, listed_: bool) -> Iterator[Source]:
     if kind:
         stem = file.name[: -len(kind + packed)]
         read = partial(unpacked, file, packed) if packed else file.read_bytes
-        keys = _keys(folders)
-        yield Source(str(file), stem, kind, _folder(folders, file), keys, read, None if packed else file, listed_)
+        keys = keys_of(folders)
+        yield Source(
+            str(file),
+            stem,
+            kind,
+            folder_of(folders, file.parent.resolve().name),
+            keys,
+            read,
+            None if packed else file,
+            listed_,
+            file,
+        )
 
 
 def _zipped(file: Path, folders: tuple[str, ...], listed_: bool) -> Iterator[Source]:
@@ -134,20 +146,22 @@ def _zipped(file: Path, folders: tuple[str, ...], listed_: bool) -> Iterator[Sou
         where = str(file) if len(kept) == 1 else f"{file}/{member.filename}"
         read = partial(_member, file, member.filename, packed)
         parts = (*folders, *inner.parent.parts)
-        yield Source(where, inner.name[: -len(kind + packed)], kind, _folder(parts, file), _keys(parts), read,
-                     None, listed_ or len(kept) > 1)  # fmt: skip
+        folder = folder_of(parts, file.parent.resolve().name)
+        yield Source(where, inner.name[: -len(kind + packed)], kind, folder, keys_of(parts), read,
+                     None, listed_ or len(kept) > 1, file)  # fmt: skip
 
 
 def _hidden(name: str) -> bool:
     return any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
 
 
-def _folder(folders: tuple[str, ...], file: Path) -> str:
+def folder_of(folders: tuple[str, ...], otherwise: str) -> str:
+    """The innermost folder that is no partition."""
     plain_ones = [part for part in folders if "=" not in part]
-    return plain_ones[-1] if plain_ones else file.parent.resolve().name
+    return plain_ones[-1] if plain_ones else otherwise
 
 
-def _keys(folders: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def keys_of(folders: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """What hive folders say: (`symbol`, `AAPL`) of `symbol=AAPL`."""
     pairs = (part.split("=", 1) for part in folders if re.fullmatch(r"\w[\w .-]*=.+", part))
     return tuple((key, unquote(value)) for key, value in pairs)
@@ -155,7 +169,7 @@ def _keys(folders: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def unpacked(file: Path, packed: str) -> bytes:
     """The bytes of a packed file. DataError where it is broken or unpacks to more than memory should hold."""
-    return _unpack(file.read_bytes(), packed, str(file))
+    return unpacked_bytes(file.read_bytes(), packed, str(file))
 
 
 def _member(file: Path, name: str, packed: str) -> bytes:
@@ -164,10 +178,11 @@ def _member(file: Path, name: str, packed: str) -> bytes:
             data = member.read()
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise DataError(f"{file}: {name} cannot be read: {_reason(error)}") from None
-    return _unpack(data, packed, f"{file}/{name}") if packed else data
+    return unpacked_bytes(data, packed, f"{file}/{name}") if packed else data
 
 
-def _unpack(data: bytes, packed: str, where: str) -> bytes:
+def unpacked_bytes(data: bytes, packed: str, where: str) -> bytes:
+    """What packed bytes hold. DataError as for `unpacked`."""
     most = min(LARGEST, RATIO * max(len(data), 1024))
     try:
         with pa.BufferReader(data) as raw:

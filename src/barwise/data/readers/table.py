@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,8 @@ from barwise.data.readers import documents, header
 from barwise.data.readers.encodings import utf8
 from barwise.data.readers.header import Header
 from barwise.data.readers.layout import MISSING, SPACES, Layout, layout
-from barwise.data.readers.roles import Roles, roles
+from barwise.data.readers.pushdown import Wanted
+from barwise.data.readers.roles import NUMBERS, Roles, roles
 from barwise.data.readers.sources import BINARY, JSON, Source
 from barwise.errors import BarwiseError, DataError
 
@@ -45,18 +46,26 @@ class RawTable:
     whole: bool = True  # its last line ends as lines do
 
 
-def read(source: Source, columns: Mapping[str, str | None], names: Sequence[str] | None, notes: Notes,
-         known: Known) -> RawTable:  # fmt: skip
-    """The table in a file. DataError if it is empty, holds no bars, or is broken."""
-    data = b"" if source.path is not None and source.ending in BINARY else source.data()
-    if not data and (source.path is None or source.path.stat().st_size == 0):
+class NoRows(DataError):
+    """A file that is sound and has none, or none of those asked for."""
+
+
+def read(source: Source, wanted: Wanted, names: Sequence[str] | None, notes: Notes, known: Known) -> RawTable:
+    """The table in a file. NoRows where it has none that is wanted, DataError if it is empty, broken or no bars."""
+    columns = wanted.columns
+    in_pieces = source.ending in BINARY and (source.path is not None or source.opened is not None)
+    data = b"" if in_pieces else source.data()
+    if not data and (not in_pieces or (source.path is not None and source.path.stat().st_size == 0)):
         raise DataError(f"{source.where}: the file is empty")
     try:
         if source.ending in BINARY:
-            return typed(documents.binary(source, data), columns, source.where, notes)
+            found, rows = documents.binary(source, data, wanted)
+            if rows is not None and not len(rows):
+                raise NoRows(f"{source.where}: none of its rows is asked for")
+            return chosen(typed(found, columns, source.where, notes, rows), wanted)
         if source.ending in JSON:
-            return typed(documents.document(data, source, notes), columns, source.where, notes)
-        return _text(data, columns, names, source.where, notes, known)
+            return chosen(typed(documents.document(data, source, notes), columns, source.where, notes), wanted)
+        return chosen(_text(data, columns, names, source.where, notes, known), wanted)
     except BarwiseError:
         raise
     except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
@@ -65,7 +74,20 @@ def read(source: Source, columns: Mapping[str, str | None], names: Sequence[str]
         raise DataError(f"{source.where}: cannot be read as {kind}: {reason}") from None
 
 
-def typed(table: pa.Table, columns: Mapping[str, str | None], where: str, notes: Notes) -> RawTable:
+def chosen(raw: RawTable, wanted: Wanted) -> RawTable:
+    """The table without the further columns that are not asked for."""
+    if wanted.extra is None or raw.header.wide is not None:
+        return raw
+    gone = [ours for ours, column in raw.roles.numbers.items() if ours not in NUMBERS and not wanted.keeps(column)]
+    left_out = {raw.roles.numbers[ours]: "data.extra does not name it" for ours in gone}
+    numbers = {ours: column for ours, column in raw.roles.numbers.items() if ours not in gone}
+    return replace(raw, roles=replace(raw.roles, numbers=numbers, left_out={**raw.roles.left_out, **left_out}))
+
+
+def typed(
+    table: pa.Table, columns: Mapping[str, str | None], where: str, notes: Notes, rows: np.ndarray | None = None
+) -> RawTable:
+    """A table of Arrow with the parts its columns play; `rows`: their numbers in the file, None for all."""
     found = header.of_names([_index(name) for name in table.column_names], where, notes)
     table = table.rename_columns(list(found.names))
     head = table.slice(0, SAMPLED)
@@ -78,9 +100,9 @@ def typed(table: pa.Table, columns: Mapping[str, str | None], where: str, notes:
             raise DataError(f"{where}: column {name} is in the time zone {zone}, which does not exist") from None
 
     if not table.num_rows:
-        raise DataError(f"{where}: the file has a header and no rows")
+        raise NoRows(f"{where}: the file has a header and no rows")
     parts = _roles(found, columns, where, sample)
-    return RawTable(where, found, parts, dict(zip(found.names, table.columns, strict=True)), table.num_rows)
+    return RawTable(where, found, parts, dict(zip(found.names, table.columns, strict=True)), table.num_rows, rows)
 
 
 def _index(name: str) -> str:

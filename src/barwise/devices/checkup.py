@@ -1,19 +1,15 @@
-"""What this machine can do, measured now: versions, devices, parity and speed of every shipped net, what is missing."""
+"""What a machine is and can do, measured now: versions, parity and speed of a net, what is missing."""
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from barwise.devices.guards import describe, expected
 
-N_FEATURES = 32  # as the default feature set has
-NEVER_RUN = "barwise was never run on a real MPS device by its makers: there it is tested by a fake alone"
 PACKAGES = (
     "barwise", "torch", "lightning", "xgboost", "lightgbm", "scikit-learn", "TA-Lib", "numpy", "pandas", "pyarrow",
     "hydra-core", "omegaconf", "tensorboard",
@@ -22,60 +18,12 @@ EXTRAS = {
     "yfinance": "yfinance",
     "optuna": "optuna",
     "plotly": "report",
+    "clarabel": "optimised",
     "ray": "ray",
     "submitit": "submitit",
     "psycopg": "postgresql",
 }
 SETTINGS = ("PYTORCH_ENABLE_MPS_FALLBACK", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
-
-
-@dataclass
-class Checkup:
-    """Rows of (what, value) by section, and the devices' table."""
-
-    machine: list[tuple[str, str]] = field(default_factory=list)
-    versions: list[tuple[str, str]] = field(default_factory=list)
-    devices: list[tuple[str, str]] = field(default_factory=list)
-    nets: list[dict[str, Any]] = field(default_factory=list)
-    settings: list[tuple[str, str]] = field(default_factory=list)
-    missing: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def well(self) -> bool:
-        """Whether every device that is there agrees with the CPU on every net."""
-        return all(row["ok"] for row in self.nets)
-
-
-def examine() -> Checkup:
-    """Ask everything once; a device that fails is a row, not an error."""
-    from barwise.devices.backend import BACKENDS, present
-    from barwise.devices.choose import missing_for_trees
-
-    found = Checkup(machine=machine(), versions=versions(), settings=settings(), missing=missing())
-    for name, one in BACKENDS.items():
-        found.devices.append((name, one.missing() or "there"))
-    found.devices += [(f"xgboost on {name}", missing_for_trees(name) or "there") for name in ("cuda",)]
-    found.devices.append(("TA-Lib", talib_works()))
-    found.nets = [row for name, probe in shipped_nets() for row in rows_of(name, probe, present())]
-    if "mps" not in present():
-        found.notes.append(NEVER_RUN)
-    return found
-
-
-def shipped_nets() -> list[tuple[str, Any]]:
-    """Each net of `conf/strategy/net` as `lstm` trains it by default: name, and what makes it with one batch."""
-    from hydra.utils import instantiate
-
-    from barwise.console.arguments import compose
-    from barwise.console.config import conf_dir
-
-    names = sorted(path.stem for path in Path(conf_dir(), "strategy", "net").glob("*.yaml"))
-    chosen = [(name, ["strategy=lstm", f"strategy/net={name}"]) for name in names] or [("lstm", ["strategy=lstm"])]
-    return [
-        (name, lambda words=words: instantiate(compose(words).strategy, _convert_="all").probe(N_FEATURES))
-        for name, words in chosen
-    ]
 
 
 def rows_of(name: str, probe: Any, devices: list[str]) -> list[dict[str, Any]]:

@@ -1,13 +1,7 @@
-"""Strategies on a plain frame of one symbol's bars, and as scikit-learn estimators; a run's own code inside.
-
-strategy = XGBoostStrategy(n_estimators=100)
-strategy.train_model(bars.loc[:"2019"])
-signals = strategy.generate_signals(bars)           # a Series with the frame's dates
-"""
+"""The strategies as scikit-learn estimators, with names for frames of bars."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,17 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import yaml
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from barwise.console.progress import Progress
-from barwise.data.bars import COLUMNS, Bars
-from barwise.data.checks import check_bars
-from barwise.data.columns import resolve
+from barwise.console.config import conf_dir
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
-from barwise.errors import ConfigError, DataError
-from barwise.evidence.looks import UNRECORDED, SealWatch
+from barwise.errors import DataError
 from barwise.experiment.run import fit_fold, scores_of
 from barwise.experiment.session import FitSession
 from barwise.features import FeatureSet
@@ -36,8 +27,8 @@ from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
 from barwise.labels import next_return_sign
-from barwise.panel import stretch_starts
-from barwise.samples import Panel, Scaler
+from barwise.notebook.frames import bars_of, on_record, panel_of, warm_rows
+from barwise.samples import Scaler
 from barwise.signals import FixedThreshold, Quantile, SignalRule
 from barwise.strategies import scores
 from barwise.strategies.base import Strategy
@@ -52,6 +43,12 @@ ALL: dict[str, FeatureSet] = {
 }
 GAP = 2  # rows between training and validation: a label of t ends two bars later
 FEWEST = 20  # rows below which nothing is set aside for validation
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """The settings of `conf/strategy/NAME.yaml`, which a run's strategy has too."""
+    text = (Path(conf_dir()) / "strategy" / f"{name}.yaml").read_text(encoding="utf-8")
+    return {key: value for key, value in yaml.safe_load(text).items() if key not in ("_target_", "defaults")}
 
 
 class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -81,7 +78,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         whole = pd.concat(parts) if val_data is not None else train_data
         features = self.create_features(whole)  # row t uses bars <= t, so that later bars change no training row
         y = np.concatenate([next_return_sign(bars_of(part)).y for part in parts])  # no label reaches across
-        rows = np.flatnonzero(np.isfinite(y) & _warm(features.to_numpy(np.float64)))
+        rows = np.flatnonzero(np.isfinite(y) & warm_rows(features.to_numpy(np.float64)))
         if not len(rows):
             raise DataError("train_data: no bar has both features and a label; give more bars")
         cut = int(np.searchsorted(rows, len(train_data))) if val_data is not None else None
@@ -91,7 +88,7 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """A score for each row of features."""
         check_is_fitted(self, "strategy_")
         array = validate_data(self, X, reset=False, dtype=np.float32, ensure_all_finite="allow-nan")
-        panel = _panel(array, np.zeros(len(array)))
+        panel = panel_of(array, np.zeros(len(array)))
         return scores_of(self.strategy_, panel, np.arange(len(array)), self.scaler_)
 
     def generate_signals(self, data: pd.DataFrame) -> pd.Series:
@@ -118,13 +115,13 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         cut = first_valid if first_valid is not None else n if n < FEWEST else n - n // 5
         train = np.arange(cut if first_valid is not None or cut == n else max(1, cut - GAP))
         fold = Fold(0, train, np.arange(cut, n), np.zeros(0, np.int64))
-        panel = _panel(array, target)
+        panel = panel_of(array, target)
         strategy = self._strategy(target)
         used = resolve_device(DeviceSettings(name=self.device, parity=False), None, needs_torch(strategy)).used
-        session = FitSession(None, used, 1, self.random_state, None, Progress(quiet=True))
+        context = FitSession(None, used, 1, self.random_state).context(fold)
         self.strategy_: Strategy
         self.scaler_: Scaler | None
-        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, session)
+        self.strategy_, self.scaler_ = fit_fold(panel, fold, strategy, context)
         self.rule_ = self._rule(scores_of(self.strategy_, panel, fold.valid, self.scaler_))
         return self
 
@@ -154,9 +151,9 @@ class XGBoostStrategy(FrameStrategy):
 
     def __init__(
         self,
-        n_estimators: int = 100,
-        max_depth: int = 5,
-        learning_rate: float = 0.1,
+        n_estimators: int = 300,
+        max_depth: int = 3,
+        learning_rate: float = 0.05,
         feature_lookback: int = 20,
         feature_sets: Mapping[str, FeatureSet] | None = None,
         threshold: float | None = None,
@@ -175,7 +172,8 @@ class XGBoostStrategy(FrameStrategy):
     def _strategy(self, y: np.ndarray) -> Strategy:
         from barwise.strategies.xgb import XGBoostStrategy as Core
 
-        return Core(self.n_estimators, self.max_depth, self.learning_rate, early_stopping_rounds=10)
+        given = {"n_estimators": self.n_estimators, "max_depth": self.max_depth, "learning_rate": self.learning_rate}
+        return Core(**{**shipped("xgboost"), **given})
 
 
 class LightGBMStrategy(FrameStrategy):
@@ -183,9 +181,9 @@ class LightGBMStrategy(FrameStrategy):
 
     def __init__(
         self,
-        n_estimators: int = 100,
-        num_leaves: int = 15,
-        learning_rate: float = 0.1,
+        n_estimators: int = 300,
+        num_leaves: int = 8,
+        learning_rate: float = 0.05,
         feature_lookback: int = 20,
         feature_sets: Mapping[str, FeatureSet] | None = None,
         threshold: float | None = None,
@@ -204,7 +202,8 @@ class LightGBMStrategy(FrameStrategy):
     def _strategy(self, y: np.ndarray) -> Strategy:
         from barwise.strategies.lgbm import LightGBMStrategy as Core
 
-        return Core(self.n_estimators, self.num_leaves, self.learning_rate, early_stopping_rounds=10)
+        given = {"n_estimators": self.n_estimators, "num_leaves": self.num_leaves, "learning_rate": self.learning_rate}
+        return Core(**{**shipped("lightgbm"), **given})
 
 
 class RandomForestStrategy(FrameStrategy):
@@ -212,9 +211,9 @@ class RandomForestStrategy(FrameStrategy):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: int = 200,
         max_depth: int | None = 6,
-        min_samples_leaf: int = 5,
+        min_samples_leaf: int = 50,
         feature_lookback: int = 20,
         feature_sets: Mapping[str, FeatureSet] | None = None,
         threshold: float | None = None,
@@ -236,7 +235,9 @@ class RandomForestStrategy(FrameStrategy):
         from barwise.strategies.sklearn import SklearnStrategy
 
         kind = RandomForestClassifier if scores.is_classes(y) else RandomForestRegressor
-        forest = kind(self.n_estimators, max_depth=self.max_depth, min_samples_leaf=self.min_samples_leaf)
+        given = {"n_estimators": self.n_estimators, "max_depth": self.max_depth}
+        settings = {key: value for key, value in shipped("random_forest")["estimator"].items() if key != "_target_"}
+        forest = kind(**{**settings, **given, "min_samples_leaf": self.min_samples_leaf})
         return SklearnStrategy(forest, takes_nan=True)
 
 
@@ -249,9 +250,9 @@ class LSTMStrategy(FrameStrategy):
         hidden_size: int = 64,
         num_layers: int = 2,
         learning_rate: float = 0.001,
-        batch_size: int = 32,
-        epochs: int = 50,
-        patience: int = 5,
+        batch_size: int = 256,
+        epochs: int = 8,
+        patience: int = 2,
         feature_sets: Mapping[str, FeatureSet] | None = None,
         threshold: float | None = None,
         random_state: int = 0,
@@ -275,10 +276,8 @@ class LSTMStrategy(FrameStrategy):
     def _strategy(self, y: np.ndarray) -> Strategy:
         from barwise.strategies.sequence import SequenceStrategy
 
-        return SequenceStrategy(
-            self.lookback, self.hidden_size, self.num_layers, learning_rate=self.learning_rate,
-            batch_size=self.batch_size, epochs=self.epochs, patience=self.patience,
-        )  # fmt: skip
+        names = ("lookback", "hidden_size", "num_layers", "learning_rate", "batch_size", "epochs", "patience")
+        return SequenceStrategy(**{**shipped("lstm"), **{name: getattr(self, name) for name in names}})
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -297,64 +296,3 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def on_record(*frames: pd.DataFrame) -> None:
-    """Put on record in `outputs` that sealed bars were seen, if a trial there has sealed bars of these dates; of the
-    symbol that `frame.attrs["symbol"]` names, else of any."""
-    watch = SealWatch(Path("outputs"), "notebook", "notebook") if Path("outputs").is_dir() else None
-    for frame in frames if watch and watch.seals else ():
-        if isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex) and len(frame):
-            times, symbol = _times(frame.index), frame.attrs.get("symbol")
-            if watch and not watch.look(None if symbol is None else [str(symbol)], times.min(), times.max()):
-                warnings.warn(UNRECORDED, stacklevel=3)
-
-
-def bars_of(data: pd.DataFrame, symbol: str = "data") -> Bars:
-    """A frame of one symbol (open, high, low, close, volume, in any case; times as its index) as checked Bars.
-
-    Numbers as index count bars. DataError for what is no series of bars.
-    """
-    if not isinstance(data, pd.DataFrame):
-        raise ConfigError(
-            f"data: is a {type(data).__name__}; must be a pandas frame with open, high, low, close, volume"
-        )
-    names = resolve([*map(str, data.columns), "time"], {"time": "time"}, "data")
-    if "volume" not in names:
-        raise DataError(f"data: no column for volume; it has {', '.join(map(str, data.columns))}")
-    plain = data.rename(columns=str)
-    columns = {ours: plain[theirs].to_numpy(np.float64) for ours, theirs in names.items()
-               if ours not in ("time", "symbol") and pd.api.types.is_numeric_dtype(plain[theirs])}  # fmt: skip
-    missing = [name for name in COLUMNS if name not in columns]
-    if missing:
-        raise DataError(f"data: {missing[0]} holds no numbers")
-    prices = {name: columns.pop(name) for name in COLUMNS}
-    bars = Bars(symbol, _times(data.index), **prices, extra=columns)
-    check_bars(bars)
-    return bars
-
-
-def _times(index: pd.Index) -> np.ndarray:
-    if not isinstance(index, pd.DatetimeIndex):
-        return np.datetime64("1970-01-01", "ns") + np.arange(len(index)) * np.timedelta64(1, "D")
-    utc = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
-    found: np.ndarray = utc.to_numpy("datetime64[ns]")
-    return found
-
-
-def _panel(X: np.ndarray, y: np.ndarray) -> Panel:
-    """Rows of one symbol as a panel; the days are made up."""
-    n = len(X)
-    warm = _warm(X)
-    finite = warm & np.isfinite(X).all(axis=1)
-    time = np.datetime64("1970-01-01", "ns") + np.arange(n) * np.timedelta64(1, "D")
-    return Panel(
-        X=X, features=tuple(f"f{i}" for i in range(X.shape[1])), symbols=("data",), symbol=np.zeros(n, np.int32),
-        time=time, y=y, ret=y, end=time, weight=np.ones(n), finite=finite, warm=warm,
-        start=stretch_starts(finite, np.array([0, n])),
-    )  # fmt: skip
-
-
-def _warm(X: np.ndarray) -> np.ndarray:
-    """Rows at which every column has been defined once."""
-    return np.asarray(np.logical_or.accumulate(np.isfinite(X), axis=0).all(axis=1))

@@ -1,0 +1,237 @@
+"""Bars that were read once are kept, so that the next run of a large source starts at once.
+
+What is kept is known by the contents of the files it came from, by the settings and by the code that reads; any damage
+means that the source is read again. One file of Arrow a source: numbers and JSON, mapped where it is read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import barwise.data
+from barwise.data.bars import COLUMNS, Bars, Market, Universe
+from barwise.runs.blocks import Damaged, checksums, synced
+from barwise.runs.directory import plain, replacing, write_json
+from barwise.safety.files import read_json
+
+Source = Callable[[], Market]
+SOURCES = ("barwise.data.files", "barwise.data.query")  # they say by `paths` which files they would read
+LEAST = 32 * 2**20  # bytes of a source that is worth keeping: what is smaller is read in a second
+GIB = 2**30
+LIBRARIES = ("numpy", "pandas", "pyarrow")
+
+
+@dataclass(frozen=True)
+class KeptBars:
+    """`home`: where they lie, `gb`: the most they may take, the longest unused go first; 0 keeps nothing."""
+
+    home: Path
+    gb: float = 10.0
+    least: int = LEAST
+
+    def source(self, source: Source) -> Source:
+        """`source`, by way of what is kept where its files are known and large enough."""
+        return partial(self.market, source) if self.gb else source
+
+    def market(self, source: Source) -> Market:
+        """What `source` gives, or gave when its files, settings and reader were the same."""
+        key = self.key(source)
+        if key is None:
+            return source()
+        place = self.home / f"{key}.arrow"
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            lock = (self.home / f".{key}.lock").open("a")
+        except OSError:
+            return source()
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one reads; let go when the process ends
+            try:
+                return read(place)
+            except Damaged as damage:
+                found = source()
+                if str(damage):
+                    warnings = [
+                        *found.facts.get("warnings", ()),
+                        f"the kept bars {key} are damaged ({damage}): read again",
+                    ]
+                    found = Market(
+                        found.bars, found.periods_per_year, {**found.facts, "warnings": warnings}, found.universe
+                    )
+            self._keep(found, place)
+            return found
+
+    def key(self, source: Source) -> str | None:
+        """What tells one source from another; None for what is small, or cannot be told by files."""
+        if not isinstance(source, partial) or source.func.__module__ not in SOURCES:
+            return None
+        paths = sys.modules[source.func.__module__].paths(*source.args, **source.keywords)
+        if paths is None or sum(path.stat().st_size for path in paths) < self.least:
+            return None
+        beside = [Path(v).expanduser() for v in source.keywords.values() if isinstance(v, str) and _is_file(v)]
+        told = {
+            "reader": f"{source.func.__module__}.{source.func.__qualname__}",
+            "settings": json.dumps(plain(source.keywords), sort_keys=True, default=str),
+            "files": [(str(path), contents(path)) for path in dict.fromkeys([*paths, *beside])],
+            "code": code(),
+            "versions": [version(name) for name in LIBRARIES],
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _keep(self, market: Market, place: Path) -> None:
+        """Write it whole or not at all; what cannot be written is read again next time."""
+        try:
+            write(market, place)
+            self.trim(spare=place.name)
+        except OSError:
+            place.unlink(missing_ok=True)
+
+    def entries(self) -> list[tuple[Path, int, float]]:
+        """(file, bytes, when last used) of each source, the longest unused first."""
+        found = []
+        for path in self.home.glob("[0-9a-f]*.arrow") if self.home.is_dir() else ():
+            try:
+                state = path.lstat()
+                found.append((path, state.st_size, state.st_mtime))
+            except OSError:
+                continue
+        return sorted(found, key=lambda entry: entry[2])
+
+    def trim(self, spare: str = "") -> int:
+        """Remove the longest unused until the rest fits; returns how many went."""
+        entries = self.entries()
+        total, gone = sum(size for _, size, _ in entries), 0
+        for path, size, _ in entries:
+            if total > self.gb * GIB and path.name != spare:
+                _remove(path)
+                total, gone = total - size, gone + 1
+        return gone
+
+    def clear(self) -> int:
+        """Remove all; returns how many went."""
+        entries = self.entries()
+        for path, _, _ in entries:
+            _remove(path)
+        for left in self.home.glob(".*.lock") if self.home.is_dir() else ():
+            left.unlink(missing_ok=True)
+        return len(entries)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def contents(path: Path) -> str:
+    """The hash of what is in a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+@cache
+def code() -> str:
+    """The hash of everything that reads bars."""
+    digest = hashlib.blake2b()
+    for path in sorted(Path(barwise.data.__path__[0]).rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def write(market: Market, place: Path) -> None:
+    """The market in one file of Arrow, a batch a symbol, and what stands beside the numbers in one of JSON."""
+    import pyarrow as pa
+
+    extra, groups = (tuple(getattr(market.bars[0], name)) for name in ("extra", "groups"))
+    if any(tuple(b.extra) != extra or tuple(b.groups) != groups for b in market.bars):
+        raise OSError("symbols differ in their columns")
+    names = [*COLUMNS, *(f"extra {n}" for n in extra)]
+    schema = pa.schema([
+        ("time", pa.int64()), *((n, pa.float64()) for n in names), *((f"group {n}", pa.int32()) for n in groups)
+    ])  # fmt: skip
+    with replacing(place) as beside:
+        with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, schema) as out:
+            for bars in market.bars:
+                arrays = [bars.time.astype("datetime64[ns]").view(np.int64), *(getattr(bars, n) for n in COLUMNS),
+                          *bars.extra.values(), *bars.groups.values()]  # fmt: skip
+                out.write_batch(pa.record_batch([pa.array(np.ascontiguousarray(a)) for a in arrays], schema=schema))
+        synced(beside)
+        stays = None if market.universe is None else {
+            "name": market.universe.name,
+            "stays": {s: [[_int(a), _int(b)] for a, b in some] for s, some in market.universe.stays.items()},
+        }  # fmt: skip
+        meta = plain({
+            "symbols": market.symbols, "extra": extra, "groups": groups, "periods": market.periods_per_year,
+            "group_names": [dict(b.group_names) for b in market.bars] if groups else [], "facts": dict(market.facts),
+            "universe": stays, "bars": checksums(beside),
+        })  # fmt: skip
+        write_json(place.with_suffix(".json"), {**meta, "seal": _seal(meta)})
+        synced(place.with_suffix(".json"))
+    synced(place.parent)
+
+
+def _int(at: np.datetime64) -> int:
+    return int(at.astype("datetime64[ns]").astype(np.int64))
+
+
+def read(place: Path) -> Market:
+    """The market that was kept at `place`, its columns mapped. Damaged, without a word where there is none."""
+    if not place.exists() and not place.is_symlink():
+        raise Damaged
+    import pyarrow as pa
+
+    try:
+        meta = read_json(place.with_suffix(".json"), limit=GIB)
+        if meta.get("seal") != _seal({k: v for k, v in meta.items() if k != "seal"}):
+            raise Damaged("what stands beside the numbers is not what was written")
+        if meta["bars"] != checksums(place, meta["bars"]["bytes"]):
+            raise Damaged("its numbers are not what was written")
+        with pa.memory_map(str(place)) as file:
+            reader = pa.ipc.open_file(file)
+            batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        names = meta["group_names"] or [{}] * len(batches)
+        bars = tuple(
+            _bars(symbol, batch, {k: tuple(v) for k, v in own.items()})
+            for symbol, batch, own in zip(meta["symbols"], batches, names, strict=True)
+        )
+        stays = meta["universe"]
+        universe = None if stays is None else Universe(stays["name"], {
+            s: tuple((np.datetime64(a, "ns"), np.datetime64(b, "ns")) for a, b in some)
+            for s, some in stays["stays"].items()
+        })  # fmt: skip
+        os.utime(place)  # used now
+        return Market(bars, meta["periods"], {**meta["facts"], "kept": place.stem}, universe)
+    except Damaged:
+        raise
+    except Exception as error:  # a damaged file may raise whatever its readers raise
+        raise Damaged(f"{type(error).__name__}") from None
+
+
+def _bars(symbol: str, batch: Any, names: Mapping[str, tuple[str, ...]]) -> Bars:
+    columns = {n: batch.column(i).to_numpy(zero_copy_only=True) for i, n in enumerate(batch.schema.names)}
+    extra = {n.removeprefix("extra "): v for n, v in columns.items() if n.startswith("extra ")}
+    groups = {n.removeprefix("group "): v for n, v in columns.items() if n.startswith("group ")}
+    prices = {n: columns[n] for n in COLUMNS}
+    return Bars(symbol, columns["time"].view("datetime64[ns]"), **prices, extra=extra, groups=groups, group_names=names)
+
+
+def _seal(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()

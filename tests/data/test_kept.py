@@ -1,0 +1,103 @@
+"""Bars that are kept are those that were read; whatever they came from changes, they are read again."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from barwise.data import files, kept, query, synthetic
+from barwise.data.kept import KeptBars
+from tests.data.test_query import FRAME, assert_same
+
+WORDS = FRAME.assign(sector=FRAME.symbol.map({"S0000": "a", "S0001": "a", "S0002": "b"}), bid=1.5)
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> KeptBars:
+    return KeptBars(tmp_path / "bars", least=0)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> partial:
+    WORDS.to_csv(tmp_path / "b.csv", index=False)
+    stays = "symbol,from,to\n" + "".join(f"S000{i},2000-01-01,2000-12-31\n" for i in range(3))
+    (tmp_path / "members.csv").write_text(stays)
+    return partial(files.load, path=str(tmp_path / "b.csv"), universe=str(tmp_path / "members.csv"))
+
+
+def test_what_is_kept_is_what_was_read(keep, source, monkeypatch):
+    first, read = keep.source(source)(), source()
+    monkeypatch.setattr(files, "read", None)  # it is not read again
+    again = keep.source(source)()
+    assert_same(first, read)
+    assert_same(again, read)
+    for ours, theirs in zip(again.bars, read.bars, strict=True):
+        assert ours.group_names == theirs.group_names == {"sector": ("a", "b")}
+        np.testing.assert_array_equal(ours.groups["sector"], theirs.groups["sector"])
+        np.testing.assert_array_equal(ours.extra["bid"], theirs.extra["bid"])
+    assert again.universe == read.universe
+    assert {k: v for k, v in again.facts.items() if k != "kept"} == read.facts
+
+
+@pytest.mark.parametrize("change", ["content", "setting", "universe", "code", "library", "another file"])
+def test_any_change_means_reading_again(change, keep, source, tmp_path, monkeypatch):
+    before = keep.key(source)
+    if change == "content":
+        text = (tmp_path / "b.csv").read_text()
+        (tmp_path / "b.csv").write_text(text.replace("1.5", "1.6", 1))
+    elif change == "setting":
+        source = partial(source, symbols=["S0000"])
+    elif change == "universe":
+        (tmp_path / "members.csv").write_text((tmp_path / "members.csv").read_text().replace("12-31", "11-30"))
+    elif change == "code":
+        monkeypatch.setattr(kept, "code", lambda: "another")
+    elif change == "library":
+        monkeypatch.setattr(kept, "version", lambda name: "0")
+    else:
+        shutil.copy(tmp_path / "b.csv", tmp_path / "c.csv")
+        source = partial(source, path=str(tmp_path / "c.csv"))
+    assert before is not None and keep.key(source) not in (before, None)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "meta", "other", "link"])
+def test_damage_means_reading_again(damage, keep, source, tmp_path):
+    keep.source(source)()
+    (place,) = keep.home.glob("*.arrow")
+    data = bytearray(place.read_bytes())
+    if damage == "meta":
+        place.with_suffix(".json").write_text("{")
+    elif damage == "link":
+        place.unlink()
+        place.symlink_to("/dev/zero")
+    else:
+        if damage == "bit":
+            data[len(data) // 2] ^= 1
+        place.write_bytes({"cut": data[:-9], "bit": data, "empty": b"", "other": b"ARROW1" * 100}[damage])
+    found = keep.source(source)()
+    assert_same(found, source())
+    assert any("are damaged" in line and "read again" in line for line in found.facts["warnings"])
+    assert keep.source(source)().facts["kept"] == place.stem  # mended
+
+
+def test_small_remote_and_made_sources_are_not_kept(keep, source):
+    assert KeptBars(keep.home).key(source) is None
+    assert keep.key(partial(synthetic.load, n_symbols=1)) is None
+    assert keep.key(partial(files.load, path="s3://bucket/x.parquet")) is None
+    assert keep.key(partial(query.load, sql="SELECT * FROM 'x.parquet'")) is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(source, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_same(KeptBars(tmp_path / "file" / "bars", least=0).source(source)(), source())
+
+
+def test_the_longest_unused_goes_first(keep, source):
+    keep.source(source)()
+    keep.source(partial(source, symbols=["S0000"]))()
+    assert len(keep.entries()) == 2
+    assert KeptBars(keep.home, 1e-9).trim() == 2
+    assert list(keep.home.glob("*.json")) == []
