@@ -146,6 +146,7 @@ def become(asked: Mapping[str, Any], added: Mapping[str, str]) -> None:
         file = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
     sys.stdin = open(0)  # noqa: SIM115
     os.chdir(asked["folder"])
     environment = asked["environment"]

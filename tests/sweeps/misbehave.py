@@ -30,6 +30,12 @@ def twice(mark: str) -> None:
         boom()
 
 
+def waits(cfg: Any) -> None:
+    """A trial's task that says that it is there, and never ends."""
+    Path(cfg["mark"]).touch()
+    time.sleep(1e6)
+
+
 WAYS = {
     **dict.fromkeys(("fine", "well", "good", "nice"), lambda: None),
     "modules": lambda: print("torch imported:", "torch" in sys.modules),
