@@ -154,7 +154,7 @@ def become(asked: Mapping[str, Any], added: Mapping[str, str]) -> None:
         from barwise.report import dashboard, html
 
         html.render_into = lambda out: None
-        dashboard.finish_board = lambda *given: None
+        dashboard.FIGURES = ()
     if asked["files"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["files"], asked["files"]))
     os.environ.clear()
