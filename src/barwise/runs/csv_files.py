@@ -29,7 +29,7 @@ def as_csv(columns: Mapping[str, Iterable[Any]]) -> str:
             quoted = {value: cell(value) for value in set(held.tolist())}
             held = pd.Series([quoted[value] for value in held.tolist()], dtype=object)
         made[cell(name)] = held
-    return pd.DataFrame(made).to_csv(index=False, lineterminator="\n")
+    return str(pd.DataFrame(made).to_csv(index=False, lineterminator="\n"))
 
 
 def write_csv(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
