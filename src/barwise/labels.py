@@ -24,6 +24,11 @@ def next_return_sign(bars: Bars, execution: str = "next_open", within_session: b
 
     For next_open: open(t+1) → open(t+2); for next_close: close(t+1) → close(t+2). `within_session`: a trade ends at the
     close of its session's last bar at the latest.
+
+    >>> from barwise.data import synthetic
+    >>> labels = next_return_sign(synthetic.load(n_symbols=1, n_bars=500).bars[0])
+    >>> sorted(set(labels.y[:-2].tolist())), labels.y[-2:].tolist()  # the last two have no exit yet
+    ([-1.0, 1.0], [nan, nan])
     """
     ret, end = held(bars, 1, execution, within_session)
     return Labels(direction(ret), ret, end, np.ones(len(bars)))
@@ -125,7 +130,11 @@ def session_end(bars: Bars) -> np.ndarray:
 
 
 def past_volatility(close: np.ndarray, window: int) -> np.ndarray:
-    """Standard deviation (ddof 1) of the last `window` close returns, known at t."""
+    """Standard deviation (ddof 1) of the last `window` close returns, known at t.
+
+    >>> past_volatility(np.array([100.0, 101, 100, 102]), 2).round(4).tolist()
+    [nan, nan, 0.0141, 0.0211]
+    """
     returns = np.full(len(close), np.nan)
     returns[1:] = close[1:] / close[:-1] - 1.0
     out = np.full(len(close), np.nan)

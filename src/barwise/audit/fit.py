@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,29 @@ class Learner:
     @property
     def ours(self) -> bool:
         """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
-        parts = (getattr(self.strategy, name, None) for name in ("estimator", "net"))
-        own = next((part for part in parts if part is not None), self.strategy)  # an unfitted forest has no truth value
-        module = getattr(own, "__module__", "")
-        return type(self.strategy).__module__.startswith("barwise.") and module.startswith(("barwise.", "sklearn."))
+        return all(_is_ours(part) for part in _within(self.strategy))
 
     def fitted(self, panel: Panel, fold: Fold) -> Any:
         return self.fit(panel, fold, copy.deepcopy(self.strategy))
+
+
+PARTS = ("estimator", "net", "strategy", "selection", "members", "primary", "secondary")  # of what is made of others
+
+
+def _within(part: Any) -> Iterator[Any]:
+    """A strategy and all that it is made of."""
+    yield part
+    for name in PARTS:
+        found = vars(part).get(name) if hasattr(part, "__dict__") else None
+        if found is None or isinstance(found, str | bool | int | float):  # an unfitted forest has no truth value
+            continue
+        for one in found.values() if isinstance(found, Mapping) else found if isinstance(found, list) else [found]:
+            yield from _within(one) if not isinstance(one, type) else [one]
+
+
+def _is_ours(part: Any) -> bool:
+    module = str(getattr(part, "__module__", None) or type(part).__module__)
+    return module.startswith(("barwise.", "sklearn."))
 
 
 def learning_ignores_later_rows(

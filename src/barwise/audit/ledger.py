@@ -12,7 +12,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.hooks import FillsIntrabar, Holds, Lends, Receives, costs_of, execution_of, portfolio_of
-from barwise.backtest.ledger import Ledger
+from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 
 ROUNDING = 1e-9  # of the equity
@@ -63,7 +63,8 @@ def _earned(
     backtest: Any, ledger: Ledger, grid: Grid, rows: np.ndarray, positions: np.ndarray, bars: tuple[Bars, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most that the positions can have earned on each bar, as shares of the equity before."""
-    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in grid.drifts[_execution(backtest)])
+    drift = grid.drift(_execution(backtest), backtest.dividends if isinstance(backtest, Backtest) else None)
+    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in drift)
     start = np.concatenate([[1.0], ledger.equity[:-1]])
     growth = (ledger.equity / np.where(start > 0, start, np.nan))[:, None]
     before = np.vstack([np.zeros((1, positions.shape[1])), positions[:-1]])

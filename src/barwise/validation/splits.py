@@ -43,6 +43,11 @@ class WalkForward:
     `n_splits` blocks of as many times, or one for each stretch of the calendar, `every` 1W, 1M, 1Q or 1Y.
     `first_train`: share of the times before the first test block, or a length such as 3Y. `window`: training before
     each block, in bars or as a length such as 5Y; None lets it grow.
+
+    >>> for train, test in WalkForward(n_splits=2).split(np.arange(6)):
+    ...     print(train, test)
+    [0 1] [2 3]
+    [0 1 2 3] [4 5]
     """
 
     n_splits: Annotated[int, Whole(1, MOST)] = 5
