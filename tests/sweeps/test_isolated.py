@@ -160,7 +160,8 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
         f"output_dir={tmp_path}", "sweep.name=t",
     )  # fmt: skip
     process = warm.start([str(ROOT / "train.py"), *command])
-    wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
+    said = sweep / "0" / "output.log"
+    wait_until(lambda: running(sweep) and said.exists() and "hanging" in said.read_text())
     process.send_signal(how)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
