@@ -22,6 +22,7 @@ from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
+from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
@@ -48,7 +49,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         return _make(group, node, targets, where)
 
     features = feature_sets(cfg, targets)
-    return Parts(
+    made = Parts(
         data=sealed(
             _beside(data, cfg) if data else data_source(cfg, targets),
             OmegaConf.select(cfg, "sealed.fraction", default=0),
@@ -75,6 +76,9 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         factor_returns=factor_returns(cfg) if targets is None else None,
         shipped=shipped_sets,
     )
+    if targets is None:  # what was recorded is as it is
+        check_effects(cfg)
+    return made
 
 
 def factor_returns(cfg: DictConfig) -> FactorReturns | None:
