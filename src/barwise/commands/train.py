@@ -143,9 +143,9 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra
-    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
-    from barwise.report.dashboard import FIGURES, GLANCE, Dashboard
+    from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
@@ -158,10 +158,10 @@ def task(cfg: DictConfig) -> Any:
     resumed = bool(cfg.resume)
     cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
+    cfg = cfg if resumed else settle_seeds(cfg, out, single)
     listeners: list[Listener] = [
         Register(plain(cfg), out),
         Progress(cfg.quiet),
-        Dashboard(out, FIGURES if single else GLANCE),
     ]
     with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
@@ -173,6 +173,7 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
+        listeners += [one.listener(out, Path(cfg.output_dir), single) for one in trackers(cfg, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, cfg),) if one]
         metrics = run(parts, out, *listeners)
         judged = judge(plain(cfg), out, metrics)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.audit.plausibility import Plausibility
@@ -23,6 +23,7 @@ from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
+from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
 from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
@@ -55,7 +56,7 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         features=features,
         labels=make("labels", cfg.labels),
         validation=make("validation", cfg.validation),
-        strategy=make("strategy", cfg.strategy),
+        strategy=strategy_of(cfg, make),
         signals=signal_rule(cfg, targets),
         neutral=neutral(cfg),
         backtest=book(make, cfg),
@@ -155,6 +156,16 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
+def trackers(cfg: DictConfig, targets: Targets | None = None) -> list[Any]:
+    """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
+    given = cfg.get("tracking")
+    if given is None:
+        given = OmegaConf.create({"tensorboard": {"_target_": "barwise.report.trackers.tensorboard.TensorBoard"}})
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"tracking={given}: must name trackers, as in tracking=[tensorboard,mlflow], or none")
+    return [_make("tracking", node, targets, f"tracking.{name}") for name, node in given.items() if node]
+
+
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
     node = cfg.signals
@@ -197,8 +208,10 @@ def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
 def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:
-        targets.check("strategy", OmegaConf.to_container(cfg.strategy))
-    return get_class(cfg.strategy._target_)
+        for group in ("strategy", "select", "search"):
+            if cfg.get(group):
+                targets.check(group, OmegaConf.to_container(cfg[group]))
+    return class_of(cfg)
 
 
 def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
@@ -207,6 +220,8 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
         targets.check(group, OmegaConf.to_container(node))
+    if group == "strategy":
+        node = OmegaConf.create(averaged(OmegaConf.to_container(node, resolve=True), where or group))
     settings = OmegaConf.to_container(node, resolve=True)
     check_node(where or group, settings)
     for target in targets_in(settings):
