@@ -23,6 +23,7 @@ ELSEWHERE = {  # what another test runs
     "python train.py resume=": "tests/experiment/test_checkpoint.py",
 }  # fmt: skip
 SMALL = {
+    "search=optuna": ("data.n_bars=900", "search.trials=2", "search.folds=2", "select.blocks=5"),
     "-m": ("validation=holdout",),
     "hydra/sweeper=study": ("hydra.sweeper.n_trials=3",),
     "strategy=lstm": ("strategy.epochs=1", "strategy.lookback=5"),

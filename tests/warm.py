@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import resource
 import runpy
 import select
@@ -103,7 +104,7 @@ def start(
     Words that name an lstm go to a server that has imported torch. Most of a small run's time goes into drawing, so
     report.html and the dashboard's figures are left out unless `pages`.
     """
-    kinds = ("nets",) if any("lstm" in word for word in words) else ()
+    kinds = ("nets",) if any(re.search(r"\blstm\b", word) for word in words) else ()
     assert kinds not in _latest or _latest[kinds].poll() is not None, f"{_latest[kinds].args} still runs"
     server = _servers.get(kinds) or _servers.setdefault(kinds, Server(*kinds))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(more or {})}

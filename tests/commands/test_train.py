@@ -63,7 +63,7 @@ def test_missing_accelerator_is_one_warning_and_the_reason(smoke):
 
 
 MISTAKES = {
-    "strategy=lstmm": "strategy/lstmm: not found; available: extra_trees, ",
+    "strategy=lstmm": "strategy/lstmm: not found; available: ",
     "strategy.max_dept=3": "strategy.max_dept: there is no such key; did you mean max_depth? strategy has ",
     "outputs=here": "outputs: there is no such key; did you mean output_dir? the configuration has data, ",
     "+strategy.colour=2": "strategy.colour: XGBoost has no such parameter",

@@ -44,7 +44,7 @@ def learns(target: Any) -> bool:
 
 
 def accelerated(value: Any) -> bool:
-    return value != "cpu"
+    return bool(value != "cpu")
 
 
 ONLY = (
