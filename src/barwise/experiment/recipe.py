@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
@@ -19,7 +19,7 @@ from barwise.data.bars import Market
 from barwise.data.kept import KeptBars
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
-from barwise.experiment.configuration import check_plain
+from barwise.experiment.configuration import check_plain, literal, plain
 from barwise.experiment.parts import Parts
 from barwise.features import FeatureSet
 from barwise.features.store import Store, home
@@ -29,40 +29,41 @@ from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
 
-def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[], Market] | None = None) -> Parts:
+def parts_of(
+    composed: Mapping[str, Any], targets: Targets | None = None, data: Callable[[], Market] | None = None
+) -> Parts:
     """Instantiate each config group once, as the parameter of the same name.
 
     `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
     what gives the bars in place of the configuration's.
     """
-
-    check_plain(cfg, targets)
+    check_plain(composed, targets)
+    config = plain(composed)
 
     def make(group: str, node: Any, where: str = "") -> Any:
         return _make(group, node, targets, where)
 
-    features = feature_sets(cfg, targets)
+    features = feature_sets(config, targets)
+    cache = config.get("cache")
     return Parts(
-        data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
+        data=sealed(data or data_source(config, targets), (config.get("sealed") or {}).get("fraction", 0)),
         features=features,
-        labels=make("labels", cfg.labels),
-        validation=make("validation", cfg.validation),
-        strategy=make("strategy", cfg.strategy),
-        signals=signal_rule(cfg, targets),
-        neutral=neutral(cfg),
-        backtest=book(make, cfg),
-        baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
-        device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
-        seed=cfg.seed,
-        threads=cfg.threads,
-        audit=cfg.audit,
-        plausibility=Plausibility(**dict(cfg.get("plausibility") or {})),
-        shuffle_labels=cfg.get("shuffle_labels", False),
-        monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
-        importance=cfg.get("importance", "auto"),
-        cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
-        if cfg.get("cache") and targets is None
-        else None,
+        labels=make("labels", config["labels"]),
+        validation=make("validation", config["validation"]),
+        strategy=make("strategy", config["strategy"]),
+        signals=signal_rule(config, targets),
+        neutral=neutral(config),
+        backtest=book(make, config),
+        baseline=make("strategy", config["baseline"], "baseline") if config.get("baseline") else None,
+        device=config["device"],
+        seed=config["seed"],
+        threads=config["threads"],
+        audit=config["audit"],
+        plausibility=Plausibility(**(config.get("plausibility") or {})),
+        shuffle_labels=config.get("shuffle_labels", False),
+        monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
+        importance=config.get("importance", "auto"),
+        cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
         shipped=shipped_sets,
     )
 
@@ -71,24 +72,24 @@ def shipped_sets() -> dict[str, FeatureSet]:
     """The feature sets of conf/ by name; those that need more than their own YAML are left out."""
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
-        nodes = OmegaConf.load(path)
-        node = nodes.get(path.stem) if isinstance(nodes, DictConfig) else None
         with suppress(Exception):
-            found[path.stem] = _make("features", node, None)
+            found[path.stem] = _make("features", yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem], None)
     return {name: each for name, each in found.items() if callable(each)}
 
 
-def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
+def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> Callable[[], Market]:
     """What gives the bars when it is called; of a large source of one's own, by way of what is kept of it."""
-    found: Callable[[], Market] = _make("data", cfg.data, targets)
-    if targets is not None or not cfg.get("cache"):
+    config = plain(composed)
+    found: Callable[[], Market] = _make("data", config["data"], targets)
+    cache = config.get("cache")
+    if targets is not None or not cache:
         return found
-    return KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
+    return KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
 
 
-def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
+def feature_sets(composed: Mapping[str, Any], targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
-    given = cfg.get("features") or {}
+    given = plain(composed).get("features") or {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"features={given}: must name sets, as in features=[price,volume]")
     sets = {name: _make("features", node, targets, f"features.{name}") for name, node in given.items() if node}
@@ -106,31 +107,30 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
-def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
+def signal_rule(config: Mapping[str, Any], targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
-    node = cfg.signals
-    if isinstance(node, DictConfig) and "neutral" in node:  # a step of its own, before the rule
-        node = OmegaConf.masked_copy(node, [str(key) for key in node if key != "neutral"])
-        node._set_parent(cfg)
+    node = config["signals"]
+    if isinstance(node, Mapping):  # `neutral` is a step of its own, before the rule
+        node = {key: value for key, value in node.items() if key != "neutral"}
     rule = _make("signals", node, targets)
-    portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
+    portfolio = _make("portfolio", config["portfolio"], targets) if config.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
     found: SignalRule = rule
     return found
 
 
-def neutral(cfg: DictConfig) -> Neutral | None:
+def neutral(config: Mapping[str, Any]) -> Neutral | None:
     """What scores are made neutral to, if to anything."""
-    found = OmegaConf.to_container(cfg.signals, resolve=True)
+    found = config["signals"]
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
+def book(make: Callable[[str, Any], Any], config: Mapping[str, Any]) -> Any:
     """The backtest with its portfolio and costs; recorded runs may know neither, and one of one's own may take none."""
-    backtest = make("backtest", cfg.backtest)
-    portfolio = make("portfolio", cfg.portfolio) if cfg.get("portfolio") else None
-    costs = make("costs", cfg.costs) if cfg.get("costs") else None
+    backtest = make("backtest", config["backtest"])
+    portfolio = make("portfolio", config["portfolio"]) if config.get("portfolio") else None
+    costs = make("costs", config["costs"]) if config.get("costs") else None
     standard = portfolio is None or portfolio.standard
     if not isinstance(backtest, Backtest):
         if costs is not None or not standard:
@@ -145,22 +145,22 @@ def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
     return backtest.trading(portfolio, costs)
 
 
-def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
+def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:
-        targets.check("strategy", OmegaConf.to_container(cfg.strategy))
-    return get_class(cfg.strategy._target_)
+        targets.check("strategy", config["strategy"])
+    return get_class(config["strategy"]["_target_"])
 
 
 def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
     """Instantiate a part whose settings are in their ranges; `where`: its place in the configuration."""
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
-        targets.check(group, OmegaConf.to_container(node))
-    check_node(where or group, OmegaConf.to_container(node, resolve=True))
+        targets.check(group, node)
+    check_node(where or group, node)
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(literal(node), _convert_="all")
     except Exception as error:
         told = next((one for one in chain_of(error) if isinstance(one, ConfigError)), None)
         if told is None or not where.startswith("baseline"):
