@@ -35,6 +35,7 @@ SMALL = {
     "data/files": ["~data.n_symbols", "~data.n_bars"],
     "data/frame": ["~data.n_symbols", "~data.n_bars", "data.frame={_target_:tests.frames.small,_partial_:true}"],
     "data/query": ["~data.n_symbols", "~data.n_bars"],
+    "features/session": ["data.calendar=24/7"],
     "features/context": ["data=files", "~data.n_symbols", "~data.n_bars"],
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],

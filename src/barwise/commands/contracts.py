@@ -24,6 +24,7 @@ MORE = {  # what a part needs beside its name to be tried in seconds
     "strategy/net": ("strategy=lstm", *NETS),
     "strategy/lstm": NETS,
     "validation/rolling": ("validation.splitter.window=150",),
+    "features/session": ("data.calendar=24/7",),
 }
 
 

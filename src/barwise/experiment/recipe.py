@@ -16,15 +16,20 @@ from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
+from barwise.data.durations import duration
 from barwise.data.kept import KeptBars
+from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
 from barwise.experiment.parts import Parts
+from barwise.factor.files import FactorReturns
+from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
+from barwise.features.every import Every
 from barwise.features.store import Store, home
 from barwise.neutral import Neutral
-from barwise.safety.targets import Targets
+from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
@@ -46,7 +51,10 @@ def parts_of(
     features = feature_sets(config, targets)
     cache = config.get("cache")
     return Parts(
-        data=sealed(data or data_source(config, targets), (config.get("sealed") or {}).get("fraction", 0)),
+        data=sealed(
+            _beside(data, config) if data else data_source(config, targets),
+            (config.get("sealed") or {}).get("fraction", 0),
+        ),
         features=features,
         labels=make("labels", config["labels"]),
         validation=make("validation", config["validation"]),
@@ -64,8 +72,15 @@ def parts_of(
         monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
         importance=config.get("importance", "auto"),
         cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
+        factor_returns=factor_returns(config) if targets is None else None,
         shipped=shipped_sets,
     )
+
+
+def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
+    """The factor returns that `factor.returns` names, if it names any."""
+    path = (config.get("factor") or {}).get("returns")
+    return None if path is None else read_factors(path)
 
 
 def shipped_sets() -> dict[str, FeatureSet]:
@@ -73,30 +88,58 @@ def shipped_sets() -> dict[str, FeatureSet]:
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
         with suppress(Exception):
-            found[path.stem] = _make("features", yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem], None)
+            node = yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem]
+            found[path.stem] = _make("features", node, None) if _every(node) is None else None
     return {name: each for name, each in found.items() if callable(each)}
 
 
 def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> Callable[[], Market]:
-    """What gives the bars when it is called; of a large source of one's own, by way of what is kept of it."""
+    """What gives the bars when it is called, in the session and size asked for; of a large source of one's own, by way
+    of what is kept of it."""
     config = plain(composed)
-    found: Callable[[], Market] = _make("data", config["data"], targets)
-    cache = config.get("cache")
-    if targets is not None or not cache:
-        return found
-    return KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
+    shape, cache = Shape.of(config["data"]), config.get("cache")
+    shape.check_stamp(any(_every(node) is not None for node in (config.get("features") or {}).values()))
+    found: Callable[[], Market] = _make("data", _without(config["data"], *DEFAULTS), targets)
+    if targets is None and cache:
+        found = KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
+    return shape.shaped(found)
+
+
+def _beside(data: Callable[[], Market], config: Mapping[str, Any]) -> Callable[[], Market]:
+    """Bars in place of the configuration's, within its session and beside its calendar."""
+    shape = Shape.of(config["data"])
+    return lambda: shape.again(data())
 
 
 def feature_sets(composed: Mapping[str, Any], targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
-    given = plain(composed).get("features") or {}
+    config = plain(composed)
+    given = config.get("features") or {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"features={given}: must name sets, as in features=[price,volume]")
-    sets = {name: _make("features", node, targets, f"features.{name}") for name, node in given.items() if node}
-    sets = {name: _callable(one) for name, one in sets.items()}
+    sets = {name: _feature_set(name, node, config, targets) for name, node in given.items() if node}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
+
+
+def _feature_set(name: str, node: Any, config: Mapping[str, Any], targets: Targets | None) -> FeatureSet:
+    """One set; with `every`, which the set itself never sees, on larger bars."""
+    every = _every(node)
+    if every is None:
+        return _callable(_make("features", node, targets, f"features.{name}"))
+    one = {"_partial_": True, **_without(node, "every")}
+    size = Shape.of(config.get("data") or {}).size(duration(f"features.{name}.every", every))
+    return Every(name, _callable(_make("features", one, targets, f"features.{name}")), size)
+
+
+def _every(node: Any) -> Any:
+    return node.get("every") if isinstance(node, Mapping) else None
+
+
+def _without(node: Any, *keys: str) -> Any:
+    """The node without these keys."""
+    return {key: value for key, value in node.items() if key not in keys} if isinstance(node, Mapping) else node
 
 
 def _callable(one: Any) -> FeatureSet:
@@ -109,10 +152,7 @@ def _callable(one: Any) -> FeatureSet:
 
 def signal_rule(config: Mapping[str, Any], targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
-    node = config["signals"]
-    if isinstance(node, Mapping):  # `neutral` is a step of its own, before the rule
-        node = {key: value for key, value in node.items() if key != "neutral"}
-    rule = _make("signals", node, targets)
+    rule = _make("signals", _without(config["signals"], "neutral"), targets)  # neutral is a step of its own, before
     portfolio = _make("portfolio", config["portfolio"], targets) if config.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
@@ -159,6 +199,8 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
     if targets is not None:
         targets.check(group, node)
     check_node(where or group, node)
+    for target in targets_in(node):
+        enable_experimental(target)
     try:
         return instantiate(literal(node), _convert_="all")
     except Exception as error:

@@ -75,6 +75,7 @@ class Result:
     weight: np.ndarray | None = None  # per row of the table, as decided at its bar; NaN without an order
     positions: Mapping[str, np.ndarray] | None = None
     trades: Mapping[str, np.ndarray] | None = None
+    main: OutOfSample | None = None  # the rows of the path that is traded, where splits overlap
 
 
 def evaluate(
@@ -103,11 +104,11 @@ def evaluate(
     if limits is not None:
         metrics["capacity"] = limits
     if ledger.held is None:
-        return Result(table, ledger, market, metrics, reasons)
+        return Result(table, ledger, market, metrics, reasons, main=main)
     held = ledger.held
     weight = decided(table, path_rows(table, main), held, grid)
     return Result(
-        table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution)
+        table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution), main
     )
 
 

@@ -32,6 +32,7 @@ from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, spread
+from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
 from barwise.experiment.parts import Parts
@@ -127,6 +128,8 @@ def _run(
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell)
     file_audit(audit, out)
     audit.refuse()
+    with out.stage("factor"):
+        write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
     with out.stage("report"):
         record(out, result, {f"fold-{fold.facts['fold']}": fold.curves for fold in session.finished})
         tell.finished(result.metrics, result.ledger.equity)

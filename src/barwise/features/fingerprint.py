@@ -16,6 +16,7 @@ from typing import Any
 from barwise.data.bars import Bars
 from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars
+from barwise.features.every import Every
 from barwise.features.purity import LIBRARIES
 from barwise.features.walk import Walk
 
@@ -42,7 +43,9 @@ def fingerprint(
     digest.update(json.dumps([FORMAT, sys.version, platform.machine(), extras(bars)]).encode())
     for name, one in sets.items():
         walk = Walk()
-        digest.update(json.dumps([name, walk.digest(one)]).encode())
+        size, own = apart(one)
+        digest.update(json.dumps([name, *size, walk.digest(own)]).encode())
+        libraries |= {"pandas"} if size else set()  # whose clock hours and days are told by
         libraries |= walk.libraries
         reasons += [f"features.{name}: {reason}" for reason in walk.reasons[:REASONS]]
     if make is not None:
@@ -56,6 +59,13 @@ def fingerprint(
     made_by = digest.hexdigest()
     key = hashlib.sha256(json.dumps([data, made_by]).encode()).hexdigest()[:32]
     return Fingerprint(None if reasons else key, tuple(reasons), made_by)
+
+
+def apart(one: FeatureSet) -> tuple[list[str], FeatureSet]:
+    """The size of the bars of a set on larger ones, which the code that builds the matrix makes, and the set itself."""
+    if not isinstance(one, Every):
+        return [], one
+    return [str(one.size.every), one.size.stamp, str(one.size.timezone)], one.one
 
 
 def extras(bars: Sequence[Bars]) -> list[list[str]]:

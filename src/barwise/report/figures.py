@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from barwise.errors import DataError
-from barwise.report import draw, draw_capacity, draw_scores
+from barwise.report import draw, draw_capacity, draw_factor, draw_scores
 from barwise.report.svg import STYLE, svg
 
 if TYPE_CHECKING:
@@ -46,6 +46,18 @@ DRAWINGS: dict[str, Drawing] = {
         "Information coefficient over time",
         "Spearman, score against the return that could be earned, all symbols pooled.",
         draw_scores.correlation,
+    ),
+    "decay": Drawing(
+        "Correlation by holding period", "Mean over bars, of score and the return from the next execution price on.",
+        lambda figure, run: draw_factor.decay(figure, run.factor()),
+    ),
+    "quantiles": Drawing(
+        "Return by quantile", "Before costs. Rising from left to right is what a score should do.",
+        lambda figure, run: draw_factor.quantiles(figure, run.factor()),
+    ),
+    "growth": Drawing(
+        "Quantiles over time", "Before costs, each bar anew.",
+        lambda figure, run: draw_factor.growth(figure, run.factor()),
     ),
     "turnover": Drawing("Turnover and cost", "Rolling month of bars above, costs added up below.", draw.turnover),
     "contribution": Drawing("Contribution by symbol", "Before costs.", draw.contribution),

@@ -36,6 +36,7 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, f
     ("results", "Results", ()),
     ("equity", "Out of sample", ("equity", "rolling_sharpe", "distribution", "monthly")),
     ("scores", "What the scores knew", ("calibration", "correlation", "importance", "training")),
+    ("factor", "Factor", ("decay", "quantiles", "growth")),
     ("trading", "Trading", ("turnover", "contribution")),
     ("capacity", "Capacity", ("capacity",)),
     ("metrics", "All metrics", ()),

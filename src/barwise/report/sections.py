@@ -13,6 +13,7 @@ from barwise.backtest.metrics import drawdown
 from barwise.errors import DataError
 from barwise.evidence.sentence import capital as sentence
 from barwise.report.draw import wealth
+from barwise.report.factor import chapter
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
 from barwise.runs.measures import BASELINES, MEASURES, VERDICT, capacity_line, paths_line, short_number, shown
@@ -243,6 +244,7 @@ def again(run: Run) -> Markup:
 
 TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
     "results": results,
+    "factor": lambda run: chapter(run.factor()),
     "capacity": capacity,
     "metrics": every,
     "folds": folds,

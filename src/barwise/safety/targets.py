@@ -98,6 +98,13 @@ def _mappings(place: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield from _mappings(f"{place}[{i}]", value)
 
 
+def targets_in(node: Any) -> Iterator[str]:
+    """Every `_target_` at or below `node`."""
+    for _, part in _mappings("", node):
+        if isinstance(part.get("_target_"), str):
+            yield part["_target_"]
+
+
 @cache
 def _shipped(conf: Path) -> dict[str, set[str]]:
     """group: its targets, and target: the settings that conf/ gives it."""
@@ -135,5 +142,12 @@ def _is_sklearn(target: str) -> bool:
     match = SKLEARN.fullmatch(target)
     if not match or match.group(1) not in MODULES:
         return False
+    enable_experimental(target)
     found = getattr(import_module(f"sklearn.{match.group(1)}"), target.rpartition(".")[2], None)
     return inspect.isclass(found) and found.__module__.startswith("sklearn.")
+
+
+def enable_experimental(target: str) -> None:
+    """scikit-learn's halving searches exist once its own module for that is imported."""
+    if target.startswith("sklearn.model_selection.Halving"):
+        import_module("sklearn.experimental.enable_halving_search_cv")

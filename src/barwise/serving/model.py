@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from barwise.console.config import conf_dir
+from barwise.data.bars import Bars, Market
+from barwise.data.sessions import Clock
+from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
@@ -88,6 +92,34 @@ class Served:
         """Columns that the run's source had beside prices and volume."""
         found = self.data.get("extra")
         return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
+
+    @property
+    def bar_seconds(self) -> int | None:
+        """The size of a bar, as the run recorded it; None where it did not."""
+        found = str(self.data.get("bar_size", ""))
+        if found == "month":
+            return 28 * 86_400
+        return int(found[:-1]) or None if re.fullmatch(r"\d{1,9}s", found) else None
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The calendar and the hours that the run's bars were kept to."""
+        return Shape.of((self.run.config or {}).get("data") or {})
+
+    @cached_property
+    def clock(self) -> Clock | None:
+        """The run's calendar, for single bars of its size; None without one."""
+        clock, seconds = self.shape.clock, self.bar_seconds
+        return replace(clock, size=seconds * 10**9) if clock and seconds else clock
+
+    def beside(self, market: Market) -> Market:
+        """Bars to score, within the run's session and beside its calendar."""
+        market = self.shape.within(market)
+        return self.clock.on(market) if self.clock else market
+
+    def trades_at(self, bar: Bars) -> bool:
+        """Whether one bar lies within the run's session."""
+        return self.shape.session is None or bool(self.shape.contain(bar, (self.bar_seconds or 0) * 10**9).all())
 
     @property
     def groups(self) -> list[str]:

@@ -50,7 +50,8 @@ def predict(
     the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
     or (unless `any_scale`) a unit that the model was not trained on.
     """
-    bars = check_market(market).bars
+    market = served.beside(check_market(market))
+    bars = market.bars
     matrix = (
         Store(gb=0).made(lambda room, _=None: (build(bars, served.sets, threads, room, market.universe), {})).matrix
     )
