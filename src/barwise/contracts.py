@@ -33,7 +33,7 @@ from barwise.data.hash import data_hash
 from barwise.errors import BarwiseError
 from barwise.experiment.parts import Parts
 from barwise.experiment.ranges import learned, restored
-from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features.aligned import AcrossSymbols, bound
 from barwise.features.matrix import build, compute
@@ -42,6 +42,7 @@ from barwise.portfolio import hooks as weighing
 from barwise.runs.directory import plain
 from barwise.samples import Panel
 from barwise.strategies.hooks import OwnNets, Stateful, mistakes
+from barwise.strategies.rows import scores_of
 from barwise.validation.folds import Fold, touches
 
 PIECES = 4  # dates whose bars are scored again by themselves
@@ -245,6 +246,9 @@ CONTRACTS: Mapping[str, Callable[[Bench], Promises]] = {
     "validation": validation,
     "strategy": strategy,
     "strategy/net": strategy,
+    "search": strategy,
+    "search/space": strategy,
+    "select": strategy,
     "signals": signals,
     "portfolio": portfolio,
     "backtest": backtest,

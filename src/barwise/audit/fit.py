@@ -13,6 +13,7 @@ import numpy as np
 
 from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
+from barwise.audit.own import is_users
 from barwise.audit.scores import dates_of, described, differing, rescored, scored, walked
 from barwise.data.memmap import on_disk
 from barwise.samples import Panel
@@ -44,10 +45,7 @@ class Learner:
     @property
     def ours(self) -> bool:
         """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
-        parts = (getattr(self.strategy, name, None) for name in ("estimator", "net"))
-        own = next((part for part in parts if part is not None), self.strategy)  # an unfitted forest has no truth value
-        module = getattr(own, "__module__", "")
-        return type(self.strategy).__module__.startswith("barwise.") and module.startswith(("barwise.", "sklearn."))
+        return not is_users(self.strategy)
 
     def fitted(self, panel: Panel, fold: Fold) -> Any:
         return self.fit(panel, fold, copy.deepcopy(self.strategy))
@@ -121,7 +119,7 @@ def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, f
     dates = dates_of(panel, fold.test, DATES[audit.mode], [audit.seed])
     try:
         score = scored(score_of, panel, fold.test)
-        yield from rescored(learner.name, score_of, panel, fold.test, score, dates)
+        yield from rescored(learner.name, score_of, panel, fold.test, score, dates, apart=not learner.ours)
     except Exception as error:
         score = learner.scores(fitted, panel, fold.test)  # with all that a run does not show; if it raises too, it may
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]

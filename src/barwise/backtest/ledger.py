@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.contracts import contract_prices, rolls_of
+from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
-from barwise.console.settings import Number, OneOf, WideWindow, check_fields
+from barwise.console.settings import Is, Number, OneOf, WideWindow, check_fields, check_value
 
 if TYPE_CHECKING:
     from barwise.backtest.costs import Costs
@@ -70,14 +73,20 @@ class Backtest:
     costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. `delisting_return`:
     what a position earns once more at a symbol's last bar, as long as the market goes on. `capital`: the account at the
     start, in the currency of the prices, for costs that know volume. `costs`: a model in place of the flat costs;
-    `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. Settings out of range raise
+    `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. `borrow_bps` may be a column of the
+    source, or rates by symbol, with `default` for the others. `dividends`: a column of cash a share, of prices that are
+    not adjusted for it, paid on a bar to who held the symbol at the close before. Settings out of range raise
     `ConfigError`.
     """
 
     execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open"
     commission_bps: Annotated[float, Number(0, 1000)] = 1.0
     slippage_bps: Annotated[float, Number(0, 1000)] = 4.0
-    borrow_bps: Annotated[float, Number(0, 100_000)] = 50.0
+    borrow_bps: (
+        Annotated[float, Number(0, 100_000)]
+        | Annotated[str, Is((str,), "a column")]
+        | Annotated[Mapping[str, float], Is((Mapping,), "rates by symbol")]
+    ) = 50.0
     weighting: Annotated[str, OneOf(WEIGHTINGS)] = "equal"
     max_gross: Annotated[float, Number(0, 100, above=True)] = 1.0
     cash_rate: Annotated[float, Number(0, 1)] = 0.0
@@ -87,9 +96,13 @@ class Backtest:
     costs: Costs | None = None
     portfolio: Portfolio | None = None
     keep_positions: bool = False
+    dividends: Annotated[str, Is((str,), "a column")] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "backtest")
+        rates = self.borrow_bps if isinstance(self.borrow_bps, Mapping) else {}
+        for name, rate in rates.items():
+            check_value(f"backtest.borrow_bps.{name}", rate, Number(0, 100_000))
 
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
@@ -161,13 +174,20 @@ class Backtest:
 
     def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float) -> Terms:
         prices = None
+        flat = self.borrow_bps if isinstance(self.borrow_bps, int | float) else 0.0
+        by_symbol = None
+        if not isinstance(self.borrow_bps, int | float):
+            by_symbol = borrow_by_symbol(grid, self.borrow_bps) * BPS / periods_per_year
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
+        prices = contract_prices(grid, self.execution, prices, self.commission_bps, self.slippage_bps)
         return Terms(
-            grid, capped(target, self.max_gross), *grid.drifts[self.execution], self.max_gross,
-            (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
+            grid, capped(target, self.max_gross), *grid.drift(self.execution, self.dividends), self.max_gross,
+            (self.commission_bps + self.slippage_bps) * BPS, flat * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
+            rolls=rolls_of(grid), at_open=self.execution == "next_open",
+            lent_by=by_symbol,
         )  # fmt: skip
 
     def _kept(self, grid: Grid, span: tuple[int, int]) -> Positions | None:

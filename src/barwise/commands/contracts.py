@@ -24,6 +24,8 @@ MORE = {  # what a part needs beside its name to be tried in seconds
     "strategy/net": ("strategy=lstm", *NETS),
     "strategy/lstm": NETS,
     "validation/rolling": ("validation.splitter.window=150",),
+    "search/optuna": ("search.trials=2", "search.folds=2"),
+    "search/space": ("search=optuna", "search.trials=2", "search.folds=2"),
     "features/session": ("data.calendar=24/7",),
 }
 
@@ -95,6 +97,11 @@ def composed(option: str, overrides: list[str]) -> DictConfig:
     value = f"[{name}]" if group == "features" else name
     if group == "data":  # which the small experiment has its own settings of
         return compose([*BASE[1:], f"data={name}", *GIVEN.get(option, ()), *overrides])
-    more = MORE.get(option, MORE.get(group, ()))
+    more = (*MORE.get(option, MORE.get(group, ())), *of_its_strategy(group, name))
     others = [word for word in overrides if not word.startswith(f"{group}=")]  # the part itself is what is tried
     return compose([*BASE, *more, f"{group}={value}", *others])
+
+
+def of_its_strategy(group: str, name: str) -> tuple[str, ...]:
+    """A space is named for the strategy whose settings it holds."""
+    return (f"strategy={name}", *MORE.get(f"strategy/{name}", ())) if group == "search/space" else ()

@@ -65,13 +65,13 @@ def recorded(given: Mapping[str, Any], out: Any) -> tuple[dict[str, Any], Any]:
                 targets.check_addresses(key, value)
     else:
         config = plain(OmegaConf.create(config))  # what the environment or a resolver gives
-    missing = [str(name) for name in given if name not in config and given[name] is not None]
+    missing = [str(name) for name in given if name not in (*config, "tracking") and given[name] not in (None, {})]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
         raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
     config.update(quiet=given["quiet"], output_dir=outputs(given, config, out.path, trusted=targets is None))
-    for checkpoint in sorted((out.path / "model").glob("*/*.ckpt")):
+    for checkpoint in sorted((out.path / "model").rglob("*.ckpt")):
         try_checkpoint(checkpoint)
     out.resume(run.manifest)
     return config, targets

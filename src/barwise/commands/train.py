@@ -143,9 +143,9 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra, plain
-    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
-    from barwise.report.dashboard import FIGURES, GLANCE, Dashboard
+    from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
@@ -158,11 +158,12 @@ def task(cfg: DictConfig) -> Any:
     resumed = bool(cfg.resume)
     composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    listeners: list[Listener] = [Dashboard(out, FIGURES if single else GLANCE)]
+    composed = composed if resumed else settle_seeds(cfg, out, single)
+    listeners: list[Listener] = []
     with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
-        listeners[:0] = [Register(config, out), Progress(config["quiet"])]
+        listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
             if name not in OBJECTIVES:
@@ -171,6 +172,7 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")
         parts = parts_of(composed, targets)
+        listeners += [one.listener(out, Path(config["output_dir"]), single) for one in trackers(config, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, config),) if one]
         metrics = run(parts, out, *listeners)
         judged = judge(config, out, metrics)

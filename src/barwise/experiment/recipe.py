@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 
 from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
@@ -23,6 +23,7 @@ from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
 from barwise.experiment.parts import Parts
+from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
 from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
@@ -58,7 +59,7 @@ def parts_of(
         features=features,
         labels=make("labels", config["labels"]),
         validation=make("validation", config["validation"]),
-        strategy=make("strategy", config["strategy"]),
+        strategy=strategy_of(config, make),
         signals=signal_rule(config, targets),
         neutral=neutral(config),
         backtest=book(make, config),
@@ -150,6 +151,16 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
+def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Any]:
+    """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
+    given = config.get("tracking")
+    if given is None:
+        given = {"tensorboard": {"_target_": "barwise.report.trackers.tensorboard.TensorBoard"}}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"tracking={given}: must name trackers, as in tracking=[tensorboard,mlflow], or none")
+    return [_make("tracking", node, targets, f"tracking.{name}") for name, node in given.items() if node]
+
+
 def signal_rule(config: Mapping[str, Any], targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
     rule = _make("signals", _without(config["signals"], "neutral"), targets)  # neutral is a step of its own, before
@@ -188,8 +199,10 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any]) -> Any:
 def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:
-        targets.check("strategy", config["strategy"])
-    return get_class(config["strategy"]["_target_"])
+        for group in ("strategy", "select", "search"):
+            if config.get(group):
+                targets.check(group, config[group])
+    return class_of(config)
 
 
 def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
@@ -198,6 +211,8 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
         targets.check(group, node)
+    if group == "strategy":
+        node = averaged(node, where or group)
     check_node(where or group, node)
     for target in targets_in(node):
         enable_experimental(target)

@@ -18,7 +18,6 @@ from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
-from barwise.experiment.run import neutralized, scores_of
 from barwise.features import FeatureSet
 from barwise.neutral import Neutral
 from barwise.report.run import Run, load
@@ -26,10 +25,12 @@ from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
 from barwise.samples import Panel, Scaler
-from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, trusting, try_models
+from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
 from barwise.strategies.hooks import Stateful
+from barwise.strategies.parts import trusting
+from barwise.strategies.rows import neutralized, scores_of
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
@@ -113,7 +114,13 @@ class Served:
         return replace(clock, size=seconds * 10**9) if clock and seconds else clock
 
     def beside(self, market: Market) -> Market:
-        """Bars to score, within the run's session and beside its calendar."""
+        """Bars to score, within the run's session and beside its calendar; ConfigError where the run's were brought
+        to the account's terms and these are not."""
+        if self.shape.contracts is not None and "contracts" not in market.facts:
+            raise ConfigError(
+                f"this run was trained with data.contracts={self.shape.contracts}: give these bars a file of contracts"
+                f" too, data.contracts={self.shape.contracts}"
+            )
         market = self.shape.within(market)
         return self.clock.on(market) if self.clock else market
 
@@ -152,8 +159,9 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     """The model of the run in `folder`.
 
     `model`: `last` fold, `refit` (made by `python -m barwise refit`), `ensemble` of all folds, `fold-2`; `auto` takes
-    the refit where there is one, else the last fold. `allow`: your own targets by name; a run's directory may
-    otherwise name only what barwise ships. DataError or ConfigError where anything is not as a run writes it.
+    the refit where there is one, else the ensemble: one fold may have stopped at once, or have had luck. `allow`: your
+    own targets by name; a run's directory may otherwise name only what barwise ships. DataError or ConfigError where
+    anything is not as a run writes it.
     """
     run, config, targets = recorded(folder, allow)
     names = _chosen(run, model)
@@ -162,7 +170,7 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     places = [checked(run.folder, name, targets.own) for name in names]
     strange = [place for place in places if not signed(place)]
     if strange:
-        try_models(strange, config["strategy"]["_target_"], targets.own)
+        try_models(strange, f"{kind.__module__}.{kind.__qualname__}", targets.own)
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
@@ -192,7 +200,7 @@ def _chosen(run: Run, model: str) -> list[str]:
     folds = sorted((p.name for p in there.iterdir() if re.fullmatch(r"fold-\d{1,6}", p.name)), key=_number)
     refit = (there / REFIT).exists()
     if model == "auto":
-        model = REFIT if refit else "last"
+        model = REFIT if refit else "ensemble"
     if model == REFIT and not refit:
         raise ConfigError(f"--model {REFIT}: there is none yet; `python -m barwise refit {run.folder}` makes it")
     if model != REFIT and not folds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -37,12 +38,12 @@ class Explained(Protocol):
 
 @runtime_checkable
 class Ensemble(Protocol):
-    """Averages `n_seeds` nets."""
+    """Averages `n_seeds` models."""
 
     n_seeds: int
 
     def members(self, samples: Samples) -> np.ndarray:
-        """Scores (net, row)."""
+        """Scores (model, row)."""
 
 
 @runtime_checkable
@@ -70,8 +71,16 @@ class Scheduled(Protocol):
 
 
 @runtime_checkable
+class Budgeted(Protocol):
+    """Is made of others: says itself how it is trained on all data, after validation found when each is to stop."""
+
+    def budgeted(self, facts: Mapping[str, Any]) -> Any:
+        """The strategy to train on all data, from what the fit with validation rows found."""
+
+
+@runtime_checkable
 class OwnNets(Protocol):
-    """Loads nets of the user's own, by the names in `own_nets`."""
+    """Loads nets and parts of the user's own, by the names in `own_nets`."""
 
     own_nets: frozenset[str]
 
@@ -84,7 +93,7 @@ class Online(Protocol):
 
 
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, OwnNets, Online,
+    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, Budgeted, OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
@@ -93,6 +102,15 @@ REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
 def needs_torch(strategy: object) -> bool:
     """Whether the strategy trains with torch."""
     return isinstance(strategy, TorchTrained) and strategy.needs_torch
+
+
+def with_own_budget(strategy: Any, facts: Mapping[str, Any]) -> Any:
+    """A strategy that is made of no other, to be trained for as many rounds or epochs as validation found best."""
+    if "rounds" in facts and isinstance(strategy, Boosted):
+        strategy.n_estimators = max(1, int(facts["rounds"]))
+    if "best_epoch" in facts and isinstance(strategy, Scheduled):
+        strategy.training = replace(strategy.training, epochs=max(1, int(facts["best_epoch"])))
+    return strategy
 
 
 def mistakes(strategy: object) -> Iterator[str]:
