@@ -9,6 +9,7 @@ import pytest
 from barwise.console.arguments import compose
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
+from barwise.experiment.configuration import plain
 from barwise.experiment.effects import ONLY, check_effects, check_single
 from barwise.experiment.recipe import parts_of
 from tests.conftest import train
@@ -37,8 +38,8 @@ def test_it_is_refused_in_one_line_whose_remedies_work(word):
     code, line = one_line(raised.value)
     assert code == 2 and line.startswith(f"{word}: has no effect with ") and said in line
     remedy, usual = re.search(r"; set (\S+), or leave it at (\S+)$", line).groups()
-    check_effects(compose([*beside, word, remedy]))
-    check_effects(compose([*beside, f"{word.partition('=')[0]}={usual}"]))
+    check_effects(plain(compose([*beside, word, remedy])))
+    check_effects(plain(compose([*beside, f"{word.partition('=')[0]}={usual}"])))
 
 
 def test_the_table_is_tried_whole():

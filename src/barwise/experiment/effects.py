@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from barwise.console.settings import located, shown
 from barwise.errors import ConfigError
 
@@ -64,16 +62,16 @@ ONLY = (
 SWEEPS = ("sweep.", "hydra.sweep.", "hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper")
 
 
-def check_effects(cfg: DictConfig) -> None:
+def check_effects(config: Mapping[str, Any]) -> None:
     """ConfigError for the first setting that differs from its default and has no effect because of another."""
     for rule in ONLY:
         group, _, name = rule.setting.rpartition(".")
-        node = cfg.get(group)
-        if not isinstance(node, Mapping | DictConfig) or name not in node:
+        node = config.get(group)
+        if not isinstance(node, Mapping) or name not in node:
             continue
         target = str(node.get("_target_") or "")
         usual = default(group, target, name)
-        value, other = (OmegaConf.select(cfg, key, default=None) for key in (rule.setting, rule.other))
+        value, other = node[name], selected(config, rule.other)
         if not target.endswith(rule.part) or value == usual or rule.needed(other):
             continue
         raise ConfigError(
@@ -87,6 +85,13 @@ def check_single(overrides: Sequence[str]) -> None:
     for word in overrides:
         if word.lstrip("+~").startswith(SWEEPS):
             raise ConfigError(f"{shown(word)}: has no effect on a single run; add -m, or leave it out")
+
+
+def selected(node: Any, place: str) -> Any:
+    """The value at a dotted place, None where there is none."""
+    for key in place.split("."):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
 
 
 def default(group: str, target: str, name: str) -> Any:
