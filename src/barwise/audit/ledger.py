@@ -21,7 +21,7 @@ CUTS = 2  # bars after which prices, or signals, are others
 
 def is_ours(backtest: Any) -> bool:
     """Whether backtest, costs and portfolio are all barwise's."""
-    parts = [backtest, getattr(backtest, "costs", None), getattr(backtest, "portfolio", None)]
+    parts = [backtest, *(getattr(backtest, name, None) for name in ("costs", "portfolio", "exits"))]
     return all(one is None or type(one).__module__.startswith("barwise.") for one in parts)
 
 
@@ -37,6 +37,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
         return
     rows = np.searchsorted(grid.time, ledger.time)
     yield positions.size
+    yield from _fills(name, ledger, rows, grid, bars)
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
     flow = getattr(ledger, "cash_flow", None)
     gross = ledger.gross - (0.0 if flow is None else flow)
@@ -62,13 +63,16 @@ def _earned(
     backtest: Any, ledger: Ledger, grid: Grid, rows: np.ndarray, positions: np.ndarray, bars: tuple[Bars, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most that the positions can have earned on each bar, as shares of the equity before."""
-    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in grid.drifts[_execution(backtest)])
+    fills = getattr(ledger, "fills", None)
+    to_price, to_close = _drifts(_execution(backtest), grid, rows, fills)
     start = np.concatenate([[1.0], ledger.equity[:-1]])
     growth = (ledger.equity / np.where(start > 0, start, np.nan))[:, None]
     before = np.vstack([np.zeros((1, positions.shape[1])), positions[:-1]])
     ended = np.zeros(positions.shape, bool)
     for row, columns in grid.gone.items():
         ended[np.flatnonzero(rows == row), columns] = True
+    if fills is not None and _execution(backtest) == "next_open":
+        ended |= np.isfinite(fills)
     before[1:][ended[:-1]] = 0.0
     after = positions * growth
 
@@ -79,7 +83,7 @@ def _earned(
     bought = (after / to_close).sum(axis=1)
     account = 1.0 + (before * (to_price - 1.0)).sum(axis=1)
     interest = getattr(ledger, "risk_free", 0.0) * (account - bought)
-    if not getattr(backtest, "intrabar", False):
+    if fills is not None or not getattr(backtest, "intrabar", False):
         return each.sum(axis=1) + interest, each.sum(axis=1) + interest
     lowest, highest = (_prices(grid, bars, name)[rows] for name in ("low", "high"))
     close, prior = grid.close[rows], grid.before[rows]
@@ -88,6 +92,34 @@ def _earned(
     return np.minimum(*ends).sum(axis=1) + np.minimum(interest, 0), np.maximum(*ends).sum(axis=1) + np.maximum(
         interest, 0
     )
+
+
+def _drifts(execution: str, grid: Grid, rows: np.ndarray, fills: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Price ratios to the execution price and on to the close, or to the price at which a position ended in the bar."""
+    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in grid.drifts[execution])
+    if fills is None:
+        return to_price, to_close
+    inside = np.isfinite(fills)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if execution == "next_open":
+            return to_price, np.where(inside, fills / grid.open[rows], to_close)
+        return np.where(inside, fills / grid.before[rows], to_price), to_close
+
+
+def _fills(name: str, ledger: Ledger, rows: np.ndarray, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
+    """A position that ended inside a bar did so at a price between its low and its high."""
+    fills = getattr(ledger, "fills", None)
+    if fills is None:
+        return
+    low, high = (_prices(grid, bars, price)[rows] for price in ("low", "high"))
+    off = np.isfinite(fills) & ~((fills >= low * (1 - ROUNDING)) & (fills <= high * (1 + ROUNDING)))
+    if off.any():
+        i, s = np.argwhere(off)[0]
+        text = (
+            f"{name}: on {when(ledger.time[i])} it ends {grid.symbols[s]} at {fills[i, s]:g}, where the bar's low is"
+            f" {low[i, s]:g} and its high {high[i, s]:g}: a fill that no order could have had."
+        )
+        yield Finding("execution", "leak", text)
 
 
 def _execution(backtest: Any) -> str:

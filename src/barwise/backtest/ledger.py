@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.exits import Ended, Exits
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
 from barwise.console.settings import Number, OneOf, WideWindow, check_fields
+from barwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from barwise.backtest.costs import Costs
@@ -36,7 +38,8 @@ class Ledger:
     included. `risk_free`: what idle cash earns a bar. `ruined`: the equity was lost; nothing is traded from there on.
     Where they were asked for: `positions` (bar, symbol), shares of the equity at each close, as held after the bar's
     trades and before what ends there is closed; `held`, the same with what it earned and cost. `cash_flow`: declared
-    flows of a bar, such as dividends, that are part of `gross`; fractions of the equity at the close before.
+    flows of a bar, such as dividends or funding, that are part of `gross`; fractions of the equity at the close before.
+    `fills` (bar, symbol): the price at which a position ended inside the bar, NaN where none did.
     """
 
     time: np.ndarray
@@ -54,6 +57,7 @@ class Ledger:
     positions: np.ndarray | None = None
     held: Positions | None = None
     cash_flow: np.ndarray | None = None
+    fills: np.ndarray | None = None
 
     @property
     def excess(self) -> np.ndarray:
@@ -70,8 +74,10 @@ class Backtest:
     costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. `delisting_return`:
     what a position earns once more at a symbol's last bar, as long as the market goes on. `capital`: the account at the
     start, in the currency of the prices, for costs that know volume. `costs`: a model in place of the flat costs;
-    `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. Settings out of range raise
-    `ConfigError`.
+    `portfolio`: in place of equal weights. `exits`: what ends positions inside bars. `funding`: a column of the bars,
+    the rate that a long position pays (and a short one receives) at a bar's close over its value, of that bar and not a
+    year's; 0 or NaN at bars without a payment. `keep_positions`: the ledger holds positions. Settings out of range
+    raise `ConfigError`.
     """
 
     execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open"
@@ -87,6 +93,8 @@ class Backtest:
     costs: Costs | None = None
     portfolio: Portfolio | None = None
     keep_positions: bool = False
+    exits: Exits | None = None
+    funding: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "backtest")
@@ -105,9 +113,11 @@ class Backtest:
         """Whether weights are those of the signals alone."""
         return self.portfolio is None or self.portfolio.plain
 
-    def trading(self, portfolio: Portfolio | None = None, costs: Costs | None = None) -> Backtest:
-        """The same with another portfolio and cost model."""
-        return replace(self, portfolio=portfolio, costs=costs)
+    def trading(
+        self, portfolio: Portfolio | None = None, costs: Costs | None = None, exits: Exits | None = None
+    ) -> Backtest:
+        """The same with another portfolio, cost model and exits."""
+        return replace(self, portfolio=portfolio, costs=costs, exits=exits)
 
     def _context(self, grid: Grid, signal: np.ndarray, signals: Signals, periods_per_year: float) -> Context:
         from barwise.portfolio.context import Context
@@ -136,42 +146,90 @@ class Backtest:
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
-        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
-        ledger = self.trade(grid, target, span, periods_per_year, count)
+        if self.exits is None:
+            count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
+            ledger = self.trade(grid, target, span, periods_per_year, count)
+        else:
+            after = self.exits.on(grid, target, self.execution, 1 + delay)
+            ledger = self.trade(grid, after.target, span, periods_per_year, after.moves(*span), after)
         if ledger.held is not None:
             ledger.held.decided[:] = weights[span[0] : span[1] + 1]
         return ledger
 
     def trade(
-        self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int
-    ) -> Ledger:
+        self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int,
+        ended: Ended | None = None,
+    ) -> Ledger:  # fmt: skip
         """Drift to the execution price, trade to the target weights, drift to the close, pay; bar by bar.
 
         `target`: (time, symbol), shares of the equity at the execution price before costs; NaN is no order. Where
         positions that cannot be traded (no bar) leave too little room below `max_gross`, orders are scaled down.
         """
-        account = Account(self._terms(grid, target, periods_per_year), span, self._kept(grid, span))
+        rows = slice(span[0], span[1] + 1)
+        account = Account(self._terms(grid, target, periods_per_year, ended), span, self._kept(grid, span, ended))
         carry(account)
-        rows, kept = slice(span[0], span[1] + 1), account.kept
+        kept = account.kept
         return Ledger(
             grid.time[rows], account.net + account.cost, account.cost, account.net, account.turnover, account.equity,
             account.contribution, n_trades, account.ruined, account.borrow, account.exposure, account.terms.interest,
             kept.closing if kept else None, kept, None if account.terms.funding is None else account.flow,
+            None if ended is None else ended.fill[rows],
         )  # fmt: skip
 
-    def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float) -> Terms:
+    @property
+    def intrabar(self) -> bool:
+        """Whether positions may end inside a bar."""
+        return self.exits is not None
+
+    def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float, ended: Ended | None) -> Terms:
         prices = None
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
+        if ended is not None and prices is not None and prices.most is not None:
+            raise ConfigError("exits: a stop sells all at once, whatever the volume; set costs.participation=null")
+        drifts, ends, gone = grid.drifts[self.execution], grid.gone, grid.gone
+        if ended is not None:
+            drifts, ends, gone = filled(grid, self.execution, ended.fill)
         return Terms(
-            grid, capped(target, self.max_gross), *grid.drifts[self.execution], self.max_gross,
+            grid, capped(target, self.max_gross), *drifts, self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
-            self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
+            self.cash_rate / periods_per_year, prices, self.delisting_return, ends, gone,
+            None if self.funding is None else funding_rates(grid, self.funding),
         )  # fmt: skip
 
-    def _kept(self, grid: Grid, span: tuple[int, int]) -> Positions | None:
-        return Positions.empty(grid, span) if self.keep_positions else None
+    def _kept(self, grid: Grid, span: tuple[int, int], ended: Ended | None) -> Positions | None:
+        if not self.keep_positions:
+            return None
+        return replace(Positions.empty(grid, span, self.funding is not None), ended=ended)
+
+
+def filled(
+    grid: Grid, execution: str, fill: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Price ratios to and from the execution price where positions end inside bars at `fill`; what ends after each row
+    at its last price; and those of them whose symbol has its last bar there."""
+    to_price, to_close = grid.drifts[execution]
+    rows, columns = np.nonzero(~np.isnan(fill))
+    if execution != "next_open":
+        to_price = to_price.copy()
+        to_price[rows, columns] = fill[rows, columns] / grid.before[rows, columns]
+        return (to_price, to_close), grid.gone, grid.gone
+    to_close = to_close.copy()
+    to_close[rows, columns] = fill[rows, columns] / grid.open[rows, columns]
+    cut = np.flatnonzero(np.diff(rows)) + 1
+    ends = {int(r[0]): c for r, c in zip(np.split(rows, cut), np.split(columns, cut), strict=True) if len(r)}
+    gone = {t: np.setdiff1d(ended, ends.get(t, ended[:0])) for t, ended in grid.gone.items()}
+    return (to_price, to_close), ends | {t: np.union1d(c, ends.get(t, c)) for t, c in gone.items()}, gone
+
+
+def funding_rates(grid: Grid, column: str) -> np.ndarray:
+    """(time, symbol): what a position pays at each bar's close over its value; 0 where the column has none."""
+    if not any(column in bars.extra for bars in grid.bars):
+        there = ", ".join(sorted({name for bars in grid.bars for name in bars.extra})) or "none"
+        raise ConfigError(f"backtest.funding={column}: the bars have no such column; beside prices they have {there}")
+    found: np.ndarray = np.nan_to_num(grid.column(column))
+    return found
 
 
 def capped(target: np.ndarray, most: float) -> np.ndarray:

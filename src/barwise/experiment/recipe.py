@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.audit.plausibility import Plausibility
+from barwise.backtest.exits import Barriers
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
@@ -41,16 +43,16 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
     def make(group: str, node: Any, where: str = "") -> Any:
         return _make(group, node, targets, where)
 
-    features = feature_sets(cfg, targets)
+    features, labels = feature_sets(cfg, targets), make("labels", cfg.labels)
     return Parts(
         data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
         features=features,
-        labels=make("labels", cfg.labels),
+        labels=labels,
         validation=make("validation", cfg.validation),
         strategy=make("strategy", cfg.strategy),
         signals=signal_rule(cfg, targets),
         neutral=neutral(cfg),
-        backtest=book(make, cfg),
+        backtest=book(make, cfg, labels),
         baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
         device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
         seed=cfg.seed,
@@ -126,15 +128,17 @@ def neutral(cfg: DictConfig) -> Neutral | None:
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
-    """The backtest with its portfolio and costs; recorded runs may know neither, and one of one's own may take none."""
+def book(make: Callable[[str, Any], Any], cfg: DictConfig, labels: Any = None) -> Any:
+    """The backtest with its portfolio, costs and exits; recorded runs may know none, and one of one's own may take
+    none."""
     backtest = make("backtest", cfg.backtest)
     portfolio = make("portfolio", cfg.portfolio) if cfg.get("portfolio") else None
     costs = make("costs", cfg.costs) if cfg.get("costs") else None
+    exits = make("exits", cfg.exits) if cfg.get("exits") else None
     standard = portfolio is None or portfolio.standard
     if not isinstance(backtest, Backtest):
-        if costs is not None or not standard:
-            given = "costs" if costs is not None else "portfolio"
+        if costs is not None or exits is not None or not standard:
+            given = "costs" if costs is not None else "exits" if exits is not None else "portfolio"
             raise ConfigError(f"{given}: {type(backtest).__name__} has its own; leave {given} at its default")
         return backtest
     if backtest.weighting != "equal" and not standard:
@@ -142,7 +146,12 @@ def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
             f"backtest.weighting={backtest.weighting}: the portfolio says the weights; leave it at equal,"
             f" or portfolio={backtest.weighting} portfolio.… in its place"
         )
-    return backtest.trading(portfolio, costs)
+    if isinstance(exits, Barriers):
+        exits = exits.of(labels)
+        if portfolio is not None and portfolio.hold != "auto":
+            raise ConfigError(f"portfolio.hold={portfolio.hold}: exits=barriers says how long; set portfolio.hold=auto")
+        portfolio = replace(portfolio, hold=1) if portfolio is not None else None
+    return backtest.trading(portfolio, costs, exits)
 
 
 def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
