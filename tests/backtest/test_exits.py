@@ -188,3 +188,15 @@ def test_a_stop_asks_for_no_limit_of_volume():
     rules = Backtest(costs=Impact(), exits=Stops())
     with pytest.raises(ConfigError, match=r"set costs\.participation=null"):
         rules.run(Grid.build(bars), signals(1, bars), 252)
+
+
+def test_a_setting_of_another_choice_names_it():
+    from omegaconf import OmegaConf
+
+    from barwise.console.messages import one_line
+
+    with pytest.raises(Exception) as error:
+        config = OmegaConf.create({"exits": {}})
+        OmegaConf.set_struct(config, True)
+        _ = config.exits.stop
+    assert one_line(error.value, started=False)[1].endswith("set exits=stops too")

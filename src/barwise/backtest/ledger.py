@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
 from barwise.console.settings import Number, OneOf, WideWindow, check_fields
+from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -223,11 +225,16 @@ def filled(
     return (to_price, to_close), ends | {t: np.union1d(c, ends.get(t, c)) for t, c in gone.items()}, gone
 
 
+def check_funding(bars: Sequence[Bars], column: str | None) -> None:
+    """ConfigError where no symbol has the column of funding rates."""
+    if column is not None and not any(column in b.extra for b in bars):
+        there = ", ".join(sorted({name for b in bars for name in b.extra})) or "none"
+        raise ConfigError(f"backtest.funding={column}: the bars have no such column; beside prices they have {there}")
+
+
 def funding_rates(grid: Grid, column: str) -> np.ndarray:
     """(time, symbol): what a position pays at each bar's close over its value; 0 where the column has none."""
-    if not any(column in bars.extra for bars in grid.bars):
-        there = ", ".join(sorted({name for bars in grid.bars for name in bars.extra})) or "none"
-        raise ConfigError(f"backtest.funding={column}: the bars have no such column; beside prices they have {there}")
+    check_funding(grid.bars, column)
     found: np.ndarray = np.nan_to_num(grid.column(column))
     return found
 

@@ -21,6 +21,7 @@ from barwise.audit.recompute import work_on
 from barwise.audit.rows import RowProof, seed_of
 from barwise.audit.scores import scored
 from barwise.backtest.grid import Grid
+from barwise.backtest.ledger import check_funding
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -60,6 +61,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
+        check_funding(market.bars, getattr(parts.backtest, "funding", None))
         note_data(out, market, per_year)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
