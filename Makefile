@@ -1,13 +1,14 @@
 # make run            a venv from constraints.txt, then python train.py on the embedded data
 # make run ARGS="strategy=lstm"
 # make test           the tests, ruff, mypy and who imports whom;  make test-slow  the long proofs
+# make site           the documentation, into site/
 # make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-slow lint rooms clean
+.PHONY: run test test-slow lint rooms site clean
 run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
@@ -27,6 +28,9 @@ rooms: $(VENV)/.ready-test
 	$(BIN)/import-linter drawgraph barwise --show-module-counts > rooms.dot
 	@echo "rooms.dot: who imports whom; dot -Tsvg rooms.dot -o rooms.svg, or any viewer of Graphviz files"
 
+site: $(VENV)/.ready-docs
+	$(BIN)/zensical build --clean
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -36,6 +40,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.ready-test: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 clean:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from barwise.commands.contracts import of_its_strategy
 from barwise.console.progress import Progress
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run
@@ -16,7 +17,7 @@ from tests.conftest import ROOT
 
 GROUPS = (
     "data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "monitor", "experiment",
-    "strategy/net", "portfolio", "costs", "exits",
+    "strategy/net", "portfolio", "costs", "exits", "search", "search/space", "select", "tracking",
 )  # fmt: skip
 NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
 OPTIONS = [
@@ -35,6 +36,7 @@ SMALL = {
     "data/files": ["~data.n_symbols", "~data.n_bars"],
     "data/frame": ["~data.n_symbols", "~data.n_bars", "data.frame={_target_:tests.frames.small,_partial_:true}"],
     "data/query": ["~data.n_symbols", "~data.n_bars"],
+    "features/session": ["data.calendar=24/7"],
     "features/context": ["data=files", "~data.n_symbols", "~data.n_bars"],
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
@@ -48,6 +50,12 @@ SMALL = {
         "validation.splitter.valid_until=2001-08",
     ],
     "validation/rolling": ["validation.splitter.window=150"],
+    "search/optuna": ["search.trials=2", "search.folds=2", "strategy.n_estimators=10"],
+    "search/space": ["search=optuna", "search.trials=2", "search.folds=2", "validation=holdout", "audit=none"],
+    "strategy/blend": ["strategy.members.xgboost.n_estimators=10", "strategy.members.lightgbm.n_estimators=10"],
+    "strategy/meta": ["strategy.secondary.n_estimators=10"],
+    "strategy/abstain": ["strategy.strategy.n_estimators=10"],
+    "select": ["strategy.n_estimators=10", "validation=holdout"],
 }
 
 FROM_A_FILE = ("data/files", "features/context")
@@ -69,7 +77,8 @@ def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     group, _, name = option.rpartition("/")
-    more = [*SMALL.get(option, SMALL.get(group, [])), *([f"data.path={bars_file}"] if option in FROM_A_FILE else [])]
+    more = [*of_its_strategy(group, name), *SMALL.get(option, SMALL.get(group, []))]
+    more += [f"data.path={bars_file}"] if option in FROM_A_FILE else []
     more += [f"data.sql=\"SELECT * FROM '{bars_file}'\""] if option == "data/query" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", ["experiment=smoke", "threads=1", *more, f"{group}={name}"])

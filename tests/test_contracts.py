@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from barwise.commands.contracts import composed, options
+from barwise.backtest.ledger import Backtest
+from barwise.commands.contracts import composed, options, out_of_reach
 from barwise.contracts import Broken, check
+from barwise.data import synthetic
 from barwise.experiment.recipe import parts_of
+from barwise.portfolio.portfolio import Portfolio
 from barwise.samples import Labels
 from barwise.signals import FixedThreshold
 from barwise.strategies.hooks import mistakes
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.xgb import XGBoostStrategy
 
-OPTIONS = list(options([]))
+OPTIONS = [option for option in options([]) if not out_of_reach(option)]
 SMALL = {
     "strategy/random_forest": ["strategy.estimator.n_estimators=10"],
     "strategy/extra_trees": ["strategy.estimator.n_estimators=10"],
     "strategy/hist_gradient_boosting": ["strategy.estimator.max_iter=10"],
     "strategy/xgboost": ["strategy.n_estimators=30"],
+    "strategy/blend": ["strategy.members.xgboost.n_estimators=10", "strategy.members.lightgbm.n_estimators=10"],
 }
 
 
@@ -68,6 +72,40 @@ def at_once(bars):
     return Labels(np.sign(ret), ret, bars.time.copy(), np.ones(len(bars)))
 
 
+def unsteady():
+    return synthetic.load(n_symbols=1, n_bars=50, seed=int(np.random.default_rng().integers(1 << 30)))
+
+
+def misplaced():
+    market = synthetic.load(n_symbols=2, n_bars=50)
+    return replace(market, bars=market.bars[::-1])
+
+
+def opaque():
+    return replace(synthetic.load(n_symbols=1, n_bars=50), facts={"source": object()})
+
+
+def nearly_across(bars):
+    return {"x": bars.close}
+
+
+nearly_across.across_symbol = True
+
+
+def nearly_scores(context):
+    return context.signal
+
+
+nearly_scores.read_scores = True
+
+
+@dataclass(frozen=True)
+class Nearly(Backtest):
+    @property
+    def intra_bar(self):
+        return True
+
+
 class Always(FixedThreshold):
     def __call__(self, score, time):
         return np.ones(len(score))
@@ -81,6 +119,12 @@ class Always(FixedThreshold):
         ("strategy", {"strategy": Peeks()}, "a score does not depend on the rows beside it"),
         ("strategy", {"strategy": Loud()}, "scores lie between -1 and 1"),
         ("signals", {"signals": Always()}, "a row without a score is flat"),
+        ("data", {"data": unsteady}, "asked again, it gives the same bars"),
+        ("data", {"data": misplaced}, "symbols come in order"),
+        ("data", {"data": opaque}, "its facts can stand in run.json"),
+        ("features", {"features": {"x": nearly_across}}, "did you mean across_symbols"),
+        ("portfolio", {"backtest": Backtest(portfolio=Portfolio(nearly_scores))}, "did you mean reads_scores"),
+        ("backtest", {"backtest": Nearly()}, "did you mean intrabar"),
     ],
 )
 def test_what_breaks_a_contract_is_named(group, change, line):

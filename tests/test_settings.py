@@ -49,7 +49,7 @@ def settings() -> Iterator[tuple[str, str]]:
         group = option.rpartition("/")[0]
         if group == "experiment" or group.startswith("hydra"):
             continue
-        place = {"": "", "strategy/net": "strategy.net."}.get(group, f"{group}.")
+        place = {"": "", "strategy/net": "strategy.net.", "search/space": "search.space."}.get(group, f"{group}.")
         for key, value in leaves(yaml.safe_load(path.read_text())):
             if not key.startswith(("hydra.", "defaults")) and (value is None or is_numeric(value)):
                 yield option, place + key
@@ -77,6 +77,7 @@ def composed(option: str) -> DictConfig:
     group, _, name = option.rpartition("/")
     words = ["experiment=smoke", "threads=1", "strategy=ridge"]
     words += ["strategy=lstm", *NET] if group == "strategy/net" else NET if option == "strategy/lstm" else []
+    words += [f"strategy={name}", "search=optuna", *(NET if name == "lstm" else [])] if group == "search/space" else []
     words += ["~data.n_symbols", "~data.n_bars"] if group == "data" and name != "synthetic" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("config", [*words, *([f"{group}={name}"] if group else [])])

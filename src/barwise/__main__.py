@@ -5,29 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
+from barwise import commands
 from barwise.console.messages import guarded
 from barwise.errors import ConfigError
-
-# One module of barwise.commands each, imported when asked for, with `main(words)`.
-VERBS = {
-    "audit": "look for the future in the past, thoroughly, and report",
-    "benchmark": "measure, each figure beside a baseline",
-    "cache": "feature matrices that are kept, and clearing them",
-    "compare": "two or more runs side by side",
-    "contracts": "check every part, yours included, against what it must keep to",
-    "doctor": "what this machine can do: devices, parity, speed, what is missing",
-    "leaderboard": "the runs below a folder, ranked",
-    "look": "what is in your bars, before training on them",
-    "live": "score bars as they come, from standard input or a growing file",
-    "predict": "scores and signals of new bars, by the model of a run",
-    "refit": "train a run's strategy on all its data, to serve",
-    "report": "render report.html of a run again",
-    "rerun": "run a recorded experiment again, and compare",
-    "unseal": "score the sealed stretch of a run, once",
-    "verdict": "what the evidence supports after all trials so far; overfitting of a sweep",
-}
-
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in commands/train.py
 
@@ -49,15 +31,27 @@ def run_verb(verb: str, words: list[str]) -> None:
         sys.argv = ["barwise train", *words]
         train.main()
         return
-    if verb not in VERBS:
-        raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(VERBS)}")
+    if verb not in verbs():
+        raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(verbs())}")
     import_module(f"barwise.commands.{verb}").main(words)
+
+
+def verbs() -> dict[str, str]:
+    """What each verb does: a verb is a module of barwise.commands that begins `python -m barwise NAME: …`."""
+    found = {}
+    for folder in commands.__path__:
+        for path in sorted(Path(folder).glob("*.py")):
+            with path.open(encoding="utf-8") as file:
+                head, _, what = file.readline().partition(": ")
+            if head.startswith(f'"""python -m barwise {path.stem}'):
+                found[path.stem] = what.strip().strip('."')
+    return found
 
 
 def overview() -> str:
     """The verbs, one line each."""
-    width = max(map(len, VERBS)) + 2
-    lines = [f"  {name:<{width}}{what}" for name, what in [("train", "as train.py does"), *VERBS.items()]]
+    width = max(map(len, verbs())) + 2
+    lines = [f"  {name:<{width}}{what}" for name, what in [("train", "as train.py does"), *verbs().items()]]
     return "\n".join(["usage: python -m barwise VERB …   (VERB --help tells more)", "", *lines])
 
 

@@ -64,6 +64,7 @@ MOVED = {  # below barwise: old, new
     "validation.bootstrap": "evidence.bootstrap",
     "validation.deflated": "evidence.deflated",
     "validation.drift": "features.drift",
+    "validation.durations": "data.durations",
     "validation.filed": "evidence.returns",
     "validation.overfitting": "evidence.overfitting",
     "validation.sealed": "evidence.sealed",

@@ -1,4 +1,5 @@
-"""What every part must keep to, whoever wrote it: checks of feature sets, labelers, splitters, strategies and rules.
+"""What every part must keep to, whoever wrote it: checks of data sources, feature sets,
+labelers, splitters, strategies and rules.
 
 `python -m barwise contracts hydra.searchpath=[file://own/conf]` runs them over conf/ and a folder of one's own.
 """
@@ -9,27 +10,39 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from barwise import hooks
+from barwise.audit.findings import Finding
+from barwise.audit.portfolio import probe, weights_wait
 from barwise.audit.scores import dates_of, rescored, walked
+from barwise.backtest import hooks as trading
 from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.hooks import portfolio_of
+from barwise.backtest.ledger import Ledger
 from barwise.cross_labels import bound as bound_labels
 from barwise.data import synthetic
-from barwise.data.bars import Bars
+from barwise.data.bars import COLUMNS, Bars, Market
+from barwise.data.checks import check_market
+from barwise.data.hash import data_hash
 from barwise.errors import BarwiseError
 from barwise.experiment.parts import Parts
 from barwise.experiment.ranges import learned, restored
-from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
-from barwise.features.aligned import bound
+from barwise.features.aligned import AcrossSymbols, bound
 from barwise.features.matrix import build, compute
 from barwise.panel import build_panel
+from barwise.portfolio import hooks as weighing
+from barwise.runs.directory import plain
 from barwise.samples import Panel
-from barwise.strategies.hooks import mistakes
+from barwise.strategies.hooks import OwnNets, Stateful, mistakes
+from barwise.strategies.rows import scores_of
 from barwise.validation.folds import Fold, touches
 
 PIECES = 4  # dates whose bars are scored again by themselves
@@ -67,8 +80,46 @@ class Bench:
         return fit_fold(self.panel, fold, copy.deepcopy(self.parts.strategy), FitSession().context(fold))
 
 
-def features(bench: Bench) -> Iterator[tuple[str, bool]]:
+Promises = Iterator[tuple[str, bool]]
+
+
+def looked_up(found: Iterator[str]) -> Promises:
+    """What is looked up by its name is what it looks like."""
+    for mistake in found:
+        yield f"its optional methods and attributes are what they look like: {mistake}", False
+
+
+def data(bench: Bench) -> Promises:
+    """The same bars each time, one series a symbol, in order, and facts that run.json can hold."""
+    market = bench.parts.data()
+    yield "it gives a Market", isinstance(market, Market)
+    yield "there is a symbol", len(market.bars) > 0
+    yield "symbols come in order, each once", list(market.symbols) == sorted(set(market.symbols))
+    for bars in market.bars:
+        arrays = [getattr(bars, name) for name in COLUMNS]
+        yield f"{bars.symbol}: prices and volume are float64", all(x.dtype == np.float64 for x in arrays)
+        yield f"{bars.symbol}: its columns have one length", {len(x) for x in arrays} == {len(bars.time)}
+        yield f"{bars.symbol}: times are datetime64[ns]", bars.time.dtype == np.dtype("datetime64[ns]")
+    yield "its bars pass the checks of a run", check_market(market) is not None
+    per_year = market.periods_per_year
+    yield "bars a year are a number above 0, or None for the times to tell", per_year is None or per_year > 0
+    yield "its facts can stand in run.json", not _odd(market.facts)
+    yield "asked again, it gives the same bars", data_hash(bench.parts.data()) == data_hash(market)
+
+
+def _odd(facts: Mapping[str, Any]) -> list[str]:
+    """Facts that are no plain values: run.json would hold their repr."""
+    return [
+        name
+        for name, value in facts.items()
+        if isinstance(plain(value), str) and not isinstance(value, str | np.datetime64 | datetime)
+    ]
+
+
+def features(bench: Bench) -> Promises:
     """Row t uses bars up to t, and the same bars give the same rows."""
+    for each in bench.parts.features.values():
+        yield from looked_up(hooks.mistakes(each, (AcrossSymbols,), kinds={"across_symbols": bool}))
     cut = tuple(b.take(slice(0, CUT)) for b in bench.bars)
     every, first, twice = (bound(bench.parts.features, some) for some in (bench.bars, cut, bench.bars))
     for bars, before in zip(bench.bars, cut, strict=True):
@@ -81,8 +132,9 @@ def features(bench: Bench) -> Iterator[tuple[str, bool]]:
         yield "the same bars give the same rows", all(np.array_equal(whole[n], again[n], equal_nan=True) for n in whole)
 
 
-def labels(bench: Bench) -> Iterator[tuple[str, bool]]:
+def labels(bench: Bench) -> Promises:
     """A label ends after its bar, and what has ended does not change."""
+    yield from looked_up(hooks.mistakes(bench.parts.labels, (AcrossSymbols,), kinds={"across_symbols": bool}))
     cut = [bars.take(slice(0, CUT)) for bars in bench.bars]
     every, first = bound_labels(bench.parts.labels, bench.bars), bound_labels(bench.parts.labels, cut)
     for bars, before in zip(bench.bars, cut, strict=True):
@@ -97,7 +149,7 @@ def labels(bench: Bench) -> Iterator[tuple[str, bool]]:
         yield "weights are above 0", bool((whole.weight[known] > 0).all())
 
 
-def validation(bench: Bench) -> Iterator[tuple[str, bool]]:
+def validation(bench: Bench) -> Promises:
     """Training and test rows lie apart, by the stretch of their labels."""
     yield "there is a fold", len(bench.folds) > 0
     for fold in bench.folds:
@@ -106,10 +158,9 @@ def validation(bench: Bench) -> Iterator[tuple[str, bool]]:
         yield f"fold {fold.number} purges its validation rows", not touches(bench.panel, fold.valid, fold.test).any()
 
 
-def strategy(bench: Bench) -> Iterator[tuple[str, bool]]:
+def strategy(bench: Bench) -> Promises:
     """Scores lie in [-1, 1], depend on the seed and the past alone, and survive being saved."""
-    for mistake in mistakes(bench.parts.strategy):
-        yield f"its optional methods and attributes are what they look like: {mistake}", False
+    yield from looked_up(mistakes(bench.parts.strategy))
     rows, before = bench.folds[0].test, bench.panel.X.copy()
     model, scaler = bench.fit()
     scores = scores_of(model, bench.panel, rows, scaler)
@@ -127,7 +178,7 @@ def strategy(bench: Bench) -> Iterator[tuple[str, bool]]:
     found = rescored("", lambda part, own: scores_of(model, part, own, scaler), bench.panel, rows, scores,
                      dates_of(bench.panel, rows, PIECES, [0]))  # fmt: skip
     yield "a score needs no later bar and no label that was not known", not found.findings
-    if hasattr(model, "advance"):
+    if isinstance(model, Stateful):
         row = int(rows[-1])
         live = walked(model, "", bench.panel, rows, scores, scaler, row)
         yield (
@@ -137,7 +188,7 @@ def strategy(bench: Bench) -> Iterator[tuple[str, bool]]:
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         kind = type(model)
-        if hasattr(kind, "own_nets"):
+        if isinstance(model, OwnNets):
             kind = type(kind.__name__, (kind,), {"own_nets": frozenset(bench.allow)})
         loaded = kind.load(Path(folder))
         pickles = [p.name for p in Path(folder).rglob("*") if p.suffix in (".pkl", ".pickle", ".joblib", ".pt")]
@@ -146,8 +197,9 @@ def strategy(bench: Bench) -> Iterator[tuple[str, bool]]:
     yield "it saves no pickle", not pickles
 
 
-def signals(bench: Bench) -> Iterator[tuple[str, bool]]:
+def signals(bench: Bench) -> Promises:
     """Signals lie in [-1, 1]; no score is no position; what was learned can be kept."""
+    yield from looked_up(hooks.mistakes(bench.parts.signals, (AcrossSymbols,), kinds={"across_symbols": bool}))
     random = np.random.default_rng(0)
     score, time = random.uniform(-1, 1, 400), np.repeat(bench.bars[0].time[:200], 2)
     rule = copy.deepcopy(bench.parts.signals).fit(score)
@@ -160,12 +212,14 @@ def signals(bench: Bench) -> Iterator[tuple[str, bool]]:
     yield "what it learned can be kept", np.array_equal(kept(holes, time), signal)
 
 
-def backtest(bench: Bench) -> Iterator[tuple[str, bool]]:
+def backtest(bench: Bench) -> Promises:
     """Doing nothing earns nothing, and trading costs."""
+    yield from looked_up(hooks.mistakes(bench.parts.backtest, trading.HOOKS, ("run",), trading.KINDS))
     grid = Grid.build(bench.bars)
     symbol = np.repeat([0, 1], BARS)
     time = np.concatenate([b.time for b in bench.bars])
     flat = bench.parts.backtest.run(grid, Signals(symbol, time, np.zeros(2 * BARS)), 252.0)
+    yield from looked_up(hooks.mistakes(flat, trading.LEDGER, tuple(Ledger.__dataclass_fields__)))
     yield "doing nothing earns nothing", bool(np.all(flat.net == 0))
     side = np.where(np.arange(2 * BARS) // 5 % 2 == 0, 1.0, -1.0)
     busy = bench.parts.backtest.run(grid, Signals(symbol, time, side), 252.0)
@@ -173,13 +227,30 @@ def backtest(bench: Bench) -> Iterator[tuple[str, bool]]:
     yield "trading costs", float(busy.cost.sum()) > 0
 
 
-CONTRACTS: Mapping[str, Callable[[Bench], Iterator[tuple[str, bool]]]] = {
+def portfolio(bench: Bench) -> Promises:
+    """Weights of a bar depend on what was known by then, and no signal is no position."""
+    whole = portfolio_of(bench.parts.backtest)
+    yield from looked_up(hooks.mistakes(whole.rule, weighing.HOOKS, kinds=weighing.KINDS))
+    context = probe(whole, 0, bench.bars)
+    weights = whole.weights(context)
+    yield "a weight for each bar and symbol", weights.shape == context.has.shape
+    yield "no weight is infinite", not np.isinf(weights).any()
+    found = list(weights_wait(whole, 0, bench.bars))
+    yield "weights of a bar need no later bar", not [one for one in found if isinstance(one, Finding)]
+
+
+CONTRACTS: Mapping[str, Callable[[Bench], Promises]] = {
+    "data": data,
     "features": features,
     "labels": labels,
     "validation": validation,
     "strategy": strategy,
     "strategy/net": strategy,
+    "search": strategy,
+    "search/space": strategy,
+    "select": strategy,
     "signals": signals,
+    "portfolio": portfolio,
     "backtest": backtest,
 }
 

@@ -25,7 +25,11 @@ class SignalRule(Protocol):
 
 @dataclass(frozen=True)
 class FixedThreshold:
-    """Long above `upper`, short below `lower`; nothing is learned."""
+    """Long above `upper`, short below `lower`; nothing is learned.
+
+    >>> FixedThreshold(upper=0.5, lower=-0.5)(np.array([0.7, 0.1, -0.6, np.nan]), None).tolist()
+    [1.0, 0.0, -1.0, 0.0]
+    """
 
     upper: Level = 0.5
     lower: Level = -0.5
@@ -161,7 +165,11 @@ class Unchanged:
 
 
 def beyond(score: np.ndarray, upper: float, lower: float) -> np.ndarray:
-    """+1 above `upper`, -1 below `lower`, else 0."""
+    """+1 above `upper`, -1 below `lower`, else 0.
+
+    >>> beyond(np.array([0.7, 0.1, -0.6]), 0.5, -0.5).tolist()
+    [1.0, 0.0, -1.0]
+    """
     found: np.ndarray = (score > upper).astype(float) - (score < lower).astype(float)
     return found
 

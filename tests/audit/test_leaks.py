@@ -145,7 +145,7 @@ def test_prevented_overlapping_labels_without_purge(monkeypatch: pytest.MonkeyPa
 
 
 def test_prevented_training_right_after_a_test_block(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folds.Validation, "_embargoed", lambda self, times, train, test: np.zeros(len(train), bool))
+    monkeypatch.setattr(folds, "embargoed", lambda times, train, test, embargo: np.zeros(len(train), bool))
     parts = honest(validation=folds.Validation(overlapping().validation.splitter, embargo=30))
     assert "its embargo" in audit(parts).leaks[0].text
     take_out(monkeypatch, FOLDS)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barwise.audit.ledger import ledger_adds_up
 from barwise.backtest.costs import Impact, Spread
 from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest, Ledger
@@ -157,6 +158,73 @@ def test_positions_and_trades_add_up_to_the_ledger(seed, execution, kind):
         assert len(trades["side"]) == ((signs != 0) & (held.weight != 0)).sum()
     columns = held.columns(grid)
     assert len(columns["weight"]) == np.count_nonzero(held.weight) and set(columns["symbol"]) <= set(grid.symbols)
+
+
+def shorts(bars: list[Bars], **settings) -> Ledger:
+    """Everything short from the first bar to the last, in equal shares, kept as they are."""
+    grid = Grid.build(bars)
+    target = np.full(grid.has.shape, np.nan)
+    target[1] = -1.0 / len(bars)
+    rules = Backtest(commission_bps=0, slippage_bps=0, keep_positions=True, **settings)
+    return rules.trade(grid, target, (0, len(grid.time) - 1), 252, 0)
+
+
+def test_borrow_may_differ_by_symbol():
+    bars = [replace(b, extra={"fee": np.where(np.arange(60) < 30, np.nan, 300.0 * (i + 1))})
+            for i, b in enumerate(market(6, 2, 60, gaps=0.0))]  # fmt: skip
+    names = [b.symbol for b in bars]
+    book = shorts(bars, borrow_bps={names[0]: 100.0, "default": 1000.0})
+    rates = np.array([100.0, 1000.0])
+    worth = np.append(1.0, book.equity[:-1])[:, None]
+    account = np.append(1.0, book.equity[:-1])[:, None] * (1 + book.held.before.sum(axis=1, keepdims=True))
+    expected = (np.maximum(-book.held.weight, 0) * account / worth * rates / 1e4 / 252).sum(axis=1)
+    np.testing.assert_allclose(book.borrow, expected, atol=1e-15)
+    np.testing.assert_allclose(book.held.cost.sum(axis=1), book.cost, atol=1e-15)
+    by_column, by_mapping = (shorts(bars, borrow_bps=r) for r in ("fee", {names[0]: 300, names[1]: 600}))
+    np.testing.assert_array_equal(by_column.net, by_mapping.net)
+    flat, same = shorts(bars, borrow_bps=70.0), shorts(bars, borrow_bps={"default": 70.0})
+    np.testing.assert_allclose(flat.net, same.net, atol=1e-15)
+
+
+@pytest.mark.parametrize("execution", ["next_open", "next_close"])
+def test_dividends_are_paid_to_who_held_at_the_close_before(execution):
+    bars, paid = market(7, 2, 40, gaps=0.0), np.zeros(40)
+    paid[20] = 2.0
+    raw = [replace(bars[0], extra={"dividend": paid}), bars[1]]
+    grid = Grid.build(raw)
+    target = np.full(grid.has.shape, np.nan)
+    target[5], target[20] = 0.5, 0.0  # sold on the ex-date: paid all the same
+    rules = Backtest(execution, dividends="dividend", keep_positions=True)
+    with_it, without = (r.trade(grid, target, (0, 39), 252, 0) for r in (rules, replace(rules, dividends=None)))
+    np.testing.assert_array_equal(with_it.net[:20], without.net[:20])
+    share = without.held.closing[19, 0] / bars[0].close[19]  # shares held at the close before, by equity
+    assert with_it.gross[20] - without.gross[20] == pytest.approx(2.0 * share, rel=1e-9) and share > 0
+    np.testing.assert_allclose(with_it.net[21:], without.net[21:], atol=1e-15)
+    late = np.full(grid.has.shape, np.nan)
+    late[20], late[21] = 0.5, 0.0  # bought on the ex-date: too late
+    held = [r.trade(grid, late, (0, 39), 252, 0) for r in (rules, replace(rules, dividends=None))]
+    np.testing.assert_allclose(held[0].net, held[1].net, atol=1e-15)
+    assert not [x for x in ledger_adds_up(rules, with_it, grid, tuple(raw)) if not isinstance(x, int)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"borrow_bps": "fee"}, "backtest.borrow_bps=fee: the bars have no further columns"),
+        ({"borrow_bps": {"A?": 1}}, "backtest.borrow_bps.A\\?: there is no such symbol"),
+        ({"borrow_bps": {}}, "backtest.borrow_bps: has no rate for"),
+        ({"dividends": "cash"}, "backtest.dividends=cash: the bars have no further columns"),
+    ],
+)
+def test_a_column_that_is_not_there_is_one_line(given, said):
+    with pytest.raises(ConfigError, match=said):
+        shorts(market(0, 2, 50, gaps=0.0), **given)
+
+
+@pytest.mark.parametrize("given", [{"borrow_bps": -1}, {"borrow_bps": {"default": -1}}, {"dividends": 3}])
+def test_a_rate_out_of_range_is_one_line(given):
+    with pytest.raises(ConfigError, match=r"^backtest\."):
+        Backtest(**given)
 
 
 def test_keeping_positions_changes_nothing():

@@ -84,5 +84,5 @@ def test_a_stretch_at_once_pays_the_same(monkeypatch):
 def test_a_column_that_there_is_not_is_one_line():
     bars = perpetual(RATES)
     rules = Backtest(funding="swap")
-    with pytest.raises(ConfigError, match=r"^backtest\.funding=swap: .*beside prices they have funding$"):
+    with pytest.raises(ConfigError, match=r"^backtest\.funding=swap: the bars have funding; name one"):
         rules.run(Grid.build([bars]), Signals(np.zeros(HOURS, int), bars.time, np.ones(HOURS)), 8760)

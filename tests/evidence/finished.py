@@ -19,7 +19,7 @@ from barwise.report import html
 html.render_into = lambda out: None  # pages have tests of their own, and take most of the time
 for words in json.loads(sys.argv[1]):
     sys.argv = ["train.py", *words]
-    train.started.clear(), train.failed.clear(), GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()
     try:
         train.main()
     except SystemExit:

@@ -64,7 +64,9 @@ def imported(place: Path, expression: str):
 
 def stored(store: Store, market, one):
     sets = {"mine": one}
-    return store.matrix(data_hash(market), market, sets, lambda room: (build(market.bars, sets, room=room), {}))
+    return store.matrix(
+        data_hash(market), market, sets, lambda room, base=None: (build(market.bars, sets, room=room), {})
+    )
 
 
 @pytest.mark.parametrize("way", [*NAMED, *INVENTED], ids=lambda way: way.name)

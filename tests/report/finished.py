@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from barwise.backtest.grid import Grid
 from barwise.backtest.metrics import sharpe_ratio
+from barwise.data.groups import put
+from barwise.data.synthetic import load
+from barwise.experiment.factor import about
+from barwise.factor.drawdowns import drawdowns
+from barwise.factor.exposure import Series, alphas, exposures
+from barwise.factor.files import FactorReturns
+from barwise.factor.scores import Scores
+from barwise.factor.study import study
 from barwise.runs.directory import write_json, write_parquet, write_text
 
 SYMBOLS = ("AAA", "BBB", "C<&>C")  # a name that must be escaped
@@ -32,6 +42,8 @@ def write_run(folder: Path, seed: int = 0, bars: int = 900, edge: float = 4e-4, 
     which = np.repeat(np.arange(3), 20)
     importance = {"fold": which, "feature": features, "gain": gain, "permutation": gain / 50 - 0.01}
     write_parquet(folder / "importance.parquet", importance)
+    for name, table in factor_tables().items():
+        write_parquet(folder / "factor" / f"{name}.parquet", table)
     curve = [[i, 1.0 / (i + 2)] for i in range(20)]
     losses = {"train_loss": curve, "valid_loss": [[i, v + 0.05] for i, v in curve]}
     write_json(folder / "curves.json", {f"fold-{k}": losses for k in range(3)})
@@ -44,6 +56,22 @@ def write_run(folder: Path, seed: int = 0, bars: int = 900, edge: float = 4e-4, 
     write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(tree))
     write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(["strategy=forest", "data.note=two words"]))
     return folder
+
+
+@cache
+def factor_tables() -> dict[str, dict[str, np.ndarray]]:
+    """What a weak score of 24 symbols in two groups knows, one of whose names must be escaped."""
+    groups = (SECRET, "others")
+    bars = [put(b, {"sector": (np.full(len(b), i % 2, np.int32), groups)}) for i, b in enumerate(load(24, 300).bars)]
+    grid = Grid.build(bars)
+    random = np.random.default_rng(0)
+    scores = Scores(random.standard_normal(grid.has.shape), grid)
+    net = random.normal(0, 0.01, 300)
+    market = [("market", FactorReturns.market(grid.time, random.normal(0, 0.01, 300)))]
+    return {
+        **study(scores), "exposures": exposures(scores), "about": about(scores), "drawdowns": drawdowns(grid.time, net),
+        "alphas": alphas({"strategy, net": Series(grid.time, net)}, market, 252.0),
+    }  # fmt: skip
 
 
 def predictions(random: np.random.Generator, time: np.ndarray, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -78,7 +106,10 @@ def metrics(net: np.ndarray, gross: np.ndarray, time: np.ndarray, fold: np.ndarr
          "sharpe_gross": 0.2 * k, "rank_ic": 0.01, "accuracy": 0.5}
         for k in range(3)
     ]  # fmt: skip
-    return {**found, "baselines": baselines, "folds": folds}
+    capacity = {"capital": [1e5, 1e6, 1e7], "sharpe": [0.6, 0.5, -0.2], "annual_return": [0.05, 0.04, -0.01],
+                "cost_share": [0.2, 0.3, 1.2], "half": 1.67e6, "days_to_liquidate": 0.4,
+                "days_to_liquidate_worst": 1.5}  # fmt: skip
+    return {**found, "baselines": baselines, "folds": folds, "capacity": capacity}
 
 
 def manifest(bars: int, time: np.ndarray) -> dict[str, Any]:

@@ -88,6 +88,18 @@ def test_numbers_in_the_page_are_those_of_metrics_json(finished: Path, text: str
     assert cells["gross.annual_return"][0] is not None
 
 
+def test_capacity_is_shown_where_costs_know_volume_and_said_where_not(finished: Path, text: str) -> None:
+    assert "Costs eat half of the gross return at a capital of 1.67 million; 95 % of the positions" in text
+    metrics = json.loads((finished / "metrics.json").read_text())
+    try:
+        del (without := dict(metrics))["capacity"]
+        (finished / "metrics.json").write_text(json.dumps(without))
+        page = document(load(finished))
+        assert "Costs (flat) know no volume" in page and "figure-capacity" not in page and "Not shown" not in page
+    finally:
+        (finished / "metrics.json").write_text(json.dumps(metrics))
+
+
 def test_undefined_metrics_say_why(text: str) -> None:
     assert "undefined: no drawdown at all" in text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from barwise.console.arguments import compose
+from barwise.data.durations import duration, moment
 from barwise.errors import ConfigError
-from barwise.validation.by_date import CalendarWalkForward, Dates
-from barwise.validation.durations import duration, moment
+from barwise.validation.by_date import Dates
 from barwise.validation.folds import Validation
 from barwise.validation.splits import PurgedKFold, WalkForward
 from tests.validation.test_folds import panel_of
@@ -27,7 +29,7 @@ def dates(positions: np.ndarray) -> tuple[str, str]:
     ("every", "freq"), [("1W", "W-SUN"), ("1M", "M"), ("1Q", "Q"), ("1Y", "Y"), ("2Y", "2Y"), ("5D", None)]
 )
 def test_each_test_block_is_one_stretch_of_the_calendar(every, freq):
-    splits = list(CalendarWalkForward(every, first_train="3Y").split(DAYS))
+    splits = list(WalkForward(every=every, first_train="3Y").split(DAYS))
     tested = np.concatenate([test for _, test in splits])
     assert (np.diff(tested) == 1).all() and tested[-1] == len(DAYS) - 1
     assert all(train[0] == 0 and train[-1] == test[0] - 1 for train, test in splits)
@@ -41,7 +43,7 @@ def test_each_test_block_is_one_stretch_of_the_calendar(every, freq):
 
 
 def test_a_window_is_years_of_the_calendar():
-    splits = list(CalendarWalkForward("1Q", first_train="3Y", window="2Y").split(DAYS))
+    splits = list(WalkForward(every="1Q", first_train="3Y", window="2Y").split(DAYS))
     assert dates(splits[0][0]) == ("2016-01-01", "2017-12-29") and dates(splits[0][1]) == ("2018-01-01", "2018-03-30")
     for train, test in splits:
         begin = (pd.Timestamp(DAYS[test[0]]) - pd.DateOffset(years=2)).to_datetime64()
@@ -49,8 +51,15 @@ def test_a_window_is_years_of_the_calendar():
 
 
 def test_a_share_begins_with_the_next_whole_stretch():
-    (train, test), *_ = CalendarWalkForward("1Y", first_train=0.4).split(DAYS)
+    (train, test), *_ = WalkForward(every="1Y", first_train=0.4).split(DAYS)
     assert dates(test) == ("2018-01-01", "2018-12-31") and dates(train)[1] == "2017-12-29"
+
+
+def test_validation_hands_the_calendar_to_its_splitter():
+    config = compose(["validation.every=1Q", "validation.window=2Y", "validation.splitter.first_train=3Y"])
+    splitter = instantiate(config.validation, _convert_="all").splitter
+    assert splitter == WalkForward(every="1Q", window="2Y", first_train="3Y")
+    assert splitter.get_n_splits(DAYS) == len(list(splitter.split(DAYS))) == 12
 
 
 def test_fixed_dates_are_included_and_make_one_fold():
@@ -110,15 +119,18 @@ def test_after_and_before_agree_with_pandas(count, unit, day):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: CalendarWalkForward("1X"), "validation.splitter.every=1X"),
-        (lambda: CalendarWalkForward(window="long"), "validation.splitter.window=long"),
-        (lambda: CalendarWalkForward(first_train=1.5), "validation.splitter.first_train=1.5"),
-        (lambda: list(CalendarWalkForward(first_train="9Y").split(DAYS)), "first_train=9Y: leaves no test block"),
-        (lambda: list(CalendarWalkForward("1h").split(HOURS)), "folds, each a model trained"),
+        (lambda: WalkForward(every="1X"), "validation.splitter.every=1X"),
+        (lambda: WalkForward(window="long"), "validation.splitter.window=long"),
+        (lambda: WalkForward(first_train=1.5), "validation.splitter.first_train=1.5"),
+        (lambda: list(WalkForward(every="1Y", first_train="9Y").split(DAYS)), "first_train=9Y: leaves no test block"),
+        (lambda: list(WalkForward(every="1h").split(HOURS)), "folds, each a model trained"),
         (lambda: Dates("2018", "2017"), "train_until must come before valid_until"),
         (lambda: Dates("soon", "2017"), "validation.splitter.train_until=soon"),
         (lambda: list(Dates("2030", "2031").split(DAYS)), "no validation bars between its dates"),
         (lambda: Validation(WalkForward(), embargo="5X"), "validation.embargo=5X"),
+        (lambda: Validation(WalkForward(), every="5X"), "validation.every=5X"),
+        (lambda: Validation(PurgedKFold(), every="1M"), "validation.every=1M: PurgedKFold has none"),
+        (lambda: Validation(WalkForward(3), every="1M"), "n_splits=3: has no effect with every=1M; leave it at 5"),
         (lambda: Validation(WalkForward(), valid_length="6M"), "set validation.valid_fraction=null"),
         (lambda: Validation(WalkForward(), valid_fraction=None, valid_length=0), "validation.valid_length=0"),
     ],

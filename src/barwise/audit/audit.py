@@ -16,6 +16,7 @@ from barwise.audit.portfolio import weights_wait
 from barwise.audit.rows import RowProof, rows_look_back
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.hooks import execution_of, portfolio_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Panel
@@ -29,7 +30,7 @@ def audited(
     audit = Audit(parts.audit, parts.seed)
     if audit.mode == "none" or proof is None:
         return audit
-    execution = getattr(parts.backtest, "execution", "next_open")
+    execution = execution_of(parts.backtest)
     audit.hear("features", rows_look_back(audit, proof, panel))
     audit.hear("features", features_look_back(audit, matrix, parts.features, proof.guilty))
     audit.hear("features", panels_look_back(audit, matrix, parts.features, proof.guilty))
@@ -44,6 +45,6 @@ def audited(
     audit.hear("folds", folds_are_purged(panel, folds, parts.validation.embargo))
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
     audit.hear("neutral", neutral_waits(parts.neutral, matrix.bars, matrix.universe, parts.seed))
-    audit.hear("portfolio", weights_wait(getattr(parts.backtest, "portfolio", None), parts.seed, matrix.bars))
+    audit.hear("portfolio", weights_wait(portfolio_of(parts.backtest), parts.seed, matrix.bars))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit

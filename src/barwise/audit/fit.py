@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from barwise.audit.findings import Audit, Finding
 from barwise.audit.scores import dates_of, described, differing, rescored, scored, walked
 from barwise.data.memmap import on_disk
 from barwise.samples import Panel
+from barwise.strategies.hooks import Stateful
 from barwise.validation.folds import Fold
 
 TINY = 400  # rows of one symbol that a quick audit trains on
@@ -43,13 +44,29 @@ class Learner:
     @property
     def ours(self) -> bool:
         """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
-        parts = (getattr(self.strategy, name, None) for name in ("estimator", "net"))
-        own = next((part for part in parts if part is not None), self.strategy)  # an unfitted forest has no truth value
-        module = getattr(own, "__module__", "")
-        return type(self.strategy).__module__.startswith("barwise.") and module.startswith(("barwise.", "sklearn."))
+        return all(_is_ours(part) for part in _within(self.strategy))
 
     def fitted(self, panel: Panel, fold: Fold) -> Any:
         return self.fit(panel, fold, copy.deepcopy(self.strategy))
+
+
+PARTS = ("estimator", "net", "strategy", "selection", "members", "primary", "secondary")  # of what is made of others
+
+
+def _within(part: Any) -> Iterator[Any]:
+    """A strategy and all that it is made of."""
+    yield part
+    for name in PARTS:
+        found = vars(part).get(name) if hasattr(part, "__dict__") else None
+        if found is None or isinstance(found, str | bool | int | float):  # an unfitted forest has no truth value
+            continue
+        for one in found.values() if isinstance(found, Mapping) else found if isinstance(found, list) else [found]:
+            yield from _within(one) if not isinstance(one, type) else [one]
+
+
+def _is_ours(part: Any) -> bool:
+    module = str(getattr(part, "__module__", None) or type(part).__module__)
+    return module.startswith(("barwise.", "sklearn."))
 
 
 def learning_ignores_later_rows(
@@ -128,7 +145,7 @@ def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, f
         yield Finding("learning", "leak", text)
         return
     model, scaler = fitted if isinstance(fitted, tuple) else (fitted, None)
-    if hasattr(model, "advance"):
+    if isinstance(model, Stateful):
         own = fold.test[panel.symbol[fold.test] == panel.symbol[fold.test[-1]]]
         yield from walked(model, learner.name, panel, fold.test, score, scaler, int(own[-1]))
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
+from barwise.data.durations import duration
 from barwise.samples import Panel
-from barwise.validation.durations import duration
 from barwise.validation.folds import Fold, splits
 
 

@@ -13,6 +13,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.scores import Scores, dates_of, differing, rescored, scored, walked
 from barwise.samples import Panel
+from barwise.strategies.hooks import Online, Stateful
 from barwise.validation.folds import Fold
 
 DATES = {"quick": 8, "thorough": 40}  # whose bars are scored again by themselves, of each fold
@@ -37,7 +38,7 @@ class FoldAudit:
     def scores(self, model: Any, scaler: Any, score_of: Scores, panel: Panel, fold: Fold) -> np.ndarray:
         """Scores of the fold's test rows."""
         name = type(model).__name__
-        if getattr(model, "online", False):
+        if isinstance(model, Online) and model.online:
             self.by_bar = True
         if self.audit.mode == "none":
             return scored(score_of, panel, fold.test, self.by_bar)
@@ -47,8 +48,8 @@ class FoldAudit:
             self._refuse_what_needs_more(name, score_of, panel, fold, error)
             raise
         seen = dates_of(panel, fold.test, OURS if self.ours else DATES[self.audit.mode], [self.seed, fold.number])
-        stream = getattr(model, "sequence", None) == "stream"
-        if hasattr(model, "advance"):
+        stream = isinstance(model, Stateful) and model.sequence == "stream"
+        if isinstance(model, Stateful):
             row = int(np.random.default_rng([self.seed, fold.number]).choice(fold.test))
             self._hear(walked(model, name, panel, fold.test, score, scaler, row))
         if not (stream and self.ours):  # each score of a stream walks all of its stretch again

@@ -11,7 +11,18 @@ from barwise.audit.bars import altered
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.backtest.grid import Grid, Signals
-from barwise.backtest.ledger import Ledger
+from barwise.backtest.hooks import (
+    Ends,
+    FillsIntrabar,
+    Holds,
+    Lends,
+    Receives,
+    costs_of,
+    execution_of,
+    exits_of,
+    portfolio_of,
+)  # fmt: skip
+from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 
 ROUNDING = 1e-9  # of the equity
@@ -21,7 +32,7 @@ CUTS = 2  # bars after which prices, or signals, are others
 
 def is_ours(backtest: Any) -> bool:
     """Whether backtest, costs and portfolio are all barwise's."""
-    parts = [backtest, *(getattr(backtest, name, None) for name in ("costs", "portfolio", "exits"))]
+    parts = [backtest, costs_of(backtest), portfolio_of(backtest), exits_of(backtest)]
     return all(one is None or type(one).__module__.startswith("barwise.") for one in parts)
 
 
@@ -29,7 +40,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     """Each bar's gross is what the reported positions earn from the execution price, or, where the backtest declares
     `intrabar` fills (stops and targets), from a price within the bar; and costs are none below zero."""
     name = type(backtest).__name__
-    positions = getattr(ledger, "positions", None)
+    positions = ledger.positions if isinstance(ledger, Holds) else None
     if positions is None:
         if not is_ours(backtest):
             text = f"{name} reports no positions, so nothing says that its returns could be earned"
@@ -39,7 +50,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     yield positions.size
     yield from _fills(name, ledger, rows, grid, bars)
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
-    flow = getattr(ledger, "cash_flow", None)
+    flow = ledger.cash_flow if isinstance(ledger, Receives) else None
     gross = ledger.gross - (0.0 if flow is None else flow)
     near = np.where(np.isin(rows - 1, list(grid.gone)), CLOSING, ROUNDING)
     off = (gross < low - near) | (gross > high + near) | ~np.isfinite(gross)
@@ -63,8 +74,11 @@ def _earned(
     backtest: Any, ledger: Ledger, grid: Grid, rows: np.ndarray, positions: np.ndarray, bars: tuple[Bars, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most that the positions can have earned on each bar, as shares of the equity before."""
-    fills = getattr(ledger, "fills", None)
-    to_price, to_close = _drifts(_execution(backtest), grid, rows, fills)
+    drift = grid.drift(_execution(backtest), backtest.dividends if isinstance(backtest, Backtest) else None)
+    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in drift)
+    fills = ledger.fills if isinstance(ledger, Ends) else None
+    if fills is not None:
+        to_price, to_close = _to_fills(_execution(backtest), grid, rows, fills, to_price, to_close)
     start = np.concatenate([[1.0], ledger.equity[:-1]])
     growth = (ledger.equity / np.where(start > 0, start, np.nan))[:, None]
     before = np.vstack([np.zeros((1, positions.shape[1])), positions[:-1]])
@@ -82,8 +96,8 @@ def _earned(
     each = sum_at(to_price, to_close)
     bought = (after / to_close).sum(axis=1)
     account = 1.0 + (before * (to_price - 1.0)).sum(axis=1)
-    interest = getattr(ledger, "risk_free", 0.0) * (account - bought)
-    if fills is not None or not getattr(backtest, "intrabar", False):
+    interest = (ledger.risk_free if isinstance(ledger, Lends) else 0.0) * (account - bought)
+    if fills is not None or not (isinstance(backtest, FillsIntrabar) and backtest.intrabar):
         return each.sum(axis=1) + interest, each.sum(axis=1) + interest
     lowest, highest = (_prices(grid, bars, name)[rows] for name in ("low", "high"))
     close, prior = grid.close[rows], grid.before[rows]
@@ -94,21 +108,20 @@ def _earned(
     )
 
 
-def _drifts(execution: str, grid: Grid, rows: np.ndarray, fills: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Price ratios to the execution price and on to the close, or to the price at which a position ended in the bar."""
-    to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in grid.drifts[execution])
-    if fills is None:
-        return to_price, to_close
+def _to_fills(
+    execution: str, grid: Grid, rows: np.ndarray, fills: np.ndarray, to_price: np.ndarray, to_close: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The price ratios where a position ended inside the bar: to that price in place of the bar's later one."""
     inside = np.isfinite(fills)
     with np.errstate(invalid="ignore", divide="ignore"):
         if execution == "next_open":
             return to_price, np.where(inside, fills / grid.open[rows], to_close)
-        return np.where(inside, fills / grid.before[rows], to_price), to_close
+        return np.where(inside, to_price + (fills - grid.close[rows]) / grid.before[rows], to_price), to_close
 
 
 def _fills(name: str, ledger: Ledger, rows: np.ndarray, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
     """A position that ended inside a bar did so at a price between its low and its high."""
-    fills = getattr(ledger, "fills", None)
+    fills = ledger.fills if isinstance(ledger, Ends) else None
     if fills is None:
         return
     low, high = (_prices(grid, bars, price)[rows] for price in ("low", "high"))
@@ -123,7 +136,7 @@ def _fills(name: str, ledger: Ledger, rows: np.ndarray, grid: Grid, bars: tuple[
 
 
 def _execution(backtest: Any) -> str:
-    found = getattr(backtest, "execution", "next_open")
+    found = execution_of(backtest)
     return found if found in ("next_open", "next_close") else "next_open"
 
 

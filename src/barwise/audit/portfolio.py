@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from barwise.audit.findings import Finding
 from barwise.data.bars import Bars
 from barwise.data.groups import names_of
+from barwise.hooks import unwrapped
 from barwise.portfolio.context import Context
 from barwise.portfolio.portfolio import Portfolio
 
@@ -37,7 +39,8 @@ def weights_wait(
         yield 1
         differs = ~(np.isclose(alone, whole[row], rtol=EQUAL, atol=EQUAL) | (np.isnan(alone) & np.isnan(whole[row])))
         if differs.any():
-            name = getattr(getattr(portfolio.rule, "func", portfolio.rule), "__name__", type(portfolio.rule).__name__)
+            rule = unwrapped(portfolio.rule)
+            name = rule.__name__ if inspect.isfunction(rule) else type(rule).__name__
             text = (
                 f"{name}: the weights of a bar change when later bars are cut off, for {int(differs.sum())} of"
                 f" {SYMBOLS} symbols: the portfolio looks ahead."

@@ -114,7 +114,7 @@ def rescored(
 def walked(model: Any, name: str, panel: Panel, rows: np.ndarray, score: np.ndarray, scaler: Any, row: int) -> Scoring:
     """Walk the stretch that ends at `row` in pieces, as live serving does, and compare with `score` of `rows`."""
     found = Scoring()
-    stream = getattr(model, "sequence", None) == "stream"
+    stream = model.sequence == "stream"
     begin = int(panel.start[row]) if stream else max(int(panel.start[row]), row - SOME_BARS - model.lookback)
     x = np.asarray(panel.X[begin : row + 1])
     x = x if scaler is None else scaler(x)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from barwise.audit.findings import Finding
+from barwise.backtest.hooks import costs_of, portfolio_of
 from barwise.data.bars import Bars
 
 BARS, AT = 12, 5  # of the probe, and the bar whose close the one signal is made at
@@ -28,8 +29,10 @@ def trades_wait(
     bars = Bars("PROBE", time, open_, np.maximum(open_, close), np.minimum(open_, close), close, np.full(BARS, 1e6))
     value = np.zeros(BARS)
     value[AT] = 1.0
-    if getattr(backtest, "portfolio", None) is not None:
-        backtest = backtest.trading(costs=backtest.costs)  # a rule may hold whatever it likes: weights_wait looks at it
+    if portfolio_of(backtest) is not None:
+        backtest = backtest.trading(
+            costs=costs_of(backtest)
+        )  # a rule may hold whatever it likes: weights_wait looks at it
     ledger = backtest.run(grid_of([bars]), signals_of(np.zeros(BARS, int), time, value), 252.0)
     yield 1
     earned = float(np.abs(ledger.gross).max())

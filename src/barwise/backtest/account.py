@@ -24,6 +24,7 @@ class Terms:
     over the value traded, unless `prices` says it. `lending` and `interest`: of a bar, on shorts and on cash. `ends`:
     by row, the columns of what is closed after the bar, at its last price; `gone` are those of them whose symbol ends
     there, at a further return of `delisting`. `funding`: what a position pays at the bar's close over its value.
+    `lent_by`: in place of `lending`, of each symbol.
     """
 
     grid: Grid
@@ -39,6 +40,7 @@ class Terms:
     ends: dict[int, np.ndarray] = field(default_factory=dict)
     gone: dict[int, np.ndarray] = field(default_factory=dict)
     funding: np.ndarray | None = None
+    lent_by: np.ndarray | None = None
 
     @cached_property
     def bought_by(self) -> list[float]:
@@ -49,6 +51,18 @@ class Terms:
     def fees(self, row: int | slice, size: np.ndarray) -> np.ndarray:
         """By symbol, what changing values by `size` costs at the row or rows."""
         return self.rate * np.abs(size) if self.prices is None else self.prices.each(row, size)
+
+    def lent(self, row: int, wanted: np.ndarray, bought: float) -> float:
+        """What shorts pay at the row; `bought`: the sum of `wanted`."""
+        if self.lent_by is not None:
+            return float(total(self.lent_by[row] * np.maximum(-wanted, 0.0)))
+        return self.lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if self.lending else 0.0
+
+    def lent_each(self, row: int, wanted: np.ndarray) -> np.ndarray:
+        """The same by symbol."""
+        rate = self.lending if self.lent_by is None else self.lent_by[row]
+        found: np.ndarray = rate * np.maximum(-wanted, 0.0)
+        return found
 
     @cached_property
     def charged(self) -> np.ndarray | None:
@@ -83,14 +97,14 @@ class Account:
         self.ruined = account <= 0.0
         wanted, bought, change = self._ordered(t, moved, held, account)
         volume = float(total(np.abs(change)))
-        lent = terms.lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if terms.lending else 0.0
+        lent = terms.lent(t, wanted, bought)
         paid = (terms.rate * volume if terms.prices is None else terms.prices.paid(t, change)) + lent
         self.cash = (account - bought) * (1.0 + terms.interest) - paid
         after = wanted * terms.to_close[t]
         self.contribution += (after - self.value - change) / worth
         if self.kept is not None:
             share = account if account > 0.0 else 1.0
-            fees = terms.fees(t, change) + terms.lending * np.maximum(-wanted, 0.0)
+            fees = terms.fees(t, change) + terms.lent_each(t, wanted)
             self.kept.note(
                 i, weight=wanted / share, before=(moved - self.value) / worth, after=(after - wanted) / worth,
                 cost=fees / worth, traded=np.abs(change) / share,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -104,6 +105,37 @@ class Impact:
         rate = commission_bps * BPS + half_spread(grid, execution, slippage_bps)
         most = None if self.participation is None else self.participation * volume
         return Prices(rate, self.coefficient * before, volume, most, self.minimum_commission / capital)
+
+
+def borrow_by_symbol(grid: Grid, rates: str | Mapping[str, float]) -> np.ndarray:
+    """(time, symbol): what a short costs a year in basis points, of a column of the source or a mapping.
+
+    A column holds until its next value, its first also before. A mapping names symbols, and `default` for the others.
+    ConfigError for a column that is not there, and for symbols without a rate.
+    """
+    if isinstance(rates, str):
+        grid.known(rates, "backtest.borrow_bps")
+        found = grid.column(rates)
+        for s, values in enumerate(found.T):
+            rows = np.flatnonzero(np.isfinite(values))
+            if len(rows):
+                place = np.searchsorted(rows, np.arange(len(values)), side="right") - 1
+                found[:, s] = values[rows[np.maximum(place, 0)]]
+        lacking = [name for name, known in zip(grid.symbols, np.isfinite(found).all(axis=0), strict=True) if not known]
+        remedy = "give it values, or rates by symbol"
+    else:
+        unknown = sorted(set(map(str, rates)) - {*grid.symbols, "default"})
+        if unknown:
+            raise ConfigError(f"backtest.borrow_bps.{unknown[0]}: there is no such symbol; name those of the bars")
+        lacking = [name for name in grid.symbols if name not in rates and "default" not in rates]
+        row = [float(rates.get(name, rates.get("default", np.nan))) for name in grid.symbols]
+        found = np.broadcast_to(np.array(row), grid.has.shape)
+        remedy = "add it, or backtest.borrow_bps.default"
+    if lacking:
+        raise ConfigError(f"backtest.borrow_bps: has no rate for {lacking[0]}; {remedy}")
+    if (found < 0).any():
+        raise ConfigError(f"backtest.borrow_bps={rates}: has rates below 0; a short pays what is 0 or more")
+    return found
 
 
 def half_spread(grid: Grid, execution: str, otherwise_bps: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.groups import NONE, names_of, shared
-from barwise.errors import DataError
+from barwise.errors import ConfigError, DataError
 
 FEW = 8  # columns, of which numpy adds up one after the other
 LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
@@ -136,6 +136,25 @@ class Grid:
         for ratio in (over_night, over_day, whole):
             ratio[~np.isfinite(ratio) | ~self.has] = 1.0
         return {"next_open": (over_night, over_day), "next_close": (whole, np.ones((len(self.time), 1)))}
+
+    def drift(self, execution: str, dividends: str | None) -> tuple[np.ndarray, np.ndarray]:
+        """`drifts` of one execution, with what the column `dividends` pays a share to who held it at the close before.
+
+        ConfigError where no symbol has such a column.
+        """
+        to_price, to_close = self.drifts[execution]
+        if dividends is None:
+            return to_price, to_close
+        self.known(dividends, "backtest.dividends")
+        with np.errstate(invalid="ignore"):
+            paid = np.nan_to_num(self.column(dividends)) / self.before
+        return to_price + np.where(np.isfinite(paid), paid, 0.0), to_close
+
+    def known(self, name: str, setting: str) -> None:
+        """ConfigError, by the name of the setting, where no symbol has a further column of that name."""
+        if name not in self.extra_names:
+            there = ", ".join(self.extra_names) or "no further columns"
+            raise ConfigError(f"{setting}={name}: the bars have {there}; name one of the source's columns")
 
     @cached_property
     def gone(self) -> dict[int, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.exits import Ended, Exits
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
-from barwise.console.settings import Number, OneOf, WideWindow, check_fields
+from barwise.console.settings import Is, Number, OneOf, WideWindow, check_fields, check_value
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 
@@ -76,16 +77,21 @@ class Backtest:
     costs. `weighting` volatility brings symbols to like risk by the last `volatility_window` bars. `delisting_return`:
     what a position earns once more at a symbol's last bar, as long as the market goes on. `capital`: the account at the
     start, in the currency of the prices, for costs that know volume. `costs`: a model in place of the flat costs;
-    `portfolio`: in place of equal weights. `exits`: what ends positions inside bars. `funding`: a column of the bars,
-    the rate that a long position pays (and a short one receives) at a bar's close over its value, of that bar and not a
-    year's; 0 or NaN at bars without a payment. `keep_positions`: the ledger holds positions. Settings out of range
-    raise `ConfigError`.
+    `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. `borrow_bps` may be a column of the
+    source, or rates by symbol, with `default` for the others. `dividends`: a column of cash a share, of prices that are
+    not adjusted for it, paid on a bar to who held the symbol at the close before. `exits`: what ends positions inside
+    bars. `funding`: a column of the source, the rate over its value that a long position pays, and a short one gets, at
+    a bar's close; of that bar and not a year's; 0 or NaN for none. Settings out of range raise `ConfigError`.
     """
 
     execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open"
     commission_bps: Annotated[float, Number(0, 1000)] = 1.0
     slippage_bps: Annotated[float, Number(0, 1000)] = 4.0
-    borrow_bps: Annotated[float, Number(0, 100_000)] = 50.0
+    borrow_bps: (
+        Annotated[float, Number(0, 100_000)]
+        | Annotated[str, Is((str,), "a column")]
+        | Annotated[Mapping[str, float], Is((Mapping,), "rates by symbol")]
+    ) = 50.0
     weighting: Annotated[str, OneOf(WEIGHTINGS)] = "equal"
     max_gross: Annotated[float, Number(0, 100, above=True)] = 1.0
     cash_rate: Annotated[float, Number(0, 1)] = 0.0
@@ -95,11 +101,15 @@ class Backtest:
     costs: Costs | None = None
     portfolio: Portfolio | None = None
     keep_positions: bool = False
+    dividends: Annotated[str, Is((str,), "a column")] | None = None
     exits: Exits | None = None
-    funding: str | None = None
+    funding: Annotated[str, Is((str,), "a column")] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "backtest")
+        rates = self.borrow_bps if isinstance(self.borrow_bps, Mapping) else {}
+        for name, rate in rates.items():
+            check_value(f"backtest.borrow_bps.{name}", rate, Number(0, 100_000))
 
     def run(self, grid: Grid, signals: Signals, periods_per_year: float, delay: int = 0) -> Ledger:
         """Trade `signals` from the first to the last of their times; `delay` moves each one so many bars later."""
@@ -185,19 +195,23 @@ class Backtest:
 
     def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float, ended: Ended | None) -> Terms:
         prices = None
+        flat = self.borrow_bps if isinstance(self.borrow_bps, int | float) else 0.0
+        by_symbol = None
+        if not isinstance(self.borrow_bps, int | float):
+            by_symbol = borrow_by_symbol(grid, self.borrow_bps) * BPS / periods_per_year
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
         if ended is not None and prices is not None and prices.most is not None:
             raise ConfigError("exits: a stop sells all at once, whatever the volume; set costs.participation=null")
-        drifts, ends, gone = grid.drifts[self.execution], grid.gone, grid.gone
+        drifts, ends, gone = grid.drift(self.execution, self.dividends), grid.gone, grid.gone
         if ended is not None:
-            drifts, ends, gone = filled(grid, self.execution, ended.fill)
+            drifts, ends, gone = filled(grid, self.execution, ended.fill, drifts)
         return Terms(
             grid, capped(target, self.max_gross), *drifts, self.max_gross,
-            (self.commission_bps + self.slippage_bps) * BPS, self.borrow_bps * BPS / periods_per_year,
+            (self.commission_bps + self.slippage_bps) * BPS, flat * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, ends, gone,
-            None if self.funding is None else funding_rates(grid, self.funding),
+            None if self.funding is None else funding_rates(grid, self.funding), lent_by=by_symbol,
         )  # fmt: skip
 
     def _kept(self, grid: Grid, span: tuple[int, int], ended: Ended | None) -> Positions | None:
@@ -207,15 +221,15 @@ class Backtest:
 
 
 def filled(
-    grid: Grid, execution: str, fill: np.ndarray
+    grid: Grid, execution: str, fill: np.ndarray, drifts: tuple[np.ndarray, np.ndarray]
 ) -> tuple[tuple[np.ndarray, np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
     """Price ratios to and from the execution price where positions end inside bars at `fill`; what ends after each row
     at its last price; and those of them whose symbol has its last bar there."""
-    to_price, to_close = grid.drifts[execution]
+    to_price, to_close = drifts
     rows, columns = np.nonzero(~np.isnan(fill))
     if execution != "next_open":
         to_price = to_price.copy()
-        to_price[rows, columns] = fill[rows, columns] / grid.before[rows, columns]
+        to_price[rows, columns] += (fill - grid.close)[rows, columns] / grid.before[rows, columns]
         return (to_price, to_close), grid.gone, grid.gone
     to_close = to_close.copy()
     to_close[rows, columns] = fill[rows, columns] / grid.open[rows, columns]
@@ -225,16 +239,19 @@ def filled(
     return (to_price, to_close), ends | {t: np.union1d(c, ends.get(t, c)) for t, c in gone.items()}, gone
 
 
-def check_funding(bars: Sequence[Bars], column: str | None) -> None:
-    """ConfigError where no symbol has the column of funding rates."""
-    if column is not None and not any(column in b.extra for b in bars):
-        there = ", ".join(sorted({name for b in bars for name in b.extra})) or "none"
-        raise ConfigError(f"backtest.funding={column}: the bars have no such column; beside prices they have {there}")
+def check_columns(backtest: object, bars: Sequence[Bars]) -> None:
+    """ConfigError where no symbol has a column that the backtest reads."""
+    there = sorted({name for b in bars for name in b.extra})
+    for setting in ("dividends", "funding"):
+        name = getattr(backtest, setting) if isinstance(backtest, Backtest) else None
+        if name is not None and name not in there:
+            told = ", ".join(there) or "no further columns"
+            raise ConfigError(f"backtest.{setting}={name}: the bars have {told}; name one of the source's columns")
 
 
 def funding_rates(grid: Grid, column: str) -> np.ndarray:
     """(time, symbol): what a position pays at each bar's close over its value; 0 where the column has none."""
-    check_funding(grid.bars, column)
+    grid.known(column, "backtest.funding")
     found: np.ndarray = np.nan_to_num(grid.column(column))
     return found
 

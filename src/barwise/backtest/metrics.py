@@ -52,7 +52,11 @@ def compute(
 
 
 def sharpe_ratio(returns: np.ndarray, per_year: float) -> float | None:
-    """Mean over standard deviation (ddof 1) times √periods per year; None without variance."""
+    """Mean over standard deviation (ddof 1) times √periods per year; None without variance.
+
+    >>> round(sharpe_ratio(np.array([0.01, -0.005, 0.012, 0.002]), 252), 2)
+    9.66
+    """
     if len(returns) < 2:
         return None
     deviation = float(np.std(returns, ddof=1))
@@ -108,7 +112,11 @@ def cross_section(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> float
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, ties by average."""
+    """Ranks from 1, ties by average.
+
+    >>> ranks(np.array([0.3, 0.1, 0.3])).tolist()
+    [2.5, 1.0, 2.5]
+    """
     order = np.argsort(values)
     ordered = values[order]
     begin = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))[: len(values)]
@@ -134,7 +142,11 @@ def number(value: Any) -> float | None:
 
 
 def drawdown(wealth: np.ndarray, start: float = 1.0) -> np.ndarray:
-    """Fraction below the highest wealth so far, the start included."""
+    """Fraction below the highest wealth so far, the start included.
+
+    >>> drawdown(np.array([1.1, 0.99, 1.21])).round(2).tolist()
+    [0.0, -0.1, 0.0]
+    """
     known = np.nan_to_num(wealth, nan=0.0)
     found: np.ndarray = known / np.maximum(np.maximum.accumulate(known), start) - 1.0
     return found

@@ -24,7 +24,7 @@ def carry(account: Account) -> None:
     """Move the account over all its rows, or to its ruin."""
     terms, t = account.terms, account.first
     most = CELLS // max(1, terms.target.shape[1])
-    limited = terms.prices is not None and terms.prices.most is not None
+    limited = terms.lent_by is not None or (terms.prices is not None and terms.prices.most is not None)
     slow = account.last + 1 - account.first < LONG or most < LEAST or limited
     ends = [] if slow else _cuts(terms, account.first, account.last)
     for cut in [*ends, account.last + 1]:

@@ -91,11 +91,12 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     from barwise.backtest.metrics import correlations
     from barwise.experiment.compute import default_threads
     from barwise.experiment.recipe import parts_of
-    from barwise.experiment.run import fit_fold, scores_of
+    from barwise.experiment.run import fit_fold
     from barwise.experiment.session import FitSession
     from barwise.features.matrix import build
     from barwise.panel import build_panel
     from barwise.runs.directory import peak_memory_mb
+    from barwise.strategies.rows import scores_of
 
     words = [
         "data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1",

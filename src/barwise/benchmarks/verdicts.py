@@ -31,11 +31,12 @@ from barwise.evidence.verdict import Record
 from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.results import OutOfSample
-from barwise.experiment.run import fit_fold, held_as_labelled, scores_of
+from barwise.experiment.run import fit_fold, held_as_labelled
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel
 from barwise.samples import Panel
+from barwise.strategies.rows import scores_of
 
 FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
 SETS = ("normalized", "lagged", "price", "technical", "volume")

@@ -1,1 +1,1 @@
-"""The verbs of `python -m barwise`: one module each, with `main(words)`."""
+"""The verbs of `python -m barwise`: one module each, which begins `python -m barwise NAME: …` and has `main(words)`."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 from omegaconf import DictConfig
 
 from barwise.console.arguments import Arguments
+from barwise.console.quoting import hydra_value
+from barwise.data import sample
 from barwise.errors import BarwiseError, ConfigError
 
 BASE = ("experiment=smoke", "threads=1", "device=cpu")
@@ -21,7 +25,27 @@ MORE = {  # what a part needs beside its name to be tried in seconds
     "strategy/net": ("strategy=lstm", *NETS),
     "strategy/lstm": NETS,
     "validation/rolling": ("validation.splitter.window=150",),
+    "search/optuna": ("search.trials=2", "search.folds=2"),
+    "search/space": ("search=optuna", "search.trials=2", "search.folds=2"),
+    "features/session": ("data.calendar=24/7",),
 }
+
+
+SAMPLE = Path(sample.__file__).parent / "sample" / "stocks.parquet"
+GIVEN = {  # what a source of data is to read
+    "data/files": (f"data.path={hydra_value(str(SAMPLE))}",),
+    "data/frame": (f"data.frame={{_target_:pandas.read_parquet,_partial_:true,path:{hydra_value(str(SAMPLE))}}}",),
+    "data/query": ("data.sql=" + hydra_value(f"select * from '{SAMPLE}'"),),
+}
+
+
+def out_of_reach(option: str) -> str | None:
+    """Why a part cannot be tried here; None where it can."""
+    if option == "data/yfinance":
+        return "it needs the network"
+    if option == "data/query" and find_spec("duckdb") is None:
+        return "it needs DuckDB, which is not installed"
+    return None
 
 
 def main(words: list[str]) -> None:
@@ -40,6 +64,10 @@ def main(words: list[str]) -> None:
     if missing:
         raise ConfigError(f"--only {missing[0]}: there is no such part; `python -m barwise contracts` lists them")
     for option in found:
+        reason = out_of_reach(option)
+        if reason:
+            print(f"{option}: not tried: {reason}", flush=True)
+            continue
         try:
             tried = check(option.rpartition("/")[0], parts_of(composed(option, given.overrides)), given.allow)
         except BarwiseError as error:
@@ -68,6 +96,13 @@ def composed(option: str, overrides: list[str]) -> DictConfig:
 
     group, _, name = option.rpartition("/")
     value = f"[{name}]" if group == "features" else name
-    more = MORE.get(option, MORE.get(group, ()))
+    if group == "data":  # which the small experiment has its own settings of
+        return compose([*BASE[1:], f"data={name}", *GIVEN.get(option, ()), *overrides])
+    more = (*MORE.get(option, MORE.get(group, ())), *of_its_strategy(group, name))
     others = [word for word in overrides if not word.startswith(f"{group}=")]  # the part itself is what is tried
     return compose([*BASE, *more, f"{group}={value}", *others])
+
+
+def of_its_strategy(group: str, name: str) -> tuple[str, ...]:
+    """A space is named for the strategy whose settings it holds."""
+    return (f"strategy={name}", *MORE.get(f"strategy/{name}", ())) if group == "search/space" else ()

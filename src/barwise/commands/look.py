@@ -86,14 +86,33 @@ def _overview(console: Console, market: Market) -> None:
         "bars": f"{sum(map(len, market.bars)):,}, {len(times):,} distinct times",
         "from, to": f"{stamp(times[0])} to {stamp(times[-1])}",
         "bar size": bar_size_name(longest.time),
-        "periods a year": f"{per_year:,.6g}" + (" (as set)" if market.periods_per_year else ""),
+        "periods a year": f"{per_year:,.6g}" + (_source(market)),
         "time zone": "dates, without a zone" if _dates(times) else str(market.facts.get("timezone") or "UTC"),
+        **_calendar(market.facts.get("calendar") or {}),
         "prices": "adjusted" if market.facts.get("adjusted") else "as the source has them",
     }
     width = max(map(len, rows))
     for name, value in rows.items():
         console.print(f"[bold]{name:<{width}}[/]  ", end="")
         console.print(value, markup=False, soft_wrap=True)
+
+
+def _source(market: Market) -> str:
+    """Where the number of periods a year comes from, if it is not the times."""
+    if market.facts.get("calendar"):
+        return " (by the calendar)"
+    return " (as set)" if market.periods_per_year else ""
+
+
+def _calendar(found: Mapping[str, Any]) -> dict[str, str]:
+    """Sessions by the calendar, and the bars that it expects."""
+    if not found:
+        return {}
+    sessions = f"{found['sessions']:,} sessions of {found['session_minutes']:,.5g} minutes"
+    short = f", {found['short_sessions']:,} of them shorter" if found["short_sessions"] else ""
+    bars = f"{found['expected_bars']:,} expected, {found['missing_bars']:,} missing, {found['bars_outside']:,} outside"
+    empty = f"; {found['sessions_without_bars']:,} sessions without a bar" if found["sessions_without_bars"] else ""
+    return {"calendar": f"{found['name']} ({found['timezone']}): {sessions}{short}", "its bars": bars + empty}
 
 
 def _columns(console: Console, facts: Mapping[str, Any]) -> None:
@@ -120,10 +139,11 @@ def _symbols(console: Console, market: Market) -> None:
 def _rows(console: Console, bars: Bars) -> None:
     from rich.table import Table
 
+    from barwise.data import sessions
     from barwise.data.bars import COLUMNS
 
     table = Table(box=None, title=f"first bars of {_plain(bars.symbol)}", title_justify="left", title_style="bold")
-    extra = list(bars.extra)[:4]
+    extra = [name for name in bars.extra if name not in sessions.COLUMNS][:4]
     for name in ("time", *COLUMNS, *map(_plain, extra)):
         table.add_column(name, justify="right")
     for i in range(min(ROWS, len(bars))):

@@ -64,13 +64,13 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
             if key != "sweep":  # the user's own, above
                 targets.check_filled(key, value)
                 targets.check_addresses(key, value)
-    missing = [str(name) for name in given if name not in cfg and given[name] is not None]
+    missing = [str(name) for name in given if name not in (*cfg, "tracking") and given[name] not in (None, {})]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
         raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
     cfg.quiet, cfg.output_dir = given.quiet, outputs(given, cfg, out.path, trusted=targets is None)
-    for checkpoint in sorted((out.path / "model").glob("*/*.ckpt")):
+    for checkpoint in sorted((out.path / "model").rglob("*.ckpt")):
         try_checkpoint(checkpoint)
     out.resume(run.manifest)
     return cfg, targets

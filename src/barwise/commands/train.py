@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 import traceback
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -42,12 +44,14 @@ def main() -> None:
     sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
     writable()
     stoppable()
+    process = Process()
+    _PROCESS.set(process)
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
         sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
-        if failed:
-            raise failed[0]
+        if process.raised is not None:
+            raise process.raised
         sweep.finish()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -55,29 +59,29 @@ def main() -> None:
     except (Exception, KeyboardInterrupt, SystemExit) as raised:
         if isinstance(raised, SystemExit) and stopped_by(raised) is None:
             raise
-        ended(raised)
+        ended(raised, process.folder)
 
 
-def ended(raised: BaseException) -> NoReturn:
+def ended(raised: BaseException, folder: Path | None) -> NoReturn:
     """Say in one line what ended the run or the sweep, and how to go on where there is something to go on with."""
     number = stopped_by(raised)
     if number is not None:
-        sweep.interrupted() if sweep.current else notice(f"stopped{resumable()}")
+        sweep.interrupted() if sweep.current() else notice(f"stopped{resumable(folder)}")
         leave(raised, 128 + number)
     short = shortage(raised) is not None
     error = raised if short else sweep.ended_by(raised)
-    code, line = one_line(error, started=bool(started))
-    notice(f"{line}{resumable() if short else ''}")
+    code, line = one_line(error, started=folder is not None)
+    notice(f"{line}{resumable(folder) if short else ''}")
     if code == 1:
         notice("the traceback is in train.log of the run's directory")
     leave(error, code)
 
 
-def resumable() -> str:
+def resumable(folder: Path | None) -> str:
     """The command that goes on with the sweep, or the run, that was cut off; empty where nothing is kept of it."""
-    if sweep.current:
-        return f"; to go on: {sweep.current[0].resume()}"
-    folder = started[0] if started else None
+    running = sweep.current()
+    if running is not None:
+        return f"; to go on: {running.resume()}"
     if folder is None or not (folder / "run.json").is_file() or not (folder / ".hydra" / "config.yaml").is_file():
         return ""
     return f"; to go on: {remaining(folder)}"
@@ -107,19 +111,29 @@ def settings(words: list[str]) -> list[str]:
     return sorted(words, key=lambda word: word not in ALONE)  # argparse takes no setting on both sides of a flag
 
 
-started: list[Path] = []  # the run's directory, once composing went well
-failed: list[BaseException] = []  # what a single run raised; Hydra would print a line of its own for it
+@dataclass
+class Process:
+    """What a process of the command line did: the directory, once composing went well, and what a single run raised,
+    for which Hydra would print a line of its own."""
+
+    folder: Path | None = None
+    raised: BaseException | None = None
+
+
+_PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)  # none where a launcher calls the job
 
 
 def job(cfg: DictConfig) -> Any:
     """What Hydra calls: in a sweep a trial raises, so that the sweep knows; a single run keeps its error for `main`."""
-    started.append(Path(HydraConfig.get().runtime.output_dir))
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    process = _PROCESS.get()
+    if process is not None and process.folder is None:
+        process.folder = Path(HydraConfig.get().runtime.output_dir)
+    if process is None or HydraConfig.get().mode == RunMode.MULTIRUN:
         return task(cfg)
     try:
         return task(cfg)
     except Exception as error:
-        failed.append(error)
+        process.raised = error
         return None
 
 
@@ -129,9 +143,9 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra
-    from barwise.experiment.recipe import parts_of
+    from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
-    from barwise.report.dashboard import FIGURES, GLANCE, Dashboard
+    from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
@@ -144,10 +158,10 @@ def task(cfg: DictConfig) -> Any:
     resumed = bool(cfg.resume)
     cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
+    cfg = cfg if resumed else settle_seeds(cfg, out, single)
     listeners: list[Listener] = [
         Register(plain(cfg), out),
         Progress(cfg.quiet),
-        Dashboard(out, FIGURES if single else GLANCE),
     ]
     with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
@@ -159,6 +173,7 @@ def task(cfg: DictConfig) -> Any:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
             sign(out.path / ".hydra")
         parts = parts_of(cfg, targets)
+        listeners += [one.listener(out, Path(cfg.output_dir), single) for one in trackers(cfg, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, cfg),) if one]
         metrics = run(parts, out, *listeners)
         judged = judge(plain(cfg), out, metrics)

@@ -23,6 +23,10 @@ def periods_per_year(times: np.ndarray) -> float:
 
     Bars a trading day times trading days a year; holes, stray times and stretches of bars of another size do not count.
     Within 2 % of 252, 52, 12, 4 or 1 it is that number. DataError for fewer than 3 times.
+
+    >>> import pandas as pd
+    >>> round(periods_per_year(pd.bdate_range("2020-01-01", periods=500).to_numpy()))  # weekdays, no holiday
+    261
     """
     if len(times) < 3:
         raise DataError(f"data: {len(times)} distinct times; at least 3 are needed to tell the bar size")
@@ -73,7 +77,12 @@ def bar_size(times: np.ndarray) -> str:
 
 
 def bar_size_name(times: np.ndarray) -> str:
-    """The size of a bar as people write it: 5 minutes, 1 hour, 1 day, 1 week, 1 month."""
+    """The size of a bar as people write it: 5 minutes, 1 hour, 1 day, 1 week, 1 month.
+
+    >>> import pandas as pd
+    >>> bar_size_name(pd.date_range("2024-01-01", periods=300, freq="5min").to_numpy())
+    '5 minutes'
+    """
     size = bar_size(times)
     if size == "month":
         return "1 month"

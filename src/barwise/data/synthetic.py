@@ -51,6 +51,10 @@ def load(
     on either side, and down while near, which no linear model of return and volume can see. ic=0 is a random walk
     without drift. `volatility`: standard deviation of one bar's return. Times are business days from 2000-01-03.
     ConfigError for a setting out of range.
+
+    >>> market = load(n_symbols=2, n_bars=300)
+    >>> market.symbols, len(market.bars[0])
+    (('S0000', 'S0001'), 300)
     """
     cells = n_symbols * n_bars
     require(

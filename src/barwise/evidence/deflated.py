@@ -77,7 +77,12 @@ def estimator_variance(returns: np.ndarray) -> float:
 
 
 def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float:
-    """Probability that the true Sharpe exceeds `benchmark`: Φ((SR - benchmark)/σ(SR)); NaN where it is undefined."""
+    """Probability that the true Sharpe exceeds `benchmark`: Φ((SR - benchmark)/σ(SR)); NaN where it is undefined.
+
+    >>> returns = np.tile([0.02, -0.01, 0.015, -0.005], 60)
+    >>> round(probabilistic_sharpe(returns), 3)
+    1.0
+    """
     return probability(Moments.of(returns), benchmark)
 
 
@@ -92,6 +97,9 @@ def min_track_record(moments: Moments, benchmark: float = 0.0, level: float = 0.
     """Bars from which a Sharpe like this one exceeds `benchmark` with probability `level`: 1 + spread (z/(SR - b))².
 
     Infinite where it does not exceed it at all; NaN where it is undefined. Source: Bailey and López de Prado (2012).
+
+    >>> round(min_track_record(Moments(1250, 0.1, 0.0, 3.0, 0.0)))
+    273
     """
     if not math.isfinite(moments.sharpe):
         return math.nan
@@ -104,6 +112,9 @@ def expected_maximum(n_trials: float, variance: float) -> float:
     """The best Sharpe that `n_trials` independent trials without skill are expected to show.
 
     Source: Bailey and López de Prado, The Deflated Sharpe Ratio (2014): √V ((1-γ) Φ⁻¹(1-1/N) + γ Φ⁻¹(1-1/(N e))).
+
+    >>> round(expected_maximum(100, 0.5 / 250), 4)  # 100 trials, variance of yearly ratios 1/2, in days
+    0.1132
     """
     if n_trials <= 1:
         return 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise.console.config import conf_dir
+from barwise.data.shape import DEFAULTS as SHAPE
 from barwise.errors import DataError
 from barwise.evidence.keys import digest, market_of
 from barwise.evidence.own_code import code_of, parsed
@@ -17,8 +18,8 @@ from barwise.evidence.sealed import all_symbols
 from barwise.runs.run import RunFiles
 
 NOT_A_TRIAL = (  # where it runs, what it prints, who watches
-    "audit", "cache", "console", "device", "hydra", "importance", "monitor", "objective", "output_dir", "pages",
-    "quiet", "report", "resume", "sweep", "threads", "tracking",
+    "audit", "cache", "console", "device", "factor", "hydra", "importance", "monitor", "objective", "output_dir",
+    "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
 SYMBOLS = ("symbols", "tickers")
 PATHS = ("path", "universe", "context")
@@ -59,7 +60,7 @@ def canonical(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
     """
     kept = {k: v for k, v in config.items() if k not in NOT_A_TRIAL}
     if isinstance(kept.get("data"), Mapping):
-        data = {k: v for k, v in kept["data"].items() if k not in SYMBOLS}
+        data = {k: v for k, v in kept["data"].items() if k not in SYMBOLS and not (k in SHAPE and same(v, SHAPE[k]))}
         kept["data"] = {k: from_here(v) if k in PATHS and isinstance(v, str) else v for k, v in data.items()}
     found = {k: bare(v) for k, v in kept.items()}
     return {k: v for k, v in found.items() if k in ALWAYS or k not in defaults or not same(v, bare(defaults[k]))}

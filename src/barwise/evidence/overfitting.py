@@ -46,6 +46,10 @@ def overfitting(returns: np.ndarray, splits: int = SPLITS) -> Overfitting:
     them chooses the best trial, whose rank r among N is taken on the rest: it overfits where the logit of r/(N+1) is
     zero or less. Ties share their mean rank; a trial that never moves has a Sharpe ratio of 0. Source: Bailey, Borwein,
     López de Prado and Zhu, The Probability of Backtest Overfitting (2015). ConfigError for too few bars or trials.
+
+    >>> returns = np.random.default_rng(0).standard_normal((480, 20)) / 100
+    >>> 0.2 < overfitting(returns).pbo < 0.8  # noise: the best of one half is anything in the other
+    True
     """
     bars, trials = returns.shape if returns.ndim == 2 else (0, 0)
     require(splits >= 2 and splits % 2 == 0, f"splits={splits}: must be an even number of 2 or more; 16 is the default")

@@ -13,7 +13,12 @@ from barwise.evidence.thresholds import POWER
 
 
 def critical_sharpe(moments: Moments, critical: float, benchmark: float = 0.0) -> float:
-    """The Sharpe ratio from which one of `moments` is told from `benchmark`: SR0 + z σ(SR0), with z = `critical`."""
+    """The Sharpe ratio from which one of `moments` is told from `benchmark`: SR0 + z σ(SR0), with z = `critical`.
+
+    >>> from barwise.evidence.deflated import Moments
+    >>> round(critical_sharpe(Moments(1000, 0.05, 0.0, 3.0, 0.0), 1.645), 3)
+    0.052
+    """
     return benchmark + critical * math.sqrt(moments.spread_at(benchmark) / (moments.n - 1))
 
 
@@ -27,6 +32,10 @@ def detectable_sharpe(moments: Moments, critical: float, wanted: float = POWER) 
     """The true Sharpe ratio that so many bars find with probability `wanted`; NaN where none is, with too few bars.
 
     Solves SR - SRc = k σ(SR), a quadratic in SR, with k = Φ⁻¹(`wanted`).
+
+    >>> from barwise.evidence.deflated import Moments
+    >>> round(detectable_sharpe(Moments(1000, 0.05, 0.0, 3.0, 0.0), 1.645), 3)
+    0.079
     """
     k, least, bars = NORMAL.inv_cdf(wanted), critical_sharpe(moments, critical), moments.n - 1
     a, b, c = (x * k * k / bars for x in moments.coefficients)

@@ -25,6 +25,7 @@ class Finding:
     t_alpha: float | None = None
     delayed: float | None = None
     bars_needed: float | None = None
+    n_models: int = 1  # that one run averages, each from a seed of its own
 
     @property
     def of_market(self) -> bool:
@@ -60,7 +61,9 @@ def sentence(found: Finding) -> str:
 
 def counts(found: Finding) -> str:
     """p, after how many trials, and of how many seeds."""
-    seeds = "one seed" if found.n_seeds < 2 else f"the median of {found.n_seeds} seeds"
+    one = "one seed" if found.n_models < 2 else f"the mean of {found.n_models} seeds"
+    each = "seeds" if found.n_models < 2 else f"means of {found.n_models} seeds"
+    seeds = one if found.n_seeds < 2 else f"the median of {found.n_seeds} {each}"
     return f"p {p_words(found.p_value)} after {counted(found.n_trials, 'trial')} on this market, {seeds}"
 
 

@@ -113,7 +113,8 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     trials = ledger.read(home, Scope.of(run["data"]))
     gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
     family = None if run.get("shuffle_labels") else run.get("family")
-    found = verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family)
+    models = (metrics.get("seeds") or {}).get("n") or 1
+    found = verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family, n_models=int(models))
     looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
     found["sealed_traded"] = ledger.beyond(trials, str(seal["from"])) if seal else 0
@@ -127,7 +128,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
 
 def verdict(
     excess: np.ndarray, trials: Trials, per_year: float = 252.0, t_alpha: float | None = None,
-    delayed: float | None = None, family: str | None = None,
+    delayed: float | None = None, family: str | None = None, n_models: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
     """What net returns above cash per bar support after `trials` on the same market; None where it is undefined.
 
@@ -136,7 +137,8 @@ def verdict(
     trials find with 80 % probability; `bars_needed`: how many more bars find a Sharpe ratio such as the one seen, 0 for
     evidence. `dsr` deflates by the best Sharpe ratio that luck is expected to show (`sharpe_of_luck`). `sharpe_low` and
     `sharpe_high` bound the middle 95 % of block bootstrap draws; `min_track_record`: bars that a Sharpe like this one
-    needs to be above zero with probability 0.95, in a single trial. Sharpe ratios are annual.
+    needs to be above zero with probability 0.95, in a single trial. `n_models`: that each run averages, from seeds of
+    their own. Sharpe ratios are annual.
     """
     record = Record(trials)
     effective, rho = record.independent
@@ -161,7 +163,8 @@ def verdict(
         min_track_record=number(min_track_record(moments, level=LEVEL)),
     )  # fmt: skip
     found["bars_needed"] = more_bars(moments, record.critical, about["z"])
-    judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"])
+    judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"],
+                     n_models)  # fmt: skip
     return {**found, "sentence": sentence(judged)}
 
 

@@ -24,12 +24,14 @@ Curves = dict[str, Any]  # {"train_loss": [[step, value], …]}
 
 @dataclass(frozen=True)
 class Finished:
-    """What is kept of a fold: score and signal of its test rows, what run.json says of it, and its curves."""
+    """What is kept of a fold: score and signal of its test rows, what run.json says of it, its curves, and the signals
+    (model, row) of each model of an ensemble."""
 
     score: np.ndarray
     signal: np.ndarray
     facts: dict[str, Any]
     curves: Curves
+    alone: np.ndarray | None = None
 
 
 def store(folder: Path, fold: Finished) -> None:
@@ -40,6 +42,8 @@ def store(folder: Path, fold: Finished) -> None:
     from barwise.runs.directory import write_bytes, write_json
 
     arrays = {"score": fold.score, "signal": fold.signal}
+    if fold.alone is not None:
+        arrays["alone"] = fold.alone
     write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
     write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
     discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
@@ -55,10 +59,12 @@ def stored(folder: Path, rows: int) -> Finished | None:
     record, scores = inside(folder, RECORD), inside(folder, SCORES)
     if not record.is_file() or not scores.is_file():
         return None
-    if shapes_of(scores) != {"score": (rows,), "signal": (rows,)}:
+    shapes = shapes_of(scores)
+    alone = shapes.pop("alone", (1, rows))
+    if shapes != {"score": (rows,), "signal": (rows,)} or len(alone) != 2 or alone[1] != rows:
         raise DataError(f"{scores}: does not hold the {rows} scores of this fold; begin again without resume=")
     found, arrays = read_json(record), load_file(scores)
-    return Finished(arrays["score"], arrays["signal"], found["facts"], found["curves"])
+    return Finished(arrays["score"], arrays["signal"], found["facts"], found["curves"], arrays.get("alone"))
 
 
 def same_data(manifest: Mapping[str, Any], found: str) -> None:
@@ -75,5 +81,5 @@ def begin_again(folder: Path) -> None:
 def discard(folder: Path, *patterns: str) -> None:
     """Delete the files that match."""
     for pattern in patterns:
-        for path in folder.glob(pattern):
+        for path in folder.rglob(pattern):
             path.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ PLAIN = {  # settings that are no part: which values each may have
     "plausibility.bars": Annotated[int, Whole(1, 10**9)],
     "shuffle_labels": bool,
     "importance": Annotated[str, OneOf(IMPORTANCES)],
+    "factor.returns": str | None,
     "objective": Any,  # the sweep's to check
     "resume": str | None,
     "quiet": bool,

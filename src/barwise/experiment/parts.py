@@ -10,6 +10,7 @@ from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.devices.monitor import Monitor
+from barwise.factor.files import FactorReturns
 from barwise.features.matrix import FeatureSet
 from barwise.features.store import Store
 from barwise.neutral import Neutral
@@ -41,4 +42,5 @@ class Parts:
     monitor: Monitor | None = None
     cache: Store | None = None
     importance: str = "auto"
+    factor_returns: FactorReturns | None = None
     shipped: Callable[[], Mapping[str, FeatureSet]] | None = None  # other feature sets, to name those that would do

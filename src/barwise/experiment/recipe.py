@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.audit.plausibility import Plausibility
@@ -18,15 +18,21 @@ from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
+from barwise.data.durations import duration
 from barwise.data.kept import KeptBars
+from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain
 from barwise.experiment.parts import Parts
+from barwise.experiment.strategy import averaged, class_of, strategy_of
+from barwise.factor.files import FactorReturns
+from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
+from barwise.features.every import Every
 from barwise.features.store import Store, home
 from barwise.neutral import Neutral
-from barwise.safety.targets import Targets
+from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
@@ -45,11 +51,14 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
 
     features, labels = feature_sets(cfg, targets), make("labels", cfg.labels)
     return Parts(
-        data=sealed(data or data_source(cfg, targets), OmegaConf.select(cfg, "sealed.fraction", default=0)),
+        data=sealed(
+            _beside(data, cfg) if data else data_source(cfg, targets),
+            OmegaConf.select(cfg, "sealed.fraction", default=0),
+        ),
         features=features,
         labels=labels,
         validation=make("validation", cfg.validation),
-        strategy=make("strategy", cfg.strategy),
+        strategy=strategy_of(cfg, make),
         signals=signal_rule(cfg, targets),
         neutral=neutral(cfg),
         backtest=book(make, cfg, labels),
@@ -65,8 +74,15 @@ def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[],
         cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
         if cfg.get("cache") and targets is None
         else None,
+        factor_returns=factor_returns(cfg) if targets is None else None,
         shipped=shipped_sets,
     )
+
+
+def factor_returns(cfg: DictConfig) -> FactorReturns | None:
+    """The factor returns that `factor.returns` names, if it names any."""
+    path = OmegaConf.select(cfg, "factor.returns", default=None)
+    return None if path is None else read_factors(path)
 
 
 def shipped_sets() -> dict[str, FeatureSet]:
@@ -76,16 +92,25 @@ def shipped_sets() -> dict[str, FeatureSet]:
         nodes = OmegaConf.load(path)
         node = nodes.get(path.stem) if isinstance(nodes, DictConfig) else None
         with suppress(Exception):
-            found[path.stem] = _make("features", node, None)
+            found[path.stem] = _make("features", node, None) if _every(node) is None else None
     return {name: each for name, each in found.items() if callable(each)}
 
 
 def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
-    """What gives the bars when it is called; of a large source of one's own, by way of what is kept of it."""
-    found: Callable[[], Market] = _make("data", cfg.data, targets)
-    if targets is not None or not cfg.get("cache"):
-        return found
-    return KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
+    """What gives the bars when it is called, in the session and size asked for; of a large source of one's own, by way
+    of what is kept of it."""
+    shape = Shape.of(cfg.data)
+    shape.check_stamp(any(_every(node) is not None for node in (cfg.get("features") or {}).values()))
+    found: Callable[[], Market] = _make("data", _without(cfg.data, *DEFAULTS), targets)
+    if targets is None and cfg.get("cache"):
+        found = KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
+    return shape.shaped(found)
+
+
+def _beside(data: Callable[[], Market], cfg: DictConfig) -> Callable[[], Market]:
+    """Bars in place of the configuration's, within its session and beside its calendar."""
+    shape = Shape.of(cfg.data)
+    return lambda: shape.again(data())
 
 
 def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
@@ -93,11 +118,36 @@ def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, F
     given = cfg.get("features") or {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"features={given}: must name sets, as in features=[price,volume]")
-    sets = {name: _make("features", node, targets, f"features.{name}") for name, node in given.items() if node}
-    sets = {name: _callable(one) for name, one in sets.items()}
+    sets = {name: _feature_set(name, node, cfg, targets) for name, node in given.items() if node}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
+
+
+def _feature_set(name: str, node: Any, cfg: DictConfig, targets: Targets | None) -> FeatureSet:
+    """One set; with `every`, which the set itself never sees, on larger bars."""
+    every = _every(node)
+    if every is None:
+        return _callable(_make("features", node, targets, f"features.{name}"))
+    plain = OmegaConf.merge({"_partial_": True}, _without(node, "every"))
+    size = Shape.of(cfg.get("data") or {}).size(duration(f"features.{name}.every", every))
+    return Every(name, _callable(_make("features", plain, targets, f"features.{name}")), size)
+
+
+def _every(node: Any) -> Any:
+    return node.get("every") if isinstance(node, DictConfig) else None
+
+
+def _without(node: Any, *keys: str) -> Any:
+    """The node without these keys, where it is filled in."""
+    if not isinstance(node, DictConfig) or not any(key in node for key in keys):
+        return node
+    kept = node.copy()
+    kept._set_parent(node._get_parent())
+    OmegaConf.set_struct(kept, False)
+    for key in keys:
+        kept.pop(key, None)
+    return kept
 
 
 def _callable(one: Any) -> FeatureSet:
@@ -106,6 +156,16 @@ def _callable(one: Any) -> FeatureSet:
     computes = isinstance(named, type) and any("__call__" in vars(c) for c in named.__mro__)
     found: FeatureSet = one() if computes and not issubclass(named, dict) else one
     return found
+
+
+def trackers(cfg: DictConfig, targets: Targets | None = None) -> list[Any]:
+    """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
+    given = cfg.get("tracking")
+    if given is None:
+        given = OmegaConf.create({"tensorboard": {"_target_": "barwise.report.trackers.tensorboard.TensorBoard"}})
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"tracking={given}: must name trackers, as in tracking=[tensorboard,mlflow], or none")
+    return [_make("tracking", node, targets, f"tracking.{name}") for name, node in given.items() if node]
 
 
 def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
@@ -157,8 +217,10 @@ def book(make: Callable[[str, Any], Any], cfg: DictConfig, labels: Any = None) -
 def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:
-        targets.check("strategy", OmegaConf.to_container(cfg.strategy))
-    return get_class(cfg.strategy._target_)
+        for group in ("strategy", "select", "search"):
+            if cfg.get(group):
+                targets.check(group, OmegaConf.to_container(cfg[group]))
+    return class_of(cfg)
 
 
 def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
@@ -167,7 +229,12 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
         targets.check(group, OmegaConf.to_container(node))
-    check_node(where or group, OmegaConf.to_container(node, resolve=True))
+    if group == "strategy":
+        node = OmegaConf.create(averaged(OmegaConf.to_container(node, resolve=True), where or group))
+    settings = OmegaConf.to_container(node, resolve=True)
+    check_node(where or group, settings)
+    for target in targets_in(settings):
+        enable_experimental(target)
     try:
         return instantiate(node, _convert_="all")
     except Exception as error:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.baselines import baselines
+from barwise.backtest.capacity import capacity
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.backtest.metrics import compute, correlations, drawdown, gross_sharpe, net_sharpe
@@ -74,6 +75,7 @@ class Result:
     weight: np.ndarray | None = None  # per row of the table, as decided at its bar; NaN without an order
     positions: Mapping[str, np.ndarray] | None = None
     trades: Mapping[str, np.ndarray] | None = None
+    main: OutOfSample | None = None  # the rows of the path that is traded, where splits overlap
 
 
 def evaluate(
@@ -98,12 +100,15 @@ def evaluate(
         metrics["paths"] = of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
+    limits = capacity(grid, backtest, ledger, main.signals(), per_year)
+    if limits is not None:
+        metrics["capacity"] = limits
     if ledger.held is None:
-        return Result(table, ledger, market, metrics, reasons)
+        return Result(table, ledger, market, metrics, reasons, main=main)
     held = ledger.held
     weight = decided(table, path_rows(table, main), held, grid)
     return Result(
-        table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution)
+        table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution), main
     )
 
 

@@ -21,7 +21,8 @@ from barwise.audit.recompute import work_on
 from barwise.audit.rows import RowProof, seed_of
 from barwise.audit.scores import scored
 from barwise.backtest.grid import Grid
-from barwise.backtest.ledger import check_funding
+from barwise.backtest.hooks import portfolio_of
+from barwise.backtest.ledger import check_columns
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -31,9 +32,11 @@ from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of
-from barwise.experiment.ensemble import agreement, spread
+from barwise.experiment.ensemble import agreement, sharpe_alone, spread
+from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
 from barwise.experiment.history import folds_of
+from barwise.experiment.learning import alert_unlearned, learned_little
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
 from barwise.experiment.record import record
@@ -48,6 +51,7 @@ from barwise.runs.directory import RunDirectory
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy
+from barwise.strategies.rows import neutralized, scores_of, usable
 from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
 
@@ -61,7 +65,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
-        check_funding(market.bars, getattr(parts.backtest, "funding", None))
+        check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
@@ -116,18 +120,21 @@ def _run(
             file_audit(audit, out)
             raise
     facts = [fold.facts for fold in session.finished]
+    alert_unlearned(facts, out)
     out.update(folds=facts, monitor=monitor.facts())
     with out.stage("baselines"):
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
-        result.metrics.update(spread(facts))
+        result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
         audit_ledger(parts, audit, result, matrix, market.universe, per_year)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell)
     file_audit(audit, out)
     audit.refuse()
+    with out.stage("factor"):
+        write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
     with out.stage("report"):
         record(out, result, {f"fold-{fold.facts['fold']}": fold.curves for fold in session.finished})
         tell.finished(result.metrics, result.ledger.equity)
@@ -136,7 +143,7 @@ def _run(
 
 def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
     """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
-    portfolio = getattr(parts.backtest, "portfolio", None)
+    portfolio = portfolio_of(parts.backtest)
     if portfolio is None:
         return parts
     known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
@@ -172,9 +179,9 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
-    agreed = agreement(model, Samples(explained, fold.test, scaler), panel.ret[fold.test])
-    facts = {"fold": fold.number, **context.facts, **saved, **agreed}
-    return session.save_fold(fold, Finished(score, signal, facts, curves))
+    agreed, alone = agreement(model, explained, fold, scaler, panel.ret[fold.test], rule)
+    facts = {"fold": fold.number, **context.facts, **saved, **agreed, **learned_little(score, signal)}
+    return session.save_fold(fold, Finished(score, signal, facts, curves, alone))
 
 
 def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> tuple[Strategy, Scaler | None]:
@@ -183,31 +190,6 @@ def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> 
     scaler = Scaler.fit(panel.X, train) if model.scale else None
     model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), context)
     return model, scaler
-
-
-def scores_of(model: Strategy, panel: Panel, rows: np.ndarray, scaler: Scaler | None) -> np.ndarray:
-    """Scores of `rows`; NaN where the features that the strategy needs are not defined."""
-    score = np.full(len(rows), np.nan)
-    known = usable(model, panel, rows)
-    if known.any():
-        score[known] = model.predict(Samples(panel, rows[known], scaler))
-    return score
-
-
-def neutralized(panel: Panel, rows: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """What is left of the scores of whole bars, where they are to be neutral."""
-    if panel.neutral is None:
-        return score
-    return panel.neutral(panel.symbols, panel.symbol[rows], panel.time[rows], score)
-
-
-def usable(model: Strategy, panel: Panel, rows: np.ndarray) -> np.ndarray:
-    """Which of `rows` the strategy can read: warm ones if it takes NaN, else those whose whole window is finite."""
-    if model.takes_nan and model.lookback == 1:
-        found: np.ndarray = panel.warm[rows]
-        return found
-    found = panel.finite[rows] & (rows - panel.start[rows] >= model.lookback - 1)
-    return found
 
 
 def audit_of(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from barwise.data.bars import COLUMNS, Bars
 from barwise.data.groups import NONE, names_of, shared
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
+from barwise.hooks import unwrapped
 
 if TYPE_CHECKING:
     from barwise.data.bars import Universe
@@ -55,6 +55,13 @@ PanelFeatureSet = Callable[[AlignedBars], dict[str, np.ndarray]]
 """Column name to float64 array of shape (bar, symbol); marked by `across_symbols`."""
 
 
+@runtime_checkable
+class AcrossSymbols(Protocol):
+    """Sees all symbols at once where `across_symbols`: a feature set, a labeler, or a signal rule."""
+
+    across_symbols: bool
+
+
 def across_symbols(function: Function) -> Function:
     """Marks a function of AlignedBars as a PanelFeatureSet."""
     function.across_symbols = True  # type: ignore[attr-defined]
@@ -63,9 +70,8 @@ def across_symbols(function: Function) -> Function:
 
 def sees_all(one: Any) -> bool:
     """Whether a set is a PanelFeatureSet, with its parameters given or not."""
-    while isinstance(one, partial):
-        one = one.func
-    return bool(getattr(one, "across_symbols", False))
+    marked = unwrapped(one)
+    return isinstance(marked, AcrossSymbols) and bool(marked.across_symbols)
 
 
 def align(bars: Sequence[Bars], universe: Universe | None = None) -> AlignedBars:

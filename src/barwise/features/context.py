@@ -8,11 +8,12 @@ import bottleneck as bn
 import numpy as np
 
 from barwise.console.settings import Window, checked
+from barwise.data import sessions
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
 
-OWN = ("bid", "ask", "adj_close")  # extra columns that are about the bar itself
+OWN = ("bid", "ask", "adj_close", *sessions.COLUMNS)  # extra columns that are about the bar itself
 PERIODS = (1, 20)
 TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "change": rolling.move,
@@ -28,7 +29,8 @@ def context(
     transforms: Sequence[str] | str = ("level", "change"),
     periods: Sequence[Window] = PERIODS,
 ) -> dict[str, np.ndarray]:
-    """Each of `columns` (None: every extra one but bid, ask and adj_close) as `<column>`, and its change over `periods`
+    """Each of `columns` (None: every extra one but bid, ask, adj_close and a
+    calendar's) as `<column>`, and its change over `periods`
     bars as `<column>_change_n` (relative; 0 from 0 to 0) or `<column>_difference_n`.
 
     A bar without a value has the last that an earlier bar had, never a later one. ConfigError for a column that the

@@ -16,20 +16,23 @@ from typing import Any
 from barwise.data.bars import Bars
 from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars
+from barwise.features.every import Every
 from barwise.features.purity import LIBRARIES
 from barwise.features.walk import Walk
 
-FORMAT = 2  # of what is kept
+FORMAT = 3  # of what is kept
 REASONS = 3  # a set, that are told
 IMPORTED = time.time()
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`key`: the name of a matrix; None where something that it depends on cannot be followed: `reasons` say what."""
+    """`key`: the name of a matrix; None where something that it depends on cannot be followed: `reasons` say what.
+    `sets`: everything in it but the bars."""
 
     key: str | None
     reasons: tuple[str, ...] = ()
+    sets: str = ""
 
 
 def fingerprint(
@@ -37,10 +40,12 @@ def fingerprint(
 ) -> Fingerprint:
     """The name of the matrix of `sets` on the bars whose hash is `data`; `make` is barwise's code that builds it."""
     digest, reasons, libraries = hashlib.sha256(), [], {"numpy"}
-    digest.update(json.dumps([FORMAT, data, sys.version, platform.machine(), extras(bars)]).encode())
+    digest.update(json.dumps([FORMAT, sys.version, platform.machine(), extras(bars)]).encode())
     for name, one in sets.items():
         walk = Walk()
-        digest.update(json.dumps([name, walk.digest(one)]).encode())
+        size, own = apart(one)
+        digest.update(json.dumps([name, *size, walk.digest(own)]).encode())
+        libraries |= {"pandas"} if size else set()  # whose clock hours and days are told by
         libraries |= walk.libraries
         reasons += [f"features.{name}: {reason}" for reason in walk.reasons[:REASONS]]
     if make is not None:
@@ -51,7 +56,16 @@ def fingerprint(
         digest.update(json.dumps([top, *stamp(top)]).encode())
         reasons += [f"{LIBRARIES[top]} was installed anew since it was imported"] if renewed(top) else []
     digest.update(json.dumps(settings(libraries)).encode())
-    return Fingerprint(None if reasons else digest.hexdigest()[:32], tuple(reasons))
+    made_by = digest.hexdigest()
+    key = hashlib.sha256(json.dumps([data, made_by]).encode()).hexdigest()[:32]
+    return Fingerprint(None if reasons else key, tuple(reasons), made_by)
+
+
+def apart(one: FeatureSet) -> tuple[list[str], FeatureSet]:
+    """The size of the bars of a set on larger ones, which the code that builds the matrix makes, and the set itself."""
+    if not isinstance(one, Every):
+        return [], one
+    return [str(one.size.every), one.size.stamp, str(one.size.timezone)], one.one
 
 
 def extras(bars: Sequence[Bars]) -> list[list[str]]:

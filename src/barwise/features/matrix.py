@@ -14,6 +14,7 @@ from barwise.data.memmap import release
 from barwise.errors import ConfigError, DataError
 from barwise.features import FeatureSet
 from barwise.features.aligned import Bound, bound, sees_all
+from barwise.features.every import Every, at_own_size
 from barwise.features.parallel import MUCH, each, is_shared, shared
 from barwise.features.volumeless import needing, placeheld, without_volume
 
@@ -92,7 +93,7 @@ def compute(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarray]
     if not without_volume(bars):
         return _computed(bars, sets)
     own = {name: one for name, one in sets.items() if not isinstance(one, Bound)}
-    needs = needing(bars, lambda stretch: _computed(stretch, own))
+    needs = needing(bars, lambda stretch: _computed(stretch, at_own_size(own)))
     found = {name: values for name, values in _computed(placeheld(bars), sets).items() if name not in needs}
     if not found:
         raise ConfigError(
@@ -201,7 +202,8 @@ def _none_left(
     """Why no symbol remains: a column that is NaN however many bars there are, or too few bars."""
     longest = max(range(len(bars)), key=lambda i: len(bars[i]))
     many = _repeated(bars[longest], AMPLE) if len(bars[longest]) else None
-    ample = compute(many, bound(sets, [many])) if many else {}
+    own_sizes = at_own_size(sets)
+    ample = compute(many, bound(own_sizes, [many])) if many else {}
     firsts = {name: np.flatnonzero(np.isfinite(values)) for name, values in ample.items()}
     for place, name in enumerate(names):
         if not defined[:, place].any() and name in firsts and not len(firsts[name]):
@@ -209,11 +211,18 @@ def _none_left(
                 f"features: {name} is NaN on every bar of every symbol; leave its set out or mend what it reads"
             )
     last = max((name for name in firsts if len(firsts[name])), key=lambda name: firsts[name][0], default=None)
-    need = f"{last} needs {firsts[last][0] + 1}" if last else f"{names[int((~defined[longest]).argmax())]} needs more"
+    lacking = names[int((~defined[longest]).argmax())]
+    need = f"{last} needs {firsts[last][0] + 1}{_larger(sets, last)}" if last else f"{lacking} needs more"
     return DataError(
         f"data: no symbol is longer than the warm-up; the longest, {bars[longest].symbol}, has {len(bars[longest])}"
         f" bars, and {need}; use more bars or a feature set of shorter windows"
     )
+
+
+def _larger(sets: Mapping[str, FeatureSet], column: str) -> str:
+    """The size of the bars that a column counts in, where they are larger ones."""
+    sizes = [str(one.size.every) for one in sets.values() if isinstance(one, Every) and column.endswith(one.suffix)]
+    return f" bars of {sizes[0]}, the first not counted" if sizes else ""
 
 
 def _repeated(bars: Bars, least: int) -> Bars:

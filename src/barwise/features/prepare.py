@@ -9,8 +9,10 @@ from typing import Any
 from barwise.data.bars import Market
 from barwise.features import FeatureSet
 from barwise.features.drift import Drift, StartUp, warmed
+from barwise.features.extend import extended
 from barwise.features.matrix import FeatureMatrix, Room, build
 from barwise.features.store import Report, Store
+from barwise.features.store_writer import Kept
 
 
 def prepared(
@@ -24,8 +26,9 @@ def prepared(
     """The matrix of `sets` with a warm-up long enough, and the start-up drift; `data` is the hash of the market, and
     `note` hears how the matrix was come by."""
 
-    def make(room: Room) -> tuple[FeatureMatrix, dict[str, Any]]:
-        matrix, found = warmed(build(market.bars, sets, threads, room, market.universe), sets)
+    def make(room: Room, base: Kept | None = None) -> tuple[FeatureMatrix, dict[str, Any]]:
+        longer = None if base is None else extended(base, market, sets, threads, room)
+        matrix, found = warmed(longer or build(market.bars, sets, threads, room, market.universe), sets)
         drift = [[name, d.defined, d.settled, d.at_first] for name, d in found.drift.items()]
         return matrix, {"bars": found.bars, "looked": found.looked, "drift": drift}
 

@@ -22,6 +22,7 @@ from barwise.console.settings import Number, OneOf, check_value
 from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
 from barwise.features import FeatureSet
+from barwise.features.extend import base_of, history_of
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
@@ -34,7 +35,7 @@ SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once
 
 @dataclass
 class Report:
-    """How a matrix was come by. `status`: opened, built or not kept, and `why` not; what the user must know."""
+    """How a matrix was come by. `status`: opened, extended, built, or not kept and `why`; what the user must know."""
 
     status: str = "built"
     key: str | None = None
@@ -66,6 +67,7 @@ class Wanted:
     market: Market
     sets: Mapping[str, FeatureSet]
     report: Report
+    made_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Store:
         named = fingerprint(data, sets, market.bars, make)
         if named.key is None:
             return self.made(make, Report(why=named.reasons))
-        wanted = Wanted(self.home / named.key, market, sets, Report(key=named.key))
+        wanted = Wanted(self.home / named.key, market, sets, Report(key=named.key), named.sets)
         found = self._proved(wanted)
         if found is not None:
             return found
@@ -118,15 +120,22 @@ class Store:
         report = report or Report()
         with Making(self.home, self.maps) as making:
             begin = time.perf_counter()
-            matrix, facts = make(making.room)
-            kept = Kept(matrix, facts, time.perf_counter() - begin, {}, "")
+            base = None if wanted is None or self.made_again(wanted) else self.base(wanted)
+            matrix, facts = make(making.room, base)
+            carried_on = base is not None and matrix.names is base.matrix.names
+            seconds = time.perf_counter() - begin
+            kept = Kept(matrix, facts, base.seconds + seconds if base and carried_on else seconds, {}, "")
             report.status = "not kept"
             if wanted is None:
                 return Stored(matrix, facts, report)
             if matrix.X.nbytes > self.gb * GIB:
                 report.why = (f"it has {matrix.X.nbytes / GIB:.2f} GB, and cache.gb={self.gb:g}",)
                 return Stored(matrix, facts, report)
-            windows = windows_of(matrix, wanted.market, wanted.sets, kept.seconds)
+            windows: dict[str, int | None] = (
+                dict(base.windows)
+                if base and carried_on
+                else windows_of(matrix, wanted.market, wanted.sets, kept.seconds)
+            )
             twice = Checker(matrix, wanted.market, wanted.sets, windows, kept.seconds).run()
             if twice.difference:
                 report.why = (f"computed twice it is not the same: {twice.difference}",)
@@ -134,13 +143,23 @@ class Store:
             windows |= dict.fromkeys(twice.inexact)
             try:
                 removed(wanted.folder)  # a damaged one, or one that is no longer right
-                making.keep(wanted.folder, replace(kept, windows=windows), wanted.market.bars)
+                history = history_of(wanted.made_by, wanted.market).meta()
+                making.keep(wanted.folder, replace(kept, windows=windows, history=history), wanted.market.bars)
                 self.trim(spare=wanted.folder.name)
             except OSError as error:
                 report.why = (f"{self.home} cannot be written ({error.strerror or error})",)
                 return Stored(matrix, facts, report)
-            report.status = "built"
+            report.status = "extended" if carried_on else "built"
             return self._opened(wanted, Stored(matrix, facts, report))
+
+    def base(self, wanted: Wanted) -> Kept | None:
+        """A kept matrix that has the first bars of this one and only lacks the last."""
+        newest = [folder for folder, _, _ in reversed(self.entries())]
+        return base_of(newest, wanted.made_by, wanted.market)
+
+    def made_again(self, wanted: Wanted) -> bool:
+        """Whether a kept matrix turned out not to be what its sets give: then nothing kept is carried on."""
+        return wanted.report.alert is not None
 
     def maps(self, size: int) -> bool:
         """Whether a matrix of so many bytes is read from its file in blocks."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,7 +24,14 @@ from barwise.runs.directory import plain, write_json
 from barwise.safety.files import inside, read_json
 
 Facts = dict[str, Any]
-Make = Callable[[Room], tuple[FeatureMatrix, Facts]]
+
+
+class Make(Protocol):
+    """What makes a matrix in some room: all of it, or what `base` has not; and the facts that are kept beside it."""
+
+    def __call__(self, room: Room, base: Kept | None = None) -> tuple[FeatureMatrix, Facts]: ...
+
+
 Windows = Mapping[str, int | None]
 META, X_FILE = "meta.json", "X.npy"
 
@@ -32,13 +39,14 @@ META, X_FILE = "meta.json", "X.npy"
 @dataclass(frozen=True)
 class Kept:
     """A matrix as it was kept. `seconds`: what building it took. `windows`: as `spot_check.windows_of` measured them.
-    `seal`: the checksum of what stands beside the numbers."""
+    `seal`: the checksum of what stands beside the numbers. `history`: see `extend.History`."""
 
     matrix: FeatureMatrix
     facts: Facts
     seconds: float
     windows: Windows
     seal: str
+    history: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,6 +71,8 @@ class Making:
         """In memory, or in a file that is mapped where the store wants that; DataError without room on the disk."""
         if not self.maps(4 * prod(shape)):
             return in_memory(shape)
+        if self.beside is not None:  # of a try that came to nothing
+            shutil.rmtree(self.beside, ignore_errors=True)
         try:
             self.beside = self._folder()
         except OSError as error:
@@ -85,7 +95,8 @@ class Making:
         meta = plain({
             "key": folder.name, "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars],
             "offsets": matrix.offsets, "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": kept.facts,
-            "seconds": kept.seconds, "windows": dict(kept.windows), "X": checksums(self.beside / X_FILE),
+            "seconds": kept.seconds, "windows": dict(kept.windows), "history": dict(kept.history),
+            "X": checksums(self.beside / X_FILE),
         })  # fmt: skip
         write_json(self.beside / META, {**meta, "seal": seal_of(meta)})
         synced(self.beside / META)

@@ -17,7 +17,7 @@ from barwise.console.config import conf_dir
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import DataError
-from barwise.experiment.run import fit_fold, scores_of
+from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features import FeatureSet
 from barwise.features.lagged import lagged
@@ -33,6 +33,7 @@ from barwise.signals import FixedThreshold, Quantile, SignalRule
 from barwise.strategies import scores
 from barwise.strategies.base import Strategy
 from barwise.strategies.hooks import needs_torch
+from barwise.strategies.rows import scores_of
 from barwise.validation.folds import Fold
 
 ALL: dict[str, FeatureSet] = {
@@ -48,7 +49,7 @@ FEWEST = 20  # rows below which nothing is set aside for validation
 def shipped(name: str) -> dict[str, Any]:
     """The settings of `conf/strategy/NAME.yaml`, which a run's strategy has too."""
     text = (Path(conf_dir()) / "strategy" / f"{name}.yaml").read_text(encoding="utf-8")
-    return {key: value for key, value in yaml.safe_load(text).items() if key not in ("_target_", "defaults")}
+    return {key: value for key, value in yaml.safe_load(text).items() if key not in ("_target_", "defaults", "n_seeds")}
 
 
 class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from barwise.errors import ConfigError, require
+from barwise.hooks import unwrapped
 from barwise.portfolio.context import Context
+from barwise.portfolio.hooks import KeepsLimits, Neutralises, ReadsHeld, ReadsScores
 from barwise.portfolio.limits import Limits, approach
 from barwise.portfolio.rules import equal
 
@@ -67,7 +69,7 @@ class Portfolio:
             not self.reads_held or self.hold in (1, "auto"),
             f"portfolio.hold={self.hold}: this rule reads what is held and holds by itself; set portfolio.hold=1",
         )
-        neutral = getattr(self.rule, "neutral", ())
+        neutral = self.rule.neutral if isinstance(self.rule, Neutralises) else ()
         require(
             not (self.long_only and neutral),
             f"portfolio.rule.neutral={list(neutral)}: nothing long only is neutral; leave portfolio.long_only out",
@@ -76,16 +78,20 @@ class Portfolio:
     @property
     def reads_scores(self) -> bool:
         """Whether the rule reads scores, so that a signal rule would have no effect."""
-        return self._says("reads_scores")
+        rule = unwrapped(self.rule)
+        return isinstance(rule, ReadsScores) and rule.reads_scores
 
     @property
     def reads_held(self) -> bool:
         """Whether the rule reads what is held, so that it is asked bar by bar, for the last row of each context."""
-        return self._says("reads_held")
+        rule = unwrapped(self.rule)
+        return isinstance(rule, ReadsHeld) and rule.reads_held
 
-    def _says(self, name: str) -> bool:
-        rule = self.rule.func if isinstance(self.rule, partial) else self.rule
-        return bool(getattr(rule, name, False))
+    @property
+    def keeps_limits(self) -> bool:
+        """Whether the rule keeps the limits by itself."""
+        rule = unwrapped(self.rule)
+        return isinstance(rule, KeepsLimits) and rule.keeps_limits
 
     @property
     def standard(self) -> bool:
@@ -146,7 +152,7 @@ class Portfolio:
 
     def _bar_by_bar(self, context: Context, ordered: np.ndarray) -> np.ndarray:
         """Weights of a rule that reads what is held: asked at each row with orders, for that row."""
-        whole, growth = self._says("keeps_limits"), growth_of(context)
+        whole, growth = self.keeps_limits, growth_of(context)
         out, held = np.full(context.has.shape, np.nan), context.held.astype(np.float64)
         for t in range(len(out)):
             if t:

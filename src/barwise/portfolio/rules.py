@@ -94,7 +94,11 @@ def _dropped(score: np.ndarray, held: np.ndarray, k: int, drop: int) -> np.ndarr
 
 
 def ranked(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position of each score among its bar's, from 0 for the lowest and -1 without one, and their count (time, 1)."""
+    """Position of each score among its bar's, from 0 for the lowest and -1 without one, and their count (time, 1).
+
+    >>> ranked(np.array([[0.2, np.nan, 0.1]]))[0].tolist()
+    [[1, -1, 0]]
+    """
     known = np.isfinite(score)
     order = np.argsort(np.where(known, score, np.inf), axis=1, kind="stable")
     rank = np.empty(score.shape, np.int64)

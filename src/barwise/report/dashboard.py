@@ -34,6 +34,7 @@ LAYOUT = {
         "Sharpe by fold": ["Multiline", [r"folds/sharpe"]],
         "rank correlation by fold": ["Multiline", [r"folds/rank_ic"]],
         "equity": ["Multiline", [r"backtest/equity"]],
+        "correlation by bars held": ["Multiline", [r"factor/(rank_ic|ic)_by_bars_held"]],
     },
     "machine": {
         "seconds by stage": ["Multiline", [r"timing/.*"]],
@@ -82,12 +83,31 @@ def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> N
         writer.add_scalar(f"timing/{stage}", float(seconds), 0)
     for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
         writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
+    add_factor(writer, run)
     for name in figures:
         try:
             writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
         except DataError:
             continue
     add_hparams(writer, hyper_parameters(run), outcomes(run))
+
+
+def add_factor(writer: Any, run: Run) -> None:
+    """Decay by bars held, and what each quantile earns, as scalars; nothing where the run kept no factor tables."""
+    try:
+        tables = run.factor()
+    except DataError:
+        return
+    for row in tables["decay"].itertuples() if "decay" in tables else ():
+        for name in ("rank_ic", "ic"):
+            value = float(getattr(row, name))
+            if np.isfinite(value):
+                writer.add_scalar(f"factor/{name}_by_bars_held", value, int(row.horizon))
+    for row in tables["quantiles"].itertuples() if "quantiles" in tables else ():
+        if np.isfinite(row.excess):
+            writer.add_scalar(
+                f"factor/excess_by_quantile_{int(row.horizon)}_bars", float(row.excess), int(row.quantile)
+            )
 
 
 def rehearse() -> None:

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from barwise.errors import DataError
-from barwise.report import draw, draw_scores
+from barwise.report import draw, draw_capacity, draw_factor, draw_scores
 from barwise.report.svg import STYLE, svg
 
 if TYPE_CHECKING:
@@ -47,8 +47,23 @@ DRAWINGS: dict[str, Drawing] = {
         "Spearman, score against the return that could be earned, all symbols pooled.",
         draw_scores.correlation,
     ),
+    "decay": Drawing(
+        "Correlation by holding period", "Mean over bars, of score and the return from the next execution price on.",
+        lambda figure, run: draw_factor.decay(figure, run.factor()),
+    ),
+    "quantiles": Drawing(
+        "Return by quantile", "Before costs. Rising from left to right is what a score should do.",
+        lambda figure, run: draw_factor.quantiles(figure, run.factor()),
+    ),
+    "growth": Drawing(
+        "Quantiles over time", "Before costs, each bar anew.",
+        lambda figure, run: draw_factor.growth(figure, run.factor()),
+    ),
     "turnover": Drawing("Turnover and cost", "Rolling month of bars above, costs added up below.", draw.turnover),
     "contribution": Drawing("Contribution by symbol", "Before costs.", draw.contribution),
+    "capacity": Drawing(
+        "Net by capital", "The same positions, after what each capital pays to trade them.", draw_capacity.capacity, 3.4
+    ),
     "importance": Drawing("Feature importance", "Measured within each fold.", draw_scores.importance, 3.4),
     "training": Drawing("Training curves", "One colour a fold; solid: validation.", draw_scores.training),
 }  # fmt: skip

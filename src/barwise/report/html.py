@@ -36,7 +36,9 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, f
     ("results", "Results", ()),
     ("equity", "Out of sample", ("equity", "rolling_sharpe", "distribution", "monthly")),
     ("scores", "What the scores knew", ("calibration", "correlation", "importance", "training")),
+    ("factor", "Factor", ("decay", "quantiles", "growth")),
     ("trading", "Trading", ("turnover", "contribution")),
+    ("capacity", "Capacity", ("capacity",)),
     ("metrics", "All metrics", ()),
     ("folds", "Folds", ()),
     ("facts", "Data, features, labels, validation, audit", ()),
@@ -77,6 +79,7 @@ def document(run: Run) -> str:
     with uncollected():
         for anchor, heading, figures in CHAPTERS:
             content = tables(run, anchor)
+            figures = figures if anchor != "capacity" or run.metrics.get("capacity") else ()
             drawn = tag("div", joined(figure(run.figures, name) for name in figures), class_="grid") if figures else ""
             body.append(tag("section", joined((tag("h2", heading, id=anchor), content, drawn))))
     return page(title_of(run), joined(body))

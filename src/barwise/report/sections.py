@@ -11,10 +11,13 @@ import numpy as np
 
 from barwise.backtest.metrics import drawdown
 from barwise.errors import DataError
+from barwise.evidence.sentence import capital as sentence
 from barwise.report.draw import wealth
+from barwise.report.factor import chapter
+from barwise.report.inside import inside_folds
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
-from barwise.runs.measures import BASELINES, MEASURES, VERDICT, paths_line, shown
+from barwise.runs.measures import BASELINES, MEASURES, VERDICT, capacity_line, paths_line, short_number, shown
 from barwise.safety.files import YAML_LIMIT, inside, read_text
 
 STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
@@ -103,6 +106,25 @@ def every(run: Run) -> Markup:
     return joined((table((), rows), tag("p", f"{paths_line(paths)}.", class_="missing"))) if paths else table((), rows)
 
 
+def capacity(run: Run) -> Markup:
+    """Net Sharpe ratio, return and costs by capital; why there is none where costs know no volume."""
+    found = run.metrics.get("capacity")
+    if not found:
+        costs = str((run.config.get("costs") or {}).get("_target_") or "").rpartition(".")[2].lower() or "flat"
+        return tag("p", f"Costs ({costs}) know no volume, so that nothing says what a larger account would pay;"
+                   " costs=impact does.", class_="missing")  # fmt: skip
+    forms = ("{:.2f}", "{:.1%}", "{:.0%}")
+    columns = zip(*(found[name] for name in ("sharpe", "annual_return", "cost_share")), strict=True)
+    rows: list[list[Any]] = [
+        [short_number(capital), *(shown(value, form) for value, form in zip(values, forms, strict=True))]
+        for capital, values in zip(found["capital"], columns, strict=True)
+    ]
+    own = (run.config.get("backtest") or {}).get("capital")
+    strong = [i for i, capital in enumerate(found["capital"]) if capital == own]
+    head = ("capital", "Sharpe net", "return a year", "costs of gross")
+    return joined((tag("p", f"{sentence(capacity_line(found))}."), table(head, rows, strong=strong)))
+
+
 def folds(run: Run) -> Markup:
     """One line a fold: test period, rows, what it earned, thresholds."""
     kept = {f.get("fold"): f for f in run.manifest.get("folds") or []}
@@ -126,7 +148,7 @@ def folds(run: Run) -> Markup:
         )
     head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", "rank corr.",
             "accuracy", "best step", "signal rule")  # fmt: skip
-    return table(head, rows, left=2)
+    return joined((table(head, rows, left=2), *inside_folds(run)))
 
 
 FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))
@@ -223,6 +245,8 @@ def again(run: Run) -> Markup:
 
 TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
     "results": results,
+    "factor": lambda run: chapter(run.factor()),
+    "capacity": capacity,
     "metrics": every,
     "folds": folds,
     "facts": about,

@@ -41,6 +41,8 @@ vertical-align:top;font-weight:400}
 .barwise td.why{color:var(--muted);font-size:.88rem}
 .barwise table.facts th{color:var(--muted);white-space:nowrap}
 .barwise table.facts td{overflow-wrap:anywhere}
+.barwise summary{cursor:pointer;font-weight:600;margin:.8rem 0 .2rem}
+.barwise .scroll+h3,.barwise details+h3,.barwise details{margin-top:1rem}
 .barwise pre{background:var(--panel);padding:.8rem;overflow:auto;max-height:26rem;font-size:.84rem;margin:.5rem 0;
 font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .barwise .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
-from barwise.runs.measures import detectable_line, paths_line, shown, shown_in
+from barwise.runs.measures import capacity_line, detectable_line, paths_line, shown, shown_in
 
 MOST_FOLDS = 12  # more of them are told by year
 
@@ -31,6 +31,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     console.print(overall_table(metrics))
     if metrics.get("paths"):
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
+    if metrics.get("capacity"):
+        console.print(f"capacity: {capacity_line(metrics['capacity'])}", soft_wrap=True)
     for warning in out.manifest["warnings"]:
         console.print(f"[yellow]warning[/yellow] {escape(printable(warning))}", soft_wrap=True)
     for alert in out.manifest["alerts"]:
@@ -46,7 +48,8 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(f"[dim]{found}[/dim]", soft_wrap=True)
     console.print(escape(f"report:      {out.path}/report.html"), soft_wrap=True)
     beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
-    console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
+    if (out.path / "tensorboard").is_dir():
+        console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
 
 
 def fold_table(metrics: Mapping[str, Any]) -> Table:

@@ -94,6 +94,31 @@ def detectable_line(verdict: Mapping[str, Any]) -> str:
     return f"{line}; one such as this takes {more:,.0f} more bars" if more else line
 
 
+def capacity_line(found: Mapping[str, Any]) -> str:
+    """The capital at which costs eat half, and how long positions take to sell."""
+    shares = [share for share in found.get("cost_share") or () if share is not None]
+    half, (least, *_, most) = found.get("half"), map(short_number, found["capital"])
+    if half is not None:
+        line = f"costs eat half of the gross return at a capital of {short_number(half)}"
+    elif not shares:
+        line = "there is no gross return for costs to eat"
+    elif shares[0] >= 0.5:
+        line = f"costs eat more than half of the gross return at any capital from {least} on"
+    else:
+        line = f"costs eat less than half of the gross return up to a capital of {most}"
+    days, worst = found.get("days_to_liquidate"), found.get("days_to_liquidate_worst")
+    sold = "" if days is None else f"; 95 % of the positions are sold in {days:.2g} days, {worst:.2g} at worst"
+    return line + sold
+
+
+def short_number(value: float) -> str:
+    """A sum of money in two figures: 32 million."""
+    for size, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if value >= size:
+            return f"{value / size:.3g}{word}"
+    return f"{value:.3g}"
+
+
 def paths_line(paths: Mapping[str, Any]) -> str:
     """How far the histories of combinatorial splits lie apart."""
     low, mean, high = (shown(paths.get(f"sharpe_{name}"), "{:.2f}") for name in ("min", "mean", "max"))

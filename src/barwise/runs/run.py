@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FACTOR_TABLES = (
+    "about", "decay", "series", "quantiles", "spread", "turnover", "by", "exposures", "alphas", "drawdowns",
+)  # fmt: skip
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # ${a.b}: a resolver such as ${oc.env:HOME} is left as it stands
 
 
@@ -68,6 +71,21 @@ class RunFiles:
     def importance(self) -> pd.DataFrame:
         """fold, feature, gain, permutation; kept by strategies that know it."""
         return self._table("importance.parquet")
+
+    def factor(self) -> dict[str, pd.DataFrame]:
+        """The factor tables by name: about, decay, series, quantiles, spread, turnover, by, exposures, and more.
+
+        DataError where the run kept none.
+        """
+        return self._factor
+
+    @cached_property
+    def _factor(self) -> dict[str, pd.DataFrame]:
+        paths = {name: f"factor/{name}.parquet" for name in FACTOR_TABLES}
+        found = {name: self._table(path) for name, path in paths.items() if inside(self.folder, path).is_file()}
+        if not found:
+            raise DataError(self.why("factor/"))
+        return found
 
     @cached_property
     def config(self) -> dict[str, Any]:

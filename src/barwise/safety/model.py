@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
-from barwise.safety.files import inside, read_json
+from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.lgbm import check_lightgbm
 from barwise.safety.skops import check_skops
 from barwise.safety.tensors import Shapes, shapes_of
@@ -18,12 +18,20 @@ LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
 REPEATS = ("layer", "level", "block", "depth", "head", "stack", "seeds")  # settings that count parts of a net
 
 
-def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()) -> None:
-    """DataError unless each known file in `folder` is what its name says, with indices and sizes that hold.
+DEEPEST = 8  # a model within a model within…
+
+
+def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset(), depth: int = 0) -> None:
+    """DataError unless each known file in `folder` is what its name says, with indices and sizes that hold; so in each
+    folder below it, where the parts of a model lie.
 
     `own`: targets that the user allowed by name; they may read other files at the user's own risk.
     """
     shapes: Shapes = {}
+    if depth > DEEPEST:
+        raise DataError(f"{folder}: is a model more than {DEEPEST} deep; it is not loaded")
+    for name in sorted(p.name for p in folder.iterdir() if p.is_dir()):
+        check_model(folder_inside(folder, name), _part_features(folder, name, n_features), own, depth + 1)
     for name in sorted(p.name for p in folder.iterdir()):
         path = inside(folder, name) if not (folder / name).is_dir() else folder / name
         if path.name == "model.json" or path.suffix == ".ubj":
@@ -42,6 +50,20 @@ def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()
         _check_settings(settings, read_json(settings, SETTINGS_LIMIT), shapes)
 
 
+def _part_features(folder: Path, part: str, n_features: int) -> int:
+    """How many columns a part of the model in `folder` reads, as its kind makes it."""
+    settings = inside(folder, "strategy.json")
+    found = read_json(settings, SETTINGS_LIMIT) if settings.is_file() else {}
+    kind = found.get("kind") if isinstance(found, dict) else None
+    if kind == "selected":
+        columns = found.get("columns")
+        whole = isinstance(columns, list) and all(type(c) is int and 0 <= c < n_features for c in columns)
+        if not columns or not whole or len(set(columns)) < len(columns):
+            raise DataError(f"{settings}: columns={columns!r:.40} are none of {n_features} features; it is not loaded")
+        return len(columns)
+    return n_features + 1 if kind == "meta" and part == "secondary" else n_features
+
+
 def _check_settings(path: Path, settings: Any, shapes: Shapes) -> None:
     """No number so large that building the model it describes would take memory or time without bound."""
     if not isinstance(settings, dict):
@@ -58,7 +80,7 @@ def _check_settings(path: Path, settings: Any, shapes: Shapes) -> None:
 
 def check_shapes(folder: Path, strategy: Any) -> None:
     """Load a net once without memory, so that settings which do not fit its weights are found before it is built."""
-    if not inside(folder, "model.safetensors").is_file():
+    if not any(folder.rglob("model.safetensors")):
         return
     import torch
 

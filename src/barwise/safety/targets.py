@@ -18,6 +18,7 @@ MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"mode
 SKLEARN_GROUPS = ("strategy", "validation")
 MARKS = ("_target_", "_partial_")
 ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*://|env:)")  # of a database, a server, a file elsewhere
+NAMED = ("barwise.features.formulas.Formulas",)  # its settings have names of the user's own; they are never run
 STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 
@@ -74,7 +75,9 @@ class Targets:
                 f"{place}._target_={target!r:.80}: a run's directory may name only parts that barwise ships; "
                 f"if you trust it, allow it by name: --allow {target!s:.80}"
             )
-        known = set(shipped[target]) | _parameters(target)
+        known = set(shipped[target]) | _parameters(target) | ({"n_seeds"} if group == "strategy" else set())
+        if target in NAMED:
+            known |= {key for key, value in part.items() if isinstance(value, str)}
         strange = [key for key in part if key not in MARKS and key not in known and f"{place}.{key}" not in self.own]
         if strange:
             raise ConfigError(
@@ -96,6 +99,13 @@ def _mappings(place: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     elif isinstance(node, list | tuple):
         for i, value in enumerate(node):
             yield from _mappings(f"{place}[{i}]", value)
+
+
+def targets_in(node: Any) -> Iterator[str]:
+    """Every `_target_` at or below `node`."""
+    for _, part in _mappings("", node):
+        if isinstance(part.get("_target_"), str):
+            yield part["_target_"]
 
 
 @cache
@@ -135,5 +145,12 @@ def _is_sklearn(target: str) -> bool:
     match = SKLEARN.fullmatch(target)
     if not match or match.group(1) not in MODULES:
         return False
+    enable_experimental(target)
     found = getattr(import_module(f"sklearn.{match.group(1)}"), target.rpartition(".")[2], None)
     return inspect.isclass(found) and found.__module__.startswith("sklearn.")
+
+
+def enable_experimental(target: str) -> None:
+    """scikit-learn's halving searches exist once its own module for that is imported."""
+    if target.startswith("sklearn.model_selection.Halving"):
+        import_module("sklearn.experimental.enable_halving_search_cv")

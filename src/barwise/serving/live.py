@@ -28,6 +28,7 @@ from barwise.serving.window import reach
 log = logging.getLogger("barwise")
 
 LONGEST_LOOKBACK = 100_000
+LONGEST_SESSION = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Live:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
         self.served = served
-        window = reach(served.sets, served.features, served.extra)
+        window = reach(served.sets, served.features, served.extra, served.bar_seconds)
+        if window and served.clock and served.bar_seconds:
+            window = max(window, LONGEST_SESSION // served.bar_seconds + 2)  # and the close of the session before
         self.window = window and max(window, served.warmup + 1)  # a symbol's age is counted in the bars that are kept
         self.symbols: dict[str, History] = {}
         self.universe: Universe | None = None
@@ -92,11 +95,7 @@ class Live:
     @property
     def across(self) -> bool:
         """Whether a score or signal depends on the other symbols of its bar."""
-        return (
-            self.panels
-            or self.served.neutral is not None
-            or any(getattr(m.rule, "across_symbols", False) for m in self.served.members)
-        )
+        return self.panels or self.served.neutral is not None or any(sees_all(m.rule) for m in self.served.members)
 
     def update(self, symbol: str, time: Any, **columns: Any) -> Answer:
         """The answer to one bar of one symbol: prices, volume, bid and ask if the run had them, and groups.
@@ -110,12 +109,12 @@ class Live:
     def step(self, time: Any, bars: Mapping[str, Mapping[str, Any]]) -> dict[str, Answer]:
         """Answers to one bar each of several symbols, all of one time.
 
-        Where the run compares symbols: all that have a bar at this time, and times in order, else DataError.
+        Where the run compares symbols: all that have a bar at this time, and times in order, else DataError. A bar
+        outside the run's session is let go of, with no score.
         """
         stamp = utc(time)
-        new = {
-            name: self.history_of(name).checked(self._one_bar(name, stamp, columns)) for name, columns in bars.items()
-        }
+        given = {name: self._one_bar(name, stamp, columns) for name, columns in bars.items()}
+        new = {name: self.history_of(name).checked(bar) for name, bar in given.items() if self.served.trades_at(bar)}
         last = max((h.bars.time[-1] for h in self.symbols.values()), default=None) if self.across else None
         if last is not None and new and last >= stamp:
             raise DataError(
@@ -125,7 +124,8 @@ class Live:
         self._take(new)
         if self.watch.seals and not self.watch.look(new, stamp, stamp):
             log.warning(UNRECORDED)
-        return self._answers(stamp, list(new)) if new else {}
+        none = {name: Answer(stamp, name, float("nan"), 0.0) for name in given if name not in new}
+        return none | (self._answers(stamp, list(new)) if new else {})
 
     def _one_bar(self, symbol: str, stamp: np.datetime64, columns: Mapping[str, Any]) -> Bars:
         """One bar; a group that is not given is still the symbol's last."""
@@ -136,6 +136,7 @@ class Live:
         given = {name: str(value).strip() for name, value in columns.items() if name in names and value is not None}
         words = {name: word for name, word in (known | given).items() if word}
         bar = one_bar(symbol, stamp, {name: value for name, value in columns.items() if name not in names})
+        bar = self.served.clock.beside(bar) if self.served.clock else bar
         return put(bar, {name: (np.zeros(1, np.int32), (word,)) for name, word in words.items()})
 
     @property
@@ -146,7 +147,8 @@ class Live:
 
     def warm(self, market: Market) -> None:
         """Take past bars without an answer."""
-        histories = {b.symbol: self.history_of(b.symbol) for b in check_market(market).bars}
+        market = self.served.beside(check_market(market))
+        histories = {b.symbol: self.history_of(b.symbol) for b in market.bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
         self.universe = market.universe or self.universe

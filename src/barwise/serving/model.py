@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
+from barwise.data.bars import Bars, Market
+from barwise.data.sessions import Clock
+from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
-from barwise.experiment.run import neutralized, scores_of
 from barwise.features import FeatureSet
 from barwise.neutral import Neutral
 from barwise.report.run import Run, load
@@ -23,10 +26,12 @@ from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
 from barwise.samples import Panel, Scaler
-from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, trusting, try_models
+from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
 from barwise.strategies.hooks import Stateful
+from barwise.strategies.parts import trusting
+from barwise.strategies.rows import neutralized, scores_of
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
@@ -91,6 +96,34 @@ class Served:
         return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
 
     @property
+    def bar_seconds(self) -> int | None:
+        """The size of a bar, as the run recorded it; None where it did not."""
+        found = str(self.data.get("bar_size", ""))
+        if found == "month":
+            return 28 * 86_400
+        return int(found[:-1]) or None if re.fullmatch(r"\d{1,9}s", found) else None
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The calendar and the hours that the run's bars were kept to."""
+        return Shape.of((self.run.config or {}).get("data") or {})
+
+    @cached_property
+    def clock(self) -> Clock | None:
+        """The run's calendar, for single bars of its size; None without one."""
+        clock, seconds = self.shape.clock, self.bar_seconds
+        return replace(clock, size=seconds * 10**9) if clock and seconds else clock
+
+    def beside(self, market: Market) -> Market:
+        """Bars to score, within the run's session and beside its calendar."""
+        market = self.shape.within(market)
+        return self.clock.on(market) if self.clock else market
+
+    def trades_at(self, bar: Bars) -> bool:
+        """Whether one bar lies within the run's session."""
+        return self.shape.session is None or bool(self.shape.contain(bar, (self.bar_seconds or 0) * 10**9).all())
+
+    @property
     def groups(self) -> list[str]:
         """The groups that the run's source had."""
         found = self.data.get("groups")
@@ -121,8 +154,9 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     """The model of the run in `folder`.
 
     `model`: `last` fold, `refit` (made by `python -m barwise refit`), `ensemble` of all folds, `fold-2`; `auto` takes
-    the refit where there is one, else the last fold. `allow`: your own targets by name; a run's directory may
-    otherwise name only what barwise ships. DataError or ConfigError where anything is not as a run writes it.
+    the refit where there is one, else the ensemble: one fold may have stopped at once, or have had luck. `allow`: your
+    own targets by name; a run's directory may otherwise name only what barwise ships. DataError or ConfigError where
+    anything is not as a run writes it.
     """
     run, cfg, targets = recorded(folder, allow)
     names = _chosen(run, model)
@@ -131,7 +165,7 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     places = [checked(run.folder, name, targets.own) for name in names]
     strange = [place for place in places if not signed(place)]
     if strange:
-        try_models(strange, cfg.strategy._target_, targets.own)
+        try_models(strange, f"{kind.__module__}.{kind.__qualname__}", targets.own)
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
@@ -161,7 +195,7 @@ def _chosen(run: Run, model: str) -> list[str]:
     folds = sorted((p.name for p in there.iterdir() if re.fullmatch(r"fold-\d{1,6}", p.name)), key=_number)
     refit = (there / REFIT).exists()
     if model == "auto":
-        model = REFIT if refit else "last"
+        model = REFIT if refit else "ensemble"
     if model == REFIT and not refit:
         raise ConfigError(f"--model {REFIT}: there is none yet; `python -m barwise refit {run.folder}` makes it")
     if model != REFIT and not folds:

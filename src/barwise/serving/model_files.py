@@ -9,14 +9,14 @@ import numpy as np
 
 from barwise.errors import BarwiseError, DataError
 from barwise.experiment.ranges import Ranges
-from barwise.experiment.run import scores_of
 from barwise.panel import stretch_starts
 from barwise.safety.apart import apart, at
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.model import check_model, check_shapes
 from barwise.samples import Panel, Scaler
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import OwnNets, names_of
+from barwise.strategies.parts import trusting
+from barwise.strategies.rows import scores_of
 
 LONGEST_WARMUP = 1_000_000
 TRIED_ROWS = 32
@@ -46,9 +46,9 @@ def loaded(place: Path, kind: type[Strategy]) -> tuple[Strategy, Scaler | None]:
 
 def try_models(places: list[Path], target: str, own: frozenset[str]) -> None:
     """DataError unless the models load and score some rows in a process of their own."""
-    names = {p.name for place in places for p in place.iterdir()}
+    names = {p.name for place in places for p in place.rglob("*")}
     libraries = [library for library, marks in LIBRARIES.items() if any(n.endswith(marks) for n in names)]
-    size = sum(p.stat().st_size for place in places for p in place.iterdir())
+    size = sum(p.stat().st_size for place in places for p in place.rglob("*"))
     given = {"place": str(places[0]), "places": [str(place) for place in places], "target": target, "own": sorted(own)}
     apart(f"{__name__}:tried", given, tuple(libraries), size)
 
@@ -78,11 +78,6 @@ def score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
     except Exception as error:  # as above
         line = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise DataError(f"{place}: the model cannot score ({line}); train the run again") from error
-
-
-def trusting(kind: type[Strategy], own: frozenset[str]) -> type[Strategy]:
-    """The strategy's class; a net of the user's own that was allowed by name is allowed in this one alone."""
-    return type(kind.__name__, (kind,), {"own_nets": own}) if names_of(OwnNets) <= set(dir(kind)) else kind
 
 
 def one_symbol(X: np.ndarray) -> Panel:

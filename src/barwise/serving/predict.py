@@ -50,8 +50,11 @@ def predict(
     the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
     or (unless `any_scale`) a unit that the model was not trained on.
     """
-    bars = check_market(market).bars
-    matrix = Store(gb=0).made(lambda room: (build(bars, served.sets, threads, room, market.universe), {})).matrix
+    market = served.beside(check_market(market))
+    bars = market.bars
+    matrix = (
+        Store(gb=0).made(lambda room, _=None: (build(bars, served.sets, threads, room, market.universe), {})).matrix
+    )
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     panel = replace(panel, neutral=served.neutral.on(matrix.bars, market.universe) if served.neutral else None)

@@ -21,7 +21,7 @@ from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
 from barwise.experiment.compute import threads_of
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import fit_fold, neutralized, scores_of
+from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession, keep_model
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel
@@ -31,7 +31,9 @@ from barwise.safety.files import folder_inside, name_beside
 from barwise.samples import Panel
 from barwise.serving.model import REFIT, recorded
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import Boosted, Scheduled, needs_torch
+from barwise.strategies.hooks import needs_torch
+from barwise.strategies.parts import budgeted
+from barwise.strategies.rows import neutralized, scores_of
 from barwise.validation.folds import Fold, Validation, touches
 
 NONE = np.zeros(0, np.int64)
@@ -64,7 +66,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), context)
     rule = copy.deepcopy(parts.signals).fit(neutralized(panel, half.valid, scores_of(model, panel, half.valid, scaler)))
     budget = context.facts
-    whole, scaler = fit_fold(panel, every, with_budget(copy.deepcopy(parts.strategy), budget), session.context(every))
+    whole, scaler = fit_fold(panel, every, budgeted(copy.deepcopy(parts.strategy), budget), session.context(every))
     facts = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"), "data_hash": data_hash(market),
         "rows": len(every.train), "first": panel.time[every.train].min(), "last": panel.time[every.train].max(),
@@ -98,15 +100,6 @@ def stretches(panel: Panel, validation: Validation) -> tuple[Fold, Fold]:
     learn = rows[panel.time[rows] < cut]
     learn = learn[~touches(panel, learn, valid)]
     return Fold(0, learn, valid, NONE), Fold(0, rows, NONE, NONE)
-
-
-def with_budget(strategy: Strategy, facts: dict[str, Any]) -> Strategy:
-    """The strategy, to be trained for as many rounds or epochs as validation found best."""
-    if "rounds" in facts and isinstance(strategy, Boosted):
-        strategy.n_estimators = max(1, int(facts["rounds"]))
-    if "best_epoch" in facts and isinstance(strategy, Scheduled):
-        strategy.training = replace(strategy.training, epochs=max(1, int(facts["best_epoch"])))
-    return strategy
 
 
 def device_of(run: Run, strategy: Strategy) -> str:

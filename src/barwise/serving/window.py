@@ -11,6 +11,7 @@ from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.features import FeatureSet
 from barwise.features.aligned import among
+from barwise.features.every import Every
 from barwise.features.matrix import compute
 
 BARS, LONGEST, SHORTEST = 6144, 4096, 64
@@ -22,25 +23,52 @@ QUOTES = {"bid": 0.9995, "ask": 1.0005}
 Columns = Callable[[Bars], Mapping[str, np.ndarray]]
 
 
-def reach(sets: Mapping[str, FeatureSet], features: tuple[str, ...], extra: Sequence[str] = ()) -> int | None:
+def reach(
+    sets: Mapping[str, FeatureSet], features: tuple[str, ...], extra: Sequence[str] = (), seconds: int | None = None
+) -> int | None:
     """Bars that give the last row of `features` as the whole history would; None where no window of 4,096 does.
 
     The shortest power of two whose float32 values agree at several ends, times two: what a recursive feature
     (RSI, MACD, ATR) still remembers of its start then shrinks to the square of what float32 can tell. `extra`: columns
-    of the source that the sets may read.
+    of the source that the sets may read. `seconds`: the size of a bar; a set on larger bars is measured on those, and
+    needs so many times more (and two, for the first that is not used and the last that has not closed).
     """
+    parts = _parts(sets, seconds)
+    if parts is None:
+        return None
     for market in _made_up(extra):
-
-        def columns(bars: Bars, market: Sequence[Bars] = market) -> Mapping[str, np.ndarray]:
-            return compute(bars, among(bars, sets, market))
-
+        scorers = [_columns_on(market, part) for part, _ in parts]
         try:
-            whole = columns(market[0])
+            wholes = [columns(market[0]) for columns in scorers]
         except Exception:  # a set that needs columns which are not made up here, or the user's
             continue
-        if set(features) <= set(whole):
-            return _shortest(market[0], columns, features, whole)
+        if not set(features) <= {name for whole in wholes for name in whole}:
+            continue
+        found = 1
+        for (_, factor), columns, whole in zip(parts, scorers, wholes, strict=True):
+            own = tuple(name for name in features if name in whole)
+            window = _shortest(market[0], columns, own, whole) if own else 1
+            if window is None:
+                return None
+            found = max(found, window if factor == 1 else (window + 2) * factor)
+        return found
     return None
+
+
+def _parts(sets: Mapping[str, FeatureSet], seconds: int | None) -> list[tuple[Mapping[str, FeatureSet], int]] | None:
+    """The sets that go together, and how many bars one of theirs is; None where that is not known."""
+    larger = {name: one for name, one in sets.items() if isinstance(one, Every)}
+    if larger and not seconds:
+        return None
+    plain = {name: one for name, one in sets.items() if name not in larger}
+    parts: list[tuple[Mapping[str, FeatureSet], int]] = [(plain, 1)] if plain else []
+    return parts + [
+        ({name: one.at_own_size()}, max(2, -(-one.size.seconds // (seconds or 1)))) for name, one in larger.items()
+    ]
+
+
+def _columns_on(market: Sequence[Bars], sets: Mapping[str, FeatureSet]) -> Columns:
+    return lambda bars: compute(bars, among(bars, sets, market))
 
 
 def _made_up(extra: Sequence[str]) -> Iterator[list[Bars]]:

@@ -187,7 +187,8 @@ class BarWindows(Windows):
     def pieces(self, index: Tensor, size: int) -> Sequence[Tensor]:
         sizes = self.bars(index)
         parts = cut_at(np.arange(len(sizes)), np.array(sizes), size)
-        return index.split([sum(sizes[i] for i in part) for part in parts])
+        found: Sequence[Tensor] = index.split([sum(sizes[i] for i in part) for part in parts])
+        return found
 
     def bars(self, index: Tensor) -> list[int]:
         bar = self.bar[index.cpu().numpy()]

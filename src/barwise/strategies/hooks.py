@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from barwise import hooks
 from barwise.data.memmap import ReadsInBlocks
 from barwise.samples import Samples
 
@@ -38,12 +38,12 @@ class Explained(Protocol):
 
 @runtime_checkable
 class Ensemble(Protocol):
-    """Averages `n_seeds` nets."""
+    """Averages `n_seeds` models."""
 
     n_seeds: int
 
     def members(self, samples: Samples) -> np.ndarray:
-        """Scores (net, row)."""
+        """Scores (model, row)."""
 
 
 @runtime_checkable
@@ -71,8 +71,16 @@ class Scheduled(Protocol):
 
 
 @runtime_checkable
+class Budgeted(Protocol):
+    """Is made of others: says itself how it is trained on all data, after validation found when each is to stop."""
+
+    def budgeted(self, facts: Mapping[str, Any]) -> Any:
+        """The strategy to train on all data, from what the fit with validation rows found."""
+
+
+@runtime_checkable
 class OwnNets(Protocol):
-    """Loads nets of the user's own, by the names in `own_nets`."""
+    """Loads nets and parts of the user's own, by the names in `own_nets`."""
 
     own_nets: frozenset[str]
 
@@ -85,7 +93,7 @@ class Online(Protocol):
 
 
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, OwnNets, Online,
+    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, Budgeted, OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
@@ -96,29 +104,15 @@ def needs_torch(strategy: object) -> bool:
     return isinstance(strategy, TorchTrained) and strategy.needs_torch
 
 
-def names_of(hook: type) -> set[str]:
-    """The names that make a strategy one of `hook`."""
-    own = {name for name in vars(hook) if not name.startswith("_")}
-    return own | set(hook.__annotations__)
+def with_own_budget(strategy: Any, facts: Mapping[str, Any]) -> Any:
+    """A strategy that is made of no other, to be trained for as many rounds or epochs as validation found best."""
+    if "rounds" in facts and isinstance(strategy, Boosted):
+        strategy.n_estimators = max(1, int(facts["rounds"]))
+    if "best_epoch" in facts and isinstance(strategy, Scheduled):
+        strategy.training = replace(strategy.training, epochs=max(1, int(facts["best_epoch"])))
+    return strategy
 
 
 def mistakes(strategy: object) -> Iterator[str]:
-    """What looks like a hook and is none: a name nearly right, half of a pair, or a value of another kind."""
-    known = set(REQUIRED).union(*map(names_of, HOOKS))
-    public = {name for name in {*dir(type(strategy)), *vars(strategy)} if name.strip("_") == name}
-    settings = set(inspect.signature(type(strategy)).parameters)
-    for name in sorted(public - known - settings):
-        near = difflib.get_close_matches(name, known - public, n=1, cutoff=0.8)
-        if near:
-            yield f"{name} is no hook; did you mean {near[0]}?"
-    for hook in HOOKS:
-        given = names_of(hook) & public
-        if given and given != names_of(hook):
-            there, lacking = ", ".join(sorted(given)), ", ".join(sorted(names_of(hook) - given))
-            yield f"{there} without {lacking} has no effect; {hook.__name__} needs both"
-        for name in sorted(given):
-            value, kind = getattr(strategy, name), KINDS.get(name)
-            if kind is not None and not isinstance(value, kind):
-                yield f"{name} is {value!r:.40}, not {kind.__name__}"
-            if callable(vars(hook).get(name)) and not callable(value):
-                yield f"{name} is {value!r:.40}, not a method"
+    """What looks like a hook of a strategy and is none."""
+    yield from hooks.mistakes(strategy, HOOKS, REQUIRED, KINDS)

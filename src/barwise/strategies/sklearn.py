@@ -15,6 +15,7 @@ from barwise.runs.directory import write_bytes
 from barwise.samples import Samples, direction
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
+from barwise.strategies.inner_cv import check_cv, is_search, note, purge, settled, splitting
 
 LIBRARY, FLOATS = (Whole(-(10**9), 10**9),), (Number(-1e12, 1e12),)  # what its compiled code takes
 MOST = {  # what costs memory or time in proportion
@@ -27,7 +28,8 @@ TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all o
 class SklearnStrategy:
     """A classifier scores P(up) - P(down), a regressor its prediction over the training deviation of y.
 
-    `scale`: standardise features on training rows. `takes_nan`: the estimator reads NaN itself.
+    `scale`: standardise features on training rows. `takes_nan`: the estimator reads NaN itself. Where the estimator
+    tunes itself (`cv` of a search, a calibration or a stack), its folds are purged by time and label end.
     """
 
     lookback = 1
@@ -40,6 +42,7 @@ class SklearnStrategy:
                     f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}"
                 )
         check_estimator(estimator)
+        check_cv(estimator)
         self.estimator = estimator
         self.scale = scale
         self.takes_nan = takes_nan
@@ -53,7 +56,10 @@ class SklearnStrategy:
         given = {"random_state": context.seed}
         if not type(model).__module__.startswith("sklearn.linear_model"):  # theirs does nothing but warn
             given["n_jobs"] = context.threads
-        model.set_params(**{name: value for name, value in given.items() if name in known and known[name] is None})
+        seeds = {name: context.seed for name in known if name.endswith("__random_state")}  # of what is nested
+        model.set_params(
+            **{name: value for name, value in (given | seeds).items() if name in known and known[name] is None}
+        )
         self.classifier_ = bool(is_classifier(model))
         y = train.y
         if self.classifier_ and not scores.is_classes(y):
@@ -62,12 +68,16 @@ class SklearnStrategy:
                 " use labels=next_return_sign or a regressor"
             )
         self.sigma_ = float(np.std(y))
-        weights = {"sample_weight": train.weight} if has_fit_parameter(model, "sample_weight") else {}
+        weighs = has_fit_parameter(model.estimator if is_search(model) else model, "sample_weight")
+        weights = {"sample_weight": train.weight} if weighs else {}
         self.model_ = None
         if not self.classifier_ or len(np.unique(y)) > 1:
-            self.model_ = _fitted(model, train.X, y.astype(int) if self.classifier_ else y, weights)
+            tunes = purge(model, train)
+            model = _fitted(model, train.X, y.astype(int) if self.classifier_ else y, weights)
+            note(model, train, context)
+            self.model_ = settled(model) if tunes else model
             self._loss(train, valid, context)
-            if "n_jobs" in known:
+            if "n_jobs" in self.model_.get_params():
                 self.model_.set_params(n_jobs=1)  # forests sum their trees in another order on two threads
         return self
 
@@ -136,6 +146,8 @@ def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
     signature = inspect.signature(type(estimator)).parameters
     usual = {name: parameter.default for name, parameter in signature.items()}
     for name, value in estimator.get_params(deep=False).items():
+        if value is usual.get(name, inspect.Parameter.empty):
+            continue  # the library's own, such as NaN
         rules = constraints.get(name, ())
         if isinstance(value, bool) and isinstance(rules, list) and not any(map(_takes_switch, rules)):
             raise ConfigError(f"{where}.{name}={shown(value)}: must be a number, not true or false")
@@ -161,6 +173,14 @@ def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -
         return model.fit(X, y, **weights)
     except (InvalidParameterError, OverflowError) as error:
         raise ConfigError(f"strategy.estimator: {error}") from error
+    except ValueError as error:
+        if not splitting(model):
+            raise
+        line = str(error).splitlines()[0][:200]
+        raise ConfigError(
+            f"strategy.estimator={type(model).__name__}: does not fit on purged folds ({line}); if it needs each row"
+            " tested once, set its cv to a number"
+        ) from error
 
 
 def _each(predict: Callable[[np.ndarray], np.ndarray], samples: Samples) -> np.ndarray:

@@ -20,7 +20,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with suppress(ConfigError):  # Hydra would warn of it; what composes the trials says it
-            sweep.current[:] = [sweep.Sweep.of(config)]
+            sweep.begin(sweep.Sweep.of(config))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN or not sweep.foreign(config.hydra.launcher):

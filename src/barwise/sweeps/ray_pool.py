@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any
 
 from barwise.console.settings import Number, Whole, check_fields
@@ -99,7 +100,10 @@ class RayPool:
         return ended
 
 
-pools: list[Pool] = []  # of this supervisor, kept from trial to trial with its warm servers
+@cache
+def pool_of(threads: int) -> Pool:
+    """The pool of this supervisor, kept from trial to trial with its warm servers."""
+    return Pool(1, None, "spawn" if sys.platform == "darwin" else "fork", threads)
 
 
 def supervise(given: dict[str, Any], timeout_s: float | None, threads: int, path: list[str]) -> tuple[int, float, bool]:
@@ -107,9 +111,7 @@ def supervise(given: dict[str, Any], timeout_s: float | None, threads: int, path
     from pathlib import Path
 
     sys.path[:] = path
-    if not pools:
-        pools.append(Pool(1, timeout_s, "spawn" if sys.platform == "darwin" else "fork", threads))
-    pool = pools[0]
+    pool = pool_of(threads)
     pool.timeout_s = timeout_s
     pool.start(Job(**{**given, "folder": Path(given["folder"])}))
     while True:

@@ -16,6 +16,7 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Server:
         self.pids: dict[int, int] = {}  # number of the trial: its process
         self.folders: dict[int, Path] = {}  # and its directory
         self.spawned: list[subprocess.Popen[bytes]] = []  # kept, so that subprocess never waits for them itself
+        self.loaded: set[str] = set()
         self.woken, wake = os.pipe()
         os.set_blocking(self.woken, False)
         os.set_blocking(wake, False)
@@ -86,7 +88,7 @@ class Server:
         if self.method == "spawn":
             pid = self.spawn(self.job)
         else:
-            warm(self.job)
+            self.loaded |= warm(self.job, self.loaded)
             pid = os.fork()
             if pid == 0:
                 return True
@@ -131,15 +133,12 @@ class Server:
             os.write(self.answers, json.dumps(facts).encode() + b"\n")
 
 
-loaded: set[str] = set()
-
-
-def warm(job: dict[str, Any]) -> None:
-    """Import what the trial will, `module` or `module:function` to call; what fails is the trial's to report."""
+def warm(job: dict[str, Any], loaded: Set[str] = frozenset()) -> set[str]:
+    """Import what the trial will, `module` or `module:function` to call, and say what was not `loaded` before; what
+    fails is the trial's to report."""
     sys.path[:] = job["path"]
     fresh = [name for name in ("barwise.sweeps.trial", *job["imports"]) if name not in loaded]
     for name in fresh:
-        loaded.add(name)
         module, _, function = name.partition(":")
         with contextlib.suppress(Exception):
             found = importlib.import_module(module)
@@ -148,6 +147,7 @@ def warm(job: dict[str, Any]) -> None:
     if fresh:
         gc.collect()
         gc.freeze()  # what is loaded stays shared: collecting would touch, and so copy, every page
+    return set(fresh)
 
 
 if __name__ == "__main__":

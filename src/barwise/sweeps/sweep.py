@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,17 @@ class Sweep:
         return " ".join(["python train.py", *map(quoted, words), f"sweep.name={self.name}"])
 
 
-current: list[Sweep] = []  # at most one; filled by the callback when Hydra starts a sweep
+_RUNNING: ContextVar[Sweep | None] = ContextVar("sweep", default=None)  # Hydra's callback and `main` share no object
+
+
+def begin(sweep: Sweep) -> None:
+    """Say that this process runs a sweep; Hydra's callback does when one starts."""
+    _RUNNING.set(sweep)
+
+
+def current() -> Sweep | None:
+    """The sweep that this process runs, if it runs one that has not ended."""
+    return _RUNNING.get()
 
 
 def objectives_of(given: object) -> tuple[str, ...]:
@@ -71,10 +82,9 @@ def quoted(word: str) -> str:
 
 def finish() -> None:
     """Write and print the leaderboard of the sweep that ran, if one did; SweepError if a trial did not end well."""
-    if not current:
-        return
-    sweep = current.pop()
-    if not sweep.folder.is_dir():
+    sweep = current()
+    _RUNNING.set(None)
+    if sweep is None or not sweep.folder.is_dir():
         return
     from rich.console import Console
 
@@ -104,7 +114,8 @@ def finish() -> None:
 
 def ended_by(error: BaseException) -> BaseException:
     """What to tell of an error that came out of a sweep: how many trials failed, where a trial's own ended it."""
-    if not current or not current[0].foreign:
+    sweep = current()
+    if sweep is None or not sweep.foreign:
         return error
     try:
         finish()
@@ -115,9 +126,10 @@ def ended_by(error: BaseException) -> BaseException:
 
 def interrupted() -> None:
     """Say on standard error how to go on with the sweep that was stopped."""
-    if not current:
+    sweep = current()
+    _RUNNING.set(None)
+    if sweep is None:
         return
-    sweep = current.pop()
     from barwise.sweeps.leaderboard import Leaderboard
 
     done = 0

@@ -1,4 +1,4 @@
-"""Splitters by dates and by the calendar; they see the unique times, and the core purges and embargoes after them."""
+"""Splits by dates and by the calendar; they see the unique times, and the core purges and embargoes after them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from barwise.data.durations import Duration, duration, moment
 from barwise.errors import ConfigError
-from barwise.validation.durations import Duration, duration, moment
 
 PLACE = "validation.splitter"
 MOST = 1000  # folds: each is a model trained
@@ -63,65 +63,28 @@ class Dates:
         yield tuple(np.arange(low, high) for low, high in cuts.values())  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
-class CalendarWalkForward:
-    """Train on the past, test on the next stretch of the calendar: a week, a month, a quarter, a year.
+def calendar_folds(times: np.ndarray, every: str, first_train: float | str) -> list[np.ndarray]:
+    """The test blocks of a walk forward by the calendar; one that is cut short by `first_train` is joined to training.
 
-    `every`: the stretch, such as 1M or 1Q. `first_train`: share of the times before the first test block, or a length
-    such as 3Y. `window`: training before each block, a length such as 5Y or bars; None lets it grow. A first block that
-    is cut short by `first_train` is joined to training.
+    ConfigError where there is none, or more than a thousand.
     """
-
-    every: str = "1M"
-    first_train: float | str = 0.4
-    window: int | str | None = None
-
-    def __post_init__(self) -> None:
-        duration(f"{PLACE}.every", self.every)
-        for name in ("first_train", "window"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                duration(f"{PLACE}.{name}", value)
-        share = self.first_train
-        number = isinstance(share, int | float) and not isinstance(share, bool)
-        if not isinstance(share, str) and not (number and 0 < share < 1):
-            raise ConfigError(f"{PLACE}.first_train={share}: must lie between 0 and 1, or be a length such as 3Y")
-        bars = self.window
-        whole = isinstance(bars, int) and not isinstance(bars, bool)
-        if bars is not None and not isinstance(bars, str) and not (whole and 1 <= bars <= 10**6):
-            raise ConfigError(f"{PLACE}.window={bars}: must be null, a length such as 5Y, or 1 or more bars")
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """As many as the calendar has in the times `X`."""
-        return len(self._blocks(X))
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Training and test positions in the sorted times `X`; ConfigError where there is no whole test block."""
-        for block in self._blocks(X):
-            yield np.arange(window_start(X, block, self.window), block[0]), block
-
-    def _blocks(self, times: np.ndarray) -> list[np.ndarray]:
-        every = duration(f"{PLACE}.every", self.every)
-        begin = first_position(times, self.first_train)
-        blocks = calendar_blocks(times, every, begin)
-        if (
-            len(blocks) > 1
-            and begin
-            and every.periods(times[begin - 1 : begin])[0] == every.periods(times[begin:][:1])[0]
-        ):
-            blocks = blocks[1:]
-        if not blocks or begin < 1:
-            span = f"{str(times[0])[:10]} to {str(times[-1])[:10]}" if len(times) else "nothing"
-            raise ConfigError(
-                f"{PLACE}.first_train={self.first_train}: leaves no test block of {self.every} in {span};"
-                " use more bars or a smaller first_train"
-            )
-        if len(blocks) > MOST:
-            raise ConfigError(
-                f"{PLACE}.every={self.every}: makes {len(blocks)} folds, each a model trained; at most {MOST} are,"
-                " with a longer stretch"
-            )
-        return blocks
+    stretch = duration(f"{PLACE}.every", every)
+    begin = first_position(times, first_train)
+    blocks = calendar_blocks(times, stretch, begin)
+    if len(blocks) > 1 and begin and len(np.unique(stretch.periods(times[begin - 1 : begin + 1]))) == 1:
+        blocks = blocks[1:]
+    if not blocks or begin < 1:
+        span = f"{str(times[0])[:10]} to {str(times[-1])[:10]}" if len(times) else "nothing"
+        raise ConfigError(
+            f"{PLACE}.first_train={first_train}: leaves no test block of {every} in {span};"
+            " use more bars or a smaller first_train"
+        )
+    if len(blocks) > MOST:
+        raise ConfigError(
+            f"{PLACE}.every={every}: makes {len(blocks)} folds, each a model trained; at most {MOST} are,"
+            " with a longer stretch"
+        )
+    return blocks
 
 
 def calendar_blocks(times: np.ndarray, every: Duration, begin: int) -> list[np.ndarray]:

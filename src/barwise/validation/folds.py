@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 
-from barwise.console.settings import Fraction, Is, Whole, check_fields
+from barwise.console.settings import Fraction, Whole, check_fields
+from barwise.data.durations import duration
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
-from barwise.validation.durations import duration
+from barwise.validation.splits import Length
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,6 @@ class Fold:
 
 
 VALID_FRACTION = 0.2
-Length = Annotated[str, Is((str,), "a length such as 5D or 6M")]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Validation:
 
     `valid_fraction` of the training times, the last of them, choose when to stop and where thresholds lie; or
     `valid_length` of them, in bars or as a length such as 6M. A splitter that yields training, validation and test says
-    itself which those are. `embargo` may be a length too, such as 5D.
+    itself which those are. `embargo` may be a length too, such as 5D. `every` and `window` are the splitter's, for one
+    that has them: a fold for each stretch of the calendar, trained on a window before it.
     """
 
     splitter: Any
@@ -42,14 +43,22 @@ class Validation:
     valid_fraction: Fraction | None = 0.2
     min_train: Annotated[int, Whole(1)] = 100
     valid_length: Annotated[int, Whole(1, 10**6)] | Length | None = None
+    every: Length | None = None
+    window: Annotated[int, Whole(1)] | Length | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "validation")
         given = type(self.splitter).__name__
         require(hasattr(self.splitter, "split"), f"validation.splitter={given}: has no method split(X)")
-        for name in ("embargo", "valid_length"):
+        for name in ("embargo", "valid_length", "every", "window"):
             if isinstance(getattr(self, name), str):
                 duration(f"validation.{name}", getattr(self, name))
+        for name in ("every", "window"):
+            value = getattr(self, name)
+            fits = is_dataclass(self.splitter) and hasattr(self.splitter, name)
+            require(value is None or fits, f"validation.{name}={value}: {given} has none; use validation=walk_forward")
+            if value is not None:
+                object.__setattr__(self, "splitter", replace(self.splitter, **{name: value}))
         require(
             self.valid_fraction is None or self.valid_length is None,
             f"validation.valid_length={self.valid_length}: validation.valid_fraction={self.valid_fraction} says it too;"
@@ -68,11 +77,11 @@ class Validation:
     def _stretches(self, times: np.ndarray, split: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Training, validation and test times of one split, as positions, after the embargo."""
         train, test = split[0], split[-1]
-        train = train[~self._embargoed(times, train, test)]
+        train = train[~embargoed(times, train, test, self.embargo)]
         if len(split) == 3:
             given = [name for name in ("valid_fraction", "valid_length") if getattr(self, name) is not None]
             require(not given, f"validation.{''.join(given[:1])}: the splitter says what validates; set it to null")
-            return train, split[1][~self._embargoed(times, split[1], test)], test
+            return train, split[1][~embargoed(times, split[1], test, self.embargo)], test
         cut = self.valid_begins(times[train])
         return train[:cut], train[cut:], test
 
@@ -109,21 +118,22 @@ class Validation:
             )
         return Fold(number, learn, valid, tested)
 
-    def _embargoed(self, times: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Which training times lie within the embargo after a test block."""
-        ends = test[np.append(np.diff(test) > 1, True)] if len(test) else test
-        banned = np.zeros(len(times) + 1, bool)
-        for end in ends:
-            if isinstance(self.embargo, str):
-                last = duration("validation.embargo", self.embargo).after(times[end])
-                banned[end + 1 : np.searchsorted(times, last, side="right")] = True
-            else:
-                banned[end + 1 : end + 1 + self.embargo] = True
-        found: np.ndarray = banned[train]
-        return found
+
+def embargoed(times: np.ndarray, train: np.ndarray, test: np.ndarray, embargo: int | str) -> np.ndarray:
+    """Which of the positions `train` in the sorted `times` lie within the embargo after a block of `test`."""
+    ends = test[np.append(np.diff(test) > 1, True)] if len(test) else test
+    banned = np.zeros(len(times) + 1, bool)
+    for end in ends:
+        if isinstance(embargo, str):
+            last = duration("validation.embargo", embargo).after(times[end])
+            banned[end + 1 : np.searchsorted(times, last, side="right")] = True
+        else:
+            banned[end + 1 : end + 1 + embargo] = True
+    found: np.ndarray = banned[train]
+    return found
 
 
-def splits(splitter: Any, times: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+def splits(splitter: Any, times: np.ndarray, setting: str = "validation.splitter") -> list[tuple[np.ndarray, ...]]:
     """The sorted training, perhaps validation, and test places of each split; ConfigError where the splitter cannot
     split times alone."""
     try:
@@ -134,7 +144,7 @@ def splits(splitter: Any, times: np.ndarray) -> list[tuple[np.ndarray, ...]]:
         name = type(splitter).__name__
         reason = " ".join(str(error).split())[:160]
         raise ConfigError(
-            f"validation.splitter={name}: cannot split {len(times):,} times ({reason}); it is given times alone,"
+            f"{setting}={name}: cannot split {len(times):,} times ({reason}); it is given times alone,"
             " without labels or groups: use walk_forward, purged_kfold or scikit-learn's KFold, ShuffleSplit,"
             " TimeSeriesSplit"
         ) from error
@@ -143,14 +153,17 @@ def splits(splitter: Any, times: np.ndarray) -> list[tuple[np.ndarray, ...]]:
 
 def touches(panel: Panel, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which `rows` have a label stretch [t, end] that meets the stretch of any of `others`, ends included."""
-    if not len(rows) or not len(others):
-        return np.zeros(len(rows), bool)
-    start, stop = _stretches(panel, others)
+    return overlaps(*_stretches(panel, rows), *_stretches(panel, others))
+
+
+def overlaps(begin: np.ndarray, end: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Which stretches [begin, end] meet any of the stretches [start, stop], ends included."""
+    if not len(begin) or not len(start):
+        return np.zeros(len(begin), bool)
     order = np.argsort(start, kind="stable")
     start, stop = start[order], np.maximum.accumulate(stop[order])
-    begin, end = _stretches(panel, rows)
     before = np.searchsorted(start, end, side="right")  # others that begin no later than the row ends
-    return (before > 0) & (stop[np.maximum(before - 1, 0)] >= begin)
+    return np.asarray((before > 0) & (stop[np.maximum(before - 1, 0)] >= begin))
 
 
 def _stretches(panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

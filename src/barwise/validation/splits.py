@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from barwise.console.settings import Fraction, Whole, check_fields
+from barwise.console.settings import Fraction, Is, Whole, check_fields
+from barwise.data.durations import duration
 from barwise.errors import ConfigError, require
+from barwise.validation.by_date import MOST, PLACE, calendar_folds, first_position, window_start
 
 Split = tuple[np.ndarray, np.ndarray]
-PLACE = "validation.splitter"
-MOST = 1000  # folds: each is a model trained
+Length = Annotated[str, Is((str,), "a length such as 5D or 6M")]
 
 
 @dataclass(frozen=True)
@@ -37,29 +38,50 @@ class Holdout:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """Train on the past, test on the next block, `n_splits` times; the test blocks cover the last times once each.
+    """Train on the past, test on the next block; the test blocks cover the last times once each.
 
-    `first_train`: share of the times before the first test block. `window`: bars of training before each block;
-    None lets the training stretch grow.
+    `n_splits` blocks of as many times, or one for each stretch of the calendar, `every` 1W, 1M, 1Q or 1Y.
+    `first_train`: share of the times before the first test block, or a length such as 3Y. `window`: training before
+    each block, in bars or as a length such as 5Y; None lets it grow.
+
+    >>> for train, test in WalkForward(n_splits=2).split(np.arange(6)):
+    ...     print(train, test)
+    [0 1] [2 3]
+    [0 1 2 3] [4 5]
     """
 
     n_splits: Annotated[int, Whole(1, MOST)] = 5
-    first_train: Fraction = 0.4
-    window: Annotated[int, Whole(1)] | None = None
+    first_train: Fraction | Length = 0.4
+    window: Annotated[int, Whole(1)] | Length | None = None
+    every: Length | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, PLACE)
+        for name in ("every", "window", "first_train"):
+            if isinstance(getattr(self, name), str):
+                duration(f"{PLACE}.{name}", getattr(self, name))
+        usual = type(self).n_splits
+        require(
+            self.every is None or self.n_splits == usual,
+            f"{PLACE}.n_splits={self.n_splits}: has no effect with every={self.every}; leave it at {usual}",
+        )
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        return self.n_splits
+        """`n_splits`, or as many as the calendar has in the times `X`."""
+        return self.n_splits if self.every is None else len(calendar_folds(X, self.every, self.first_train))
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        n, begin = len(X), round(len(X) * self.first_train)
+        """Training and test positions in the sorted times `X`; ConfigError where there is no whole test block."""
+        for block in self._blocks(X):
+            yield np.arange(window_start(X, block, self.window), block[0]), block
+
+    def _blocks(self, times: np.ndarray) -> list[np.ndarray]:
+        if self.every is not None:
+            return calendar_folds(times, self.every, self.first_train)
+        n, begin = len(times), first_position(times, self.first_train)
         if n - begin < self.n_splits or begin < 1:
             raise ConfigError(f"validation.splitter.n_splits={self.n_splits}: too many for {n} bars; use fewer folds")
-        for block in np.array_split(np.arange(begin, n), self.n_splits):
-            start = 0 if self.window is None else max(0, block[0] - self.window)
-            yield np.arange(start, block[0]), block
+        return np.array_split(np.arange(begin, n), self.n_splits)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Stretches of the calendar, such as 5D, 1W, 6M, 1Q and 2Y: how validation by dates is told."""
+"""Stretches of the calendar, such as 5D, 1W, 6M, 1Q and 2Y: how lengths of time are told."""
 
 from __future__ import annotations
 

@@ -1,0 +1,160 @@
+"""A kept matrix with more bars at its end: the new rows are computed, the others stay."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barwise.data.bars import COLUMNS, Bars, Market, Universe
+from barwise.data.memmap import release
+from barwise.features import FeatureSet
+from barwise.features.aligned import between, bound, sees_all
+from barwise.features.matrix import FeatureMatrix, Room, compute
+from barwise.features.parallel import MUCH, each, is_shared, shared
+from barwise.features.spot_check import ROWS, SAME
+from barwise.features.store_writer import Kept, meta_of, read_kept
+from barwise.runs.blocks import Damaged
+
+MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
+
+
+@dataclass(frozen=True)
+class History:
+    """What a matrix was made of: `sets`, the fingerprint of everything but the bars, and {symbol: (bars, digest)}."""
+
+    sets: str
+    bars: Mapping[str, tuple[int, str]]
+
+    def meta(self) -> dict[str, Any]:
+        """As it stands in meta.json."""
+        return {"sets": self.sets, "bars": {symbol: list(one) for symbol, one in self.bars.items()}}
+
+
+def history_of(sets: str, market: Market) -> History:
+    """Of a matrix of these sets on this market."""
+    return History(sets, {b.symbol: (len(b), digest(b, len(b), market.universe)) for b in market.bars})
+
+
+def digest(bars: Bars, n: int, universe: Universe | None) -> str:
+    """The hash of the first `n` bars of a symbol, and of its stays among them."""
+    found = hashlib.blake2b(digest_size=16)
+    arrays = {name: getattr(bars, name) for name in ("time", *COLUMNS)} | dict(sorted(bars.extra.items()))
+    arrays |= {f"group {name}": codes for name, codes in sorted(bars.groups.items())}
+    for name, values in arrays.items():
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(values[:n]).view(np.uint8).data)
+    if universe is not None:
+        found.update(universe.inside(bars.symbol, bars.time[:n]).tobytes())
+    return found.hexdigest()
+
+
+def base_of(folders: Sequence[Path], wanted: str, market: Market) -> Kept | None:
+    """The matrix among `folders` that has the first bars of this market and the same sets; None where there is none
+    that a window of bars carries on."""
+    by_symbol = {b.symbol: b for b in market.bars}
+    for folder in folders:
+        try:
+            past = meta_of(folder).get("history")
+            if not past or past["sets"] != wanted or not _begins(past["bars"], by_symbol, market.universe):
+                continue
+            old = [by_symbol[symbol].take(slice(0, n)) for symbol, (n, _) in past["bars"].items()]
+            kept = read_kept(folder, old)
+        except (Damaged, OSError, KeyError, TypeError, ValueError):
+            continue
+        whole = kept is not None and not kept.matrix.left_out and len(kept.matrix.bars) == len(old)
+        if kept is not None and whole and all(kept.windows.values()):
+            return kept
+    return None
+
+
+def _begins(past: Mapping[str, Sequence[Any]], now: Mapping[str, Bars], universe: Universe | None) -> bool:
+    """Whether the market is the past one with some more bars at its end."""
+    if not past or any(symbol not in now or len(now[symbol]) < n for symbol, (n, _) in past.items()):
+        return False
+    new = sum(len(now[symbol]) - n for symbol, (n, _) in past.items()) + sum(
+        len(b) for symbol, b in now.items() if symbol not in past
+    )
+    if not 0 < new <= MOST * sum(n for n, _ in past.values()):
+        return False
+    return all(digest(now[symbol], n, universe) == told for symbol, (n, told) in past.items())
+
+
+def extended(
+    base: Kept, market: Market, sets: Mapping[str, FeatureSet], threads: int, room: Room
+) -> FeatureMatrix | None:
+    """The matrix of the whole market, of which `base` has the first rows; None where its last rows, computed again
+    from their windows, are not what it has, so that all must be built."""
+    old, names = base.matrix, base.matrix.names
+    place = {b.symbol: i for i, b in enumerate(old.bars)}
+    window = max((w for w in base.windows.values() if w is not None), default=1) + ROWS
+    offsets = np.concatenate([[0], np.cumsum([len(b) for b in market.bars])]).astype(np.int64)
+    begins = [max(0, len(old.bars[place[b.symbol]]) - window) if b.symbol in place else 0 for b in market.bars]
+    parts = [b.take(slice(begin, None)) for b, begin in zip(market.bars, begins, strict=True)]
+    if any(sees_all(one) for one in sets.values()):
+        first = min(part.time[0] for part, b in zip(parts, market.bars, strict=True) if b.symbol in place)
+        last = max(b.time[-1] for b in market.bars)
+        parts = [between(b, first, last) if b.symbol in place else b for b in market.bars]
+    given = bound(sets, parts, market.universe)
+    X = room((int(offsets[-1]), len(names)))
+    warmup, wrong = shared((len(parts),), np.int64), shared((1,), np.int64)
+    wrong[0] = 0
+    scale = _scale(old)
+
+    def fill(i: int) -> None:
+        bars, part = market.bars[i], parts[i]
+        block = X[offsets[i] : offsets[i + 1]]
+        known = place.get(bars.symbol)
+        kept = 0 if known is None else len(old.bars[known])
+        if known is not None:
+            block[:kept] = old.X[old.offsets[known] : old.offsets[known + 1]]
+        if kept < len(bars):
+            now = _rows(compute(part, given), names, len(part))
+            back = min(ROWS, kept, len(part) - (len(bars) - kept))
+            start = len(part) - (len(bars) - kept)
+            if not _same(now[start - back : start], block[kept - back : kept], scale):
+                wrong[0] = 1
+            block[kept:] = now[start:]
+        warmup[i] = _defined(block, len(bars) if known is None else int(old.warmup[known]) + 1)
+        release(X)
+
+    each(fill, len(parts), threads, fork=X.size >= MUCH and is_shared(X))
+    if wrong[0] or (warmup >= np.diff(offsets)).any():
+        return None
+    return replace(old, X=X, bars=tuple(market.bars), offsets=offsets, warmup=warmup.copy(), universe=market.universe)
+
+
+def _rows(columns: Mapping[str, np.ndarray], names: Sequence[str], n: int) -> np.ndarray:
+    found = np.full((n, len(names)), np.nan, np.float32)
+    with np.errstate(over="ignore"):
+        for i, name in enumerate(names):
+            if name in columns:
+                found[:, i] = columns[name]
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def _scale(old: FeatureMatrix) -> np.ndarray:
+    """Each column's size on some rows of the last symbol: what distances are measured in."""
+    some = np.asarray(old.X[max(0, len(old.X) - 512) :], np.float64)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(some)
+        n = np.maximum(1, known.sum(axis=0))
+        mean = np.where(known, some, 0).sum(axis=0) / n
+        found: np.ndarray = np.sqrt((np.where(known, some - mean, 0) ** 2).sum(axis=0) / n)
+    return found
+
+
+def _same(now: np.ndarray, then: np.ndarray, scale: np.ndarray) -> bool:
+    near = np.abs(now - then) <= SAME * (np.abs(then) + scale)
+    return bool((near | (np.isnan(now) & np.isnan(then))).all())
+
+
+def _defined(block: np.ndarray, n: int) -> int:
+    """The first row at which all columns have been defined once, among the first `n`; their number if none."""
+    known = np.isfinite(block[:n])
+    return int(np.where(known.any(axis=0), known.argmax(axis=0), len(block)).max())

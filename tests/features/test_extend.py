@@ -1,0 +1,86 @@
+"""New bars at the end of a market extend the kept matrix to what building it anew gives; nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from barwise.data import synthetic
+from barwise.data.bars import Bars, Market
+from barwise.data.hash import data_hash
+from barwise.features import cross_section, price, technical
+from barwise.features.prepare import prepared
+from barwise.features.store import Report, Store
+
+WHOLE = synthetic.load(n_symbols=4, n_bars=900)
+SETS = {"price": price.price, "technical": technical.technical, "cross": cross_section.cross_section}
+
+
+def first(n: int, market: Market = WHOLE) -> Market:
+    return replace(market, bars=tuple(b.take(slice(0, n)) for b in market.bars))
+
+
+def made(market: Market, folder: Path, sets=SETS, **how):
+    reports: list[Report] = []
+    matrix, start_up = prepared(market, data_hash(market), sets, 1, Store(folder, **how), reports.append)
+    return matrix, start_up, reports[-1]
+
+
+@pytest.mark.parametrize("n", [899, 880])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_more_bars_extend_the_matrix(n, mapped, tmp_path):
+    assert made(first(n), tmp_path, mapped=mapped)[2].status == "built"
+    longer, start_up, report = made(WHOLE, tmp_path, mapped=mapped)
+    assert report.status == "extended"
+    anew, wanted, _ = made(WHOLE, tmp_path / "other")
+    np.testing.assert_allclose(longer.X, anew.X, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(longer.warmup, anew.warmup)
+    np.testing.assert_array_equal(longer.offsets, anew.offsets)
+    assert longer.names == anew.names and start_up == wanted
+    assert made(WHOLE, tmp_path)[2].status == "opened"
+
+
+def test_a_new_symbol_is_computed_whole(tmp_path):
+    before = replace(first(880), bars=first(880).bars[:3])
+    after = replace(WHOLE, bars=(*WHOLE.bars[:3], replace(WHOLE.bars[3].take(slice(500, 900)), symbol="ZZZ")))
+    sets = {"price": price.price}
+    made(before, tmp_path, sets)
+    longer, _, report = made(after, tmp_path, sets)
+    assert report.status == "extended"
+    np.testing.assert_allclose(longer.X, made(after, tmp_path / "other", sets)[0].X, rtol=1e-5, atol=1e-7)
+
+
+def changed(bars: Bars, row: int) -> Bars:
+    close = bars.close.copy()
+    close[row] *= 1.001
+    return replace(bars, close=close)
+
+
+@pytest.mark.parametrize("case", ["an old bar", "a symbol gone", "many new", "another set", "one bar longer before"])
+def test_anything_else_is_built_anew(case, tmp_path):
+    made(first(880 if case != "many new" else 600), tmp_path)
+    after, sets = WHOLE, SETS
+    if case == "an old bar":
+        after = replace(WHOLE, bars=(changed(WHOLE.bars[0], 100), *WHOLE.bars[1:]))
+    elif case == "a symbol gone":
+        after = replace(WHOLE, bars=WHOLE.bars[1:])
+    elif case == "another set":
+        sets = {"price": price.price}
+    elif case == "one bar longer before":
+        after = replace(WHOLE, bars=tuple(b.take(slice(1, None)) for b in WHOLE.bars))
+    assert made(after, tmp_path, sets)[2].status == "built"
+
+
+def total(bars: Bars) -> dict[str, np.ndarray]:
+    """Reads all bars before: no window determines it."""
+    return {"total": np.cumsum(bars.volume) / np.arange(1, len(bars) + 1) ** 0.5}
+
+
+def test_a_set_without_a_window_is_built_anew(tmp_path):
+    made(first(880), tmp_path, {"total": total})
+    matrix, _, report = made(WHOLE, tmp_path, {"total": total})
+    assert report.status == "built"
+    np.testing.assert_allclose(matrix.X[:900, 0], total(WHOLE.bars[0])["total"], rtol=1e-6)
