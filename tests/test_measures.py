@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from barwise.report.terminal import overall_table
-from barwise.runs.measures import LEAST_IS_BEST, MEASURES, OBJECTIVES, shown_in
+from barwise.runs.measures import LEAST_IS_BEST, MEASURES, OBJECTIVES, fold_correlation, measures, shown_in
 
 BESIDE = {"baselines", "folds", "paths", "seeds"}  # of metrics.json: no single number
 
@@ -21,3 +21,14 @@ def test_what_is_compared_and_shown_is_read_off_them() -> None:
     values = dict.fromkeys(names, 1.0)
     table = overall_table({**values, "baselines": {}})
     assert table.row_count == len(shown_in("terminal")) > len(shown_in("dashboard")) > 0
+
+
+def test_where_signals_rank_the_correlation_across_symbols_comes_first():
+    names = [m.name for m in measures(ranks=True)]
+    assert names.index("rank_ic_cross") < names.index("ic") < names.index("rank_ic")
+    assert sorted(names) == sorted(m.name for m in MEASURES) and measures() == MEASURES
+    for place in ("terminal", "notebook", "dashboard"):
+        shown = [m.name for m in shown_in(place, ranks=True)]
+        assert shown.index("rank_ic_cross") < shown.index("rank_ic")
+        assert "rank_ic_cross" not in [m.name for m in shown_in(place)]
+    assert fold_correlation(True)[0] == "rank_ic_cross" and fold_correlation(False)[0] == "rank_ic"

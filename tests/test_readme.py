@@ -21,6 +21,7 @@ from tests.conftest import PATIENCE, ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = {  # what another test runs
     "make ": "CI", "tensorboard ": "tests/report/test_dashboard.py", "pip install": "tests/test_installed.py",
+    "python -m barwise factor": "tests/commands/test_factor.py",
     "python train.py resume=": "tests/experiment/test_checkpoint.py",
 }  # fmt: skip
 SMALL = {

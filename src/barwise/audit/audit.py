@@ -31,10 +31,7 @@ def audited(
     if audit.mode == "none" or proof is None:
         return audit
     execution = execution_of(parts.backtest)
-    audit.hear("features", rows_look_back(audit, proof, panel))
-    audit.hear("features", features_look_back(audit, matrix, parts.features, proof.guilty))
-    audit.hear("features", panels_look_back(audit, matrix, parts.features, proof.guilty))
-    audit.hear("features", features_are_no_label(audit, panel, parts.plausibility))
+    hear_features(audit, parts, matrix, panel, proof)
     across = sees_all(parts.labels)
     wait, earned = (
         (compared_labels_wait, compared_labels_can_be_earned) if across else (labels_wait, labels_can_be_earned)
@@ -48,3 +45,11 @@ def audited(
     audit.hear("portfolio", weights_wait(portfolio_of(parts.backtest), parts.seed, matrix.bars))
     audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit
+
+
+def hear_features(audit: Audit, parts: Any, matrix: FeatureMatrix, panel: Panel, proof: RowProof) -> None:
+    """All checks of features alone."""
+    audit.hear("features", rows_look_back(audit, proof, panel))
+    audit.hear("features", features_look_back(audit, matrix, parts.features, proof.guilty))
+    audit.hear("features", panels_look_back(audit, matrix, parts.features, proof.guilty))
+    audit.hear("features", features_are_no_label(audit, panel, parts.plausibility))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.exits import Ended, Exits
 from barwise.backtest.grid import Grid, Signals, row_sums
@@ -207,11 +208,13 @@ class Backtest:
         drifts, ends, gone = grid.drift(self.execution, self.dividends), grid.gone, grid.gone
         if ended is not None:
             drifts, ends, gone = filled(grid, self.execution, ended.fill, drifts)
+        prices = contract_prices(grid, self.execution, prices, self.commission_bps, self.slippage_bps)
         return Terms(
             grid, capped(target, self.max_gross), *drifts, self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, flat * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, ends, gone,
-            None if self.funding is None else funding_rates(grid, self.funding), lent_by=by_symbol,
+            None if self.funding is None else funding_rates(grid, self.funding),
+            rolls=rolls_of(grid), at_open=self.execution == "next_open", lent_by=by_symbol,
         )  # fmt: skip
 
     def _kept(self, grid: Grid, span: tuple[int, int], ended: Ended | None) -> Positions | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
+from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.data.calendar import bar_size, spacing_warning
 from barwise.data.groups import names_of, shared
 from barwise.data.hash import data_hash
 from barwise.data.members import described
 from barwise.experiment.checkpoint import same_data
+from barwise.experiment.parts import Parts
+from barwise.features.aligned import sees_all
 from barwise.features.drift import StartUp
 from barwise.features.store import Report
 from barwise.runs.directory import RunDirectory
@@ -87,3 +92,18 @@ def left_out_lines(left_out: tuple[tuple[str, str], ...], most: int = 3) -> list
         names = ", ".join(symbol for symbol, _ in of[:most])
         lines.append(f"{len(of)} symbols are left out ({names} and {len(of) - most} more): {what}")
     return lines
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Learns by an objective; None: by the labels as they are."""
+
+    objective: str | None
+
+
+def ranking(parts: Parts) -> bool:
+    """Whether signals order a bar's symbols: by the labels, the strategy's objective, the rule or the portfolio."""
+    portfolio = parts.backtest.portfolio if isinstance(parts.backtest, Backtest) else None
+    objective = parts.strategy.objective if isinstance(parts.strategy, Objective) else None
+    by_scores = portfolio is not None and portfolio.reads_scores
+    return sees_all(parts.labels) or sees_all(parts.signals) or objective is not None or by_scores

@@ -34,7 +34,7 @@ from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
-from barwise.experiment.facts import note_data, note_features, note_start_up, note_store
+from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
 from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
 from barwise.experiment.parts import Parts
@@ -133,6 +133,7 @@ def _run(
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell)
     file_audit(audit, out)
     audit.refuse()
+    out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
     with out.stage("report"):

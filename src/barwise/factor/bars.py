@@ -37,26 +37,34 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def information(
-    score: np.ndarray, ret: np.ndarray, least: int, ranks: np.ndarray | None = None
+    score: np.ndarray, ret: np.ndarray, least: int, ranks: np.ndarray | None = None, after: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(Pearson's, Spearman's) of score and return in each row that has both in `least` cells or more; else NaN.
 
-    `ranks`: those of the score, where they are known already.
+    `ranks`, `after`: those of the score and of the return, where they are known already.
     """
     plain, rank = np.full((2, len(score)), np.nan)
     for rows in row_blocks(score.shape):
         s, r = score[rows], ret[rows]
         both = np.isfinite(s) & np.isfinite(r)
-        lost = np.isfinite(s).sum(axis=1) > both.sum(axis=1)
-        r = np.where(both, r, np.nan)
-        of_score = ranked(s) if ranks is None else ranks[rows]
-        if lost.any():
-            of_score = of_score.copy()
-            of_score[lost] = ranked(np.where(both[lost], s[lost], np.nan))
         enough = both.sum(axis=1) >= least
         plain[rows] = np.where(enough, correlation(s, r), np.nan)
-        rank[rows] = np.where(enough, correlation(of_score, ranked(r)), np.nan)
+        of_score, of_ret = (_ranks_where(both, x, rows_of) for x, rows_of in (
+            (s, None if ranks is None else ranks[rows]), (r, None if after is None else after[rows])))  # fmt: skip
+        rank[rows] = np.where(enough, correlation(of_score, of_ret), np.nan)
     return plain, rank
+
+
+def _ranks_where(both: np.ndarray, values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """Ranks of the values among those of `both`; `known`: of all in the row, which are right where none is lost."""
+    if known is None:
+        return ranked(np.where(both, values, np.nan))
+    lost = np.isfinite(values).sum(axis=1) > both.sum(axis=1)
+    if not lost.any():
+        return known
+    found = known.copy()
+    found[lost] = ranked(np.where(both[lost], values[lost], np.nan))
+    return found
 
 
 def quantile_of(score: np.ndarray, quantiles: int) -> np.ndarray:

@@ -123,8 +123,12 @@ class Scores:
 
     def information(self, horizon: int) -> tuple[np.ndarray, np.ndarray]:
         """Pearson's and Spearman's correlation of score and return of each bar, or stretch of pooled bars."""
-        least = CROSS_SECTION // 2 if self.across else POOLED // 2
-        return bars.information(self.pooled(self.values), self.pooled(self.returns(horizon)), least, self.ranks)
+        return bars.information(self.pooled(self.values), self.pooled(self.returns(horizon)), self.least, self.ranks)
+
+    @property
+    def least(self) -> int:
+        """Pairs of score and return that a correlation needs."""
+        return CROSS_SECTION // 2 if self.across else POOLED // 2
 
     @cached_property
     def quantile(self) -> np.ndarray:

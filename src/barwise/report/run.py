@@ -46,7 +46,9 @@ class Run(RunFiles):
         rows = [("run", str(self.folder)), ("what", self.title), ("status", str(self.manifest.get("status")))]
         if self.manifest.get("reason"):
             rows.append(("reason", str(self.manifest["reason"])))
-        rows += [(m.label, shown(self.metrics.get(m.name), m.form)) for m in shown_in("notebook") if self.metrics]
+        rows += [
+            (m.label, shown(self.metrics.get(m.name), m.form)) for m in shown_in("notebook", self.ranks) if self.metrics
+        ]
         sentence = self.verdict.get("sentence")
         return [*rows, ("verdict", str(sentence))] if sentence else rows
 

@@ -17,7 +17,16 @@ from barwise.report.factor import chapter
 from barwise.report.inside import inside_folds
 from barwise.report.markup import Markup, facts, joined, table, tag, words
 from barwise.report.run import Run
-from barwise.runs.measures import BASELINES, MEASURES, VERDICT, capacity_line, paths_line, short_number, shown
+from barwise.runs.measures import (
+    BASELINES,
+    VERDICT,
+    capacity_line,
+    fold_correlation,
+    measures,
+    paths_line,
+    short_number,
+    shown,
+)
 from barwise.safety.files import YAML_LIMIT, inside, read_text
 
 STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
@@ -93,7 +102,7 @@ def every(run: Run) -> Markup:
         raise DataError(run.why("metrics.json"))
     reasons = run.manifest.get("reasons") or {}
     rows = []
-    for m in MEASURES:
+    for m in measures(run.ranks):
         if m.name in run.metrics:
             value = run.metrics[m.name]
             why = m.means if value is not None else f"undefined: {reasons.get(m.name, 'no reason was kept')}"
@@ -132,6 +141,8 @@ def folds(run: Run) -> Markup:
     if not scored and not kept:
         raise DataError(run.why("metrics.json"))
     scored = scored or [{"fold": k} for k in kept]
+    correlation, heading = fold_correlation(run.ranks)
+    numbers = [(correlation if k == "rank_ic" else k, f) for k, f in FOLD_NUMBERS]
     rows = []
     for fold in scored:
         fact: Mapping[str, Any] = kept.get(fold.get("fold"), {})
@@ -141,12 +152,12 @@ def folds(run: Run) -> Markup:
                 words(fold.get("fold")),
                 tag("td", f"{str(fold.get('first', '–'))[:10]} to {str(fold.get('last', '–'))[:10]}", class_="one"),
                 *(shown(fact.get(k), "{:,}") for k in ("train_rows", "valid_rows", "test_rows")),
-                *(shown(fold.get(k), f) for k, f in FOLD_NUMBERS),
+                *(shown(fold.get(k), f) for k, f in numbers),
                 shown(best, "{:,}"),
                 words({k: round(v, 4) if isinstance(v, float) else v for k, v in (fact.get("signals") or {}).items()}),
             ]
         )
-    head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", "rank corr.",
+    head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", heading,
             "accuracy", "best step", "signal rule")  # fmt: skip
     return joined((table(head, rows, left=2), *inside_folds(run)))
 

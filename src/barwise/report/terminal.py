@@ -12,7 +12,7 @@ from rich.table import Table
 
 from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
-from barwise.runs.measures import capacity_line, detectable_line, paths_line, shown, shown_in
+from barwise.runs.measures import capacity_line, detectable_line, fold_correlation, paths_line, shown, shown_in
 
 MOST_FOLDS = 12  # more of them are told by year
 
@@ -26,9 +26,10 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         line = f"{out.path}  sharpe={shown(metrics['sharpe'], '{:.2f}')}  {printable(verdict['sentence'] + more)}"
         console.print(escape(line), soft_wrap=True)
         return
+    ranks = bool(out.manifest.get("ranks"))
     many = len(metrics["folds"]) > MOST_FOLDS
-    console.print(year_table(out, metrics) if many else fold_table(metrics))
-    console.print(overall_table(metrics))
+    console.print(year_table(out, metrics) if many else fold_table(metrics, ranks))
+    console.print(overall_table(metrics, ranks))
     if metrics.get("paths"):
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
     if metrics.get("capacity"):
@@ -52,16 +53,17 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
 
 
-def fold_table(metrics: Mapping[str, Any]) -> Table:
+def fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
     """One line a fold: test period, net and gross Sharpe, rank correlation, accuracy."""
     table = Table(title="out of sample, by fold", box=None, title_justify="left", title_style="bold")
-    for name in ("fold", "from", "to", "Sharpe net", "gross", "rank corr.", "accuracy"):
+    correlation, heading = fold_correlation(ranks)
+    for name in ("fold", "from", "to", "Sharpe net", "gross", heading, "accuracy"):
         table.add_column(name, justify="left" if name in ("from", "to") else "right")
     for fold in metrics["folds"]:
         table.add_row(
             str(fold["fold"]), fold["first"][:10], fold["last"][:10],
             shown(fold["sharpe"], "{:.2f}"), shown(fold["sharpe_gross"], "{:.2f}"),
-            shown(fold["rank_ic"], "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
+            shown(fold.get(correlation), "{:.4f}"), shown(fold["accuracy"], "{:.1%}"),
         )  # fmt: skip
     return table
 
@@ -89,12 +91,12 @@ def year_table(out: RunDirectory, metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def overall_table(metrics: Mapping[str, Any]) -> Table:
+def overall_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
     """The whole out-of-sample stretch, net and gross, and the baselines' net Sharpe beside it."""
     table = Table(title="overall", box=None, title_justify="left", title_style="bold", show_header=False)
     for _ in range(4):
         table.add_column()
-    left = [(m.label, shown(metrics.get(m.name), m.form)) for m in shown_in("terminal")]
+    left = [(m.label, shown(metrics.get(m.name), m.form)) for m in shown_in("terminal", ranks)]
     right = [(f"{name.replace('_', ' ')}, Sharpe net", shown(s, "{:.2f}")) for name, s in metrics["baselines"].items()]
     for i, (label, value) in enumerate(left):
         table.add_row(label, value, *(right[i] if i < len(right) else ("", "")))

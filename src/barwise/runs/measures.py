@@ -48,13 +48,29 @@ MEASURES = tuple(Measure(*row) for row in (
     ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial", "more"),
     ("n_bars", "bars", "{:,.0f}", "out of sample"),
 ))  # fmt: skip
+ACROSS = "rank_ic_cross"
 OBJECTIVES = tuple(m.name for m in MEASURES if m.better)  # what a sweep may compare
 LEAST_IS_BEST = tuple(m.name for m in MEASURES if m.better == "less")
 
 
-def shown_in(place: str) -> tuple[Measure, ...]:
+def measures(ranks: bool = False) -> tuple[Measure, ...]:
+    """All measures in their order; where signals rank, the correlation across symbols before those of pooled rows."""
+    if not ranks:
+        return MEASURES
+    (across,) = (m._replace(places=ALL) for m in MEASURES if m.name == ACROSS)
+    others = [m for m in MEASURES if m.name != ACROSS]
+    place = next(i for i, m in enumerate(others) if m.name == "ic")
+    return (*others[:place], across, *others[place:])
+
+
+def shown_in(place: str, ranks: bool = False) -> tuple[Measure, ...]:
     """The measures of one short table: terminal, notebook or dashboard."""
-    return tuple(m for m in MEASURES if place in m.places)
+    return tuple(m for m in measures(ranks) if place in m.places)
+
+
+def fold_correlation(ranks: bool) -> tuple[str, str]:
+    """Which correlation a table of folds shows, and its heading."""
+    return (ACROSS, "rank corr. across") if ranks else ("rank_ic", "rank corr.")
 
 
 VERDICT = tuple(  # of verdict.json

@@ -113,6 +113,11 @@ class RunFiles:
         return float((self.manifest.get("data") or {}).get("periods_per_year") or 252.0)
 
     @property
+    def ranks(self) -> bool:
+        """Whether the run's signals order the symbols of a bar: correlations across symbols come first."""
+        return self.manifest.get("ranks") is True
+
+    @property
     def name(self) -> str:
         """The last two parts of the directory's path."""
         return "/".join(self.folder.resolve().parts[-2:])

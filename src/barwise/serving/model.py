@@ -115,7 +115,13 @@ class Served:
         return replace(clock, size=seconds * 10**9) if clock and seconds else clock
 
     def beside(self, market: Market) -> Market:
-        """Bars to score, within the run's session and beside its calendar."""
+        """Bars to score, within the run's session and beside its calendar; ConfigError where the run's were brought
+        to the account's terms and these are not."""
+        if self.shape.contracts is not None and "contracts" not in market.facts:
+            raise ConfigError(
+                f"this run was trained with data.contracts={self.shape.contracts}: give these bars a file of contracts"
+                f" too, data.contracts={self.shape.contracts}"
+            )
         market = self.shape.within(market)
         return self.clock.on(market) if self.clock else market
 
