@@ -38,13 +38,6 @@ class FillsIntrabar(Protocol):
 
 
 @runtime_checkable
-class Exiting(Protocol):
-    """Ends positions by a model of exits."""
-
-    exits: Any
-
-
-@runtime_checkable
 class Holds(Protocol):
     """A ledger that says what was held: (bar, symbol) shares of the equity at each close."""
 
@@ -72,7 +65,7 @@ class Ends(Protocol):
     fills: np.ndarray | None
 
 
-HOOKS: tuple[type, ...] = (Executes, Weights, Pays, FillsIntrabar, Exiting)
+HOOKS: tuple[type, ...] = (Executes, Weights, Pays, FillsIntrabar)
 LEDGER: tuple[type, ...] = (Holds, Receives, Lends, Ends)
 KINDS = {"intrabar": bool, "execution": str}
 
@@ -90,8 +83,3 @@ def portfolio_of(backtest: object) -> Any:
 def costs_of(backtest: object) -> Any:
     """The model of costs, None where the backtest has its own."""
     return backtest.costs if isinstance(backtest, Pays) else None
-
-
-def exits_of(backtest: object) -> Any:
-    """The model of exits, None where the backtest has none."""
-    return backtest.exits if isinstance(backtest, Exiting) else None
