@@ -102,10 +102,12 @@ def plain(value: Any) -> Any:
 
 @dataclass
 class RunDirectory:
-    """What one run writes, and the manifest run.json that says how it went."""
+    """What one run writes, and the manifest run.json that says how it went. `on_stage` hears of each stage that begins,
+    and None when it is over."""
 
     path: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    on_stage: Callable[[str | None], None] = lambda name: None
 
     def start(self, **facts: Any) -> None:
         """Begin the manifest: status running, versions and revision."""
@@ -143,9 +145,11 @@ class RunDirectory:
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage of the run; seconds add up when a stage comes again."""
         begin = time.perf_counter()
+        self.on_stage(name)
         try:
             yield
         finally:
+            self.on_stage(None)
             seconds, memory = self.manifest["seconds"], self.manifest["peak_memory_mb"]
             seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - begin, 4)
             memory[name] = round(peak_memory_mb(), 1)
