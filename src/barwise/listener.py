@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 
@@ -31,6 +32,9 @@ class Listener:
 
     def started(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """The bars are known (`manifest["data"]`, as in run.json), and nothing is learned from them yet."""
+
+    def stage(self, name: str | None) -> None:
+        """The run is in this stage now, such as features or audit; None: between two of them."""
 
     def progress(self, what: str, done: int, total: int) -> None:
         """So many of `total` folds (or rows) are done; the last call has done == total, after an error too."""
@@ -85,6 +89,10 @@ class Listeners(Listener):
     def started(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         for one in self.of:
             one.started(folder, manifest)
+
+    def stage(self, name: str | None) -> None:
+        for one in self.of:
+            one.stage(name)
 
     def progress(self, what: str, done: int, total: int) -> None:
         for one in self.of:

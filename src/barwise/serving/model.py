@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
 from barwise.data.bars import Bars, Market
@@ -164,10 +163,10 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     own targets by name; a run's directory may otherwise name only what barwise ships. DataError or ConfigError where
     anything is not as a run writes it.
     """
-    run, cfg, targets = recorded(folder, allow)
+    run, config, targets = recorded(folder, allow)
     names = _chosen(run, model)
-    sets, rule = feature_sets(cfg, targets), signal_rule(cfg, targets)
-    kind = trusting(strategy_class(cfg, targets), targets.own)
+    sets, rule = feature_sets(config, targets), signal_rule(config, targets)
+    kind = trusting(strategy_class(config, targets), targets.own)
     places = [checked(run.folder, name, targets.own) for name in names]
     strange = [place for place in places if not signed(place)]
     if strange:
@@ -175,10 +174,10 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
-    return Served(run, sets, members, neutral(cfg))
+    return Served(run, sets, members, neutral(config))
 
 
-def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictConfig, Targets]:
+def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, dict[str, Any], Targets]:
     """A run, its configuration as plain values, and what that may name; DataError where the run keeps none."""
     run = load(folder)
     if run.manifest.get("status") != "done":
@@ -192,7 +191,7 @@ def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictCo
     for key, value in run.config.items():
         if key not in UNUSED:
             targets.check_filled(key, value)
-    return run, OmegaConf.create(run.config), targets
+    return run, run.config, targets
 
 
 def _chosen(run: Run, model: str) -> list[str]:
