@@ -24,6 +24,7 @@ from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
@@ -53,7 +54,7 @@ def parts_of(
 
     features, labels = feature_sets(config, targets), make("labels", config["labels"])
     cache = config.get("cache")
-    return Parts(
+    made = Parts(
         data=sealed(
             _beside(data, config) if data else data_source(config, targets),
             (config.get("sealed") or {}).get("fraction", 0),
@@ -78,6 +79,9 @@ def parts_of(
         factor_returns=factor_returns(config) if targets is None else None,
         shipped=shipped_sets,
     )
+    if targets is None:  # what was recorded is as it is
+        check_effects(config)
+    return made
 
 
 def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:

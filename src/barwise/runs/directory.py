@@ -59,9 +59,6 @@ def _umask() -> int:
     return mask
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of text that begins so is run by spreadsheets
-
-
 def write_text(path: Path, text: str) -> None:
     """Write `text` whole or not at all; what UTF-8 has no sign for, as half of a surrogate pair, is escaped."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
@@ -86,16 +83,6 @@ def write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     with replacing(path) as beside:
         pq.write_table(table, beside)
-
-
-def write_csv(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """Write `columns` as CSV, whole or not at all; text that a spreadsheet would take for a formula is quoted by '."""
-    import pandas as pd
-
-    frame = pd.DataFrame(dict(columns))
-    for name in frame.select_dtypes(exclude=["number", "datetime", "bool"]).columns:
-        frame[name] = [f"'{v}" if str(v)[:1] in FORMULA else v for v in frame[name]]
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def plain(value: Any) -> Any:
