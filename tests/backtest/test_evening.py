@@ -1,4 +1,4 @@
-"""`portfolio.flat_overnight`: closed at the close of each session's last bar, half days too, and opened again; by hand."""
+"""`portfolio.flat_overnight`: closed at the close of each session's last bar, half days too, opened again; by hand."""
 
 from __future__ import annotations
 
