@@ -13,7 +13,7 @@ import yaml
 from hydra.utils import instantiate
 
 from barwise.audit.plausibility import Plausibility
-from barwise.backtest.exits import Barriers
+from barwise.backtest.exits import Barriers, Evening, Stops
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
@@ -24,6 +24,7 @@ from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
@@ -53,7 +54,7 @@ def parts_of(
 
     features, labels = feature_sets(config, targets), make("labels", config["labels"])
     cache = config.get("cache")
-    return Parts(
+    made = Parts(
         data=sealed(
             _beside(data, config) if data else data_source(config, targets),
             (config.get("sealed") or {}).get("fraction", 0),
@@ -78,6 +79,9 @@ def parts_of(
         factor_returns=factor_returns(config) if targets is None else None,
         shipped=shipped_sets,
     )
+    if targets is None:  # what was recorded is as it is
+        check_effects(config)
+    return made
 
 
 def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
@@ -197,6 +201,10 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
             f"backtest.weighting={backtest.weighting}: the portfolio says the weights; leave it at equal,"
             f" or portfolio={backtest.weighting} portfolio.… in its place"
         )
+    if portfolio is not None and portfolio.flat_overnight:
+        if exits is not None and not isinstance(exits, Stops):
+            raise ConfigError("portfolio.flat_overnight=true: knows exits=stops alone; set that, or exits=none")
+        exits = Evening(exits)
     if isinstance(exits, Barriers):
         exits = exits.of(labels)
         if portfolio is not None and portfolio.hold != "auto":

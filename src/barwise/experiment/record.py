@@ -7,7 +7,8 @@ import numpy as np
 from barwise.experiment.checkpoint import Curves
 from barwise.experiment.importance import collect
 from barwise.experiment.results import Result, contribution
-from barwise.runs.directory import RunDirectory, write_csv, write_json, write_parquet
+from barwise.runs.csv_files import write_csv
+from barwise.runs.directory import RunDirectory, write_json, write_parquet
 
 
 def record(out: RunDirectory, result: Result, curves: Curves) -> None:

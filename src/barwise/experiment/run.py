@@ -66,6 +66,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
     `listeners` hear how it goes; whoever called tells them that it `ended`.
     """
     tell = Listeners(listeners)
+    out.on_stage = tell.stage
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())

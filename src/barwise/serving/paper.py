@@ -18,7 +18,8 @@ from barwise.data.calendar import periods_per_year
 from barwise.errors import ConfigError
 from barwise.experiment.recipe import parts_of
 from barwise.runs import jsonlines
-from barwise.runs.directory import write_csv, write_json, write_parquet
+from barwise.runs.csv_files import write_csv
+from barwise.runs.directory import write_json, write_parquet
 from barwise.serving.live import Answer
 from barwise.serving.model import recorded
 
