@@ -18,6 +18,7 @@ from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
 from barwise.panel import build_panel
+from barwise.runs.csv_files import as_csv
 from barwise.runs.directory import plain, write_parquet, write_text
 from barwise.safety.files import ledger_folder
 from barwise.samples import Labels, Panel
@@ -117,8 +118,6 @@ def no_labels(bars: Bars) -> Labels:
 
 def write(found: Predictions, path: Path | None) -> str | None:
     """Write a table to `path` by its ending, whole or not at all; without a path return it as CSV."""
-    import pandas as pd
-
     kind = check_format(path)
     if kind in (".parquet", ".pq"):
         write_parquet(path, found.columns())  # type: ignore[arg-type]
@@ -127,7 +126,7 @@ def write(found: Predictions, path: Path | None) -> str | None:
         rows = zip(found.time, found.symbol, found.score, found.signal, strict=True)
         text = "".join(json_line(*row) + "\n" for row in rows)
     else:
-        text = pd.DataFrame(found.columns()).to_csv(index=False)
+        text = as_csv(found.columns())
     if path is None:
         return text
     write_text(path, text)
