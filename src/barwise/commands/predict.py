@@ -21,21 +21,27 @@ def main(words: list[str]) -> None:
     parser.add_argument("--all", action="store_true", help="also bars that the model was trained on")
     parser.add_argument("--any-scale", action="store_true", help="score bars whose prices seem to be in another unit")
     parser.add_argument("--drift", type=Path, help="write every feature's drift to this JSON file")
+    parser.add_argument("--explain", type=Path, metavar="FILE", help="write what each feature adds to each score")
     parser.add_argument("--allow", action="append", default=[], metavar="TARGET", help="a part of your own, by name")
     given = parser.parse_intermixed_args(words)
 
     from barwise.experiment.recipe import data_source
     from barwise.runs.directory import write_json
     from barwise.serving.model import serve
-    from barwise.serving.predict import check_format, predict, write
+    from barwise.serving.predict import check_format, predict, write, write_table
 
     check_format(given.out)
+    if given.explain:
+        check_format(given.explain, "--explain")
     served = serve(given.run, given.model, given.allow)
-    found = predict(served, data_source(data_config(given.data))(), given.all, given.any_scale)
+    found = predict(served, data_source(data_config(given.data))(), given.all, given.any_scale,
+                    explain=given.explain is not None)  # fmt: skip
     for warning in found.warnings:
         print(f"barwise: {warning}", file=sys.stderr)
     if given.drift:
         write_json(given.drift, {name: {"outside": a, "drift": b} for name, (a, b) in found.drift.items()})
+    if found.why is not None:
+        write_table(found.why, given.explain, "--explain")
     text = write(found, given.out)
     print(text, end="") if text is not None else print(given.out)
 

@@ -178,6 +178,8 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
+    traded = fold.test[usable(model, panel, fold.test) & (np.nan_to_num(signal) != 0)]
+    session.why(panel, fold, model, scaler, traded)
     agreed, alone = agreement(model, explained, fold, scaler, panel.ret[fold.test], rule)
     facts = {"fold": fold.number, **context.facts, **saved, **agreed, **learned_little(score, signal)}
     return session.save_fold(fold, Finished(score, signal, facts, curves, alone))

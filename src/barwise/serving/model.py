@@ -17,6 +17,7 @@ from barwise.data.bars import Bars, Market
 from barwise.data.sessions import Clock
 from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
+from barwise.experiment.contributions import table
 from barwise.experiment.ranges import Ranges, restored
 from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
 from barwise.features import FeatureSet
@@ -25,13 +26,13 @@ from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
-from barwise.samples import Panel, Scaler
+from barwise.samples import Panel, Samples, Scaler
 from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import Stateful
+from barwise.strategies.hooks import Contributing, Stateful
 from barwise.strategies.parts import trusting
-from barwise.strategies.rows import neutralized, scores_of
+from barwise.strategies.rows import neutralized, scores_of, usable
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
@@ -143,6 +144,26 @@ class Served:
     def scores(self, panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Score and signal of each row: the mean over the models, each with its own scaler and thresholds."""
         return self.combined([neutralized(panel, rows, m.scores(panel, rows)) for m in self.members], panel.time[rows])
+
+    def check_explains(self) -> None:
+        """ConfigError unless each model knows what features add."""
+        for m in self.members:
+            if not isinstance(m.strategy, Contributing):
+                name = type(m.strategy).__name__
+                raise ConfigError(f"--explain: {name} does not know what each feature adds; xgboost and lightgbm do")
+
+    def contributions(self, panel: Panel, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """`margin`, `base` and one column a feature, as the mean over the models; NaN where a score is not defined."""
+        tables = []
+        for m in self.members:
+            known = usable(m.strategy, panel, rows)
+            names = ("margin", "base", *(f"+{name}" for name in panel.features))
+            whole = {name: np.full(len(rows), np.nan) for name in names}
+            if known.any() and isinstance(m.strategy, Contributing):
+                for name, values in table(m.strategy, Samples(panel, rows[known], m.scaler)).items():
+                    whole[name][known] = values
+            tables.append(whole)
+        return {name: np.mean([one[name] for one in tables], axis=0) for name in tables[0]}
 
     def combined(self, scores: list[np.ndarray], time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean score and mean signal of the models' scores, one array each."""
