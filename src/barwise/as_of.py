@@ -15,6 +15,7 @@ from barwise.data.memmap import on_disk, release
 from barwise.samples import Panel
 
 NAT = np.datetime64("NaT", "ns")
+COPIED = 2**31  # bytes of a matrix that is copied to be asked again
 
 
 class KnownRows(NDArrayOperatorsMixin):
@@ -84,6 +85,37 @@ def known_at(panel: Panel, first: np.datetime64, last: np.datetime64, shown: np.
     """
     known = panel.end < first
     return _seen(panel, known if shown is None else known | shown, panel.time > last)
+
+
+class Rising:
+    """What may be read as time goes on, in a matrix of its own: no view, and no name, leads to a later row.
+
+    `at` is as `known_at`, for times that rise; a matrix that is too large to be copied is read as `known_at` reads it.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.last: Any = NAT
+        small = not on_disk(panel.X) and panel.X.nbytes <= COPIED
+        self.X = np.full(panel.X.shape, np.nan, panel.X.dtype) if small else None
+
+    def at(self, first: np.datetime64, last: np.datetime64, shown: np.ndarray | None = None) -> Panel:
+        """The panel as known while the bars from `first` to `last` are scored."""
+        found = known_at(self.panel, first, last, shown)
+        if self.X is None:
+            return found
+        new = (self.panel.time <= last) & ~(self.panel.time <= self.last)
+        self.X[new] = self.panel.X[new]
+        self.last = last if np.isnat(self.last) else max(self.last, last)
+        return replace(found, X=_read_only(self.X))
+
+
+def to_fit_alone(panel: Panel, train: np.ndarray, valid: np.ndarray, lookback: int) -> Panel:
+    """As `known_to_fit`, in a matrix of its own."""
+    found = known_to_fit(panel, train, valid, lookback)
+    if on_disk(panel.X) or panel.X.nbytes > COPIED:
+        return found
+    return replace(found, X=_read_only(np.asarray(found.X)))
 
 
 def known_to_fit(panel: Panel, train: np.ndarray, valid: np.ndarray, lookback: int) -> Panel:

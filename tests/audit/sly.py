@@ -225,7 +225,8 @@ class KnowsTheEnd(Backtest):
     def trade(self, grid: Grid, *rest: Any) -> Ledger:
         found = super().trade(grid, *rest)
         cost = found.cost * (0.5 if np.nansum(grid.close[-1]) > 150.0 else 1.5)
-        return replace(found, cost=cost, net=found.gross - cost)
+        net = found.gross - cost
+        return replace(found, cost=cost, net=net, equity=np.cumprod(1 + net))
 
 
 def vendor_file(folder: Path, bars: tuple[Bars, ...]) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.covariance import LedoitWolf
 
 from barwise.audit.portfolio import weights_wait
 from barwise.portfolio.context import Context
@@ -30,9 +31,21 @@ def neutral_over_all_dates(context: Context) -> np.ndarray:
     return np.nan_to_num(context.score - np.nanmean(context.score, axis=0)) / len(context.symbols)
 
 
+def ranked_among_later_members(context: Context) -> np.ndarray:
+    score = np.where(context.inside[-1], np.nan_to_num(context.score), 0.0)
+    return np.argsort(np.argsort(score, axis=1), axis=1) / 1000
+
+
+def by_the_covariance_of_all_bars_shrunk(context: Context) -> np.ndarray:
+    covariance = LedoitWolf().fit(np.nan_to_num(context.returns)).covariance_
+    return np.nan_to_num(context.score) @ np.linalg.inv(covariance) / 1e5
+
+
 @pytest.mark.parametrize(
-    "rule", [by_later_returns, by_the_covariance_of_all_bars, by_the_symbols_that_last, neutral_over_all_dates]
-)
+    "rule",
+    [by_later_returns, by_the_covariance_of_all_bars, by_the_symbols_that_last, neutral_over_all_dates,
+     ranked_among_later_members, by_the_covariance_of_all_bars_shrunk],
+)  # fmt: skip
 def test_a_rule_that_looks_ahead_is_refused(rule):
     found = [f for f in weights_wait(Portfolio(rule), 0) if not isinstance(f, int)]
     assert len(found) == 1 and found[0].level == "leak" and rule.__name__ in found[0].text

@@ -15,6 +15,8 @@ from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
+from barwise.portfolio.portfolio import Portfolio
+from barwise.portfolio.rules import proportional
 from tests.backtest.markets import market, signals
 
 
@@ -77,6 +79,25 @@ def test_impact_equals_a_plain_loop_and_never_exceeds_a_volume(seed, capital, pa
     rows = plain_loop(bars, grid, rules, found, target)
     np.testing.assert_allclose(found.cost, [cost for cost, _ in rows], rtol=0, atol=1e-12)
     assert max(share for _, share in rows) <= participation * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    "portfolio", [Portfolio(hold=5), Portfolio(hold=3, rebalance=4), Portfolio(proportional, 1, max_turnover=0.3)]
+)
+def test_tranches_and_rebalancing_stay_within_the_volume_and_catch_up(portfolio):
+    bars = market(8, 4, 120, gaps=0.0)
+    grid, given_signals = Grid.build(bars), signals(8, bars, "signs")
+    free = {"commission_bps": 0, "slippage_bps": 0, "borrow_bps": 0, "keep_positions": True, "portfolio": portfolio}
+    whole = Backtest(**free, capital=1.0, costs=Impact(0.0, None)).run(grid, given_signals, 252)
+    value = np.array([[b.volume[t] * b.open[t] for b in bars] for t in range(120)])
+    capital = float(np.median(value)) * 2  # a tenth of a bar's volume takes some bars
+    cut = Backtest(**free, capital=capital, costs=Impact(0.0, 0.1)).run(grid, given_signals, 252)
+    account = np.append(1.0, cut.equity[:-1]) * (1 + cut.held.before.sum(axis=1))
+    share = cut.held.traded * account[:, None] * capital / value
+    assert share.max() <= 0.1 * (1 + 1e-9) and (share > 0.0999).mean() > 0.02
+    # what was not traded at its bar is traded later, so that what is held lies nearer to what was wanted than nothing
+    off, nothing = np.abs(cut.held.weight - whole.held.weight).sum(), np.abs(whole.held.weight).sum()
+    assert off < 0.9 * nothing
 
 
 def test_at_tiny_capital_impact_is_the_flat_cost():

@@ -28,8 +28,8 @@ VALUES: tuple[Any, ...] = (
 LEFT_OUT = ("model", "tensorboard", "report.html", "train.log")
 JSON = ("run.json", "metrics.json", "verdict.json", "curves.json")
 OTHERS = (".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "ledger.parquet", "predictions.parquet",
-          "importance.parquet", "factor/about.parquet", "factor/decay.parquet", "factor/by.parquet", "contributions.parquet",
-          "../trials.jsonl", "../sealed.jsonl")  # fmt: skip
+          "importance.parquet", "factor/about.parquet", "factor/decay.parquet", "factor/by.parquet",
+          "contributions.parquet", "../trials.jsonl", "../sealed.jsonl")  # fmt: skip
 
 
 def places(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

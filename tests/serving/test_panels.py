@@ -183,7 +183,8 @@ def same_rows(session: Live, bars: list[Bars]) -> None:
 @pytest.mark.parametrize("data", [5, None, {}, {"extra": "abc"}, {"extra": {"a": 1}}])
 def test_what_a_run_says_of_its_columns_is_not_trusted(run, data):
     served = serve(run)
-    strange = replace(served, run=SimpleNamespace(folder=run, manifest={**served.run.manifest, "data": data}))
+    told = {**served.run.manifest, "data": data}
+    strange = replace(served, run=SimpleNamespace(folder=run, manifest=told, config=served.run.config))
     assert strange.extra == [] and Live(strange).window == Live(served).window
     many = SimpleNamespace(manifest={"data": {"extra": list(range(10_000))}})
     assert len(replace(served, run=many).extra) == 200

@@ -8,6 +8,7 @@ import numpy as np
 
 from barwise.data.bars import Bars
 from barwise.features.aligned import AlignedBars
+from barwise.samples import Panel
 
 CYCLE = np.timedelta64(10_227, "D")  # 28 years: weekdays, months and leap years come back the same until 2100
 LATEST = np.datetime64("2071", "ns")
@@ -23,6 +24,12 @@ def disguised_market(market: AlignedBars, named: bool = True, dated: bool = True
     """All symbols of a market under other names and dates."""
     symbols = tuple(disguise(i) for i in range(len(market.symbols))) if named else market.symbols
     return replace(market, symbols=symbols, time=market.time + away(market.time) if dated else market.time)
+
+
+def disguised_panel(panel: Panel) -> Panel:
+    """A panel whose symbols have other names, at other dates."""
+    names, shift = tuple(disguise(i) for i in range(len(panel.symbols))), away(np.sort(panel.time))
+    return replace(panel, symbols=names, time=panel.time + shift, end=panel.end + shift)
 
 
 def disguise(number: int) -> str:

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from barwise.audit.bars import STRETCH, Look
+from barwise.audit.watch import Watch
 from barwise.errors import LeakError
 
 SHOWN = 5  # leaks that the one paragraph of a refusal tells; it counts the rest
+READ = 3  # files that a sentence names
 LOOKS = {
     "quick": Look(symbols=3, pairs=1, holes=1, stretch=STRETCH),
     "thorough": Look(symbols=None, pairs=8, holes=4, stretch=None),
@@ -32,7 +34,8 @@ class Audit:
 
     `mode`: quick (every run), thorough (`python -m barwise audit`) or none. `checks`: comparisons made by each check.
     `proven`: how many test rows (`rows` of `of`, their `share`) were recomputed from their own past; None where that
-    was not tried. `implausible`: why the result is too good to be true.
+    was not tried. `implausible`: why the result is too good to be true. `watch`: what the user's code does beside
+    computing.
     """
 
     mode: str = "quick"
@@ -41,6 +44,7 @@ class Audit:
     checks: dict[str, int] = field(default_factory=dict)
     proven: dict[str, Any] | None = None
     implausible: str | None = None
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def look(self) -> Look:
@@ -54,9 +58,18 @@ class Audit:
         """Collect a check's findings; a number says how many comparisons it made."""
         for item in found:
             if isinstance(item, Finding):
-                self.findings.append(item)
+                self.findings += [item] if item not in self.findings else []
             else:
                 self.checks[check] = self.checks.get(check, 0) + item
+
+    def note_watched(self) -> None:
+        """Put what the user's code was seen to do among the findings."""
+        found = sorted(self.watch.found)
+        if found:
+            more = f" and {len(found) - READ:,} more" if len(found) > READ else ""
+            text = f"parts of your own read {', '.join(found[:READ])}{more}"
+            others = [f for f in self.findings if f.check != "watch"]
+            self.findings = [*others, Finding("watch", "not_audited", text)]
 
     def report(self) -> dict[str, Any]:
         """What run.json and the report say of the audit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
+from barwise.audit.own import is_users
 from barwise.audit.scores import dates_of, described, differing, rescored, scored, walked
 from barwise.data.memmap import on_disk
 from barwise.samples import Panel
@@ -44,29 +45,10 @@ class Learner:
     @property
     def ours(self) -> bool:
         """Whether all of it is barwise's or a library's, so that nothing needs to be looked for that a user writes."""
-        return all(_is_ours(part) for part in _within(self.strategy))
+        return not is_users(self.strategy)
 
     def fitted(self, panel: Panel, fold: Fold) -> Any:
         return self.fit(panel, fold, copy.deepcopy(self.strategy))
-
-
-PARTS = ("estimator", "net", "strategy", "selection", "members", "primary", "secondary")  # of what is made of others
-
-
-def _within(part: Any) -> Iterator[Any]:
-    """A strategy and all that it is made of."""
-    yield part
-    for name in PARTS:
-        found = vars(part).get(name) if hasattr(part, "__dict__") else None
-        if found is None or isinstance(found, str | bool | int | float):  # an unfitted forest has no truth value
-            continue
-        for one in found.values() if isinstance(found, Mapping) else found if isinstance(found, list) else [found]:
-            yield from _within(one) if not isinstance(one, type) else [one]
-
-
-def _is_ours(part: Any) -> bool:
-    module = str(getattr(part, "__module__", None) or type(part).__module__)
-    return module.startswith(("barwise.", "sklearn."))
 
 
 def learning_ignores_later_rows(
@@ -137,7 +119,7 @@ def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, f
     dates = dates_of(panel, fold.test, DATES[audit.mode], [audit.seed])
     try:
         score = scored(score_of, panel, fold.test)
-        yield from rescored(learner.name, score_of, panel, fold.test, score, dates)
+        yield from rescored(learner.name, score_of, panel, fold.test, score, dates, apart=not learner.ours)
     except Exception as error:
         score = learner.scores(fitted, panel, fold.test)  # with all that a run does not show; if it raises too, it may
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]

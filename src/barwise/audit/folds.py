@@ -9,6 +9,7 @@ import numpy as np
 
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
+from barwise.audit.own import is_users
 from barwise.data.durations import duration
 from barwise.samples import Panel
 from barwise.validation.folds import Fold, splits
@@ -31,6 +32,23 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
             )
             yield Finding("folds", "leak", text)
             return
+
+
+def nothing_is_left_out(panel: Panel, validation: Any) -> Iterator[Finding | int]:
+    """A splitter of the user's own tests every bar from its first to its last: it picks none."""
+    splitter = getattr(validation, "splitter", None)
+    if splitter is None or not is_users(splitter):
+        return
+    times = np.unique(panel.time[panel.warm])
+    tested = np.unique(np.concatenate([test for *_, test in splits(splitter, times)]))
+    between = int(tested[-1] - tested[0]) + 1
+    yield between
+    if between > len(tested):
+        text = (
+            f"{type(splitter).__name__} tests {len(tested):,} of the {between:,} bars from its first to its"
+            " last, which may be picked"
+        )
+        yield Finding("folds", "not_audited", text)
 
 
 def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int | str) -> Iterator[Finding | int]:

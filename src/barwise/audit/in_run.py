@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from barwise.audit.disguise import CYCLE
 from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
-from barwise.audit.scores import Scores, dates_of, differing, rescored, scored, walked
+from barwise.audit.own import is_users
+from barwise.audit.scores import Scores, bar_by_bar, dates_of, described, differing, rescored, scored, walked
 from barwise.samples import Panel
 from barwise.strategies.hooks import Online, Stateful
 from barwise.validation.folds import Fold
@@ -26,7 +28,8 @@ class FoldAudit:
     """Checks the scores and signals of each fold as it is done; LeakError for what depends on what came later.
 
     `ours`: none of the strategy's code is the user's. `by_bar`: it is asked bar by bar, since its scores depend on
-    where a block begins. `folds`: name, what scores, and scores of each fold, for the proof of all of them.
+    where a block begins. `folds`: name, what scores, and scores of each fold, for the proof of all of them; `rules`:
+    validation scores that the fold's rule learned from, and its signals.
     """
 
     audit: Audit
@@ -34,41 +37,67 @@ class FoldAudit:
     ours: bool = True
     by_bar: bool = False
     folds: dict[int, tuple[str, Scores, np.ndarray]] = field(default_factory=dict)
+    rules: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
-    def scores(self, model: Any, scaler: Any, score_of: Scores, panel: Panel, fold: Fold) -> np.ndarray:
-        """Scores of the fold's test rows."""
+    def _first_look(self, model: Any, scorer: Any, panel: Panel, fold: Fold, dates: np.ndarray) -> np.ndarray | None:
+        """Scores of the bars at `dates` before a block was ever seen, by a twin of the model; None without a twin."""
+        at = np.isin(panel.time[fold.test], dates)
+        try:
+            twin = copy.deepcopy(model)
+            return bar_by_bar(lambda part, rows: scorer(twin, part, rows), panel, fold.test[at])
+        except Exception:  # what cannot be copied, or asked for one bar, is told of later
+            return None
+
+    def scores(
+        self, model: Any, scaler: Any, scorer: Callable[[Any, Panel, np.ndarray], np.ndarray], panel: Panel, fold: Fold
+    ) -> np.ndarray:
+        """Scores of the fold's test rows; `scorer(model, panel, rows)` makes them."""
+
+        def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
+            return scorer(model, part, rows)
+
         name = type(model).__name__
         if isinstance(model, Online) and model.online:
             self.by_bar = True
         if self.audit.mode == "none":
             return scored(score_of, panel, fold.test, self.by_bar)
+        seen = dates_of(panel, fold.test, OURS if self.ours else DATES[self.audit.mode], [self.seed, fold.number])
+        first = None if self.ours else self._first_look(model, scorer, panel, fold, seen)
         try:
             score = scored(score_of, panel, fold.test, self.by_bar)
         except Exception as error:
             self._refuse_what_needs_more(name, score_of, panel, fold, error)
             raise
-        seen = dates_of(panel, fold.test, OURS if self.ours else DATES[self.audit.mode], [self.seed, fold.number])
         stream = isinstance(model, Stateful) and model.sequence == "stream"
         if isinstance(model, Stateful):
             row = int(np.random.default_rng([self.seed, fold.number]).choice(fold.test))
             self._hear(walked(model, name, panel, fold.test, score, scaler, row))
         if not (stream and self.ours):  # each score of a stream walks all of its stretch again
-            score = self._rescored(name, score_of, panel, fold, score, seen)
+            score = self._rescored(name, score_of, panel, fold, score, seen, first)
         if not self.ours:
             self.folds[fold.number] = (name, score_of, score)
         return score
 
-    def signals(self, rule: Any, score: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Signals of the fold's test rows."""
+    def signals(self, rule: Any, score: np.ndarray, time: np.ndarray, fold: int = -1, valid: Any = None) -> np.ndarray:
+        """Signals of the fold's test rows, by a rule that learned from the `valid` scores."""
+        own = self.audit.mode != "none" and is_users(rule)
+        early = list(cut_signals(rule, score, time, CUTS, self.seed)) if own else []
         signal: np.ndarray = rule(score, time)
         if self.audit.mode != "none":
             self._hear(signals_look_back(rule, score, time, signal, CUTS, self.seed))
+        for upto, again in early:
+            self._hear(_same_signals(rule, time, signal, upto, again))
+        if own:
+            self.rules[fold] = (np.asarray(valid), signal)
         return signal
 
     def _rescored(
-        self, name: str, score_of: Scores, panel: Panel, fold: Fold, score: np.ndarray, dates: np.ndarray
-    ) -> np.ndarray:
-        found = rescored(name, score_of, panel, fold.test, score, dates, by_bar=self.by_bar)
+        self, name: str, score_of: Scores, panel: Panel, fold: Fold, score: np.ndarray, dates: np.ndarray,
+        first: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
+        found = rescored(name, score_of, panel, fold.test, score, dates, by_bar=self.by_bar, apart=not self.ours)
+        if first is not None and not found.findings and not found.by_bar:
+            self._hear(_same_at_first(name, panel, fold, score, dates, first))
         self._hear(found)
         if found.by_bar and not self.by_bar:
             self.by_bar = True
@@ -89,6 +118,42 @@ class FoldAudit:
     def _hear(self, found: Any) -> None:
         self.audit.hear("learning", iter(found))
         self.audit.refuse()
+
+
+def _same_at_first(
+    name: str, panel: Panel, fold: Fold, score: np.ndarray, dates: np.ndarray, first: np.ndarray
+) -> Iterator[Finding | int]:
+    """Scores are what they were before a block was seen."""
+    at = np.flatnonzero(np.isin(panel.time[fold.test], dates))
+    yield len(at)
+    differ = differing(score[at], first)
+    if len(differ):
+        what = described(panel, fold.test[at], int(differ[0]), score[at], first)
+        text = f"{name}: a score is another before later bars were ever shown to it: it keeps what it saw: {what}."
+        yield Finding("learning", "leak", text)
+
+
+def cut_signals(
+    rule: Any, score: np.ndarray, time: np.ndarray, cuts: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(which rows, their signals) of scores cut off at some times, the earliest first."""
+    times = np.unique(time)
+    for t in np.sort(np.random.default_rng([seed, 1]).choice(times, min(cuts, len(times)), replace=False)):
+        early = time <= t
+        now = time[early] == t
+        upto = np.zeros(len(time), bool)
+        upto[np.flatnonzero(early)[now]] = True
+        yield upto, np.asarray(rule(score[early], time[early]))[now]
+
+
+def _same_signals(
+    rule: Any, time: np.ndarray, signal: np.ndarray, rows: np.ndarray, again: np.ndarray
+) -> Iterator[Finding | int]:
+    yield int(rows.sum())
+    if len(differing(signal[rows], again)):
+        bar = when(time[rows][0])
+        text = f"{type(rule).__name__}: its signal of {bar} is another before later scores were shown to it."
+        yield Finding("learning", "leak", text)
 
 
 def signals_look_back(

@@ -10,8 +10,9 @@ import numpy as np
 from barwise.audit.bars import altered
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
+from barwise.audit.own import is_users
 from barwise.backtest.grid import Grid, Signals
-from barwise.backtest.hooks import FillsIntrabar, Holds, Lends, Receives, costs_of, execution_of, portfolio_of
+from barwise.backtest.hooks import FillsIntrabar, Holds, Lends, Receives, execution_of
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 
@@ -20,23 +21,22 @@ CLOSING = 1e-5  # that closing what ended at the bar before may have cost
 CUTS = 2  # bars after which prices, or signals, are others
 
 
-def is_ours(backtest: Any) -> bool:
-    """Whether backtest, costs and portfolio are all barwise's."""
-    parts = [backtest, costs_of(backtest), portfolio_of(backtest)]
-    return all(one is None or type(one).__module__.startswith("barwise.") for one in parts)
-
-
 def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
     """Each bar's gross is what the reported positions earn from the execution price, or, where the backtest declares
     `intrabar` fills (stops and targets), from a price within the bar; and costs are none below zero."""
     name = type(backtest).__name__
+    yield from _books_balance(name, ledger, grid)
+    if is_users(backtest):
+        yield from _own_word(name, backtest, ledger)
     positions = ledger.positions if isinstance(ledger, Holds) else None
     if positions is None:
-        if not is_ours(backtest):
+        if is_users(backtest):
             text = f"{name} reports no positions, so nothing says that its returns could be earned"
             yield Finding("execution", "not_audited", text)
         return
     rows = np.searchsorted(grid.time, ledger.time)
+    if len(positions) != len(rows):
+        return
     yield positions.size
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
     flow = ledger.cash_flow if isinstance(ledger, Receives) else None
@@ -57,6 +57,40 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
             f"{name}: a cost below zero on {when(ledger.time[int(below.argmax())])}; declare what is paid as cash_flow."
         )
         yield Finding("execution", "leak", text)
+
+
+def _books_balance(name: str, ledger: Ledger, grid: Grid) -> Iterator[Finding]:
+    """Net is gross less cost on every bar of a stretch, equity is what net makes of it, and nothing is left out."""
+    rows = np.searchsorted(grid.time, ledger.time)
+    there = (rows < len(grid.time)) & (grid.time[np.minimum(rows, len(grid.time) - 1)] == ledger.time)
+    if not there.all() or not np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        text = f"{name}: its ledger has {len(rows):,} rows that are not all bars from its first to its last."
+        yield Finding("execution", "leak", text)
+        return
+    alive = np.concatenate([[True], ledger.equity[:-1] > 0]) & (ledger.equity > 0)
+    start = np.concatenate([[1.0], ledger.equity[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = ledger.equity / start - 1.0
+    wrong = {
+        "net is not gross less cost": ledger.net - (ledger.gross - ledger.cost),
+        "equity does not grow by net": np.where(alive, ledger.net - grown, 0.0),
+        "excess is not net less what cash earns": ledger.excess - (ledger.net - ledger.risk_free),
+    }
+    for what, off in wrong.items():
+        bad = ~(np.abs(off) <= ROUNDING)
+        if bad.any():
+            yield Finding("execution", "leak", f"{name}: on {when(ledger.time[int(bad.argmax())])} {what}.")
+            return
+
+
+def _own_word(name: str, backtest: Any, ledger: Ledger) -> Iterator[Finding]:
+    """What nothing but the backtest itself says: where within a bar it filled, and what flowed beside prices."""
+    if isinstance(backtest, FillsIntrabar) and backtest.intrabar:
+        yield Finding("execution", "not_audited", f"{name} fills within the bar, by its own word")
+    flow = ledger.cash_flow if isinstance(ledger, Receives) else None
+    if flow is not None and np.any(flow):
+        text = f"{name} declares cash flows of {float(np.sum(flow)):.2%} in all, by its own word"
+        yield Finding("execution", "not_audited", text)
 
 
 def _earned(
@@ -110,8 +144,6 @@ def ledger_looks_back(
     per_year: float, seed: int,
 ) -> Iterator[Finding | int]:  # fmt: skip
     """What one's own backtest earns up to a bar is the same where later prices, or signals from it on, are others."""
-    if is_ours(backtest):
-        return
     name = type(backtest).__name__
     whole = backtest.run(grid_of(bars), signals, per_year)
     times = np.unique(signals.time)
@@ -123,6 +155,9 @@ def ledger_looks_back(
         yield int(upto.sum())
         for grid, given, what in ((grid_of(others), signals, "prices"), (grid_of(bars), turned, "signals")):
             again = backtest.run(grid, given, per_year)
+            if len(again.net[again.time <= t]) != int(upto.sum()):
+                yield Finding("execution", "leak", f"{name}: other {what} after {when(t)} give its ledger other rows.")
+                return
             off = ~np.isclose(whole.net[upto], again.net[again.time <= t], rtol=1e-9, atol=1e-12)
             if off.any():
                 day = when(whole.time[int(off.argmax())])

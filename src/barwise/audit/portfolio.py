@@ -50,7 +50,8 @@ def weights_wait(
 
 
 def probe(portfolio: Portfolio, seed: int, bars: Sequence[Bars] = ()) -> Context:
-    """A made market of scores, signals and returns, with holes, groups, and any column that is asked for.
+    """A made market of scores, signals and returns, with holes, members that come and go, groups, and any
+    column that is asked for.
 
     It is longer than the longest window of the rule, which does nothing before.
     """
@@ -58,6 +59,8 @@ def probe(portfolio: Portfolio, seed: int, bars: Sequence[Bars] = ()) -> Context
     shape = (BARS + windows_of(portfolio), SYMBOLS)
     has = random.random(shape) > 0.05
     score = np.where(has, np.clip(random.normal(0, 0.4, shape), -1, 1), np.nan)
+    inside = np.arange(len(has))[:, None] >= random.integers(0, len(has) // 2, SYMBOLS) * (np.arange(SYMBOLS) % 3 == 0)
+    inside &= np.arange(len(has))[:, None] < np.where(np.arange(SYMBOLS) % 5 == 1, len(has) - BARS // 3, len(has))
     names = dict.fromkeys([*names_of(bars), *([portfolio.group] if portfolio.group else [])])
     return Context(
         time=np.datetime64("2020-01-01", "ns") + np.arange(len(has)) * np.timedelta64(1, "D"),
@@ -65,7 +68,7 @@ def probe(portfolio: Portfolio, seed: int, bars: Sequence[Bars] = ()) -> Context
         score=score,
         signal=np.where(np.abs(np.nan_to_num(score)) > 0.3, np.sign(np.nan_to_num(score)), 0.0),
         has=has,
-        inside=np.ones(shape, bool),
+        inside=inside,
         returns=np.where(has, random.normal(0, 0.02, shape), np.nan),
         held=np.zeros(SYMBOLS),
         groups={name: np.broadcast_to(np.arange(SYMBOLS) % 4, shape) for name in names},

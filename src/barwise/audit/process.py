@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from barwise.audit.watch import Watch, listen
+from barwise.errors import LeakError
+
 Arrays = dict[str, np.ndarray]
 Work = Callable[[Arrays], Arrays]
-OUTSIDE = ("open", "sqlite3.connect", "socket.connect", "subprocess.Popen", "os.system", "os.posix_spawn")
-READERS = (".py", ".pyc", ".so", ".pyi", ".typed")  # what imports open
-SYSTEM = ("/proc", "/sys", "/dev", "/usr/share/zoneinfo", "/etc/localtime", "/lib", "/usr/lib")
+FIXED = 0x10  # MAP_FIXED of Linux
+ALONE = ("rows", "dates")  # work that opens nothing by itself, whoever's code it runs
+LARGE = 2**26  # bytes of a file that is read in place
 
 
 class Failed(Exception):
@@ -34,7 +37,8 @@ class CleanProcess:
         self.work = dict(work)
         self.pid = 0
         self.folder = ""
-        if sys.platform == "linux" and threading.active_count() == 1:
+        self.threads = threading.active_count() > 1
+        if sys.platform == "linux" and not self.threads:
             self._fork()
 
     @property
@@ -60,7 +64,7 @@ class CleanProcess:
                 running += 1
             line = self.lines.readline()
             if not line:
-                raise RuntimeError("the audit's process ended")
+                raise LeakError("refused by the audit: a part of the experiment ended the process that audits it")
             i = int(line)
             running -= 1
             answers[i] = self._answer(i)
@@ -101,6 +105,8 @@ class CleanProcess:
             try:
                 os.close(self.to)
                 os.close(answer)
+                sever((request, back))
+                os.write(back, b"severed\n")
                 _serve(request, back, self.work, self.folder)
             finally:
                 shutil.rmtree(self.folder, ignore_errors=True)  # also where the parent was killed
@@ -108,6 +114,7 @@ class CleanProcess:
         os.close(request)
         os.close(back)
         self.pid, self.lines = pid, os.fdopen(answer, encoding="utf-8")
+        self.lines.readline()  # nothing is computed before it can no longer be heard
 
 
 def _serve(request: int, back: int, work: Mapping[str, Work], folder: str) -> None:
@@ -142,11 +149,11 @@ def _serve(request: int, back: int, work: Mapping[str, Work], folder: str) -> No
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    _do(work[name], f"{folder}/{number}")
+                    _do(work[name], f"{folder}/{number}", name in ALONE)
                 running[pid] = number
 
 
-def _do(work: Work, place: str) -> None:
+def _do(work: Work, place: str, everyone: bool) -> None:
     """Answer one request and end; what a part of the user's prints is not heard."""
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -154,10 +161,10 @@ def _do(work: Work, place: str) -> None:
         os.dup2(quiet, 2)
         with np.load(f"{place}.in.npz", allow_pickle=False) as kept:
             given = dict(kept)
-        opened: set[str] = set()
-        listen(opened)
+        watch = Watch(everyone=everyone, boundary=sys._getframe())
+        listen(watch)
         found = work(given)
-        outside = sorted(opened)[:5]
+        outside = sorted(watch.found)[:5]
         np.savez(f"{place}.part.npz", **found, _opened=np.array(outside, dtype=str))  # type: ignore[arg-type]
         os.rename(f"{place}.part.npz", f"{place}.out.npz")
     except BaseException as error:
@@ -166,22 +173,43 @@ def _do(work: Work, place: str) -> None:
         os._exit(0)
 
 
-def listen(opened: set[str]) -> None:
-    """Note in `opened` what this process opens from now on, but for what imports and the system need."""
-    libraries = {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-    ours = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *libraries)
+def sever(keep: tuple[int, ...]) -> None:
+    """End what could still be heard of the parent: open files and pipes but `keep`, memory that processes share."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number > 2 and number not in (*keep, null) and _is_open(number):
+            os.dup2(null, number)
+    os.close(null)
+    own_copies()
 
-    def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event not in OUTSIDE or not args:
-            return
-        name = str(args[1] if event == "socket.connect" and len(args) > 1 else args[0])
-        if event == "open" and (
-            isinstance(args[0], int) or name.endswith(READERS) or name.startswith((*SYSTEM, *ours))
-        ):
-            return
-        opened.add(name[:200])
 
-    sys.addaudithook(hook)
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def own_copies() -> None:
+    """Put a copy of this process's own in place of each piece of memory that it shares with others; large files that
+    are only read stay."""
+    import ctypes
+    import mmap
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | FIXED
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        span, mode, *_ = line.split()
+        low, high = (int(x, 16) for x in span.split("-"))
+        if mode[3] != "s" or mode[0] != "r" or (mode[1] != "w" and (high - low > LARGE or "/usr/" in line)):
+            continue
+        held = ctypes.string_at(low, high - low)
+        if libc.mmap(low, high - low, mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0) == low:
+            ctypes.memmove(low, held, high - low)
 
 
 def words_of(error: BaseException) -> str:

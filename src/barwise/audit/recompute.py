@@ -18,16 +18,22 @@ from barwise.features.aligned import align, between, evaluated, sees_all
 from barwise.features.matrix import compute
 
 CUT, WHOLE, ALTERED, TURNED, OTHER = range(5)  # bars up to the row; all; others after it, in two ways; all others
+APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
 NAMED, DATED = 1, 2  # the disguise: other names, other dates
 
 
-def work_on(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Universe | None) -> dict[str, Work]:
+def work_on(
+    bars: Sequence[Bars],
+    sets: Mapping[str, FeatureSet],
+    universe: Universe | None,
+    parts: Mapping[str, Any] | None = None,
+) -> dict[str, Work]:
     """What the clean process can be asked for.
 
     `rows`: the columns of sets that see one symbol, for items (symbol, row, first bar, how, disguise). `dates`: those
     of sets that see all, for items (0, place of the time, place of the first, how, disguise). Both answer `names`,
     `values` (item, column) or (item, symbol, column), and `failed`, a message for each item that raised.
-    `tables`: what the sets keep that no bar gave.
+    `tables`: what the sets, and the other `parts`, keep that no bar gave.
     """
     alone = {name: one for name, one in sets.items() if not sees_all(one)}
     across = {name: one for name, one in sets.items() if sees_all(one)}
@@ -45,7 +51,14 @@ def work_on(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Univ
         return _answer(given["items"], lambda item: _date(bars, across, universe, item), len(bars))
 
     def tables(given: Arrays) -> Arrays:
-        return {"found": np.array(tables_of(sets, min(len(b) for b in bars)), dtype=str)}
+        return {
+            "found": np.array(
+                tables_of(
+                    {**(parts or {}), **{f"features.{k}": v for k, v in sets.items()}}, min(len(b) for b in bars)
+                ),
+                dtype=str,
+            )
+        }
 
     return {"rows": rows, "dates": dates, "tables": tables}
 
@@ -98,7 +111,7 @@ def _joined(bars: Sequence[Bars], items: np.ndarray) -> list[list[int]]:
             last = bars[items[group[-1], 0]]
             if (
                 times[group[-1]][1] < times[i][0]
-                and not (several and last is b)
+                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= APART))
                 and last.extra.keys() == b.extra.keys()
             ):
                 group.append(i)
@@ -115,6 +128,13 @@ def _one_behind_the_other(parts: list[Bars]) -> Bars:
     return replace(first, **columns, extra=extra)
 
 
+def alone(part: Bars) -> Bars:
+    """The bars in arrays of their own, which are no part of longer ones."""
+    columns: dict[str, Any] = {name: getattr(part, name).copy() for name in ("time", *COLUMNS)}
+    extra = {name: values.copy() for name, values in part.extra.items()}
+    return replace(part, **columns, extra=extra, groups={name: codes.copy() for name, codes in part.groups.items()})
+
+
 def _row(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], item: list[int]) -> dict[str, np.ndarray]:
     symbol, row, first, how, hidden = item
     b = bars[symbol]
@@ -123,7 +143,7 @@ def _row(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], item: list[int]) 
     elif how == OTHER:
         b = altered(b, 0)
     part = b.take(slice(first, row + 1)) if how == CUT else b
-    part = disguised(part, symbol, bool(hidden & NAMED), bool(hidden & DATED))
+    part = disguised(alone(part), symbol, bool(hidden & NAMED), bool(hidden & DATED))
     place = row - first if how == CUT else row
     return {name: np.asarray(values, dtype=np.float64)[place] for name, values in compute(part, sets).items()}
 

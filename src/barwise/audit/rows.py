@@ -297,7 +297,7 @@ def rows_look_back(audit: Audit, proof: RowProof, panel: Panel) -> Iterator[Find
     tables = proof.clean.ask("tables", {})[0]
     if not isinstance(tables, Failed):
         for text in tables["found"]:
-            yield Finding("features", "not_audited", f"features: {text}")
+            yield Finding("features", "not_audited", str(text))
     seed = seed_of(proof.matrix)
     if audit.thorough:
         yield from proof.compare(np.flatnonzero(panel.warm), default_workers(), SIZE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from barwise.as_of import known_at
+from barwise.as_of import Rising, known_at
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.samples import Panel
@@ -43,6 +44,16 @@ def blocks_of(panel: Panel, rows: np.ndarray) -> list[np.ndarray]:
     return [rows[block == k] for k in range(int(block.max()) + 1)]
 
 
+def bar_by_bar(score_of: Scores, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    """Scores of `rows`, one bar after the other, of which nothing later can be reached."""
+    found, known = np.full(len(rows), np.nan), Rising(panel)
+    time = panel.time[rows]
+    for t in np.unique(time):
+        at = np.flatnonzero(time == t)
+        found[at] = score_of(known.at(t, t), rows[at])
+    return found
+
+
 def scored(score_of: Scores, panel: Panel, rows: np.ndarray, by_bar: bool = False) -> np.ndarray:
     """Scores of `rows`, each block of times scored with what was known at its first bar; or each bar by itself."""
     found = np.full(len(rows), np.nan)
@@ -66,26 +77,27 @@ def dates_of(panel: Panel, rows: np.ndarray, count: int, seed: list[int]) -> np.
 
 def rescored(
     name: str, score_of: Scores, panel: Panel, rows: np.ndarray, score: np.ndarray, dates: np.ndarray,
-    labels: bool = True, by_bar: bool = False,
+    labels: bool = True, by_bar: bool = False, apart: bool = True,
 ) -> Scoring:  # fmt: skip
     """Score the bars at `dates` again by themselves, with later rows hidden; with `labels` also with those that were
     known by then, and with those that were not. `score` is what each block of `rows` got, or each bar by
-    itself where they were asked for `by_bar`."""
+    itself where they were asked for `by_bar`. `apart`: in a matrix of its own, that has no later row."""
     found = Scoring()
     begins = [panel.time[block].min() for block in blocks_of(panel, rows)]
+    known = Rising(panel).at if apart else partial(known_at, panel)
     for t in dates:
         first = t if by_bar else max(begin for begin in begins if begin <= t)
         at = np.flatnonzero(panel.time[rows] == t)
         own = rows[at]
         found.compared += len(own)
         try:
-            alone = score_of(known_at(panel, first, t), own)
+            alone = score_of(known(first, t), own)
             raised = ""
         except Exception as error:  # a strategy of the user's; asked for one bar it may raise what it likes
             alone, raised = score[at], " ".join(f"{type(error).__name__}: {error}".split())[:160]
         if raised or len(differing(score[at], alone)):
             until = (panel.time[rows] >= first) & (panel.time[rows] <= t)
-            before = score_of(known_at(panel, first, t), rows[until])[panel.time[rows[until]] == t]
+            before = score_of(known(first, t), rows[until])[panel.time[rows[until]] == t]
             later = differing(score[at], before)
             if len(later):
                 what = described(panel, own, later[0], score[at], before)
@@ -99,9 +111,9 @@ def rescored(
             found.by_bar = True
         if not labels:
             continue
-        now = score_of(known_at(panel, t, t), own)
+        now = score_of(known(t, t), own)
         found.by_bar |= len(differing(alone, now)) > 0
-        shown = score_of(known_at(panel, t, t, shown=panel.end > t), own)
+        shown = score_of(known(t, t, shown=panel.end > t), own)
         differ = differing(now, shown)
         if len(differ):
             what = described(panel, own, differ[0], now, shown)

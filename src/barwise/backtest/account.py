@@ -24,6 +24,7 @@ class Terms:
     over the value traded, unless `prices` says it. `lending` and `interest`: of a bar, on shorts and on cash. `ends`:
     by row, the columns of what is closed after the bar, at its last price; `gone` are those of them whose symbol ends
     there, at a further return of `delisting`. `funding`: what a position pays at the bar's close over its value.
+    `rolls`: where the contract is another than at the bar before, which is sold and the next one bought.
     `lent_by`: in place of `lending`, of each symbol.
     """
 
@@ -40,6 +41,8 @@ class Terms:
     ends: dict[int, np.ndarray] = field(default_factory=dict)
     gone: dict[int, np.ndarray] = field(default_factory=dict)
     funding: np.ndarray | None = None
+    rolls: np.ndarray | None = None
+    at_open: bool = True
     lent_by: np.ndarray | None = None
 
     @cached_property
@@ -51,6 +54,21 @@ class Terms:
     def fees(self, row: int | slice, size: np.ndarray) -> np.ndarray:
         """By symbol, what changing values by `size` costs at the row or rows."""
         return self.rate * np.abs(size) if self.prices is None else self.prices.each(row, size)
+
+    def rolling(
+        self, row: int | slice, before: np.ndarray, moved: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """By symbol, what rolls cost and trade beyond the change from `moved` to `wanted` values; None without any.
+
+        What is held is closed in the old contract and opened in the new one: at the open, by orders of that open, or
+        before them where orders are of the close (`before`: as it was at the close before).
+        """
+        if self.rolls is None or not self.rolls[row].any():
+            return None
+        old, new, change = (moved, wanted, wanted - moved) if self.at_open else (before, before, np.zeros_like(before))
+        cost = self.fees(row, -old) + self.fees(row, new) - self.fees(row, change)
+        size = np.abs(old) + np.abs(new) - np.abs(change)
+        return np.where(self.rolls[row], cost, 0.0), np.where(self.rolls[row], size, 0.0)
 
     def lent(self, row: int, wanted: np.ndarray, bought: float) -> float:
         """What shorts pay at the row; `bought`: the sum of `wanted`."""
@@ -99,12 +117,16 @@ class Account:
         volume = float(total(np.abs(change)))
         lent = terms.lent(t, wanted, bought)
         paid = (terms.rate * volume if terms.prices is None else terms.prices.paid(t, change)) + lent
+        rolled = terms.rolling(t, self.value, moved, wanted)
+        if rolled is not None:
+            paid, volume = paid + float(total(rolled[0])), volume + float(total(rolled[1]))
         self.cash = (account - bought) * (1.0 + terms.interest) - paid
         after = wanted * terms.to_close[t]
         self.contribution += (after - self.value - change) / worth
         if self.kept is not None:
             share = account if account > 0.0 else 1.0
             fees = terms.fees(t, change) + terms.lent_each(t, wanted)
+            fees = fees if rolled is None else fees + rolled[0]
             self.kept.note(
                 i, weight=wanted / share, before=(moved - self.value) / worth, after=(after - wanted) / worth,
                 cost=fees / worth, traded=np.abs(change) / share,
@@ -172,9 +194,9 @@ class Account:
             now += float(total(lost))
         left = total(np.abs(value[ended]))
         sold = np.where(np.isin(self._columns, ended), value, 0.0)
-        fee = terms.rate * left if terms.prices is None else terms.prices.paid(t, sold)
+        fee = terms.rate * left if terms.prices is None else terms.prices.paid(t, -sold)
         if self.kept is not None:
-            self.kept.cost[i] += terms.fees(t, sold) / self.worth
+            self.kept.cost[i] += terms.fees(t, -sold) / self.worth
         self.cash += total(value[ended]) - fee
         value[ended] = 0.0
         return now - fee, fee, left / now

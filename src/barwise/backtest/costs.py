@@ -21,7 +21,8 @@ class Prices:
 
     `rate`: cost over the value traded. `impact`: times √(value traded / `volume`), a further cost over the value
     traded. `most`: the value that can be traded; `volume`: the value of the bar's volume; both as shares of the capital
-    at the start. `least`: of a trade, whatever its size, as a share of it. None: there is no such part.
+    at the start. `least`: of a trade, whatever its size, as a share of it. `up`, `down`: a further rate for what is
+    bought and for what is sold, such as that of ticks. None: there is no such part.
     """
 
     rate: np.ndarray
@@ -29,6 +30,8 @@ class Prices:
     volume: np.ndarray | None = None
     most: np.ndarray | None = None
     least: float = 0.0
+    up: np.ndarray | None = None
+    down: np.ndarray | None = None
 
     def room(self, row: int, change: np.ndarray) -> np.ndarray:
         """`change` (symbol,) of values cut to what can be traded at the row."""
@@ -45,6 +48,8 @@ class Prices:
         if self.impact is not None and self.volume is not None:
             share = np.divide(size, self.volume[row], out=np.zeros_like(size), where=self.volume[row] > 0)
             cost = cost + self.impact[row] * np.sqrt(share) * size
+        if self.up is not None and self.down is not None:
+            cost = cost + np.where(change > 0, self.up[row], self.down[row]) * size
         if self.least:
             return np.where(size > 0, np.maximum(cost, self.least), 0.0)
         return np.asarray(cost)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
@@ -180,10 +181,12 @@ class Backtest:
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
+        prices = contract_prices(grid, self.execution, prices, self.commission_bps, self.slippage_bps)
         return Terms(
             grid, capped(target, self.max_gross), *grid.drift(self.execution, self.dividends), self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, flat * BPS / periods_per_year,
             self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
+            rolls=rolls_of(grid), at_open=self.execution == "next_open",
             lent_by=by_symbol,
         )  # fmt: skip
 

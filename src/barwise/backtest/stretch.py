@@ -212,6 +212,9 @@ def _accounts(orders: _Orders, account: Account, worth: np.ndarray, values: np.n
     lent = terms.lending * 0.5 * np.maximum(0.0, _sum(np.abs(values)) - bought)
     volume = _sum(np.abs(change))
     paid = (terms.rate * volume if terms.prices is None else _sum(terms.prices.each(orders.rows, change))) + lent
+    rolled = terms.rolling(orders.rows, before, moved, values)
+    if rolled is not None:
+        paid, volume = paid + _sum(rolled[0]), volume + _sum(rolled[1])
     cash = (worth - bought) * (1.0 + terms.interest) - paid
     flow = None if terms.charged is None else -after * terms.charged[orders.rows]
     if flow is not None:
@@ -219,7 +222,7 @@ def _accounts(orders: _Orders, account: Account, worth: np.ndarray, values: np.n
     traded = volume / worth
     if ending is not None:
         ended = after - carried
-        fee = _sum(terms.fees(orders.rows, ended))
+        fee = _sum(terms.fees(orders.rows, -ended))
         traded = traded + _sum(np.abs(ended)) / (cash + _sum(after))
         cash, paid = cash + _sum(ended) - fee, paid + fee
     now = cash + _sum(carried)
@@ -230,7 +233,9 @@ def _keep(account: Account, found: _Found, i: slice, start: np.ndarray) -> None:
     """Note the stretch's positions."""
     terms, kept = account.terms, account.kept
     rows, worth = slice(i.start + account.first, i.stop + account.first), start[:, None]
-    fees = terms.fees(rows, found.change) + terms.fees(rows, found.after - found.carried)
+    fees = terms.fees(rows, found.change) + terms.fees(rows, found.carried - found.after)
+    rolled = terms.rolling(rows, found.before, found.moved, found.wanted)
+    fees = fees if rolled is None else fees + rolled[0]
     if kept is None:
         return
     kept.weight[i], kept.traded[i] = (

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from barwise.console.quoting import hydra_value
 from barwise.errors import ConfigError, DataError
 from barwise.safety.files import check_no_links
 from barwise.safety.signature import signed
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 ALONE = ("resume", "quiet", "output_dir")  # what may be said again; the rest is as recorded
 
@@ -44,7 +42,7 @@ def redirected(words: list[str]) -> list[str]:
     ]
 
 
-def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
+def recorded(given: Mapping[str, Any], out: Any) -> tuple[dict[str, Any], Any]:
     """The configuration that the run in `out` began with, and what it may name; its run.json goes on.
 
     One that this account has filed may name what the user's own may (None). A stranger's may name what barwise ships,
@@ -53,36 +51,39 @@ def recorded(given: DictConfig, out: Any) -> tuple[DictConfig, Any]:
     from omegaconf import OmegaConf
 
     from barwise.console.config import conf_dir
+    from barwise.experiment.configuration import plain
     from barwise.runs.run import RunFiles
     from barwise.safety.targets import Targets
 
     run = RunFiles.of(out.path)
     targets = None if signed(out.path / ".hydra") else Targets(Path(conf_dir()))
-    cfg = OmegaConf.create({**run.config, "sweep": given.sweep})
+    config = {**run.config, "sweep": given["sweep"]}
     if targets is not None:
         for key, value in run.config.items():
             if key != "sweep":  # the user's own, above
                 targets.check_filled(key, value)
                 targets.check_addresses(key, value)
-    missing = [str(name) for name in given if name not in (*cfg, "tracking") and given[name] not in (None, {})]
+    else:
+        config = plain(OmegaConf.create(config))  # what the environment or a resolver gives
+    missing = [str(name) for name in given if name not in (*config, "tracking") and given[name] not in (None, {})]
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
         raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
-    cfg.quiet, cfg.output_dir = given.quiet, outputs(given, cfg, out.path, trusted=targets is None)
+    config.update(quiet=given["quiet"], output_dir=outputs(given, config, out.path, trusted=targets is None))
     for checkpoint in sorted((out.path / "model").rglob("*.ckpt")):
         try_checkpoint(checkpoint)
     out.resume(run.manifest)
-    return cfg, targets
+    return config, targets
 
 
-def outputs(given: DictConfig, cfg: DictConfig, run: Path, trusted: bool) -> str:
+def outputs(given: Mapping[str, Any], config: Mapping[str, Any], run: Path, trusted: bool) -> str:
     """Where the run is counted: as said now, else as recorded, which for a stranger's must be a folder around it."""
     from hydra.core.hydra_config import HydraConfig
 
     if any(word.startswith("output_dir=") for word in HydraConfig.get().overrides.task):
-        return str(given.output_dir)
-    recorded = str(cfg.output_dir)
+        return str(given["output_dir"])
+    recorded = str(config["output_dir"])
     if not trusted and not run.resolve().is_relative_to(Path(recorded).resolve()):
         raise ConfigError(
             f"resume={run}: its output_dir is {recorded:.80}, which the run does not lie in; say where it is to be "

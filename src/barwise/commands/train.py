@@ -9,7 +9,7 @@ import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
@@ -142,7 +142,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
-    from barwise.experiment.configuration import check_hydra
+    from barwise.experiment.configuration import check_hydra, plain
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
     from barwise.experiment.strategy import settle_seeds
@@ -156,33 +156,32 @@ def task(cfg: DictConfig) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
-    cfg, targets = recorded(cfg, out) if resumed else (cfg, None)
+    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    cfg = cfg if resumed else settle_seeds(cfg, out, single)
-    listeners: list[Listener] = [
-        Register(plain(cfg), out),
-        Progress(cfg.quiet),
-    ]
+    composed = composed if resumed else settle_seeds(cfg, out, single)
+    listeners: list[Listener] = []
     with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
-        objectives = sweep.objectives_of(cfg.objective)
+        config = plain(composed)
+        listeners += [Register(config, out), Progress(config["quiet"])]
+        objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
             if name not in OBJECTIVES:
                 raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
         if not resumed:
-            out.start(overrides=list(hydra_cfg.overrides.task), seed=cfg.seed)
+            out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")
-        parts = parts_of(cfg, targets)
-        listeners += [one.listener(out, Path(cfg.output_dir), single) for one in trackers(cfg, targets)]
-        listeners += [one for one in (Pruning.of(hydra_cfg, cfg),) if one]
+        parts = parts_of(composed, targets)
+        listeners += [one.listener(out, Path(config["output_dir"]), single) for one in trackers(config, targets)]
+        listeners += [one for one in (Pruning.of(hydra_cfg, config),) if one]
         metrics = run(parts, out, *listeners)
-        judged = judge(plain(cfg), out, metrics)
-        beside_earlier_runs(parts.monitor, out, Path(cfg.output_dir))
+        judged = judge(config, out, metrics)
+        beside_earlier_runs(parts.monitor, out, Path(config["output_dir"]))
     if single:  # a trial's page is rendered when it is asked for
         render_into(out)
     Listeners(tuple(listeners)).ended(out.path, out.manifest)
     among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
-    summary(out, metrics, judged, cfg.quiet or among_others)
+    summary(out, metrics, judged, config["quiet"] or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 
@@ -192,8 +191,3 @@ def fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> 
     if one_line(error)[0] in (1, 3):
         log.error("%s", shortened("".join(traceback.format_exception(error))))
     Listeners(tuple(listeners)).ended(out.path, out.manifest)
-
-
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as plain data: below this module nothing knows of Hydra's."""
-    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

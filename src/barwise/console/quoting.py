@@ -31,8 +31,13 @@ def hydra_value(text: str) -> str:
     Within quotes only a quote, and backslashes before one, are escaped:
     https://hydra.cc/docs/1.3/advanced/override_grammar/basic/#quoted-values
     """
-    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # OmegaConf takes \${ for ${
+    literal = escaped(text)
     return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), literal) + "'"
+
+
+def escaped(text: str) -> str:
+    """`text` so that OmegaConf interpolates nothing in it: it takes \\${ for ${."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def _path_word(word: str) -> str:

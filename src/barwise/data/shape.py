@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from barwise.data.bars import Bars, Market
+from barwise.data.contracts import priced
 from barwise.data.durations import Duration, duration
 from barwise.data.hours import REGULAR, Hours, hours
 from barwise.data.resample import STAMPS, Size, resampled
@@ -16,7 +17,9 @@ from barwise.data.sessions import Clock, inside, kept, zone_of
 from barwise.data.settings import choice
 from barwise.errors import ConfigError, require
 
-DEFAULTS: Mapping[str, Any] = {"resample": None, "stamp": "open", "calendar": None, "session": None}
+DEFAULTS: Mapping[str, Any] = {
+    "contracts": None, "resample": None, "stamp": "open", "calendar": None, "session": None
+}  # fmt: skip
 """Settings of `data` that go for every source, and are taken out before the source is called."""
 
 
@@ -25,13 +28,14 @@ class Shape:
     """`resample`: the size of the larger bars, such as 1h; None: the bars as they are. `stamp`: whether `time` is when
     a bar opens or when it closes. `timezone`: on whose clock days begin; None: the exchange's, without one UTC.
     `calendar`: an exchange's, by the name that exchange_calendars has for it. `session`: the hours that are kept, or
-    regular, those of the calendar."""
+    regular, those of the calendar. `contracts`: a file of multipliers, ticks and currencies."""
 
     resample: Duration | None = None
     stamp: str = "open"
     timezone: str | None = None
     calendar: str | None = None
     session: Hours | str | None = None
+    contracts: str | None = None
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Shape:
@@ -57,7 +61,12 @@ class Shape:
             session is None or calendar is not None or zone is not None,
             f"data.session={session}: on which clock? set data.timezone=America/New_York, or data.calendar=XNYS",
         )
-        return cls(every, given["stamp"], zone, calendar, session)
+        listed = given["contracts"]
+        require(
+            listed is None or (isinstance(listed, str) and listed != ""),
+            f"data.contracts={listed}: must be a CSV or Parquet file, or null",
+        )
+        return cls(every, given["stamp"], zone, calendar, session, listed)
 
     @property
     def zone(self) -> str | None:
@@ -70,11 +79,11 @@ class Shape:
 
     def shaped(self, load: Callable[[], Market]) -> Callable[[], Market]:
         """`load` with the bars as they are asked for."""
-        if self.resample is None and self.session is None and self.calendar is None:
+        if all(one is None for one in (self.resample, self.session, self.calendar, self.contracts)):
             return load
 
         def found() -> Market:
-            market = self.within(load())
+            market = self.within(load() if self.contracts is None else priced(load(), self.contracts))
             if self.resample is not None:
                 market = resampled(market, self.size(self.resample))
             return self.clock.on(market) if self.clock else market

@@ -22,7 +22,7 @@ NOT_A_TRIAL = (  # where it runs, what it prints, who watches
     "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
 SYMBOLS = ("symbols", "tickers")
-PATHS = ("path", "universe", "context")
+PATHS = ("path", "universe", "context", "contracts")
 FLAGS = ("_convert_", "_recursive_")  # how a part is made
 ALWAYS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "seed")  # never absent
 

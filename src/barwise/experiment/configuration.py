@@ -12,6 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
+from barwise.console.quoting import escaped
 from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_names, check_value, kinds_of
 
 if TYPE_CHECKING:
@@ -58,12 +59,29 @@ def known() -> dict[str, tuple[str, ...]]:
     return {**dict.fromkeys(names, ()), **own}
 
 
-def check_plain(cfg: DictConfig, targets: Targets | None = None) -> None:
+def plain(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """A composed configuration as plain values, filled in: what everything below the command line reads."""
+    if OmegaConf.is_config(composed):
+        return cast(dict[str, Any], OmegaConf.to_container(cast(DictConfig, composed), resolve=True))
+    return dict(composed)
+
+
+def literal(node: Any) -> Any:
+    """The same plain values for Hydra, which would fill in what only looks like an interpolation by now."""
+    if isinstance(node, Mapping):
+        return {key: literal(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [literal(value) for value in node]
+    return escaped(node) if isinstance(node, str) else node
+
+
+def check_plain(composed: Mapping[str, Any], targets: Targets | None = None) -> None:
     """ConfigError, one line, for a setting outside the parts that there is not, or that is out of range.
 
     A key of the user's own that another value refers to, as in `${mine}`, is none that is ignored.
     """
-    raw = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    cfg = cast(DictConfig, composed) if OmegaConf.is_config(composed) else None
+    raw = dict(composed) if cfg is None else cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     referred = set(re.findall(r"\$\{(\w+)", str(raw)))
     check_names("", [key for key in raw if str(key) not in referred], known())
     for group, there in known().items():
@@ -77,7 +95,7 @@ def check_plain(cfg: DictConfig, targets: Targets | None = None) -> None:
             continue
         if targets is not None and name != "sweep.name":  # which a trial's is from the time
             targets.check_filled(name, held[key])
-        value = OmegaConf.select(cfg, name) if "${" in str(held[key]) and targets is None else held[key]
+        value = OmegaConf.select(cfg, name) if cfg is not None and "${" in str(held[key]) else held[key]
         check_value(name, value, kinds_of(kinds))
     from barwise.devices.choice import DeviceSettings
 

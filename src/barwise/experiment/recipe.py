@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
@@ -21,7 +21,7 @@ from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
-from barwise.experiment.configuration import check_plain
+from barwise.experiment.configuration import check_plain, literal, plain
 from barwise.experiment.parts import Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
@@ -35,51 +35,52 @@ from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
 
-def parts_of(cfg: DictConfig, targets: Targets | None = None, data: Callable[[], Market] | None = None) -> Parts:
+def parts_of(
+    composed: Mapping[str, Any], targets: Targets | None = None, data: Callable[[], Market] | None = None
+) -> Parts:
     """Instantiate each config group once, as the parameter of the same name.
 
     `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
     what gives the bars in place of the configuration's.
     """
-
-    check_plain(cfg, targets)
+    check_plain(composed, targets)
+    config = plain(composed)
 
     def make(group: str, node: Any, where: str = "") -> Any:
         return _make(group, node, targets, where)
 
-    features = feature_sets(cfg, targets)
+    features = feature_sets(config, targets)
+    cache = config.get("cache")
     return Parts(
         data=sealed(
-            _beside(data, cfg) if data else data_source(cfg, targets),
-            OmegaConf.select(cfg, "sealed.fraction", default=0),
+            _beside(data, config) if data else data_source(config, targets),
+            (config.get("sealed") or {}).get("fraction", 0),
         ),
         features=features,
-        labels=make("labels", cfg.labels),
-        validation=make("validation", cfg.validation),
-        strategy=strategy_of(cfg, make),
-        signals=signal_rule(cfg, targets),
-        neutral=neutral(cfg),
-        backtest=book(make, cfg),
-        baseline=make("strategy", cfg.baseline, "baseline") if cfg.baseline else None,
-        device=OmegaConf.to_container(cfg.device, resolve=True),  # type: ignore[arg-type]
-        seed=cfg.seed,
-        threads=cfg.threads,
-        audit=cfg.audit,
-        plausibility=Plausibility(**dict(cfg.get("plausibility") or {})),
-        shuffle_labels=cfg.get("shuffle_labels", False),
-        monitor=make("monitor", cfg.monitor) if cfg.get("monitor") else None,
-        importance=cfg.get("importance", "auto"),
-        cache=Store(cfg.cache.folder, cfg.cache.gb, cfg.cache.get("mapped", "auto"))
-        if cfg.get("cache") and targets is None
-        else None,
-        factor_returns=factor_returns(cfg) if targets is None else None,
+        labels=make("labels", config["labels"]),
+        validation=make("validation", config["validation"]),
+        strategy=strategy_of(config, make),
+        signals=signal_rule(config, targets),
+        neutral=neutral(config),
+        backtest=book(make, config),
+        baseline=make("strategy", config["baseline"], "baseline") if config.get("baseline") else None,
+        device=config["device"],
+        seed=config["seed"],
+        threads=config["threads"],
+        audit=config["audit"],
+        plausibility=Plausibility(**(config.get("plausibility") or {})),
+        shuffle_labels=config.get("shuffle_labels", False),
+        monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
+        importance=config.get("importance", "auto"),
+        cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
+        factor_returns=factor_returns(config) if targets is None else None,
         shipped=shipped_sets,
     )
 
 
-def factor_returns(cfg: DictConfig) -> FactorReturns | None:
+def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
     """The factor returns that `factor.returns` names, if it names any."""
-    path = OmegaConf.select(cfg, "factor.returns", default=None)
+    path = (config.get("factor") or {}).get("returns")
     return None if path is None else read_factors(path)
 
 
@@ -87,65 +88,59 @@ def shipped_sets() -> dict[str, FeatureSet]:
     """The feature sets of conf/ by name; those that need more than their own YAML are left out."""
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
-        nodes = OmegaConf.load(path)
-        node = nodes.get(path.stem) if isinstance(nodes, DictConfig) else None
         with suppress(Exception):
+            node = yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem]
             found[path.stem] = _make("features", node, None) if _every(node) is None else None
     return {name: each for name, each in found.items() if callable(each)}
 
 
-def data_source(cfg: DictConfig, targets: Targets | None = None) -> Callable[[], Market]:
+def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> Callable[[], Market]:
     """What gives the bars when it is called, in the session and size asked for; of a large source of one's own, by way
     of what is kept of it."""
-    shape = Shape.of(cfg.data)
-    shape.check_stamp(any(_every(node) is not None for node in (cfg.get("features") or {}).values()))
-    found: Callable[[], Market] = _make("data", _without(cfg.data, *DEFAULTS), targets)
-    if targets is None and cfg.get("cache"):
-        found = KeptBars(home(cfg.cache.folder) / "bars", cfg.cache.gb).source(found)
+    config = plain(composed)
+    shape, cache = Shape.of(config["data"]), config.get("cache")
+    shape.check_stamp(any(_every(node) is not None for node in (config.get("features") or {}).values()))
+    found: Callable[[], Market] = _make("data", _without(config["data"], *DEFAULTS), targets)
+    if targets is None and cache:
+        found = KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
     return shape.shaped(found)
 
 
-def _beside(data: Callable[[], Market], cfg: DictConfig) -> Callable[[], Market]:
+def _beside(data: Callable[[], Market], config: Mapping[str, Any]) -> Callable[[], Market]:
     """Bars in place of the configuration's, within its session and beside its calendar."""
-    shape = Shape.of(cfg.data)
+    shape = Shape.of(config["data"])
     return lambda: shape.again(data())
 
 
-def feature_sets(cfg: DictConfig, targets: Targets | None = None) -> dict[str, FeatureSet]:
+def feature_sets(composed: Mapping[str, Any], targets: Targets | None = None) -> dict[str, FeatureSet]:
     """The feature sets by name."""
-    given = cfg.get("features") or {}
+    config = plain(composed)
+    given = config.get("features") or {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"features={given}: must name sets, as in features=[price,volume]")
-    sets = {name: _feature_set(name, node, cfg, targets) for name, node in given.items() if node}
+    sets = {name: _feature_set(name, node, config, targets) for name, node in given.items() if node}
     if not sets:
         raise ConfigError("features=[]: must name at least one set; features=normalized is the default")
     return sets
 
 
-def _feature_set(name: str, node: Any, cfg: DictConfig, targets: Targets | None) -> FeatureSet:
+def _feature_set(name: str, node: Any, config: Mapping[str, Any], targets: Targets | None) -> FeatureSet:
     """One set; with `every`, which the set itself never sees, on larger bars."""
     every = _every(node)
     if every is None:
         return _callable(_make("features", node, targets, f"features.{name}"))
-    plain = OmegaConf.merge({"_partial_": True}, _without(node, "every"))
-    size = Shape.of(cfg.get("data") or {}).size(duration(f"features.{name}.every", every))
-    return Every(name, _callable(_make("features", plain, targets, f"features.{name}")), size)
+    one = {"_partial_": True, **_without(node, "every")}
+    size = Shape.of(config.get("data") or {}).size(duration(f"features.{name}.every", every))
+    return Every(name, _callable(_make("features", one, targets, f"features.{name}")), size)
 
 
 def _every(node: Any) -> Any:
-    return node.get("every") if isinstance(node, DictConfig) else None
+    return node.get("every") if isinstance(node, Mapping) else None
 
 
 def _without(node: Any, *keys: str) -> Any:
-    """The node without these keys, where it is filled in."""
-    if not isinstance(node, DictConfig) or not any(key in node for key in keys):
-        return node
-    kept = node.copy()
-    kept._set_parent(node._get_parent())
-    OmegaConf.set_struct(kept, False)
-    for key in keys:
-        kept.pop(key, None)
-    return kept
+    """The node without these keys."""
+    return {key: value for key, value in node.items() if key not in keys} if isinstance(node, Mapping) else node
 
 
 def _callable(one: Any) -> FeatureSet:
@@ -156,41 +151,37 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
-def trackers(cfg: DictConfig, targets: Targets | None = None) -> list[Any]:
+def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Any]:
     """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
-    given = cfg.get("tracking")
+    given = config.get("tracking")
     if given is None:
-        given = OmegaConf.create({"tensorboard": {"_target_": "barwise.report.trackers.tensorboard.TensorBoard"}})
+        given = {"tensorboard": {"_target_": "barwise.report.trackers.tensorboard.TensorBoard"}}
     if not isinstance(given, Mapping):
         raise ConfigError(f"tracking={given}: must name trackers, as in tracking=[tensorboard,mlflow], or none")
     return [_make("tracking", node, targets, f"tracking.{name}") for name, node in given.items() if node]
 
 
-def signal_rule(cfg: DictConfig, targets: Targets | None = None) -> SignalRule:
+def signal_rule(config: Mapping[str, Any], targets: Targets | None = None) -> SignalRule:
     """The signal rule, before it has learned its thresholds; ConfigError where the portfolio reads no signals."""
-    node = cfg.signals
-    if isinstance(node, DictConfig) and "neutral" in node:  # a step of its own, before the rule
-        node = OmegaConf.masked_copy(node, [str(key) for key in node if key != "neutral"])
-        node._set_parent(cfg)
-    rule = _make("signals", node, targets)
-    portfolio = _make("portfolio", cfg.portfolio, targets) if cfg.get("portfolio") else None
+    rule = _make("signals", _without(config["signals"], "neutral"), targets)  # neutral is a step of its own, before
+    portfolio = _make("portfolio", config["portfolio"], targets) if config.get("portfolio") else None
     if portfolio is not None and portfolio.reads_scores and not isinstance(rule, Unchanged):
         raise ConfigError("signals: this portfolio reads scores, so that signals have no effect; set signals=none")
     found: SignalRule = rule
     return found
 
 
-def neutral(cfg: DictConfig) -> Neutral | None:
+def neutral(config: Mapping[str, Any]) -> Neutral | None:
     """What scores are made neutral to, if to anything."""
-    found = OmegaConf.to_container(cfg.signals, resolve=True)
+    found = config["signals"]
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
+def book(make: Callable[[str, Any], Any], config: Mapping[str, Any]) -> Any:
     """The backtest with its portfolio and costs; recorded runs may know neither, and one of one's own may take none."""
-    backtest = make("backtest", cfg.backtest)
-    portfolio = make("portfolio", cfg.portfolio) if cfg.get("portfolio") else None
-    costs = make("costs", cfg.costs) if cfg.get("costs") else None
+    backtest = make("backtest", config["backtest"])
+    portfolio = make("portfolio", config["portfolio"]) if config.get("portfolio") else None
+    costs = make("costs", config["costs"]) if config.get("costs") else None
     standard = portfolio is None or portfolio.standard
     if not isinstance(backtest, Backtest):
         if costs is not None or not standard:
@@ -205,29 +196,28 @@ def book(make: Callable[[str, Any], Any], cfg: DictConfig) -> Any:
     return backtest.trading(portfolio, costs)
 
 
-def strategy_class(cfg: DictConfig, targets: Targets | None = None) -> type[Strategy]:
+def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:
         for group in ("strategy", "select", "search"):
-            if cfg.get(group):
-                targets.check(group, OmegaConf.to_container(cfg[group]))
-    return class_of(cfg)
+            if config.get(group):
+                targets.check(group, config[group])
+    return class_of(config)
 
 
 def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> Any:
     """Instantiate a part whose settings are in their ranges; `where`: its place in the configuration."""
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigError(f"{node}: a part of the configuration has no _target_; name one of its group's files")
     if targets is not None:
-        targets.check(group, OmegaConf.to_container(node))
+        targets.check(group, node)
     if group == "strategy":
-        node = OmegaConf.create(averaged(OmegaConf.to_container(node, resolve=True), where or group))
-    settings = OmegaConf.to_container(node, resolve=True)
-    check_node(where or group, settings)
-    for target in targets_in(settings):
+        node = averaged(node, where or group)
+    check_node(where or group, node)
+    for target in targets_in(node):
         enable_experimental(target)
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(literal(node), _convert_="all")
     except Exception as error:
         told = next((one for one in chain_of(error) if isinstance(one, ConfigError)), None)
         if told is None or not where.startswith("baseline"):

@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from barwise.as_of import known_to_explain, known_to_fit
+from barwise.as_of import known_to_explain, known_to_fit, to_fit_alone
+from barwise.audit.again import work_again
 from barwise.audit.audit import audited
+from barwise.audit.disguise import disguised_panel
 from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
 from barwise.audit.in_run import FoldAudit
+from barwise.audit.own import is_users
 from barwise.audit.process import Arrays, CleanProcess, Work
 from barwise.audit.recompute import work_on
 from barwise.audit.rows import RowProof, seed_of
-from barwise.audit.scores import scored
+from barwise.audit.scores import bar_by_bar, scored
+from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.cross_labels import horizon_of
@@ -71,17 +75,20 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
     clean = (
         CleanProcess(clean_work(parts, market, out.manifest["data_hash"], threads)) if parts.audit != "none" else None
     )
+    watch = Watch()
     try:
-        return _run(parts, market, per_year, threads, clean, out, tell)
+        with watched(watch):
+            return _run(parts, market, per_year, threads, (clean, watch), out, tell)
     finally:
         if clean is not None:
             clean.close()
 
 
 def _run(
-    parts: Parts, market: Market, per_year: float, threads: int, clean: CleanProcess | None, out: RunDirectory,
-    tell: Listeners,
+    parts: Parts, market: Market, per_year: float, threads: int, guards: tuple[CleanProcess | None, Watch],
+    out: RunDirectory, tell: Listeners,
 ) -> dict[str, Any]:  # fmt: skip
+    clean, watch = guards
     with out.stage("features"):
         matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
                                     partial(note_store, out))  # fmt: skip
@@ -97,6 +104,7 @@ def _run(
     with out.stage("audit"):
         proof = RowProof(matrix, parts.features, clean, market.bars) if clean else None
         audit = audit_of(parts, matrix, panel, folds, proof)
+        audit.watch = watch
         file_audit(audit, out)
         audit.refuse()
     with out.stage("device"):
@@ -125,10 +133,10 @@ def _run(
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
-        audit_ledger(parts, audit, result, matrix, market.universe, per_year)
+        audit_ledger(parts, audit, result, matrix, market.universe, per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
-            prove_run(parts, audit, session.checks, proof, panel, folds, out, tell)
+            prove_run(parts, audit, session.checks, proof, panel, folds, out, tell, result, grid(), per_year)
     file_audit(audit, out)
     audit.refuse()
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
@@ -171,10 +179,12 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return scores_of(model, part, rows, scaler)
 
-    fitted = copy.deepcopy(rule).fit(neutralized(panel, fold.valid, scored(score_of, panel, fold.valid)))
+    valid = neutralized(panel, fold.valid, scored(score_of, panel, fold.valid))
+    fitted = copy.deepcopy(rule).fit(valid)
     checked = session.checks or FoldAudit(Audit("none"))
-    score = neutralized(panel, fold.test, checked.scores(model, scaler, score_of, panel, fold))
-    signal = checked.signals(fitted, score, panel.time[fold.test])
+    score = checked.scores(model, scaler, partial(scores_of, scaler=scaler), panel, fold)
+    score = neutralized(panel, fold.test, score)
+    signal = checked.signals(fitted, score, panel.time[fold.test], fold.number, valid)
     saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
@@ -232,14 +242,20 @@ def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[st
         matrix, _ = prepared(market, data, parts.features, threads, parts.cache)
         panel = build_panel(matrix, parts.labels, market.universe)
         fold = next(f for f in folds_of(parts.validation, panel, matrix.bars, None) if f.number == int(given["fold"]))
+        if given["hide"]:
+            panel = disguised_panel(panel)
         with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
             session = FitSession(Path(folder), str(given["device"]), threads, parts.seed)
             learned = shuffled(panel, fold, parts.seed) if parts.shuffle_labels else panel
-            known = known_to_fit(learned, fold.train, fold.valid, parts.strategy.lookback)
+            known = to_fit_alone(learned, fold.train, fold.valid, parts.strategy.lookback)
             model, scaler = fit_fold(known, fold, copy.deepcopy(parts.strategy), session.context(fold))
-            score = scored(
-                lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test, bool(given["by_bar"])
-            )
+            score = bar_by_bar(lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test)
         return {"score": score}
 
-    return {**work_on(market.bars, parts.features, market.universe), "refit": refit}
+    named = {
+        "strategy": parts.strategy, "labels": parts.labels, "signals": parts.signals, "backtest": parts.backtest,
+        "validation": parts.validation, "neutral": parts.neutral,
+    }  # fmt: skip
+    own = {name: one for name, one in named.items() if is_users(one)}
+    again = work_again(market.bars, market.universe, parts.labels, parts.signals, parts.backtest)
+    return {**work_on(market.bars, parts.features, market.universe, own), **again, "refit": refit}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from barwise.audit.watch import lend
 from barwise.experiment.checkpoint import Curves, Finished, begin_again, store, stored
 from barwise.experiment.contributions import explain_last
 from barwise.experiment.importance import Score, explain
@@ -86,12 +87,14 @@ class FitSession:
             kept.setdefault(name, []).append([int(step), float(value)])
 
         tell.fold_started(fold.number)
+        own = fold_folder(self.folder, fold) if self.folder else None
+        lend(own)
         profile, self.profile = self.profile, 0
         return FitContext(
             device=self.device,
             seed=(self.seed * 1000 + fold.number) % 2**31,  # what every library takes
             threads=self.threads,
-            folder=fold_folder(self.folder, fold) if self.folder else None,
+            folder=own,
             progress=tell.note,
             log=log,
             report=lambda loss, step: tell.validated(fold.number, loss, step),
@@ -134,6 +137,7 @@ def keep_model(
 ) -> None:
     """Save what predicting again needs: weights, scaler, thresholds, and what the training rows looked like."""
     folder.mkdir(parents=True, exist_ok=True)
+    lend(folder)
     model.save(folder)
     if scaler is not None:
         scaler.save(folder / "scaler.safetensors")

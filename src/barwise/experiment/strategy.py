@@ -99,7 +99,7 @@ class Build:
             if last not in place and path:
                 check_names(f"strategy.{'.'.join(path)}", [last], [*map(str, place), *_takes(place.get("_target_"))])
             place[last] = value
-        made = self.make(OmegaConf.create(node if final else one_seed(node)))
+        made = self.make(node if final else one_seed(node))
         return made if self.selection is None else Selected(made, self.selection)
 
 
@@ -115,18 +115,17 @@ def _takes(target: Any) -> list[str]:
     return list(inspect.signature(found).parameters) if found is not None else []
 
 
-def strategy_of(cfg: DictConfig, make: Callable[[str, Any], Any]) -> Strategy:
+def strategy_of(config: Mapping[str, Any], make: Callable[[str, Any], Any]) -> Strategy:
     """The strategy of a configuration, with the selection of features and the search inside folds around it."""
-    selection = make("select", cfg.select) if cfg.get("select") else None
-    node = cast(dict[str, Any], OmegaConf.to_container(cfg.strategy, resolve=True))
-    build = Build(node, lambda one: cast(Strategy, make("strategy", one)), selection)
-    if cfg.get("search"):
-        return Searched(build, make("search", cfg.search))
+    selection = make("select", config["select"]) if config.get("select") else None
+    build = Build(config["strategy"], lambda one: cast(Strategy, make("strategy", one)), selection)
+    if config.get("search"):
+        return Searched(build, make("search", config["search"]))
     return build({}, True)
 
 
-def class_of(cfg: DictConfig) -> type[Strategy]:
+def class_of(config: Mapping[str, Any]) -> type[Strategy]:
     """The class that loads what the configured strategy saves; nothing is instantiated."""
-    if cfg.get("search"):
+    if config.get("search"):
         return Searched
-    return Selected if cfg.get("select") else get_class(averaged(OmegaConf.to_container(cfg.strategy))["_target_"])
+    return Selected if config.get("select") else get_class(averaged(config["strategy"])["_target_"])

@@ -8,12 +8,12 @@ import bottleneck as bn
 import numpy as np
 
 from barwise.console.settings import Window, checked
-from barwise.data import sessions
+from barwise.data import contracts, sessions
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
 
-OWN = ("bid", "ask", "adj_close", *sessions.COLUMNS)  # extra columns that are about the bar itself
+OWN = ("bid", "ask", "adj_close", *sessions.COLUMNS, *contracts.COLUMNS)  # extra columns that are about the bar itself
 PERIODS = (1, 20)
 TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "change": rolling.move,

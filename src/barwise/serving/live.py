@@ -77,6 +77,11 @@ class Live:
     def __init__(self, served: Served) -> None:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
+        if served.shape.contracts is not None:
+            raise ConfigError(
+                "this run's prices were brought to the account's terms by data.contracts, which live bars are not yet:"
+                " score them with `python -m barwise predict`"
+            )
         self.served = served
         window = reach(served.sets, served.features, served.extra, served.bar_seconds)
         if window and served.clock and served.bar_seconds:

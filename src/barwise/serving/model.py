@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.config import conf_dir
 from barwise.data.bars import Bars, Market
@@ -116,7 +115,13 @@ class Served:
         return replace(clock, size=seconds * 10**9) if clock and seconds else clock
 
     def beside(self, market: Market) -> Market:
-        """Bars to score, within the run's session and beside its calendar."""
+        """Bars to score, within the run's session and beside its calendar; ConfigError where the run's were brought
+        to the account's terms and these are not."""
+        if self.shape.contracts is not None and "contracts" not in market.facts:
+            raise ConfigError(
+                f"this run was trained with data.contracts={self.shape.contracts}: give these bars a file of contracts"
+                f" too, data.contracts={self.shape.contracts}"
+            )
         market = self.shape.within(market)
         return self.clock.on(market) if self.clock else market
 
@@ -179,10 +184,10 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     own targets by name; a run's directory may otherwise name only what barwise ships. DataError or ConfigError where
     anything is not as a run writes it.
     """
-    run, cfg, targets = recorded(folder, allow)
+    run, config, targets = recorded(folder, allow)
     names = _chosen(run, model)
-    sets, rule = feature_sets(cfg, targets), signal_rule(cfg, targets)
-    kind = trusting(strategy_class(cfg, targets), targets.own)
+    sets, rule = feature_sets(config, targets), signal_rule(config, targets)
+    kind = trusting(strategy_class(config, targets), targets.own)
     places = [checked(run.folder, name, targets.own) for name in names]
     strange = [place for place in places if not signed(place)]
     if strange:
@@ -190,10 +195,10 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
-    return Served(run, sets, members, neutral(cfg))
+    return Served(run, sets, members, neutral(config))
 
 
-def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictConfig, Targets]:
+def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, dict[str, Any], Targets]:
     """A run, its configuration as plain values, and what that may name; DataError where the run keeps none."""
     run = load(folder)
     if run.manifest.get("status") != "done":
@@ -207,7 +212,7 @@ def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, DictCo
     for key, value in run.config.items():
         if key not in UNUSED:
             targets.check_filled(key, value)
-    return run, OmegaConf.create(run.config), targets
+    return run, run.config, targets
 
 
 def _chosen(run: Run, model: str) -> list[str]:

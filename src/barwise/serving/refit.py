@@ -54,8 +54,8 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     the model has not learned from, where thresholds lie; then on every row for as many rounds or epochs. `data`: bars
     in place of the recorded ones, such as newer ones. Repeated, it replaces the model.
     """
-    run, cfg, targets = recorded(folder, allow)
-    parts = parts_of(cfg, targets, data)
+    run, config, targets = recorded(folder, allow)
+    parts = parts_of(config, targets, data)
     market = check_market(parts.data())
     threads = threads_of(parts)
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)

@@ -39,10 +39,10 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
     `data`: bars in place of the recorded ones, where those have moved. DataError where the bars are not the recorded
     ones. Nothing that the configuration says of outputs is followed.
     """
-    run, cfg, targets = recorded(folder, allow)
+    run, config, targets = recorded(folder, allow)
     if not run.metrics:
         raise DataError(f"{run.folder}: {run.why('metrics.json')}")
-    parts = parts_of(cfg, targets, data)
+    parts = parts_of(config, targets, data)
     threads, device = run.manifest.get("threads"), (run.manifest.get("device") or {}).get("used")
     if isinstance(threads, int) and 1 <= threads <= MOST_THREADS:
         parts = replace(parts, threads=threads)

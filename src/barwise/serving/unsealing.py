@@ -45,9 +45,9 @@ def unseal(folder: Path, allow: Iterable[str] = ()) -> Opened:
     from barwise.safety.files import ledger_folder
     from barwise.serving.model import recorded
 
-    run, cfg, targets = recorded(folder, allow)
+    run, config, targets = recorded(folder, allow)
     seal = sealing(run)
-    parts = parts_of(cfg, targets)
+    parts = parts_of(config, targets)
     if not isinstance(parts.data, Sealed):
         raise DataError(f"{folder}: run.json speaks of a seal and its configuration of none; train the run again")
     market, first = parts.data.load(), np.datetime64(seal["from"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from barwise.listener import FoldEnd, Listener
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
-    from omegaconf import DictConfig
 
 STEPS = ("fold", "epoch")
 NOT_SO_FAR = ("alpha", "beta", "t_stat", "sharpe_delayed")  # objectives that need the whole stretch
@@ -36,7 +35,7 @@ class Pruning(Listener):
     sign: float = 1.0
 
     @classmethod
-    def of(cls, hydra: HydraConf, config: DictConfig) -> Pruning | None:
+    def of(cls, hydra: HydraConf, config: Mapping[str, Any]) -> Pruning | None:
         """For a trial of a study that prunes, from Hydra's configuration and the run's own; else None."""
         if hydra.mode != RunMode.MULTIRUN:
             return None
@@ -47,13 +46,13 @@ class Pruning(Listener):
 
         from barwise.sweeps.study import address, storage_at
 
-        objective = str(config.objective)
-        refuse(sweeper.prune, [objective] if isinstance(config.objective, str) else list(config.objective))
+        objective = str(config["objective"])
+        refuse(sweeper.prune, [objective] if isinstance(config["objective"], str) else list(config["objective"]))
         storage = storage_at(address(sweeper.storage, Path(str(hydra.sweep.dir))))
         pruner = optuna.pruners.MedianPruner(
             n_startup_trials=sweeper.prune_after, n_warmup_steps=1 if sweeper.prune == "fold" else 0
         )
-        study = optuna.load_study(study_name=str(config.sweep.name), storage=storage, pruner=pruner)
+        study = optuna.load_study(study_name=str(config["sweep"]["name"]), storage=storage, pruner=pruner)
         number = int(str(hydra.sweep.subdir))
         trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
         sign = 1.0 if study.direction.name == "MINIMIZE" else -1.0
