@@ -18,16 +18,22 @@ def main(words: list[str]) -> None:
     parser.add_argument("--symbol", help="the symbol of lines that name none")
     parser.add_argument("--state", type=Path, help="go on from this file if it is there, and write it at the end")
     parser.add_argument("--model", default="auto", help="auto (refit or else last), last, refit, ensemble, fold-2")
+    parser.add_argument("--orders", type=Path, metavar="FILE", help="rewrite this CSV after each bar, as predict does")
+    parser.add_argument("--held", type=Path, metavar="FILE", help="with --orders: a CSV of symbol and shares held")
+    parser.add_argument("--capital", type=float, help="with --orders: of the account; backtest.capital without it")
     parser.add_argument("--allow", action="append", default=[], metavar="TARGET", help="your own part, by name")
     given = parser.parse_intermixed_args(words)
 
-    from barwise.commands.predict import data_config
+    from barwise.commands.predict import check_orders, data_config
     from barwise.errors import ConfigError, DataError
     from barwise.experiment.recipe import data_source
+    from barwise.runs.directory import write_csv
     from barwise.serving.live import live
+    from barwise.serving.orders import LiveDesk, desk_of
     from barwise.serving.predict import json_line
     from barwise.serving.tail import bars_in, by_time, follow, lines_of
 
+    check_orders(given)
     if given.follow and given.bars is None:
         raise ConfigError("--follow: names no file; add --bars PATH, standard input is followed as it is")
     if given.bars is not None and not given.bars.is_file():
@@ -35,6 +41,7 @@ def main(words: list[str]) -> None:
     history = data_source(data_config(given.data))() if given.data else None
     state = given.state if given.state and given.state.exists() else None
     session = live(given.run, history, given.model, given.allow, state)
+    desk = LiveDesk(desk_of(session.served, given.held, given.capital)) if given.orders else None
     where = str(given.bars or "standard input")
     source = follow(given.bars, given.idle) if given.follow else lines_of(given.bars)
     try:
@@ -43,6 +50,9 @@ def main(words: list[str]) -> None:
                 answers = session.step(group[0].time, {line.symbol: line.columns for line in group})
             except DataError as error:
                 raise DataError(f"{where} line {group[-1].number}: {error}") from None
+            orders = desk.orders(session, answers.values()) if desk else None
+            if orders is not None:
+                write_csv(given.orders, orders)
             for a in answers.values():
                 print(json_line(a.time, a.symbol, a.score, a.signal, unusual=a.unusual), flush=True)
     finally:

@@ -139,6 +139,8 @@ def _run(
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell, result, grid(), per_year)
     file_audit(audit, out)
     audit.refuse()
+    portfolio = portfolio_of(parts.backtest)
+    out.update(hold=portfolio.tranches if portfolio else 1)
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
 from barwise.experiment.contributions import table
 from barwise.experiment.ranges import Ranges, restored
-from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
+from barwise.experiment.recipe import backtest_of, feature_sets, neutral, signal_rule, strategy_class
 from barwise.features import FeatureSet
 from barwise.neutral import Neutral
 from barwise.report.run import Run, load
@@ -73,6 +73,7 @@ class Served:
     sets: Mapping[str, FeatureSet]
     members: tuple[Member, ...]
     neutral: Neutral | None = None
+    backtest: Callable[[], Any] | None = None  # what it was traded by
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -195,7 +196,7 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
-    return Served(run, sets, members, neutral(config))
+    return Served(run, sets, members, neutral(config), partial(backtest_of, config, targets))
 
 
 def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, dict[str, Any], Targets]:

@@ -23,6 +23,7 @@ from barwise.runs.directory import plain, write_parquet, write_text
 from barwise.safety.files import ledger_folder
 from barwise.samples import Labels, Panel
 from barwise.serving.model import Served
+from barwise.serving.orders import Desk, Scored
 
 FORMATS = (".csv", ".jsonl", ".parquet", ".pq")
 
@@ -38,6 +39,7 @@ class Predictions:
     drift: dict[str, tuple[float, float]]
     warnings: tuple[str, ...]
     why: dict[str, np.ndarray] | None = None
+    orders: dict[str, np.ndarray] | None = None
 
     def columns(self) -> dict[str, np.ndarray]:
         return {"time": self.time, "symbol": self.symbol, "score": self.score, "signal": self.signal}
@@ -45,14 +47,14 @@ class Predictions:
 
 def predict(
     served: Served, market: Market, seen_too: bool = False, any_scale: bool = False, threads: int = 1,
-    explain: bool = False,
+    explain: bool = False, desk: Desk | None = None,
 ) -> Predictions:  # fmt: skip
     """Score the bars of `market` that are later than all the model was trained on (`seen_too`: the others as well).
 
     Bars before those are the history that features need: recursive ones (RSI, MACD, ATR) equal a run's only if
     the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
     or (unless `any_scale`) a unit that the model was not trained on. `explain`: also `why`, what each feature adds to
-    the margin; ConfigError for a strategy that does not know.
+    the margin; ConfigError for a strategy that does not know. `desk`: also the `orders` for the bar after the last.
     """
     if explain:
         served.check_explains()
@@ -90,7 +92,18 @@ def predict(
     if not watch.look(set(names), panel.time[new].min(), panel.time[new].max()):
         warnings.append(UNRECORDED)
     why = {"time": panel.time[new], "symbol": names, **served.contributions(panel, new)} if explain else None
-    return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings), why)
+    orders = None if desk is None else desk.orders(Market(matrix.bars, universe=market.universe),
+                                                   recent(served, panel, desk.past))  # fmt: skip
+    return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings), why, orders)
+
+
+def recent(served: Served, panel: Panel, bars: int) -> Scored:
+    """The last `bars` bars of the panel, scored."""
+    times = np.unique(panel.time)
+    rows = np.flatnonzero(panel.time >= times[max(0, len(times) - bars)])
+    score, signal = served.scores(panel, rows)
+    names = np.asarray(panel.symbols, dtype=object)[panel.symbol[rows]]
+    return Scored(names, panel.time[rows], signal, score)
 
 
 def only(panel: Panel, matrix: FeatureMatrix, served: Served, universe: Universe | None) -> Panel:
