@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import warm
+from tests.warm import PATIENCE, ROOT
+
+__all__ = ["PATIENCE", "ROOT", "train"]
+
 if "BARWISE_CACHE" not in os.environ:  # never the user's own
     os.environ["BARWISE_CACHE"] = tempfile.mkdtemp(prefix="barwise-cache-")
     atexit.register(shutil.rmtree, os.environ["BARWISE_CACHE"], ignore_errors=True)
-PATIENCE = 1800  # seconds: what hangs ends in the end; nothing is red because the machine is busy
 hypothesis.settings.register_profile(
     "fixed", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -26,13 +28,9 @@ hypothesis.settings.load_profile("fixed")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it scikit-learn's own checks skip one
 
 
-def train(*overrides: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Run train.py as a user does; returns the finished process."""
-    command = [sys.executable, *python, str(ROOT / "train.py"), *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
-    )
+def train(*overrides: str, pages: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run train.py as a user does, in a process started warm; returns it finished. Its page is drawn if asked for."""
+    return warm.run([str(ROOT / "train.py"), *overrides], pages=pages)
 
 
 @pytest.fixture(scope="session")

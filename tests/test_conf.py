@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 GROUPS = (
     "data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "monitor", "experiment",
-    "strategy/net", "portfolio", "costs", "search", "search/space", "select", "tracking",
+    "strategy/net", "portfolio", "costs", "exits", "search", "search/space", "select", "tracking",
 )  # fmt: skip
 NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
 OPTIONS = [
@@ -41,6 +41,7 @@ SMALL = {
     "data/sample": ["~data.n_symbols", "~data.n_bars", "data.symbols=[IBM]", "data.start=2010-01-01"],
     "data/synthetic": ["data.n_symbols=2", "data.n_bars=500"],
     "validation/sklearn": ["data.n_bars=900"],
+    "exits/barriers": ["labels=triple_barrier"],
     "portfolio/deciles": ["portfolio.rule.quantiles=2"],
     "portfolio/topk_dropout": ["portfolio.rule.k=1", "portfolio.rule.drop=1"],
     "validation/dates": [

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +23,8 @@ from barwise.evidence import sealed, trials
 from barwise.runs import directory as runs
 from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory, replacing, write_bytes, write_json, write_parquet, write_text
-from tests.conftest import ROOT, train
+from tests import warm
+from tests.conftest import train
 
 
 def full(*_: object, **__: object) -> None:
@@ -141,18 +141,9 @@ def test_a_disk_that_fills_up_at_any_point_leaves_a_true_state(
         assert (len(asked) > first) == bool(state["reason"])
 
 
-def limited(bytes_: int, *words: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
-    """A command whose files may have so many bytes, as `ulimit -f` says it."""
-    return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, text=True, check=False, stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE if stdout is None else stdout, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_)),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("kb", [1, 6, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_limit_on_file_sizes_is_one_line_that_goes_on(tmp_path: Path, kb: int):
-    done = limited(kb * 1024, "train.py", "experiment=smoke", f"output_dir={tmp_path}", "cache.gb=0")
+    done = warm.run(["train.py", "experiment=smoke", f"output_dir={tmp_path}", "cache.gb=0"], files=kb * 1024)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
     assert "larger than a file may be; raise the limit (ulimit -f)" in done.stderr
     assert not leftovers(tmp_path)
@@ -164,7 +155,9 @@ def test_a_limit_on_file_sizes_is_one_line_that_goes_on(tmp_path: Path, kb: int)
 
 
 def test_a_page_that_cannot_be_written_does_not_fail_the_run(tmp_path: Path):
-    done = limited(150 * 1024, "train.py", "experiment=smoke", f"output_dir={tmp_path}", "quiet=true")
+    done = warm.run(
+        ["train.py", "experiment=smoke", f"output_dir={tmp_path}", "quiet=true"], pages=True, files=150 * 1024
+    )
     assert done.returncode == 0 and len(done.stderr.splitlines()) == 1, done.stderr
     state = next(path for path in tmp_path.rglob("run.json"))
     assert json.loads(state.read_text())["status"] == "done"
@@ -173,7 +166,8 @@ def test_a_page_that_cannot_be_written_does_not_fail_the_run(tmp_path: Path):
 
 def test_output_that_nothing_takes_is_one_line(smoke):
     with open("/dev/full", "w") as nowhere:
-        done = limited(2**30, "-m", "barwise", "leaderboard", str(smoke()), stdout=nowhere.fileno())
+        words = [sys.executable, "-m", "barwise", "leaderboard", str(smoke())]
+        done = subprocess.run(words, stdout=nowhere, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("barwise: the output: no space left on the disk")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, ROOT
+from tests import warm
+from tests.conftest import ROOT
 
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own parts")[2].partition("\n## ")[0]
 
@@ -36,9 +35,7 @@ def commands() -> list[str]:
 def call(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(line)
     assert words.pop(0) == "python"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "own"}
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE,
-                          env=environment, check=False)  # fmt: skip
+    return warm.run(words, cwd, {"PYTHONPATH": "own"})
 
 
 def test_the_readmes_parts_train_and_serve(folder):

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from barwise.data import synthetic
-from tests.conftest import PATIENCE, ROOT
+from tests import warm
+from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = {  # what another test runs
@@ -25,6 +23,7 @@ ELSEWHERE = {  # what another test runs
     "python train.py resume=": "tests/experiment/test_checkpoint.py",
 }  # fmt: skip
 SMALL = {
+    "search=optuna": ("data.n_bars=900", "search.trials=2", "search.folds=2", "select.blocks=5"),
     "-m": ("validation=holdout",),
     "hydra/sweeper=study": ("hydra.sweeper.n_trials=3",),
     "strategy=lstm": ("strategy.epochs=1", "strategy.lookback=5"),
@@ -57,15 +56,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "train.py").write_text((ROOT / "train.py").read_text())
     for line in ("data=files data.path=my_bars.csv hydra.run.dir=RUN validation=holdout sealed.fraction=0.2",
                  "-m experiment=smoke validation=holdout strategy=ridge,xgboost sweep.name=NAME"):  # fmt: skip
-        done = call(folder, ["train.py", *line.split(), "quiet=true"])
+        done = warm.run(["train.py", *line.split(), "quiet=true"], folder)
         assert done.returncode == 0, done.stderr
     return folder
-
-
-def call(home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *words], cwd=home, capture_output=True, text=True, timeout=PATIENCE,
-                          env=environment, check=False)  # fmt: skip
 
 
 def test_there_are_commands():
@@ -88,18 +81,18 @@ def test_a_command_works_in_small(home, line):
     if words[0] == "train.py":
         words += ["quiet=true", "validation=holdout"] if "data=files" in words else ["quiet=true", "experiment=smoke"]
         words += [word for key, small in SMALL.items() if key in words for word in small]
-    check(home, words)
+    check(home, words, pages=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python train.py")])
 def test_a_command_works_as_it_stands(home, line):
-    check(home, shlex.split(line)[1:])
+    check(home, shlex.split(line)[1:], pages=True)
 
 
-def check(home: Path, words: list[str]) -> None:
+def check(home: Path, words: list[str], pages: bool) -> None:
     words = [w for w in words if w != "--follow"]  # it would wait for lines for ever
     words = [re.sub(r"\bmy_set\b", "price", w).replace("outputs/sweeps/mine", "outputs/sweeps/NAME") for w in words]
-    done = call(home, words)
+    done = warm.run(words, home, pages=pages)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Traceback" not in done.stdout + done.stderr

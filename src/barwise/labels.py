@@ -83,7 +83,7 @@ def triple_barrier(
             hit = open_ & touched
             opened = _ahead(bars.open, step)
             jump = opened / entry - 1  # a gap through the barrier fills at the open, not at the barrier
-            through = np.where(step > first, (jump - reach) * side > 0, False)
+            through = np.where(step > 1, (jump - reach) * side > 0, False)
             y[hit], end[hit] = side, when[hit]
             ret[hit] = np.where(through, jump, reach)[hit]
             open_ = open_ & ~hit

@@ -33,6 +33,9 @@ class Listener:
     def started(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         """The bars are known (`manifest["data"]`, as in run.json), and nothing is learned from them yet."""
 
+    def stage(self, name: str | None) -> None:
+        """The run is in this stage now, such as features or audit; None: between two of them."""
+
     def progress(self, what: str, done: int, total: int) -> None:
         """So many of `total` folds (or rows) are done; the last call has done == total, after an error too."""
 
@@ -86,6 +89,10 @@ class Listeners(Listener):
     def started(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         for one in self.of:
             one.started(folder, manifest)
+
+    def stage(self, name: str | None) -> None:
+        for one in self.of:
+            one.stage(name)
 
     def progress(self, what: str, done: int, total: int) -> None:
         for one in self.of:

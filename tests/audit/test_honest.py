@@ -179,8 +179,12 @@ CASES = {
 }
 
 
+QUICK = ("expanding_z", "year", "seeded_by_symbol", "events", "kalman", "kept_by_content", "above the bar",
+         "neighbours", "voting", "online", "declared online", "demeaned by bar")  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_it_passes_and_is_proven(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(experiment, "may_be_evidence", lambda excess: True)
     out = RunDirectory(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ WHEREVER = ["resampled, labelled left", "back-fill of gaps", "daily high on each
             "missing symbols filled from the next bar", "cross-section of today's members"]  # fmt: skip
 
 
+def first_of_each(guards: Callable[[Leak], object]) -> list[Any]:
+    """All leaks, of which those whose guards another one shows already are slow."""
+    seen: dict[object, str] = {}
+    for name, leak in LEAKS.items():
+        seen.setdefault(guards(leak), name)
+    return [name if name in seen.values() else pytest.param(name, marks=pytest.mark.slow) for name in LEAKS]
+
+
 def audit(parts: Parts) -> Audit:
     """As a run does it, without the run."""
     market = parts.data()
@@ -73,7 +82,7 @@ def test_a_leak_is_refused_by_name_and_shows_no_sharpe(name: str, tmp_path: Path
     assert "sharpe" not in (tmp_path / "run.json").read_text().lower()
 
 
-@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.parametrize("name", first_of_each(lambda leak: (leak.guards, leak.also)))
 def test_without_its_guard_the_leak_passes(name: str, monkeypatch: pytest.MonkeyPatch):
     leak = LEAKS[name]
     if leak.guards == ("splitter_divides",):
@@ -85,7 +94,7 @@ def test_without_its_guard_the_leak_passes(name: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("market", ["days", "hours", "quotes", "gaps", "members"])
-@pytest.mark.parametrize("mode", ["quick", "thorough"])
+@pytest.mark.parametrize("mode", ["quick", pytest.param("thorough", marks=pytest.mark.slow)])
 def test_an_honest_experiment_passes(market: str, mode: str):
     found = audit(honest(market, audit=mode, features={"price": price, "cross_section": cross_section}))
     assert not found.findings and found.report()["passed"] is True
@@ -102,7 +111,7 @@ def test_the_thorough_audit_finds_it_too(name: str):
     assert all(any(word in f.text for f in found.leaks) for word in leak.words)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 8))])
 @pytest.mark.parametrize("name", WHEREVER)
 def test_wherever_the_audit_happens_to_cut(name: str, seed: int):
     leak = LEAKS[name]

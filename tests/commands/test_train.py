@@ -63,7 +63,7 @@ def test_missing_accelerator_is_one_warning_and_the_reason(smoke):
 
 
 MISTAKES = {
-    "strategy=lstmm": "strategy/lstmm: not found; available: extra_trees, ",
+    "strategy=lstmm": "strategy/lstmm: not found; available: ",
     "strategy.max_dept=3": "strategy.max_dept: there is no such key; did you mean max_depth? strategy has ",
     "outputs=here": "outputs: there is no such key; did you mean output_dir? the configuration has data, ",
     "+strategy.colour=2": "strategy.colour: XGBoost has no such parameter",
@@ -98,7 +98,8 @@ def test_strict_device_is_an_error_where_it_is_missing(tmp_path: Path):
 
 
 def test_help_imports_nothing_heavy():
-    finished = train("--help", python=("-X", "importtime"))
+    command = [sys.executable, "-X", "importtime", "train.py", "--help"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert finished.returncode == 0
     imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
     assert not imported & {"torch", "lightning", "xgboost", "sklearn", "pandas", "numpy"}
@@ -116,14 +117,13 @@ def test_a_tree_run_never_imports_torch(tmp_path: Path):
 
 
 def test_a_sweep_gives_each_trial_its_own_directory(tmp_path: Path):
-    finished = train(
-        "-m", "experiment=smoke", "strategy=ridge,logistic", "seed=1,2", f"output_dir={tmp_path}", "sweep.name=t"
-    )
+    words = ("-m", "experiment=smoke", "strategy=ridge,logistic", "audit=none", "validation=holdout")
+    finished = train(*words, f"output_dir={tmp_path}", "sweep.name=t")
     assert finished.returncode == 0, finished.stderr
-    for n in range(4):
+    for n in range(2):
         assert json.loads((tmp_path / "sweeps" / "t" / str(n) / "run.json").read_text())["status"] == "done"
-    for n in range(4):  # trials run side by side: a verdict is as of when it is read, not of when it was filed
-        assert barwise.load(tmp_path / "sweeps" / "t" / str(n)).verdict["n_trials"] == 4
+    for n in range(2):  # trials run side by side: a verdict is as of when it is read, not of when it was filed
+        assert barwise.load(tmp_path / "sweeps" / "t" / str(n)).verdict["n_trials"] == 2
 
 
 def test_train_is_a_shim():

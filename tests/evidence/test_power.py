@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from barwise.evidence.deflated import Moments
-from barwise.evidence.power import bars_needed, critical_sharpe, detectable_sharpe, power
+from barwise.evidence.power import (
+    bars_needed,
+    critical_sharpe,
+    detectable_sharpe,
+    exceedance,
+    false_discovery_rate,
+    power,
+)
 
 NORMAL = NormalDist()
 PLAIN = Moments(1000, 0.05, 0.0, 3.0, 0.0)
@@ -47,3 +54,17 @@ def test_simulated_histories_are_found_as_often():
 def test_what_lies_below_zero_is_never_found():
     assert bars_needed(replace(PLAIN, sharpe=-0.01), 1.645) == math.inf
     assert math.isnan(detectable_sharpe(Moments(3, 0.1, 0.0, 30.0, 0.0), 3.0))
+
+
+def test_the_false_discovery_rate_is_what_simulated_ideas_show():
+    """One idea in ten has a Sharpe ratio; of those that show as much as was seen, so many have none."""
+    random = np.random.default_rng(5)
+    n, skilled, ideas = 400, 0.12, 40_000
+    has = random.random(ideas) < 0.1
+    seen = random.normal(np.where(has, skilled, 0.0), 1 / math.sqrt(n - 1))
+    shown = 0.09
+    at = Moments(n, shown, 0.0, 1.0, 0.0)  # a kurtosis of 1: the deviation does not depend on the Sharpe ratio
+    rate = false_discovery_rate(exceedance(at, 0.0), exceedance(at, skilled), 0.1)
+    assert rate == pytest.approx(np.mean(~has[seen > shown]), abs=0.02)
+    assert false_discovery_rate(1.0, 1.0, 0.1) == pytest.approx(0.9) and false_discovery_rate(0.0, 0.5) == 0.0
+    assert math.isnan(false_discovery_rate(0.0, 0.0))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from barwise.commands.train import conf_dir
 from barwise.console.arguments import compose
-from barwise.evidence import trials
+from barwise.evidence import aliases, own_code, trials
 from barwise.evidence.identity import ALWAYS, canonical, identity, seen, shipped_defaults
 from barwise.evidence.sketch import MOST, mean_correlation, sketch
 from barwise.evidence.trials import Scope
@@ -59,6 +60,52 @@ def test_a_key_that_an_older_configuration_lacks_counts_as_its_default():
     changed = {**older, "weighting": "uniqueness"}
     found = [identity(DATA, {**CONFIG, "labels": x})["trial"] for x in (inner, older, changed)]
     assert found[0] == found[1] != found[2]
+
+
+ALIASES = {  # another way to the same part: what is its one name
+    "barwise.validation.deflated.Moments": "barwise.evidence.deflated.Moments",
+    "barwise.runs.RunDirectory": "barwise.runs.directory.RunDirectory",
+    "sklearn.linear_model._ridge.Ridge": "sklearn.linear_model.Ridge",
+    "xgboost.XGBClassifier": "xgboost.sklearn.XGBClassifier",
+    "own_package.Trend": "own_package.inner.trend.Trend",
+    "own_package.inner.trend.Trend": "own_package.inner.trend.Trend",
+    "own_package.inner.Trend": "own_package.inner.trend.Trend",
+    "own_package.Former": "own_package.inner.trend.Trend",
+    "own_package.places.Trend.made": "own_package.inner.trend.Trend.made",
+    "own_package.Nowhere": "own_package.Nowhere", "nowhere.at.all": "nowhere.at.all",
+}  # fmt: skip
+
+
+@pytest.fixture
+def own_package(tmp_path, monkeypatch):
+    """A package with a class, re-exported in four ways; importing it fails."""
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = tmp_path / "own_package" / "inner"
+    inner.mkdir(parents=True)
+    head = "try:\n    from own_package.inner import Trend as Latter\nexcept ImportError:\n    pass\nFormer = Latter\n"
+    (tmp_path / "own_package" / "__init__.py").write_text(head + "from .inner.trend import *\nraise SystemExit\n")
+    (tmp_path / "own_package" / "places.py").write_text("from . import Trend\nfrom .circle import x\n")
+    (tmp_path / "own_package" / "circle.py").write_text("from .circle import *\n")
+    (inner / "__init__.py").write_text("from .trend import Trend\n")
+    (inner / "trend.py").write_text("class Trend:\n    def made(self):\n        pass\n")
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_part_has_one_name_wherever_it_is_imported_from(alias, own_package):
+    one, other = (
+        identity(DATA, {**CONFIG, "strategy": {"_target_": "x.y", "net": [{"_target_": name, "k": 3}]}})
+        for name in (alias, ALIASES[alias])
+    )
+    assert one == other
+    assert aliases.canonical(alias) == ALIASES[alias]
+    assert aliases.canonical("own_package.circle.x") == "own_package.circle.x"
+
+
+def test_every_target_that_is_shipped_is_named_as_where_it_is_defined():
+    """So that no trial that was filed becomes another."""
+    for path in Path(conf_dir()).rglob("*.yaml"):
+        for target in own_code.targets(yaml.safe_load(path.read_text())):
+            assert aliases.canonical(target) == target
 
 
 def test_the_shipped_defaults_are_the_defaults_of_train_py():

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.conftest import ROOT, train
 
 NET = (
@@ -25,10 +23,8 @@ TREES = ("strategy=xgboost", "device=cpu", "audit=none")
 
 def killed(words: list[str], when: Callable[[float], bool]) -> bool:
     """Start train.py and SIGKILL it as soon as `when(seconds)` holds; False if it ended before."""
-    command = [sys.executable, str(ROOT / "train.py"), *words]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     begin = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, **quiet)
+    process = warm.start([str(ROOT / "train.py"), *words])
     while process.poll() is None:
         if when(time.monotonic() - begin):
             process.send_signal(signal.SIGKILL)
@@ -80,6 +76,7 @@ def test_a_killed_run_goes_on_where_it_was(smoke, tmp_path, overrides, moment):
 
 def test_what_cannot_be_resumed_is_one_line_and_leaves_the_run_alone(smoke, tmp_path):
     run = smoke(*TREES)
+    (run / "report.html").touch()
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "train.log"}
     cases = {
         (f"resume={run}",): "this run is done; there is nothing left to do",

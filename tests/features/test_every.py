@@ -217,3 +217,19 @@ def test_the_shipped_set_is_on_weeks():
     from omegaconf import OmegaConf
 
     assert OmegaConf.load(ROOT / "conf" / "features" / "price_weekly.yaml").price_weekly.every == "1W"
+
+
+@pytest.mark.slow
+def test_two_years_of_five_minutes_of_three_pairs():
+    """The whole: 450,000 bars; what only the hours show is found with them, and a wrong join of them is refused."""
+    bars = pairs(24 * 5 * 104)
+    found = worth(bars, {"hours": hourly(agree)})
+    others = {"bars": agree, "halves": hourly(agree, "30min"), "two": hourly(agree, "2h"), "weeks": hourly(agree, "1W")}
+    worths = {name: worth(bars, {name: one}) for name, one in others.items()}
+    print(f"rank correlation with every: 1h {found:.4f}; without: {worths}")
+    assert found > 0.08 and max(map(abs, worths.values())) < 0.01
+    for ahead in (1, 12):
+        audit = Audit("quick", 0)
+        sets = {"wrong": partial(early, ahead=ahead)}
+        audit.hear("features", features_look_back(audit, build(bars, sets), sets))
+        assert [f.level for f in audit.findings] == ["leak"]

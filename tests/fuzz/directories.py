@@ -1,8 +1,8 @@
-"""Run directories with something wrong in them: `python -m tests.fuzz.directories RUN FOLDER FIRST N` reads N of them.
+"""Run directories with something wrong in them: `python -m tests.fuzz.directories RUN FOLDER FIRST N DRAWN` reads N.
 
 Each is a copy of the finished run RUN, with the ledger of trials beside it, in which a file or two were changed; it is
 then looked at as `leaderboard`, `report`, `verdict`, `compare` and a notebook look at it. Prints a JSON object {number:
-what it ended in} of those that ended in anything but an answer or a barwise error of one line.
+what it ended in} of those that ended in anything but an answer or a barwise error of one line; each of DRAWN is drawn.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def mutate(run: Path, rng: random.Random) -> str:
     return ", ".join(done)
 
 
-def looked_at(run: Path, other: Path, number: int) -> list[Callable[[], object]]:
-    """What a user may do with the directory; the page's figures, which take longest, are drawn of each tenth."""
+def looked_at(run: Path, other: Path, draw: bool) -> list[Callable[[], object]]:
+    """What a user may do with the directory; the page's figures take longest."""
     from barwise.__main__ import run_verb
     from barwise.commands.resume import remaining
     from barwise.report import html, sections
@@ -98,13 +98,13 @@ def looked_at(run: Path, other: Path, number: int) -> list[Callable[[], object]]
         lambda: [html.tables(load(run), anchor) for anchor in sections.TABLES],
         lambda: remaining(run),
     ]
-    if number % 10 == 0:
+    if draw:
         ways.append(lambda: run_verb("report", [str(run)]))
         ways.append(lambda: run_verb("report", [str(run.parent)]))
     return ways
 
 
-def main(run: Path, folder: Path, first: int, count: int) -> None:
+def main(run: Path, folder: Path, first: int, count: int, drawn: int) -> None:
     bad: dict[int, str] = {}
     for number in range(first, first + count):
         rng = random.Random(number)
@@ -114,7 +114,7 @@ def main(run: Path, folder: Path, first: int, count: int) -> None:
             if (run.parent / name).is_file():
                 shutil.copy(run.parent / name, place.parent / name)
         what = mutate(place, rng)
-        for k, way in enumerate(looked_at(place, run, number)):
+        for k, way in enumerate(looked_at(place, run, number % drawn == 0)):
             try:
                 with bounded(seconds=60), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                     fault = ended(way)
@@ -129,4 +129,4 @@ def main(run: Path, folder: Path, first: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -28,5 +28,5 @@ def test_a_damaged_run_directory_ends_in_an_answer_or_one_line(smoke: Callable[.
     opening = {"run": "x", "symbols": ["S0000"], "from": "2001-01-01", "to": "2002-01-01", "when": "2026-01-01"}
     (base / "sealed.jsonl").write_text(json.dumps(opening) + "\n")
     (tmp_path / "cases").mkdir()
-    first, count = (0, 100) if share == SOME else (100, 900)
-    assert tried("tests.fuzz.directories", base / "run", tmp_path / "cases", first, count) == {}
+    first, count, drawn = (0, 100, 50) if share == SOME else (100, 900, 10)
+    assert tried("tests.fuzz.directories", base / "run", tmp_path / "cases", first, count, drawn) == {}

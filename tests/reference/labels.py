@@ -35,6 +35,6 @@ def plain_triple(
         ):
             if touched:
                 jump = bars.open[i] / entry - 1
-                beyond = i > first and (jump - reach) * side > 0
+                beyond = i > t + 1 and (jump - reach) * side > 0
                 return side, jump if beyond else reach, i
     return (0.0, ret, end) if end is not None else (math.nan, math.nan, None)

@@ -11,15 +11,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from barwise import __main__ as program
 from barwise.errors import DataError
+from barwise.runs.csv_files import cell, write_csv
 from barwise.safety import files, signature
 from barwise.safety.apart import apart
 from barwise.serving import model_files
 from barwise.serving.model import serve
-from barwise.sweeps.leaderboard import Leaderboard, cell
+from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.page import render_sweep
 from tests.conftest import PATIENCE
 
@@ -129,6 +131,27 @@ def test_numbers_and_formulas_in_leaderboard_csv(copy, tmp_path):
     with (tmp_path / "sweep" / "leaderboard.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert row["trial"] == "'=cmd()" and row["sharpe"] == "-0.3"
+
+
+def test_symbols_that_are_formulas_are_text_in_every_csv(tmp_path):
+    names = np.array(["=1+1", "+A", "-B", "@C", " =D", "E", "-1"], dtype=object)
+    others = {"score": -np.arange(7.0), "=x": [None, -1, 2.5, True, "=y", "a", float("nan")]}
+    write_csv(tmp_path / "x.csv", {"time": np.full(7, "2020-01-01", "datetime64[ns]"), "symbol": names, **others})
+    head, *rows = (tmp_path / "x.csv").read_text().splitlines()
+    assert head == "time,symbol,score,'=x"
+    assert [row.split(",")[1] for row in rows] == ["'=1+1", "'+A", "'-B", "'@C", "' =D", "E", "-1"]
+    assert [row.split(",")[3] for row in rows] == ["", "-1", "2.5", "True", "'=y", "a", ""]
+
+
+def test_there_is_one_writer_of_csv():
+    """Whatever else writes a CSV in the product forgets the quotes."""
+    package = Path(program.__file__).parent
+    writers = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\.to_csv\(|csv\.(Dict)?[wW]riter\(", path.read_text()) and "benchmarks" not in path.parts
+    ]
+    assert writers == ["runs/csv_files.py"]
 
 
 # whose a model is

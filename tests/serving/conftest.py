@@ -19,6 +19,7 @@ from barwise.runs.directory import RunDirectory
 BARS = 560
 EARLY = 440  # bars that the runs are trained on
 Train = Callable[..., Path]
+TRAINED: dict[tuple[str, ...], Path] = {}
 
 
 def write_csv(path: Path, bars: list[Bars]) -> Path:
@@ -50,14 +51,13 @@ def files(market: list[Bars], tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.fixture(scope="session")
 def trained(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """A finished run of the given overrides on the early bars, made once a session."""
-    done: dict[tuple[str, ...], Path] = {}
+    """A finished run of the given overrides on the early bars, made once a session, whichever folder's tests ask."""
 
     def train(*overrides: str, bars: str = "early") -> Path:
         key = (bars, *overrides)
-        if key not in done:
-            done[key] = train_here(tmp_path_factory.mktemp("run"), f"data.path={files[bars]}", *overrides)
-        return done[key]
+        if key not in TRAINED:
+            TRAINED[key] = train_here(tmp_path_factory.mktemp("run"), f"data.path={files[bars]}", *overrides)
+        return TRAINED[key]
 
     return train
 

@@ -30,13 +30,24 @@ def twice(mark: str) -> None:
         boom()
 
 
+def hang() -> None:
+    print("hanging", flush=True)
+    time.sleep(1e6)
+
+
+def waits(cfg: Any) -> None:
+    """A trial's task that says that it is there, and never ends."""
+    Path(cfg["mark"]).touch()
+    time.sleep(1e6)
+
+
 WAYS = {
     **dict.fromkeys(("fine", "well", "good", "nice"), lambda: None),
     "modules": lambda: print("torch imported:", "torch" in sys.modules),
     "raise": boom,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
-    "hang": lambda: time.sleep(600),
+    "hang": hang,
     "exit": lambda: sys.exit(3),
     "os_exit": lambda: os._exit(0),
     "surrogate": lambda: boom("caf\udce9.csv \x1b[2J " + "long " * 400_000),

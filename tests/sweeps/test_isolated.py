@@ -11,20 +11,25 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.arguments import compose
+from barwise.sweeps.outcome import reason_of
 from barwise.sweeps.pool import Job, Pool
+from barwise.sweeps.trial import plain_config
+from tests import warm
 from tests.conftest import PATIENCE, ROOT, train
 from tests.sweeps.cases import SMALL, leaderboard, states
 
 REASONS = {
     1: "RuntimeError: boom: the data fell over",
     3: "killed by SIGKILL",
-    5: "took longer than hydra.launcher.timeout_s",
+    5: "killed by SIGSEGV",
     7: "its process ended with exit code 0 before the run was finished",
 }
-EIGHT = "fine,raise,well,kill,good,hang,nice,os_exit"
+EIGHT = "fine,raise,well,kill,good,segfault,nice,os_exit"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], s
     folder = tmp_path_factory.mktemp("outputs")
     command = [
         "-m", *SMALL, f"strategy.how={EIGHT}", "strategy.n=0", f"output_dir={folder}", "sweep.name=broken",
-        "hydra.launcher.timeout_s=45", "hydra.launcher.n_jobs=2",
+        "hydra.launcher.n_jobs=2",
     ]  # fmt: skip
     return folder / "sweeps" / "broken", command, train(*command)
 
@@ -48,7 +53,7 @@ def test_the_others_go_on_and_what_failed_says_why(broken):
     for n, reason in REASONS.items():
         assert found[n]["reason"].startswith(reason), found[n]["reason"]
     assert "boom" in (sweep / "1" / "train.log").read_text()
-    assert 'misbehave.py", line' in (sweep / "5" / "output.log").read_text()  # where it hung
+    assert 'misbehave.py", line' in (sweep / "5" / "output.log").read_text()  # where it crashed
 
 
 def counted(folder: Path) -> list[str]:
@@ -154,8 +159,9 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, how: signal.Signals, c
         "-m", *SMALL, "strategy.how=hang", f"strategy.once={stop}", "strategy.n=0,1", "hydra.launcher.n_jobs=1",
         f"output_dir={tmp_path}", "sweep.name=t",
     )  # fmt: skip
-    process = start(*command)
-    wait_until(lambda: running(sweep) and (sweep / "0" / "tensorboard").exists())
+    process = warm.start([str(ROOT / "train.py"), *command])
+    said = sweep / "0" / "output.log"
+    wait_until(lambda: running(sweep) and said.exists() and "hanging" in said.read_text())
     process.send_signal(how)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
@@ -195,6 +201,36 @@ def test_a_process_is_asked_for_and_ends_alone(tmp_path: Path, method: str):
             ended += pool.wait(30)
     assert sorted((e.job.number, e.code) for e in ended) == [(0, 1), (1, 1)]
     assert "Traceback" in (tmp_path / "0" / "output.log").read_text()
+
+
+def test_a_trial_that_hangs_says_where_and_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its time is over once it hangs, and its last words once they are said, however slow the machine is."""
+    hangs, output = tmp_path / "hangs", tmp_path / "output.log"
+
+    class Clock:
+        now = 0.0
+
+        @classmethod
+        def monotonic(cls) -> float:
+            trial = pool.running.get(0)
+            said = output.exists() and "in waits" in output.read_text()
+            if hangs.exists() and trial and (trial.warned is None or said):
+                cls.now += 10_000
+            return cls.now
+
+    words = [f"+mark={hangs}", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=.", "hydra.mode=MULTIRUN",
+             "hydra.job.name=train", "hydra.job.num=0", "hydra.job.id=0",
+             f"hydra.runtime.output_dir={tmp_path}"]  # fmt: skip
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = plain_config(hydra_compose("config", words, return_hydra_config=True))
+    monkeypatch.setattr("barwise.sweeps.pool.time", Clock)
+    with Pool(timeout_s=5_000, method="fork") as pool:
+        pool.start(Job(0, tmp_path, config, ("tests.sweeps.misbehave", "waits")))
+        while not (ended := pool.wait(0.05)):
+            pass
+    assert (ended[0].timed_out, ended[0].code) == (True, -signal.SIGKILL)
+    assert reason_of(ended[0]).startswith("took longer than hydra.launcher.timeout_s and was killed; output.log has")
+    assert 'misbehave.py", line' in output.read_text()
 
 
 @pytest.mark.slow

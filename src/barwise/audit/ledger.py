@@ -12,7 +12,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.audit.own import is_users
 from barwise.backtest.grid import Grid, Signals
-from barwise.backtest.hooks import FillsIntrabar, Holds, Lends, Receives, execution_of
+from barwise.backtest.hooks import Ends, FillsIntrabar, Holds, Lends, Receives, execution_of
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 
@@ -38,6 +38,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     if len(positions) != len(rows):
         return
     yield positions.size
+    yield from _fills(name, ledger, rows, grid, bars)
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
     flow = ledger.cash_flow if isinstance(ledger, Receives) else None
     gross = ledger.gross - (0.0 if flow is None else flow)
@@ -99,12 +100,17 @@ def _earned(
     """The least and the most that the positions can have earned on each bar, as shares of the equity before."""
     drift = grid.drift(_execution(backtest), backtest.dividends if isinstance(backtest, Backtest) else None)
     to_price, to_close = (np.broadcast_to(x, grid.has.shape)[rows] for x in drift)
+    fills = ledger.fills if isinstance(ledger, Ends) else None
+    if fills is not None:
+        to_price, to_close = _to_fills(_execution(backtest), grid, rows, fills, to_price, to_close)
     start = np.concatenate([[1.0], ledger.equity[:-1]])
     growth = (ledger.equity / np.where(start > 0, start, np.nan))[:, None]
     before = np.vstack([np.zeros((1, positions.shape[1])), positions[:-1]])
     ended = np.zeros(positions.shape, bool)
     for row, columns in grid.gone.items():
         ended[np.flatnonzero(rows == row), columns] = True
+    if fills is not None and _execution(backtest) == "next_open":
+        ended |= np.isfinite(fills)
     before[1:][ended[:-1]] = 0.0
     after = positions * growth
 
@@ -115,7 +121,7 @@ def _earned(
     bought = (after / to_close).sum(axis=1)
     account = 1.0 + (before * (to_price - 1.0)).sum(axis=1)
     interest = (ledger.risk_free if isinstance(ledger, Lends) else 0.0) * (account - bought)
-    if not (isinstance(backtest, FillsIntrabar) and backtest.intrabar):
+    if fills is not None or not (isinstance(backtest, FillsIntrabar) and backtest.intrabar):
         return each.sum(axis=1) + interest, each.sum(axis=1) + interest
     lowest, highest = (_prices(grid, bars, name)[rows] for name in ("low", "high"))
     close, prior = grid.close[rows], grid.before[rows]
@@ -124,6 +130,33 @@ def _earned(
     return np.minimum(*ends).sum(axis=1) + np.minimum(interest, 0), np.maximum(*ends).sum(axis=1) + np.maximum(
         interest, 0
     )
+
+
+def _to_fills(
+    execution: str, grid: Grid, rows: np.ndarray, fills: np.ndarray, to_price: np.ndarray, to_close: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The price ratios where a position ended inside the bar: to that price in place of the bar's later one."""
+    inside = np.isfinite(fills)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if execution == "next_open":
+            return to_price, np.where(inside, fills / grid.open[rows], to_close)
+        return np.where(inside, to_price + (fills - grid.close[rows]) / grid.before[rows], to_price), to_close
+
+
+def _fills(name: str, ledger: Ledger, rows: np.ndarray, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
+    """A position that ended inside a bar did so at a price between its low and its high."""
+    fills = ledger.fills if isinstance(ledger, Ends) else None
+    if fills is None:
+        return
+    low, high = (_prices(grid, bars, price)[rows] for price in ("low", "high"))
+    off = np.isfinite(fills) & ~((fills >= low * (1 - ROUNDING)) & (fills <= high * (1 + ROUNDING)))
+    if off.any():
+        i, s = np.argwhere(off)[0]
+        text = (
+            f"{name}: on {when(ledger.time[i])} it ends {grid.symbols[s]} at {fills[i, s]:g}, where the bar's low is"
+            f" {low[i, s]:g} and its high {high[i, s]:g}: a fill that no order could have had."
+        )
+        yield Finding("execution", "leak", text)
 
 
 def _execution(backtest: Any) -> str:

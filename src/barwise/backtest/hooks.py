@@ -58,8 +58,15 @@ class Lends(Protocol):
     risk_free: float
 
 
+@runtime_checkable
+class Ends(Protocol):
+    """A ledger that says at which price a position ended inside a bar: (bar, symbol), NaN where none did."""
+
+    fills: np.ndarray | None
+
+
 HOOKS: tuple[type, ...] = (Executes, Weights, Pays, FillsIntrabar)
-LEDGER: tuple[type, ...] = (Holds, Receives, Lends)
+LEDGER: tuple[type, ...] = (Holds, Receives, Lends, Ends)
 KINDS = {"intrabar": bool, "execution": str}
 
 

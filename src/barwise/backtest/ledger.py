@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,11 +13,14 @@ import numpy as np
 from barwise.backtest.account import ROUNDING, Account, Terms
 from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
+from barwise.backtest.exits import Ended, Exits
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
 from barwise.console.settings import Is, Number, OneOf, WideWindow, check_fields, check_value
+from barwise.data.bars import Bars
+from barwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from barwise.backtest.costs import Costs
@@ -39,7 +42,8 @@ class Ledger:
     included. `risk_free`: what idle cash earns a bar. `ruined`: the equity was lost; nothing is traded from there on.
     Where they were asked for: `positions` (bar, symbol), shares of the equity at each close, as held after the bar's
     trades and before what ends there is closed; `held`, the same with what it earned and cost. `cash_flow`: declared
-    flows of a bar, such as dividends, that are part of `gross`; fractions of the equity at the close before.
+    flows of a bar, such as dividends or funding, that are part of `gross`; fractions of the equity at the close before.
+    `fills` (bar, symbol): the price at which a position ended inside the bar, NaN where none did.
     """
 
     time: np.ndarray
@@ -57,6 +61,7 @@ class Ledger:
     positions: np.ndarray | None = None
     held: Positions | None = None
     cash_flow: np.ndarray | None = None
+    fills: np.ndarray | None = None
 
     @property
     def excess(self) -> np.ndarray:
@@ -75,8 +80,9 @@ class Backtest:
     start, in the currency of the prices, for costs that know volume. `costs`: a model in place of the flat costs;
     `portfolio`: in place of equal weights. `keep_positions`: the ledger holds them. `borrow_bps` may be a column of the
     source, or rates by symbol, with `default` for the others. `dividends`: a column of cash a share, of prices that are
-    not adjusted for it, paid on a bar to who held the symbol at the close before. Settings out of range raise
-    `ConfigError`.
+    not adjusted for it, paid on a bar to who held the symbol at the close before. `exits`: what ends positions inside
+    bars. `funding`: a column of the source, the rate over its value that a long position pays, and a short one gets, at
+    a bar's close; of that bar and not a year's; 0 or NaN for none. Settings out of range raise `ConfigError`.
     """
 
     execution: Annotated[str, OneOf(EXECUTIONS)] = "next_open"
@@ -97,6 +103,8 @@ class Backtest:
     portfolio: Portfolio | None = None
     keep_positions: bool = False
     dividends: Annotated[str, Is((str,), "a column")] | None = None
+    exits: Exits | None = None
+    funding: Annotated[str, Is((str,), "a column")] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "backtest")
@@ -125,9 +133,11 @@ class Backtest:
         """Whether weights are those of the signals alone."""
         return self.portfolio is None or self.portfolio.plain
 
-    def trading(self, portfolio: Portfolio | None = None, costs: Costs | None = None) -> Backtest:
-        """The same with another portfolio and cost model."""
-        return replace(self, portfolio=portfolio, costs=costs)
+    def trading(
+        self, portfolio: Portfolio | None = None, costs: Costs | None = None, exits: Exits | None = None
+    ) -> Backtest:
+        """The same with another portfolio, cost model and exits."""
+        return replace(self, portfolio=portfolio, costs=costs, exits=exits)
 
     def _context(self, grid: Grid, signal: np.ndarray, signals: Signals, periods_per_year: float) -> Context:
         from barwise.portfolio.context import Context
@@ -156,30 +166,42 @@ class Backtest:
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
-        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
-        ledger = self.trade(grid, target, span, periods_per_year, count)
+        if self.exits is None:
+            count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
+            ledger = self.trade(grid, target, span, periods_per_year, count)
+        else:
+            after = self.exits.on(grid, target, self.execution, 1 + delay)
+            ledger = self.trade(grid, after.target, span, periods_per_year, after.moves(*span), after)
         if ledger.held is not None:
             ledger.held.decided[:] = weights[span[0] : span[1] + 1]
         return ledger
 
     def trade(
-        self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int
-    ) -> Ledger:
+        self, grid: Grid, target: np.ndarray, span: tuple[int, int], periods_per_year: float, n_trades: int,
+        ended: Ended | None = None,
+    ) -> Ledger:  # fmt: skip
         """Drift to the execution price, trade to the target weights, drift to the close, pay; bar by bar.
 
         `target`: (time, symbol), shares of the equity at the execution price before costs; NaN is no order. Where
         positions that cannot be traded (no bar) leave too little room below `max_gross`, orders are scaled down.
         """
-        account = Account(self._terms(grid, target, periods_per_year), span, self._kept(grid, span))
+        rows = slice(span[0], span[1] + 1)
+        account = Account(self._terms(grid, target, periods_per_year, ended), span, self._kept(grid, span, ended))
         carry(account)
-        rows, kept = slice(span[0], span[1] + 1), account.kept
+        kept = account.kept
         return Ledger(
             grid.time[rows], account.net + account.cost, account.cost, account.net, account.turnover, account.equity,
             account.contribution, n_trades, account.ruined, account.borrow, account.exposure, account.terms.interest,
             kept.closing if kept else None, kept, None if account.terms.funding is None else account.flow,
+            None if ended is None else ended.fill[rows],
         )  # fmt: skip
 
-    def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float) -> Terms:
+    @property
+    def intrabar(self) -> bool:
+        """Whether positions may end inside a bar."""
+        return self.exits is not None
+
+    def _terms(self, grid: Grid, target: np.ndarray, periods_per_year: float, ended: Ended | None) -> Terms:
         prices = None
         flat = self.borrow_bps if isinstance(self.borrow_bps, int | float) else 0.0
         by_symbol = None
@@ -188,17 +210,60 @@ class Backtest:
         if self.costs is not None:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
+        if ended is not None and prices is not None and prices.most is not None:
+            raise ConfigError("exits: a stop sells all at once, whatever the volume; set costs.participation=null")
+        drifts, ends, gone = grid.drift(self.execution, self.dividends), grid.gone, grid.gone
+        if ended is not None:
+            drifts, ends, gone = filled(grid, self.execution, ended.fill, drifts)
         prices = contract_prices(grid, self.execution, prices, self.commission_bps, self.slippage_bps)
         return Terms(
-            grid, capped(target, self.max_gross), *grid.drift(self.execution, self.dividends), self.max_gross,
+            grid, capped(target, self.max_gross), *drifts, self.max_gross,
             (self.commission_bps + self.slippage_bps) * BPS, flat * BPS / periods_per_year,
-            self.cash_rate / periods_per_year, prices, self.delisting_return, grid.gone, grid.gone,
-            rolls=rolls_of(grid), at_open=self.execution == "next_open",
-            lent_by=by_symbol,
+            self.cash_rate / periods_per_year, prices, self.delisting_return, ends, gone,
+            None if self.funding is None else funding_rates(grid, self.funding),
+            rolls=rolls_of(grid), at_open=self.execution == "next_open", lent_by=by_symbol,
         )  # fmt: skip
 
-    def _kept(self, grid: Grid, span: tuple[int, int]) -> Positions | None:
-        return Positions.empty(grid, span) if self.keep_positions else None
+    def _kept(self, grid: Grid, span: tuple[int, int], ended: Ended | None) -> Positions | None:
+        if not self.keep_positions:
+            return None
+        return replace(Positions.empty(grid, span, self.funding is not None), ended=ended)
+
+
+def filled(
+    grid: Grid, execution: str, fill: np.ndarray, drifts: tuple[np.ndarray, np.ndarray]
+) -> tuple[tuple[np.ndarray, np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Price ratios to and from the execution price where positions end inside bars at `fill`; what ends after each row
+    at its last price; and those of them whose symbol has its last bar there."""
+    to_price, to_close = drifts
+    rows, columns = np.nonzero(~np.isnan(fill))
+    if execution != "next_open":
+        to_price = to_price.copy()
+        to_price[rows, columns] += (fill - grid.close)[rows, columns] / grid.before[rows, columns]
+        return (to_price, to_close), grid.gone, grid.gone
+    to_close = to_close.copy()
+    to_close[rows, columns] = fill[rows, columns] / grid.open[rows, columns]
+    cut = np.flatnonzero(np.diff(rows)) + 1
+    ends = {int(r[0]): c for r, c in zip(np.split(rows, cut), np.split(columns, cut), strict=True) if len(r)}
+    gone = {t: np.setdiff1d(ended, ends.get(t, ended[:0])) for t, ended in grid.gone.items()}
+    return (to_price, to_close), ends | {t: np.union1d(c, ends.get(t, c)) for t, c in gone.items()}, gone
+
+
+def check_columns(backtest: object, bars: Sequence[Bars]) -> None:
+    """ConfigError where no symbol has a column that the backtest reads."""
+    there = sorted({name for b in bars for name in b.extra})
+    for setting in ("dividends", "funding"):
+        name = getattr(backtest, setting) if isinstance(backtest, Backtest) else None
+        if name is not None and name not in there:
+            told = ", ".join(there) or "no further columns"
+            raise ConfigError(f"backtest.{setting}={name}: the bars have {told}; name one of the source's columns")
+
+
+def funding_rates(grid: Grid, column: str) -> np.ndarray:
+    """(time, symbol): what a position pays at each bar's close over its value; 0 where the column has none."""
+    grid.known(column, "backtest.funding")
+    found: np.ndarray = np.nan_to_num(grid.column(column))
+    return found
 
 
 def capped(target: np.ndarray, most: float) -> np.ndarray:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from barwise.backtest.paths import REASONS
+
 if TYPE_CHECKING:
+    from barwise.backtest.exits import Ended
     from barwise.backtest.grid import Grid
 
 TRADE_COLUMNS = (
-    "symbol", "side", "entry", "exit", "bars", "entry_price", "exit_price", "weight", "gross", "cost", "net", "ended",
+    "symbol", "side", "entry", "exit", "bars", "entry_price", "exit_price", "weight", "gross", "cost", "funding", "net",
+    "ended",
 )  # fmt: skip
 
 
@@ -22,7 +26,8 @@ class Positions:
     `weight`: after the bar's trading. `before`, `after`: what the position earned up to the execution price of the bar,
     and from there to its close. `cost`: what trading and borrowing it cost. `traded`: |change of weight|. `decided`:
     the weight decided at the bar's close, NaN where there is no order. `closing`: at the close, before what ends there
-    is closed. `flow`: what funding added to the account; None without it.
+    is closed. `flow`: what funding added to the account; None without it. `ended`: where exits ended
+    positions, over the whole grid; None without them.
     """
 
     first: int
@@ -34,6 +39,7 @@ class Positions:
     decided: np.ndarray
     closing: np.ndarray
     flow: np.ndarray | None = None
+    ended: Ended | None = None
 
     @classmethod
     def empty(cls, grid: Grid, span: tuple[int, int], funded: bool = False) -> Positions:
@@ -56,10 +62,12 @@ class Positions:
         """trades.parquet: one row a trade, from flat or the other side to flat or the other side, by entry and symbol.
 
         `gross` and `cost`: what it added to the account and took from it, as sums of shares; `net` is their difference.
-        `weight`: the largest held. `ended`: signal, flip, delisted, or open at the last bar.
+        `weight`: the largest held. `ended`: signal, flip, delisted, open at the last bar, or with exits stop, target,
+        trailing stop or time. With funding a column of that name tells what it paid, which `net` includes.
         """
         found = [self._of_symbol(grid, s, execution) for s in range(self.weight.shape[1])]
-        columns = {name: np.concatenate([each[name] for each in found]) for name in TRADE_COLUMNS}
+        names = [name for name in TRADE_COLUMNS if name in found[0]]
+        columns = {name: np.concatenate([each[name] for each in found]) for name in names}
         rank = np.argsort(np.argsort(np.asarray(grid.symbols)))
         place = np.repeat(rank, [len(each["side"]) for each in found])
         order = np.lexsort((place, columns["entry"]))
@@ -69,13 +77,18 @@ class Positions:
         """The trades of one symbol: each of rows `a` to `b`, at whose execution price it ended; or past the end."""
         weight, n = self.weight[:, s], len(self.weight)
         side = np.sign(weight)
-        edges = np.flatnonzero(np.diff(side, prepend=0.0))
+        why, fill = self._exits(s)
+        closed = ~np.isnan(fill) & (execution == "next_open")  # within the row's bar, after its order
+        moved = np.diff(side, prepend=0.0) != 0
+        moved[1:] |= closed[:-1] & (side[:-1] != 0)
+        edges = np.flatnonzero(moved)
         a = edges[side[edges] != 0]
         stops = np.append(edges, n)
         b = stops[np.searchsorted(stops, a, side="right")]
         gone = np.array([t - self.first for t, ended in grid.gone.items() if s in ended], np.int64)
         delisted, still = np.isin(b - 1, gone), b == n
-        at_close, next_row = delisted | still, np.minimum(b, n - 1)
+        inside, next_row = closed[b - 1], np.minimum(b, n - 1)
+        at_close = delisted | still | inside
         last = np.where(at_close, b - 1, next_row)
         time, rows = grid.time[self.first :], slice(self.first, self.first + n)
         price = (grid.open if execution == "next_open" else grid.close)[rows, s]
@@ -84,14 +97,27 @@ class Positions:
         cost = sums(self.cost[:, s], a, b) - closing[a]
         cost = np.where(at_close, cost, cost + closing[next_row])
         bars = np.concatenate([[0], np.cumsum(grid.has[rows, s])])
-        ended = np.where(weight[next_row] != 0, "flip", "signal")
+        ended = np.where(
+            delisted, "delisted", np.where(still, "open", np.where(weight[next_row] != 0, "flip", "signal"))
+        )
+        reason = np.where(inside, why[b - 1], np.where(still | closed[next_row], 0, why[next_row]))
+        exit_price = np.where(at_close, grid.close[rows, s][last], price[last])
+        exit_price = np.where(np.isnan(fill[last]) | (reason == 0), exit_price, fill[last])
+        funding = {} if self.flow is None else {"funding": sums(self.flow[:, s], a, b)}
+        net = gross - cost if self.flow is None else gross + funding["funding"] - cost
         return {
             "symbol": np.full(len(a), grid.symbols[s], dtype=object), "side": side[a], "entry": time[a],
             "exit": time[last], "bars": bars[b] - bars[a], "entry_price": price[a],
-            "exit_price": np.where(at_close, grid.close[rows, s][last], price[last]),
-            "weight": largest(np.abs(weight), a, b), "gross": gross, "cost": cost, "net": gross - cost,
-            "ended": np.where(delisted, "delisted", np.where(still, "open", ended)).astype(object),
+            "exit_price": exit_price, "weight": largest(np.abs(weight), a, b), "gross": gross, "cost": cost, **funding,
+            "net": net, "ended": np.where(reason > 0, np.array(REASONS, dtype=object)[reason], ended).astype(object),
         }  # fmt: skip
+
+    def _exits(self, s: int) -> tuple[np.ndarray, np.ndarray]:
+        """Why and at which price within the bar exits ended a symbol's position, per row."""
+        rows = slice(self.first, self.first + len(self.weight))
+        if self.ended is None:
+            return np.zeros(len(self.weight), np.int8), np.full(len(self.weight), np.nan)
+        return self.ended.why[rows, s], self.ended.fill[rows, s]
 
     def _closing(self, s: int) -> np.ndarray:
         """Per row, the part of the cost that closed what was held before: all of it where nothing was opened."""
@@ -123,5 +149,5 @@ def largest(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarra
 _DTYPES: dict[str, Any] = {
     "symbol": object, "side": np.int8, "entry": "datetime64[ns]", "exit": "datetime64[ns]", "bars": np.int64,
     "entry_price": np.float64, "exit_price": np.float64, "weight": np.float64, "gross": np.float64,
-    "cost": np.float64, "net": np.float64, "ended": object,
+    "cost": np.float64, "funding": np.float64, "net": np.float64, "ended": object,
 }  # fmt: skip

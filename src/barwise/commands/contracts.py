@@ -21,6 +21,7 @@ MORE = {  # what a part needs beside its name to be tried in seconds
         "validation.splitter.train_until=2001-05",
         "validation.splitter.valid_until=2001-08",
     ),
+    "exits/barriers": ("labels=triple_barrier",),
     "strategy/net": ("strategy=lstm", *NETS),
     "strategy/lstm": NETS,
     "validation/rolling": ("validation.splitter.window=150",),

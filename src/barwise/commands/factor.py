@@ -34,7 +34,8 @@ def main(words: list[str]) -> None:
     table, pages, note = examined(cfg, given.horizon, given.page)
 
     from barwise.report.factor_page import document, frames
-    from barwise.runs.directory import write_csv, write_text
+    from barwise.runs.csv_files import write_csv
+    from barwise.runs.directory import write_text
 
     write_csv(folder / "factors.csv", table)
     show(table, note)

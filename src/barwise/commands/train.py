@@ -143,6 +143,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra, plain
+    from barwise.experiment.effects import check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
     from barwise.experiment.strategy import settle_seeds
@@ -168,6 +169,8 @@ def task(cfg: DictConfig) -> Any:
         for name in objectives:
             if name not in OBJECTIVES:
                 raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+        if single:
+            check_single([*hydra_cfg.overrides.task, *hydra_cfg.overrides.hydra])
         if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")

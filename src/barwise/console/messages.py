@@ -8,10 +8,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from barwise.console.config import conf_dir
 from barwise.console.printing import mute, notice, printable, writable
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stopped_by
@@ -118,8 +120,18 @@ def _unknown_key(text: str, chain: list[BaseException]) -> str:
             near = difflib.get_close_matches(str(key), there, n=1)
             guess = f" did you mean {near[0]}?" if near else ""
             place = str(full).rpartition(".")[0] or "the configuration"
-            return f"{name}: there is no such key;{guess} {place} has {', '.join(there)}"
+            if not there and (others := _with_key(place, str(key))):
+                return f"{name}: {place} as chosen has no settings; set {' or '.join(others)} too"
+            return f"{name}: there is no such key;{guess} {place} has {', '.join(there) or 'none'}"
     return f"{name}: there is no such key; `python train.py --cfg job` lists what there is"
+
+
+def _with_key(group: str, key: str) -> list[str]:
+    """The choices of a config group that have a key."""
+    paths = sorted((Path(conf_dir()) / group).glob("*.yaml"))
+    return [
+        f"{group}={path.stem}" for path in paths if re.search(rf"^{re.escape(key)}:", path.read_text("utf-8"), re.M)
+    ]
 
 
 def _flat(text: str) -> str:

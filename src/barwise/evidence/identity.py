@@ -12,6 +12,7 @@ from typing import Any
 from barwise.console.config import conf_dir
 from barwise.data.shape import DEFAULTS as SHAPE
 from barwise.errors import DataError
+from barwise.evidence.aliases import renamed
 from barwise.evidence.keys import digest, market_of
 from barwise.evidence.own_code import code_of, parsed
 from barwise.evidence.sealed import all_symbols
@@ -32,6 +33,7 @@ def identity(
 ) -> dict[str, Any]:
     """Which market, trial and family (the trial whatever its seed) a run is, from run.json's `data` and the composed
     configuration; `code`: a hash of the source of the user's own parts, None without any."""
+    config = renamed(config)
     code = code_of(config)
     what = canonical(config, defaults or {})
     seedless = {k: v for k, v in what.items() if k != "seed"}
@@ -76,7 +78,7 @@ def bare(node: Any) -> Any:
         return int(node)
     if not isinstance(node, Mapping):
         return node
-    usual = parameters(node.get("_target_"))
+    usual = {**parameters(node.get("_target_")), "_partial_": False}
     found = {str(k): bare(v) for k, v in node.items() if k not in FLAGS}
     found = {k: v for k, v in found.items() if k not in usual or not same(v, bare(usual[k]))}
     return found if any(v is not None for v in found.values()) or "_target_" in node else None

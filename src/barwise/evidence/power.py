@@ -1,4 +1,5 @@
-"""What could have been found: critical and detectable Sharpe ratios, and the bars that finding one takes.
+"""What could have been found: critical and detectable Sharpe ratios, the bars that finding one takes, and how much of
+what is found has no skill.
 
 Sharpe ratios are per bar. Source: López de Prado, Lipton and Zoonekynd, How to Use the Sharpe Ratio (2025): sections on
 the critical Sharpe ratio and on power, with the variance of its equation 5 at the Sharpe ratio that is supposed.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 
 from barwise.evidence.deflated import NORMAL, Moments
-from barwise.evidence.thresholds import POWER
+from barwise.evidence.thresholds import POWER, PRIOR
 
 
 def critical_sharpe(moments: Moments, critical: float, benchmark: float = 0.0) -> float:
@@ -45,6 +46,23 @@ def detectable_sharpe(moments: Moments, critical: float, wanted: float = POWER) 
         return math.nan
     root = math.copysign(math.sqrt(under), k)
     return (root - linear) / (2.0 * square)
+
+
+def exceedance(moments: Moments, sharpe: float) -> float:
+    """How often a true Sharpe ratio of `sharpe` shows as much as was seen: Φ((SR1 - SR) / σ(SR1))."""
+    spread = moments.spread_at(sharpe)
+    return NORMAL.cdf((sharpe - moments.sharpe) / math.sqrt(spread / (moments.n - 1)))
+
+
+def false_discovery_rate(without: float, with_skill: float, prior: float = PRIOR) -> float:
+    """The share of discoveries that have no skill, where a share `prior` of what is tried has it: a discovery is made
+    `without` it and `with_skill` so often. NaN where none is ever made.
+
+    Source: López de Prado, Lipton and Zoonekynd (2025), the planned rate with α and 1 - β, the observed one with what
+    exceeds the Sharpe ratio seen: P(H0 | SR > seen).
+    """
+    false, true = (1.0 - prior) * without, prior * with_skill
+    return false / (false + true) if false + true > 0 else math.nan
 
 
 def bars_needed(moments: Moments, critical: float, wanted: float = POWER) -> float:

@@ -17,18 +17,18 @@ from barwise.evidence.bootstrap import sharpe_interval
 from barwise.evidence.deflated import Moments, expected_maximum, min_track_record, probability
 from barwise.evidence.identity import identity_of
 from barwise.evidence.max_z import MaxZ
-from barwise.evidence.power import bars_needed, critical_sharpe, detectable_sharpe
+from barwise.evidence.power import bars_needed, critical_sharpe, detectable_sharpe, exceedance, false_discovery_rate
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sealed import spent
 from barwise.evidence.sentence import FOOTNOTE, Finding, placebo, seen, sentence, with_audit
-from barwise.evidence.thresholds import EVIDENCE, LEVEL
+from barwise.evidence.thresholds import EVIDENCE, LEVEL, SKILLED
 from barwise.evidence.trials import Scope, Trials, number
 from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 
 UNDEFINED = (
-    "p_value", "z", "dsr", "psr", "sharpe_of_luck", "critical_sharpe", "detectable_sharpe", "bars_needed", "sharpe_low",
-    "sharpe_high", "min_track_record",
+    "p_value", "z", "dsr", "psr", "sharpe_of_luck", "critical_sharpe", "detectable_sharpe", "bars_needed",
+    "observed_fdr", "sharpe_low", "sharpe_high", "min_track_record",
 )  # fmt: skip
 
 
@@ -135,10 +135,11 @@ def verdict(
     `p_value`: how often the best of so many trials without skill shows a `z` such as this run's, or that of the median
     of its seeds (`family`), which `t_alpha` and `delayed` are then of. `detectable_sharpe`: what so many bars and
     trials find with 80 % probability; `bars_needed`: how many more bars find a Sharpe ratio such as the one seen, 0 for
-    evidence. `dsr` deflates by the best Sharpe ratio that luck is expected to show (`sharpe_of_luck`). `sharpe_low` and
-    `sharpe_high` bound the middle 95 % of block bootstrap draws; `min_track_record`: bars that a Sharpe like this one
-    needs to be above zero with probability 0.95, in a single trial. `n_models`: that each run averages, from seeds of
-    their own. Sharpe ratios are annual.
+    evidence. `observed_fdr`: the share without skill of what shows as much, were one idea in ten to have a Sharpe ratio
+    of 1; what the trials add to luck is in its p. `dsr` deflates by the best Sharpe ratio that luck is expected to show
+    (`sharpe_of_luck`). `sharpe_low` and `sharpe_high` bound the middle 95 % of block bootstrap draws;
+    `min_track_record`: bars that a Sharpe like this one needs to be above zero with probability 0.95, in a single
+    trial. `n_models`: that each run averages, from seeds of their own. Sharpe ratios are annual.
     """
     record = Record(trials)
     effective, rho = record.independent
@@ -162,19 +163,25 @@ def verdict(
         detectable_sharpe=number(detectable_sharpe(moments, record.critical) * scale),
         min_track_record=number(min_track_record(moments, level=LEVEL)),
     )  # fmt: skip
-    found["bars_needed"] = more_bars(moments, record.critical, about["z"])
+    judged_as = as_judged(moments, about["z"])
+    found["bars_needed"] = more_bars(judged_as, record.critical, about["z"])
+    found["observed_fdr"] = number(false_discovery_rate(about["p_value"], exceedance(judged_as, SKILLED / scale)))
     judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"],
                      n_models)  # fmt: skip
     return {**found, "sentence": sentence(judged)}
 
 
-def more_bars(moments: Moments, critical: float, z: float) -> int | None:
+def as_judged(moments: Moments, z: float) -> Moments:
+    """The moments of a run whose z is the judged one."""
+    return replace(moments, sharpe=z * math.sqrt(moments.spread / (moments.n - 1)))
+
+
+def more_bars(judged: Moments, critical: float, z: float) -> int | None:
     """Further bars that a Sharpe ratio such as the one judged needs to be found; None where no number would do."""
     if z >= critical:
         return 0
-    judged = replace(moments, sharpe=z * math.sqrt(moments.spread / (moments.n - 1)))
     total = bars_needed(judged, critical)
-    return max(1, math.ceil(total - moments.n)) if math.isfinite(total) else None
+    return max(1, math.ceil(total - judged.n)) if math.isfinite(total) else None
 
 
 def _json(path: Path) -> dict[str, Any]:

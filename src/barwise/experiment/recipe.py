@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from hydra.utils import instantiate
 
 from barwise.audit.plausibility import Plausibility
+from barwise.backtest.exits import Barriers
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
@@ -22,6 +24,7 @@ from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
@@ -49,20 +52,20 @@ def parts_of(
     def make(group: str, node: Any, where: str = "") -> Any:
         return _make(group, node, targets, where)
 
-    features = feature_sets(config, targets)
+    features, labels = feature_sets(config, targets), make("labels", config["labels"])
     cache = config.get("cache")
-    return Parts(
+    made = Parts(
         data=sealed(
             _beside(data, config) if data else data_source(config, targets),
             (config.get("sealed") or {}).get("fraction", 0),
         ),
         features=features,
-        labels=make("labels", config["labels"]),
+        labels=labels,
         validation=make("validation", config["validation"]),
         strategy=strategy_of(config, make),
         signals=signal_rule(config, targets),
         neutral=neutral(config),
-        backtest=book(make, config),
+        backtest=book(make, config, labels),
         baseline=make("strategy", config["baseline"], "baseline") if config.get("baseline") else None,
         device=config["device"],
         seed=config["seed"],
@@ -76,6 +79,9 @@ def parts_of(
         factor_returns=factor_returns(config) if targets is None else None,
         shipped=shipped_sets,
     )
+    if targets is None:  # what was recorded is as it is
+        check_effects(config)
+    return made
 
 
 def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
@@ -177,15 +183,17 @@ def neutral(config: Mapping[str, Any]) -> Neutral | None:
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], config: Mapping[str, Any]) -> Any:
-    """The backtest with its portfolio and costs; recorded runs may know neither, and one of one's own may take none."""
+def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any = None) -> Any:
+    """The backtest with its portfolio, costs and exits; recorded runs may know none, and one of one's own may take
+    none."""
     backtest = make("backtest", config["backtest"])
     portfolio = make("portfolio", config["portfolio"]) if config.get("portfolio") else None
     costs = make("costs", config["costs"]) if config.get("costs") else None
+    exits = make("exits", config["exits"]) if config.get("exits") else None
     standard = portfolio is None or portfolio.standard
     if not isinstance(backtest, Backtest):
-        if costs is not None or not standard:
-            given = "costs" if costs is not None else "portfolio"
+        if costs is not None or exits is not None or not standard:
+            given = "costs" if costs is not None else "exits" if exits is not None else "portfolio"
             raise ConfigError(f"{given}: {type(backtest).__name__} has its own; leave {given} at its default")
         return backtest
     if backtest.weighting != "equal" and not standard:
@@ -193,7 +201,12 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any]) -> Any:
             f"backtest.weighting={backtest.weighting}: the portfolio says the weights; leave it at equal,"
             f" or portfolio={backtest.weighting} portfolio.… in its place"
         )
-    return backtest.trading(portfolio, costs)
+    if isinstance(exits, Barriers):
+        exits = exits.of(labels)
+        if portfolio is not None and portfolio.hold != "auto":
+            raise ConfigError(f"portfolio.hold={portfolio.hold}: exits=barriers says how long; set portfolio.hold=auto")
+        portfolio = replace(portfolio, hold=1) if portfolio is not None else None
+    return backtest.trading(portfolio, costs, exits)
 
 
 def backtest_of(config: Mapping[str, Any], targets: Targets | None = None) -> Any:

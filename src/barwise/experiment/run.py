@@ -26,6 +26,7 @@ from barwise.audit.scores import bar_by_bar, scored
 from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
+from barwise.backtest.ledger import check_columns
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
@@ -65,9 +66,11 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
     `listeners` hear how it goes; whoever called tells them that it `ended`.
     """
     tell = Listeners(listeners)
+    out.on_stage = tell.stage
     with out.stage("data"):
         market = check_market(parts.data())
         per_year = market.periods_per_year or periods_per_year(market.times())
+        check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)

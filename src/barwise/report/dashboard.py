@@ -141,7 +141,7 @@ def add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float
 def outcomes(run: Run) -> dict[str, float]:
     """Final numbers by which trials are sorted; what is undefined is left out."""
     found = {m.name: run.metrics.get(m.name) for m in shown_in("dashboard", run.ranks)} | {
-        "dsr": run.verdict.get("dsr")
+        name: run.verdict.get(name) for name in ("p_value", "dsr")
     }
     return {f"outcome/{name}": float(value) for name, value in found.items() if isinstance(value, int | float)}
 

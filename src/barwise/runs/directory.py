@@ -59,9 +59,6 @@ def _umask() -> int:
     return mask
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of text that begins so is run by spreadsheets
-
-
 def write_text(path: Path, text: str) -> None:
     """Write `text` whole or not at all; what UTF-8 has no sign for, as half of a surrogate pair, is escaped."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
@@ -88,16 +85,6 @@ def write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
         pq.write_table(table, beside)
 
 
-def write_csv(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """Write `columns` as CSV, whole or not at all; text that a spreadsheet would take for a formula is quoted by '."""
-    import pandas as pd
-
-    frame = pd.DataFrame(dict(columns))
-    for name in frame.select_dtypes(exclude=["number", "datetime", "bool"]).columns:
-        frame[name] = [f"'{v}" if str(v)[:1] in FORMULA else v for v in frame[name]]
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
 def plain(value: Any) -> Any:
     """`value` with numpy scalars, arrays, tuples and dates as plain JSON values; what is not finite is None."""
     if isinstance(value, Mapping):
@@ -115,10 +102,12 @@ def plain(value: Any) -> Any:
 
 @dataclass
 class RunDirectory:
-    """What one run writes, and the manifest run.json that says how it went."""
+    """What one run writes, and the manifest run.json that says how it went. `on_stage` hears of each stage that begins,
+    and None when it is over."""
 
     path: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    on_stage: Callable[[str | None], None] = lambda name: None
 
     def start(self, **facts: Any) -> None:
         """Begin the manifest: status running, versions and revision."""
@@ -156,9 +145,11 @@ class RunDirectory:
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage of the run; seconds add up when a stage comes again."""
         begin = time.perf_counter()
+        self.on_stage(name)
         try:
             yield
         finally:
+            self.on_stage(None)
             seconds, memory = self.manifest["seconds"], self.manifest["peak_memory_mb"]
             seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - begin, 4)
             memory[name] = round(peak_memory_mb(), 1)

@@ -83,6 +83,12 @@ VERDICT = tuple(  # of verdict.json
         ("critical_sharpe", "critical Sharpe", "{:.2f}", "from which it is evidence after so many bars and trials"),
         ("detectable_sharpe", "detectable Sharpe", "{:.2f}", "that so many bars and trials find with 80 % probability"),
         ("bars_needed", "more bars needed", "{:,.0f}", "to find a Sharpe such as this one with 80 % probability"),
+        (
+            "observed_fdr",
+            "observed false discovery rate",
+            "{:.2f}",
+            "of such results, were one idea in ten to have skill",
+        ),
         ("dsr", "deflated Sharpe", "{:.2f}", "probability that it exceeds the Sharpe of luck"),
         ("sharpe_of_luck", "Sharpe of luck", "{:.2f}", "that the best of so many trials is expected to show"),
         ("sharpe_low", "Sharpe, net, from", "{:.2f}", "lower end of 95 % of block bootstrap draws, a year"),

@@ -19,6 +19,7 @@ from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, build
 from barwise.features.store import Store
 from barwise.panel import build_panel
+from barwise.runs.csv_files import as_csv
 from barwise.runs.directory import plain, write_parquet, write_text
 from barwise.safety.files import ledger_folder
 from barwise.samples import Labels, Panel
@@ -142,8 +143,6 @@ def write(found: Predictions, path: Path | None) -> str | None:
 
 def write_table(columns: Mapping[str, np.ndarray], path: Path | None, option: str = "--out") -> str | None:
     """The same of any columns, `time` among them."""
-    import pandas as pd
-
     kind = check_format(path, option)
     if kind in (".parquet", ".pq"):
         write_parquet(path, columns)  # type: ignore[arg-type]
@@ -152,7 +151,7 @@ def write_table(columns: Mapping[str, np.ndarray], path: Path | None, option: st
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         text = "".join(json.dumps(plain({**row, "time": day(row["time"])})) + "\n" for row in rows)
     else:
-        text = pd.DataFrame(dict(columns)).to_csv(index=False)
+        text = as_csv(columns)
     if path is None:
         return text
     write_text(path, text)

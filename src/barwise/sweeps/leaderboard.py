@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ from barwise.evidence.overfitting import common_returns
 from barwise.evidence.reality_check import RealityCheck, reality_check
 from barwise.evidence.sentence import p_words
 from barwise.evidence.verdict import Record
-from barwise.runs.directory import write_text
+from barwise.runs.csv_files import write_csv
 from barwise.runs.measures import LEAST_IS_BEST
 from barwise.sweeps.rows import Row, manifests, row_of
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 NAME = "leaderboard.csv"
 SKILL = {None: "-", True: "yes", False: "no"}  # what StepM says of a trial
-FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 
 
 @dataclass
@@ -52,7 +49,8 @@ class Leaderboard:
         self.check = mark_skilled(self.folder, found) if final else None
         self.rows = sorted(found, key=self._rank)
         if write and self.rows:
-            write_text(self.folder / NAME, self.csv())
+            records = list(self.records())
+            write_csv(self.folder / NAME, {name: [row[name] for row in records] for name in records[0]})
 
     def _rank(self, row: Row) -> tuple[bool, float, str]:
         value = row.values[0] if row.values else None
@@ -72,15 +70,6 @@ class Leaderboard:
                 "seed": row.seed, "device": row.device, "seconds": row.seconds,
                 "overrides": " ".join(w for w in row.overrides if w not in shared), "reason": row.reason,
             }  # fmt: skip
-
-    def csv(self) -> str:
-        """The records as a table with a head; what is undefined is empty."""
-        text = io.StringIO()
-        records = list(self.records())
-        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
-        return text.getvalue()
 
     def table(self, most: int = 30) -> Table:
         """The first `most` rows for a terminal; all trials that did not end well are below them."""
@@ -116,20 +105,6 @@ class Leaderboard:
         if len(kept) < len(records):
             table.caption = f"{len(records) - len(kept)} more in {self.folder / NAME}"
         return table
-
-
-def cell(value: Any) -> Any:
-    """A cell of the file: text that a spreadsheet would take for a formula stands behind a quote; numbers do not."""
-    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in FORMULA and as_number(value) is None
-    return f"'{value}" if formula else value
-
-
-def as_number(word: str) -> float | None:
-    """A word as a number; None if it is none."""
-    try:
-        return float(word)
-    except ValueError:
-        return None
 
 
 def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
