@@ -27,7 +27,7 @@ def main(words: list[str]) -> None:
     from barwise.commands.predict import check_orders, data_config
     from barwise.errors import ConfigError, DataError
     from barwise.experiment.recipe import data_source
-    from barwise.runs.directory import write_csv
+    from barwise.runs.csv_files import write_csv
     from barwise.serving.live import live
     from barwise.serving.orders import LiveDesk, desk_of
     from barwise.serving.predict import json_line

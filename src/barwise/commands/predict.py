@@ -31,7 +31,8 @@ def main(words: list[str]) -> None:
     given = parser.parse_intermixed_args(words)
 
     from barwise.experiment.recipe import data_source
-    from barwise.runs.directory import write_csv, write_json
+    from barwise.runs.csv_files import write_csv
+    from barwise.runs.directory import write_json
     from barwise.serving.model import serve
     from barwise.serving.orders import desk_of
     from barwise.serving.predict import check_format, predict, write, write_table
