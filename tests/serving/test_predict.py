@@ -179,7 +179,7 @@ def test_why_is_written_and_sums_to_the_margin(trained, files, tmp_path, capsys)
     scores, why = pd.read_csv(tmp_path / "found.csv"), pd.read_parquet(tmp_path / "why.parquet")
     assert list(why["symbol"]) == list(scores["symbol"]) and why["margin"].notna().any()
     known = why[why["margin"].notna()]
-    features = [name for name in known.columns if name.startswith("+")]
+    features = [name for name in known.columns if name.startswith("by_")]
     np.testing.assert_allclose(known["base"] + known[features].sum(axis=1), known["margin"], atol=1e-4)
     page = load(run).contributions
     one = page[page["symbol"] == page["symbol"][0]]

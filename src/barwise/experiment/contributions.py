@@ -36,9 +36,9 @@ def explain_last(model: Strategy, samples: Samples, folder: Path) -> None:
 
 
 def table(model: Contributing, samples: Samples) -> dict[str, np.ndarray]:
-    """`margin`, `base` and one column a feature, prefixed by `+`; base and features sum to the margin."""
+    """`margin`, `base` and one column a feature, prefixed by `by_`; base and features sum to the margin."""
     found = model.contributions(samples)
-    features = {f"+{name}": found[:, k] for k, name in enumerate(samples.features)}
+    features = {f"by_{name}": found[:, k] for k, name in enumerate(samples.features)}
     return {"margin": model.margin(samples), "base": found[:, -1], **features}
 
 
@@ -64,14 +64,14 @@ def largest(result: Result, models: Path) -> dict[str, np.ndarray] | None:
 
 def _rows(result: Result, at: np.ndarray, weight: np.ndarray, found: pd.DataFrame) -> dict[str, np.ndarray] | None:
     known = found.set_index("symbol")
-    names = [name for name in known.columns if name.startswith("+")]
+    names = [name for name in known.columns if name.startswith("by_")]
     rows = []
     for i in at:
         symbol = result.table.symbols[result.table.symbol[i]]
         if symbol in known.index:
             one = known.loc[symbol]
             rows += [(symbol, result.table.time[i], weight[i], result.table.score[i], one["margin"], one["base"],
-                      name[1:], one[name]) for name in names]  # fmt: skip
+                      name[3:], one[name]) for name in names]  # fmt: skip
     if not rows:
         return None
     return frame(KINDS, rows)

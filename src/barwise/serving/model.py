@@ -163,7 +163,7 @@ class Served:
         tables = []
         for m in self.members:
             known = usable(m.strategy, panel, rows)
-            names = ("margin", "base", *(f"+{name}" for name in panel.features))
+            names = ("margin", "base", *(f"by_{name}" for name in panel.features))
             whole = {name: np.full(len(rows), np.nan) for name in names}
             if known.any() and isinstance(m.strategy, Contributing):
                 for name, values in table(m.strategy, Samples(panel, rows[known], m.scaler)).items():
