@@ -22,8 +22,9 @@ LEARNERS = {
     "cross_rank": ("strategy=ridge", "labels=cross_rank"),
     "ic": (*MLP, "strategy.loss=ic", "labels=cross_rank"),
     "listwise": (*MLP, "strategy.loss=listwise", "labels=cross_rank"),
-    "lambdarank": ("strategy=lightgbm", "strategy.objective=lambdarank", "labels=cross_rank"),
-}
+    "lambdarank": ("strategy=lightgbm", "strategy.objective=lambdarank", "labels=cross_rank",
+                   "strategy.n_estimators=60", "strategy.learning_rate=0.2"),
+}  # fmt: skip
 SMALL = (120, 700, 6)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from barwise.report.figures import DRAWINGS
-from barwise.report.html import document, render
+from barwise.report.html import document, has_capacity, render, tables
 from barwise.report.run import load
 from tests.report.finished import SECRET, write_run
 
@@ -91,13 +91,20 @@ def test_numbers_in_the_page_are_those_of_metrics_json(finished: Path, text: str
 def test_capacity_is_shown_where_costs_know_volume_and_said_where_not(finished: Path, text: str) -> None:
     assert "Costs eat half of the gross return at a capital of 1.67 million; 95 % of the positions" in text
     metrics = json.loads((finished / "metrics.json").read_text())
+    found = {}
     try:
-        del (without := dict(metrics))["capacity"]
-        (finished / "metrics.json").write_text(json.dumps(without))
-        page = document(load(finished))
-        assert "Costs (flat) know no volume" in page and "figure-capacity" not in page and "Not shown" not in page
+        for kind, text in (
+            ("without", json.dumps({k: v for k, v in metrics.items() if k != "capacity"})),
+            ("damaged", "{"),
+            ("odd", json.dumps({**metrics, "capacity": {"capital": [1, "x"]}})),
+        ):
+            (finished / "metrics.json").write_text(text)
+            found[kind] = has_capacity(load(finished)), str(tables(load(finished), "capacity"))
     finally:
         (finished / "metrics.json").write_text(json.dumps(metrics))
+    assert not found["without"][0] and "Costs (flat) know no volume" in found["without"][1]
+    assert not found["damaged"][0] and "Not shown" in found["damaged"][1]
+    assert found["odd"][0] and "Not shown" in found["odd"][1]
 
 
 def test_undefined_metrics_say_why(text: str) -> None:

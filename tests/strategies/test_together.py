@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from barwise.console.arguments import compose
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, DataError
 from barwise.experiment.recipe import parts_of
 from barwise.safety.model import check_model
 from barwise.samples import Samples
 from barwise.strategies.abstain import Abstaining
 from barwise.strategies.base import FitContext
 from barwise.strategies.blend import Blend
+from barwise.strategies.calibrated import Calibrated
 from barwise.strategies.calibration import Calibration, bet_size
 from barwise.strategies.meta import Meta
 from barwise.strategies.parts import budgeted
@@ -165,3 +166,50 @@ def test_a_rule_names_the_feature_that_is_near() -> None:
         FeatureRule("f00").fit(TRAIN, VALID, FitContext())
     with pytest.raises(ConfigError, match="none of the features is a return"):
         FeatureRule().fit(TRAIN, VALID, FitContext())
+
+
+def test_calibrated_scores_are_the_chances_seen(tmp_path: Path) -> None:
+    panel = market(3000)
+    train, valid, test = (Samples(panel, np.arange(a, b)) for a, b in ((0, 1000), (1000, 2000), (2000, 3000)))
+    model = Calibrated(ridge(), "isotonic").fit(train, valid, FitContext())
+    score = model.predict(test)
+    for low, high in ((-1.0, -0.3), (-0.3, 0.3), (0.3, 1.0)):
+        inside = (score >= low) & (score < high)
+        assert abs((test.ret[inside] > 0).mean() - (1 + score[inside].mean()) / 2) < 0.08
+    model.save(tmp_path)
+    check_model(tmp_path, 4)
+    np.testing.assert_array_equal(Calibrated.load(tmp_path).predict(test), score)
+
+
+def neighbours(**more: object) -> SklearnStrategy:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return SklearnStrategy(KNeighborsClassifier(n_neighbors=9, **more), scale=True, most_rows=300)
+
+
+def test_neighbours_are_loaded_from_plain_arrays_alone(tmp_path: Path) -> None:
+    facts: dict = {}
+    model = neighbours(algorithm="brute").fit(TRAIN, VALID, FitContext(facts=facts))
+    assert facts["fitted_rows"] == 300
+    model.save(tmp_path / "brute")
+    check_model(tmp_path / "brute", 4)
+    with pytest.raises(DataError, match="neighbours are not 5 columns"):
+        check_model(tmp_path / "brute", 5)
+    neighbours(algorithm="kd_tree").fit(TRAIN, VALID, FitContext()).save(tmp_path / "tree")
+    with pytest.raises(DataError, match=r"not on the list|algorithm=brute"):
+        check_model(tmp_path / "tree", 4)
+
+
+def test_neighbours_whose_labels_lie_outside_the_classes_are_refused(tmp_path: Path) -> None:
+    import skops.io
+
+    model = neighbours(algorithm="brute").fit(TRAIN, VALID, FitContext())
+    model.model_._y = model.model_._y + 1000
+    (tmp_path / "model.skops").write_bytes(skops.io.dumps(model.model_))
+    with pytest.raises(DataError, match="neighbours"):
+        check_model(tmp_path, 4)
+
+
+def test_more_neighbours_than_rows_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="n_neighbors=9: must be at most"):
+        neighbours().fit(Samples(PANEL, np.arange(8)), VALID, FitContext())

@@ -17,7 +17,7 @@ from barwise.errors import ConfigError, require
 from barwise.portfolio.rules import past_deviation
 from barwise.samples import NO_MOVE
 
-TIME = REASONS.index("time")
+TIME, SESSION = REASONS.index("time"), REASONS.index("session")
 UNITS = ("volatility", "percent")
 Distance = Annotated[float, Number(0.0, 1000.0, above=True)]
 Bars = Annotated[int, Whole(1, 1_000_000)]
@@ -79,22 +79,48 @@ class Stops:
         most = self.unit == "percent" and max(self.stop or 0, self.trailing or 0) >= 100
         require(not most, "exits.stop, exits.trailing: must be below 100 percent, which no price falls")
 
-    def on(self, grid: Grid, target: np.ndarray, execution: str, decided: int) -> Ended:
+    def on(
+        self, grid: Grid, target: np.ndarray, execution: str, decided: int, evenings: bool = False
+    ) -> Ended:  # fmt: skip
+        """The orders with these stops; `evenings`: each session's last bar ends what it holds, at its close."""
         needed = self.unit == "volatility" and any(x is not None for x in (self.stop, self.target, self.trailing))
         unit = _volatility(grid, self.window, decided) if needed else np.full(target.shape, 0.01)
         unit = np.where(unit > 0, unit, np.nan)
-        return _by_symbol(grid, target, execution, partial(self._of_symbol, unit, execution))
+        return _by_symbol(grid, target, execution, partial(self._of_symbol, unit, execution, evenings))
 
-    def _of_symbol(self, unit: np.ndarray, execution: str, path: Paths, order: np.ndarray) -> Trades:
-        width = unit[path.rows, path.column]
-        begin, end = runs(order, np.isfinite(width))
+    def _of_symbol(self, unit: np.ndarray, execution: str, evenings: bool, path: Paths, order: np.ndarray) -> Trades:
+        width, late = unit[path.rows, path.column], execution != "next_open"
+        final = path.last if evenings and path.last is not None else np.zeros(len(order), bool)
+        begin, end = runs(order, np.isfinite(width) & ~(final & late), final)
+        shut = final[end - 1]
         limit = end if self.bars is None else np.minimum(end, begin + self.bars)
+        end, limit = end - (shut & late), np.minimum(limit, end - (shut & late))  # at a close: the order of that bar
         far = np.full(len(begin), np.nan)
         bounds = Bounds(*(far if x is None else x * width[begin] for x in (self.stop, self.target, self.trailing)))
         row, price, why = first_touch(path, np.sign(order[begin]), begin, limit, execution, bounds)
         timed = (row < 0) & (limit < end)
         row, why = np.where(timed, limit, row), np.where(timed, TIME, why)
+        closed = (row < 0) & shut
+        row, why = np.where(closed, end if late else end - 1, row), np.where(closed, SESSION, why)
+        price = price if late else np.where(closed, path.close[end - 1], price)
         return Trades(begin, end, row, price, why)
+
+
+@dataclass(frozen=True)
+class Evening:
+    """`portfolio.flat_overnight`: what is held is closed at the close of its session's last bar, as the calendar tells
+    beforehand; `stops` end it earlier. The next session's orders open it again. Where the last bar is missing,
+    the position stays."""
+
+    stops: Stops | None = None
+
+    def on(self, grid: Grid, target: np.ndarray, execution: str, decided: int) -> Ended:
+        require(
+            all("session_left" in bars.extra for bars in grid.bars),
+            "portfolio.flat_overnight=true: needs the sessions of a calendar; set data.calendar=XNYS, or 24/7",
+        )
+        stops = self.stops or Stops(None, bars=1_000_000)
+        return stops.on(grid, target, execution, decided, evenings=True)
 
 
 @dataclass(frozen=True)
@@ -151,16 +177,21 @@ class Barriers:
         return Trades(begin[kept], np.full(len(kept), len(order)), row[kept], price[kept], why[kept])
 
 
-def runs(order: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First row and end of each run of orders to one side, from the first of its orders on at which `known` holds."""
+def runs(order: np.ndarray, known: np.ndarray, final: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First row and end of each run of orders to one side, from the first of its orders on at which `known` holds; a
+    run is over with a `final` row."""
     given = np.flatnonzero(~np.isnan(order))
-    side = np.sign(order[given])
-    first = np.flatnonzero(np.append(True, side[1:] != side[:-1]))[: len(given)]
+    side, number = np.sign(order[given]), (np.cumsum(final) - final)[given]
+    first = np.flatnonzero(np.append(True, (side[1:] != side[:-1]) | (number[1:] != number[:-1])))[: len(given)]
     begin, end = given[first], np.append(given[first[1:]], len(order))
     usable = np.append(np.where(known & ~np.isnan(order), np.arange(len(order)), len(order)), len(order))
     following = np.minimum.accumulate(usable[::-1])[::-1]
     begin, held = following[begin], side[first] != 0
     held &= begin < end
+    if final.any():
+        row = np.append(np.where(final, np.arange(len(order)), len(order) - 1), len(order) - 1)
+        after = np.minimum.accumulate(row[::-1])[::-1] + 1
+        end = np.minimum(end, after[np.minimum(begin, len(order))])
     return begin[held], end[held]
 
 

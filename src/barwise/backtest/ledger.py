@@ -13,7 +13,7 @@ import numpy as np
 from barwise.backtest.account import ROUNDING, Account, Terms
 from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
-from barwise.backtest.exits import Ended, Exits
+from barwise.backtest.exits import Ended, Evening, Exits
 from barwise.backtest.grid import Grid, Signals, row_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
@@ -211,7 +211,9 @@ class Backtest:
             settings = (self.execution, self.commission_bps, self.slippage_bps, self.capital)
             prices = self.costs.on(grid, *settings)
         if ended is not None and prices is not None and prices.most is not None:
-            raise ConfigError("exits: a stop sells all at once, whatever the volume; set costs.participation=null")
+            raise ConfigError(
+                "exits, portfolio.flat_overnight: sell all at once, whatever the volume; set costs.participation=null"
+            )
         drifts, ends, gone = grid.drift(self.execution, self.dividends), grid.gone, grid.gone
         if ended is not None:
             drifts, ends, gone = filled(grid, self.execution, ended.fill, drifts)
@@ -252,6 +254,10 @@ def filled(
 def check_columns(backtest: object, bars: Sequence[Bars]) -> None:
     """ConfigError where no symbol has a column that the backtest reads."""
     there = sorted({name for b in bars for name in b.extra})
+    if isinstance(backtest, Backtest) and isinstance(backtest.exits, Evening) and "session_left" not in there:
+        raise ConfigError(
+            "portfolio.flat_overnight=true: needs the sessions of a calendar; set data.calendar=XNYS, or 24/7"
+        )
     for setting in ("dividends", "funding"):
         name = getattr(backtest, setting) if isinstance(backtest, Backtest) else None
         if name is not None and name not in there:

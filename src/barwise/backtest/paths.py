@@ -8,14 +8,15 @@ import numpy as np
 
 from barwise.backtest.grid import Grid
 
-REASONS = ("", "stop", "target", "trailing stop", "time")
+REASONS = ("", "stop", "target", "trailing stop", "time", "session")
 STOP, TARGET, TRAILING = 1, 2, 3
 FIRST, MOST = 16, 1_000_000  # bars looked at in the first pass, and cells in any
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The own bars of one symbol: their rows of the grid, and prices."""
+    """The own bars of one symbol: their rows of the grid, prices, and which are their session's last by the calendar
+    (None without one)."""
 
     column: int
     rows: np.ndarray
@@ -23,11 +24,14 @@ class Paths:
     high: np.ndarray
     low: np.ndarray
     close: np.ndarray
+    last: np.ndarray | None = None
 
     @classmethod
     def of(cls, grid: Grid, column: int) -> Paths:
         bars = grid.bars[column]
-        return cls(column, np.flatnonzero(grid.has[:, column]), bars.open, bars.high, bars.low, bars.close)
+        left = bars.extra.get("session_left")
+        rows, last = np.flatnonzero(grid.has[:, column]), None if left is None else left == 0
+        return cls(column, rows, bars.open, bars.high, bars.low, bars.close, last)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import yaml
 from hydra.utils import instantiate
 
 from barwise.audit.plausibility import Plausibility
-from barwise.backtest.exits import Barriers
+from barwise.backtest.exits import Barriers, Evening, Stops
 from barwise.backtest.ledger import Backtest
 from barwise.console.config import conf_dir
 from barwise.console.settings import check_node
@@ -201,6 +201,10 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
             f"backtest.weighting={backtest.weighting}: the portfolio says the weights; leave it at equal,"
             f" or portfolio={backtest.weighting} portfolio.… in its place"
         )
+    if portfolio is not None and portfolio.flat_overnight:
+        if exits is not None and not isinstance(exits, Stops):
+            raise ConfigError("portfolio.flat_overnight=true: knows exits=stops alone; set that, or exits=none")
+        exits = Evening(exits)
     if isinstance(exits, Barriers):
         exits = exits.of(labels)
         if portfolio is not None and portfolio.hold != "auto":

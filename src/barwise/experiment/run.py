@@ -102,6 +102,8 @@ def _run(
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
+        if (portfolio := portfolio_of(parts.backtest)) is not None:
+            out.update(hold=portfolio.tranches)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):

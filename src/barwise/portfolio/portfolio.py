@@ -29,7 +29,9 @@ class Portfolio:
     bar of the market, or at the first bar of a week, month or quarter; between them weights drift. `volatility_target`:
     a year's volatility that the weights are scaled to, by the last `volatility_window` bars, never above `gross`.
     `max_turnover`: Σ|change of weight| a bar at most. The others are limits, as `barwise.portfolio.limits.Limits` has
-    them; `group` names the group that `max_group` is of. Settings out of range raise `ConfigError`.
+    them; `group` names the group that `max_group` is of. `flat_overnight`: what
+    is held is closed at the close of each session's last bar, by the calendar, and opened again by the next session's
+    orders. Settings out of range raise `ConfigError`.
     """
 
     rule: Rule = equal
@@ -45,6 +47,7 @@ class Portfolio:
     max_turnover: float | None = None
     volatility_target: float | None = None
     volatility_window: int = 60
+    flat_overnight: bool = False
     held_bars: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -69,6 +72,17 @@ class Portfolio:
             not self.reads_held or self.hold in (1, "auto"),
             f"portfolio.hold={self.hold}: this rule reads what is held and holds by itself; set portfolio.hold=1",
         )
+        require(
+            isinstance(self.flat_overnight, bool),
+            f"portfolio.flat_overnight={self.flat_overnight}: must be true or false",
+        )
+        for name, plain in (("rebalance", self.rebalance in (1,)), ("max_turnover", self.max_turnover is None),
+                            ("rule", not self.reads_held)):  # fmt: skip
+            what = "a rule that reads what is held" if name == "rule" else f"portfolio.{name}={getattr(self, name)}"
+            told = (
+                f"portfolio.flat_overnight=true: {what} counts on what was held the day before; leave one of them out"
+            )
+            require(plain or not self.flat_overnight, told)
         neutral = self.rule.neutral if isinstance(self.rule, Neutralises) else ()
         require(
             not (self.long_only and neutral),
@@ -132,7 +146,8 @@ class Portfolio:
         if self.reads_held:
             return self._bar_by_bar(context, ordered)
         wanted = self._checked(self.rule(context), context)
-        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches), 0.0)
+        traded = self._sessions(context) if self.flat_overnight else None
+        wanted = np.where(context.inside, averaged(wanted, context.has, self.tranches, traded), 0.0)
         if target is not None:
             wanted = wanted * self._leverage(wanted, context, target)
         wanted = limits(wanted, groups)
@@ -140,6 +155,16 @@ class Portfolio:
             return self._step_by_step(wanted, ordered, context)
         wanted[~ordered] = np.nan
         return wanted
+
+    def _sessions(self, context: Context) -> np.ndarray:
+        """(time, symbol): the number of the session that a decision of each bar is traded in, as the calendar says."""
+        number, last = context.column("session_number"), context.column("session_left") == 0
+        found = np.zeros(number.shape)
+        for s in range(number.shape[1]):
+            rows = np.flatnonzero(context.has[:, s])
+            begun = np.append(False, (number[rows[1:], s] != number[rows[:-1], s]) & ~last[rows[:-1], s])
+            found[rows, s] = np.cumsum(last[rows, s] | begun)
+        return found
 
     def _checked(self, found: np.ndarray, context: Context) -> np.ndarray:
         """The rule's weights, 0 outside the universe and where there is none."""
@@ -208,8 +233,9 @@ def growth_of(context: Context) -> np.ndarray:
     return 1.0 + np.where(context.has & np.isfinite(context.returns), context.returns, 0.0)
 
 
-def averaged(weights: np.ndarray, has: np.ndarray, bars: int) -> np.ndarray:
-    """The mean of each symbol's weights over its last `bars` own bars, of which those before its first count as 0."""
+def averaged(weights: np.ndarray, has: np.ndarray, bars: int, session: np.ndarray | None = None) -> np.ndarray:
+    """The mean of each symbol's weights over its last `bars` own bars, of which those before its first count as 0, and
+    with `session` (time, symbol) those that are traded in another one."""
     if bars <= 1:
         return weights
     out = np.zeros(weights.shape)
@@ -218,7 +244,10 @@ def averaged(weights: np.ndarray, has: np.ndarray, bars: int) -> np.ndarray:
         own = weights[rows, s]
         total = own.copy()
         for late in range(1, min(bars, len(own))):  # summed anew: a running sum leaves specks where all is 0
-            total[late:] += own[:-late]
+            before = own[:-late]
+            if session is not None:
+                before = np.where(session[rows[late:], s] == session[rows[:-late], s], before, 0.0)
+            total[late:] += before
         out[rows, s] = total / bars
     return out
 

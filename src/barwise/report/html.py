@@ -80,10 +80,16 @@ def document(run: Run) -> str:
     with uncollected():
         for anchor, heading, figures in CHAPTERS:
             content = tables(run, anchor)
-            figures = figures if anchor != "capacity" or run.metrics.get("capacity") else ()
+            figures = figures if anchor != "capacity" or has_capacity(run) else ()
             drawn = tag("div", joined(figure(run.figures, name) for name in figures), class_="grid") if figures else ""
             body.append(tag("section", joined((tag("h2", heading, id=anchor), content, drawn))))
     return page(title_of(run), joined(body))
+
+
+def has_capacity(run: Run) -> bool:
+    """Whether the run's costs knew volume."""
+    found = sections.attempt(lambda: run.metrics)
+    return isinstance(found, dict) and bool(found.get("capacity"))
 
 
 @contextmanager

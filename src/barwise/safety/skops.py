@@ -34,6 +34,9 @@ PLAIN = {
 }
 PARTS = ("ensemble", "tree", "linear_model", "naive_bayes", "neural_network", "preprocessing", "pipeline", "dummy",
          "discriminant_analysis", "impute", "compose", "calibration", "_loss", "utils._bunch")  # fmt: skip
+NEIGHBORS = {"KNeighborsClassifier": "sklearn.neighbors._classification",
+             "KNeighborsRegressor": "sklearn.neighbors._regression"}  # fmt: skip
+PROCESSES = ("gaussian_process._gpr", "gaussian_process._gpc", "gaussian_process.kernels")  # plain arrays, no pointers
 HIST = {"left", "right", "feature_idx", "is_leaf", "is_categorical"}
 
 
@@ -55,6 +58,8 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
             for node in nodes:
                 if node.get("__loader__") == "TreeNode":
                     _check_sklearn_tree(path, node, arrays, n_features)
+                elif str(node.get("__class__")) in NEIGHBORS:
+                    _check_neighbors(path, node, arrays, n_features)
             for array in arrays.values():
                 if array.dtype.names and set(array.dtype.names) >= HIST:
                     _check_hist_tree(path, array, n_features)
@@ -133,6 +138,8 @@ def _known(module: str, name: str, parts: tuple[str, ...]) -> bool:
         return name in PLAIN
     if module in ("numpy", "numpy.random._generator", "numpy.random.mtrand", "numpy.random.bit_generator"):
         return name not in ("load", "memmap", "fromfile")
+    if NEIGHBORS.get(name) == module or module in [f"sklearn.{part}" for part in PROCESSES]:
+        return True
     return any(module == f"sklearn.{part}" or module.startswith(f"sklearn.{part}.") for part in parts)
 
 
@@ -160,6 +167,28 @@ def _check_sklearn_tree(path: Path, node: dict[str, Any], arrays: dict[str, np.n
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: a tree cannot be read ({error!r:.80}); it is not loaded") from None
+
+
+def _check_neighbors(path: Path, node: dict[str, Any], arrays: dict[str, np.ndarray], n_features: int) -> None:
+    """Its compiled code goes through plain arrays by the labels in `_y`, which must be places among the classes; there
+    is no tree, whose pointers could not be checked."""
+    try:
+        state = node["content"]["content"]
+        X, y = (arrays[state[name]["file"]] for name in ("_fit_X", "_y"))
+        whole = X.ndim == 2 and X.shape[1] == n_features and len(y) == len(X) and X.dtype.kind == "f"
+        if "classes_" in state:
+            classes = arrays[state["classes_"]["file"]]
+            whole = whole and y.dtype.kind == "i" and y.ndim == 1 and len(y) > 0
+            whole = whole and int(y.min()) >= 0 and int(y.max()) < len(classes)
+        tree = state.get("_tree") or {}
+        if not whole or str(tree.get("content")) not in ("None", "null"):
+            raise DataError(f"{path}: its neighbours are not {n_features} columns in plain arrays; it is not loaded")
+        if str(state["_fit_method"]["content"]).strip('"') != "brute":
+            raise DataError(f"{path}: looks its neighbours up in a tree; train it again with algorithm=brute")
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: its neighbours cannot be read ({error!r:.80}); it is not loaded") from None
 
 
 def _check_hist_tree(path: Path, nodes: np.ndarray, n_features: int) -> None:

@@ -6,7 +6,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ class MLflow:
         return MLflowTracker(out, single, uri, self.experiment, home)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While no other process of this machine holds the lock in `path`."""
+    import fcntl
+
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 class MLflowTracker(Tracker):
     """One run of MLflow's."""
 
@@ -55,8 +66,9 @@ class MLflowTracker(Tracker):
         from mlflow import MlflowClient
 
         self.home.mkdir(parents=True, exist_ok=True)
-        self.client = MlflowClient(tracking_uri=self.uri)
-        experiment = self._experiment()
+        with alone(self.home / "mlflow.lock"):  # two trials that make the tables of one database both fail
+            self.client = MlflowClient(tracking_uri=self.uri)
+            experiment = self._experiment()
         tags = {"mlflow.runName": f"{run.title} {name}", "barwise.folder": str(run.folder)}
         if sweep is not None:
             tags["mlflow.parentRunId"] = self._parent(experiment, run.folder.parent, sweep)
