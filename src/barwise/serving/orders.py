@@ -145,9 +145,8 @@ class LiveDesk:
 
     def orders(self, session: Live, answers: Iterable[Answer]) -> dict[str, np.ndarray] | None:
         """Orders after the answers to one bar; None where nothing was scored."""
-        given = [
-            a for a in answers if a.symbol in session.symbols and session.symbols[a.symbol].bars.time[-1] == a.time
-        ]
+        last = {name: h.bars.time[-1] for name, h in session.symbols.items() if len(h.bars)}
+        given = [a for a in answers if last.get(a.symbol) == a.time]
         if not given:
             return None
         names = np.array([a.symbol for a in given], object)

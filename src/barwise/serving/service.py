@@ -24,7 +24,8 @@ SHARE = 20  # of the time: a save is no more of it than one in so many
 class Service:
     """`session`, fed with lines; each bar is taken as a whole, whatever signal asks the process to end.
 
-    `after`: hears all answers to one bar. `answer`, `alert`: what is told of each bar, and of what goes wrong. `state`: written as it goes and at the end; the
+    `after`: hears all answers to one time.
+    `answer`, `alert`: what is told of each bar, and of what goes wrong. `state`: written as it goes and at the end; the
     bars of a state that the session is `resumed` from are passed over. `strict`: what is no bar ends it. `watch`: a
     newer refit of the run takes the place of the model, between two bars. `paper`: a ledger kept beside.
     """
