@@ -82,6 +82,11 @@ class RunFiles:
         """fold, feature, gain, permutation; kept by strategies that know it."""
         return self._table("importance.parquet")
 
+    @cached_property
+    def contributions(self) -> pd.DataFrame:
+        """symbol, time, weight, score, margin, base, feature, contribution, of the largest last positions."""
+        return self._table("contributions.parquet")
+
     def factor(self) -> dict[str, pd.DataFrame]:
         """The factor tables by name: about, decay, series, quantiles, spread, turnover, by, exposures, and more.
 

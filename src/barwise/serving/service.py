@@ -24,6 +24,7 @@ SHARE = 20  # of the time: a save is no more of it than one in so many
 class Service:
     """`session`, fed with lines; each bar is taken as a whole, whatever signal asks the process to end.
 
+    `after`: hears all answers to one time.
     `answer`, `alert`: what is told of each bar, and of what goes wrong. `state`: written as it goes and at the end; the
     bars of a state that the session is `resumed` from are passed over. `strict`: what is no bar ends it. `watch`: a
     newer refit of the run takes the place of the model, between two bars. `paper`: a ledger kept beside.
@@ -39,6 +40,7 @@ class Service:
     watch: bool = False
     allow: tuple[str, ...] = ()
     resumed: bool = False
+    after: Callable[[Iterable[Answer]], None] = lambda answers: None
     skipped: int = 0
     _seen: dict[str, np.datetime64] = field(default_factory=dict)
     _saved: float = 0.0
@@ -68,6 +70,7 @@ class Service:
         answers = self._answers(group) if group else {}
         for one in answers.values():
             self.answer(one)
+        self.after(answers.values())
         if self.paper is not None and answers:
             self.paper.note({line.symbol: line.columns for line in group}, answers)
         if time.monotonic() - self._saved >= self._pause:
