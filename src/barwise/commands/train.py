@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
 
 if TYPE_CHECKING:
+    from barwise.data.bars import Market
     from barwise.runs.directory import RunDirectory
 
 log = logging.getLogger("barwise")
@@ -137,8 +139,11 @@ def job(cfg: DictConfig) -> Any:
         return None
 
 
-def task(cfg: DictConfig) -> Any:
-    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
+def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
+    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials.
+
+    `bars`: what gives the bars in place of the configuration's.
+    """
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
@@ -174,7 +179,7 @@ def task(cfg: DictConfig) -> Any:
         if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")
-        parts = parts_of(composed, targets)
+        parts = parts_of(composed, targets, bars)
         listeners += [one.listener(out, Path(config["output_dir"]), single) for one in trackers(config, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, config),) if one]
         metrics = run(parts, out, *listeners)

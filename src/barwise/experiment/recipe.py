@@ -213,6 +213,11 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
     return backtest.trading(portfolio, costs, exits)
 
 
+def backtest_of(config: Mapping[str, Any], targets: Targets | None = None) -> Any:
+    """The backtest of a configuration with its portfolio and costs."""
+    return book(lambda group, node: _make(group, node, targets), config)
+
+
 def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:
     """The class of the strategy, to load what one has saved; nothing is instantiated."""
     if targets is not None:

@@ -102,6 +102,8 @@ def _run(
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
+        if (portfolio := portfolio_of(parts.backtest)) is not None:
+            out.update(hold=portfolio.tranches)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
@@ -142,6 +144,8 @@ def _run(
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell, result, grid(), per_year)
     file_audit(audit, out)
     audit.refuse()
+    portfolio = portfolio_of(parts.backtest)
+    out.update(hold=portfolio.tranches if portfolio else 1)
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
@@ -191,6 +195,8 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
+    traded = fold.test[usable(model, panel, fold.test) & (np.nan_to_num(signal) != 0)]
+    session.why(panel, fold, model, scaler, traded)
     agreed, alone = agreement(model, explained, fold, scaler, panel.ret[fold.test], rule)
     facts = {"fold": fold.number, **context.facts, **saved, **agreed, **learned_little(score, signal)}
     return session.save_fold(fold, Finished(score, signal, facts, curves, alone))

@@ -96,7 +96,7 @@ class Events:
 
 
 class Board(Listener):
-    """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` and equity at the end.
+    """The run's event file: `<scalar>/fold-<k>` per epoch or round, `metrics/<name>` and equity at the end.
 
     One file a run: TensorBoard may pass over a second one in the same folder.
     """
@@ -110,8 +110,10 @@ class Board(Listener):
         return writer_class()(str(self.folder), flush_secs=30)
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One scalar under its own name."""
-        self.writer.add_scalar(name, float(value), int(step))
+        """One scalar under its own name; of a fold as `train_loss/fold-0`, so that the folds share a card's group."""
+        fold, _, what = name.partition("/")
+        shown = f"{what}/{fold}" if fold.startswith("fold-") and what else name
+        self.writer.add_scalar(shown, float(value), int(step))
 
     def finished(self, metrics: Mapping[str, Any], equity: np.ndarray) -> None:
         """Final metrics, per fold and overall; the equity curve, at most 500 points of it."""
