@@ -23,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from barwise.commands import help
 from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
@@ -51,6 +52,9 @@ def main() -> None:
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
         sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
+        if help.asked(sys.argv[1:]):
+            print(help.page(sys.argv[1:]), flush=True)
+            return
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if process.raised is not None:
             raise process.raised

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.hidden import hidden
 from barwise.listener import Listener
 
 
@@ -20,14 +20,8 @@ from barwise.listener import Listener
 def writer_class() -> Any:
     """tensorboardX's writer, onto `Events`; it imports torch if it can, which costs a tree run 1.4 s, so it is told
     there is none."""
-    hidden = "torch" not in sys.modules
-    if hidden:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of torch raises ImportError
-    try:
+    with hidden("torch"):
         from tensorboardX.writer import FileWriter, SummaryWriter
-    finally:
-        if hidden:
-            del sys.modules["torch"]
 
     class Files(FileWriter):  # type: ignore[misc]  # tensorboardX has no types
         def __init__(self, folder: str, flush_secs: float) -> None:
