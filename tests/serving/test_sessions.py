@@ -63,6 +63,7 @@ def prices(bars, i: int) -> dict[str, float]:
     return {name: float(getattr(bars, name)[i]) for name in PRICES}
 
 
+@pytest.mark.slow
 def test_a_run_of_contracts_is_predicted_and_not_served_live(tmp_path):
     days = np.datetime64("2021-01-04", "ns") + np.arange(700) * np.timedelta64(1, "D")
     bars = bars_at(days.astype("datetime64[ns]"), "F")

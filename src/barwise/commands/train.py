@@ -159,7 +159,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
-    from barwise.runs.measures import OBJECTIVES
+    from barwise.runs.measures import check_objective
     from barwise.safety.signature import sign
     from barwise.sweeps.pruning import Pruning
 
@@ -176,8 +176,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
-            if name not in OBJECTIVES:
-                raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+            check_objective(name, config.get("measures") or ())
         if single:
             check_single([*hydra_cfg.overrides.task, *hydra_cfg.overrides.hydra])
         if not resumed:

@@ -41,6 +41,7 @@ from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
 from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
+from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
 from barwise.experiment.record import record
@@ -138,6 +139,7 @@ def _run(
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
+        result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):

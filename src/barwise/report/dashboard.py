@@ -76,8 +76,8 @@ class Dashboard(Board):
 
 def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> None:
     """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event file."""
-    writer.add_text("verdict", str(run.verdict.get("sentence") or "no verdict"), 0)
-    writer.add_text("configuration", "```\n" + json.dumps(run.config, indent=1, default=str) + "\n```", 0)
+    for name, text in texts(run.verdict, run.config).items():
+        writer.add_text(name, text, 0)
     writer.add_custom_scalars(LAYOUT)
     for stage, seconds in (run.manifest.get("seconds") or {}).items():
         writer.add_scalar(f"timing/{stage}", float(seconds), 0)
@@ -90,6 +90,15 @@ def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> N
         except DataError:
             continue
     add_hparams(writer, hyper_parameters(run), outcomes(run))
+
+
+def texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    """Verdict and configuration as code: TensorBoard takes texts for Markdown, in which a name may be a picture."""
+    sentence = " ".join(str(verdict.get("sentence") or "no verdict").split())
+    return {
+        "verdict": f"    {sentence}",
+        "configuration": "```\n" + json.dumps(config, indent=1, default=str) + "\n```",
+    }
 
 
 def add_factor(writer: Any, run: Run) -> None:
