@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from barwise.commands.contracts import of_its_strategy
 from barwise.console.progress import Progress
@@ -51,13 +52,14 @@ SMALL = {
     ],
     "validation/rolling": ["validation.splitter.window=150"],
     "search/optuna": ["search.trials=2", "search.folds=2", "strategy.n_estimators=10"],
-    "search/space": ["search=optuna", "search.trials=2", "search.folds=2", "validation=holdout", "audit=none"],
+    "search/space": ["search=optuna", "search.trials=2", "search.folds=2", "validation=holdout"],
     "strategy/blend": ["strategy.members.xgboost.n_estimators=10", "strategy.members.lightgbm.n_estimators=10"],
     "strategy/meta": ["strategy.secondary.n_estimators=10"],
     "strategy/abstain": ["strategy.strategy.n_estimators=10"],
     "select": ["strategy.n_estimators=10", "validation=holdout"],
 }
 
+BRIEF = ["experiment=smoke", "threads=1", "baseline=null", "audit=none"]  # tests/test_contracts.py audits each part
 FROM_A_FILE = ("data/files", "features/context")
 
 
@@ -74,6 +76,15 @@ def bars_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def shortened(config: DictConfig, group: str) -> None:
+    """Few trees and folds, where it is not they that are tried."""
+    for node in (config.strategy, config.strategy.get("estimator") or {}):
+        if "n_estimators" in node:
+            node.n_estimators = 10
+    if group not in ("validation", "experiment") and "n_splits" in config.validation.splitter:
+        config.validation.splitter.n_splits = 2
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     group, _, name = option.rpartition("/")
@@ -81,7 +92,8 @@ def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     more += [f"data.path={bars_file}"] if option in FROM_A_FILE else []
     more += [f"data.sql=\"SELECT * FROM '{bars_file}'\""] if option == "data/query" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", ["experiment=smoke", "threads=1", *more, f"{group}={name}"])
+        config = compose("config", [*BRIEF, *more, f"{group}={name}"])
+    shortened(config, group)
     out = RunDirectory(tmp_path)
     out.start()
     metrics = run(parts_of(config), out, Progress(quiet=True))

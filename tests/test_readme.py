@@ -28,6 +28,7 @@ SMALL = {
     "hydra/sweeper=study": ("hydra.sweeper.n_trials=3",),
     "strategy=lstm": ("strategy.epochs=1", "strategy.lookback=5"),
 }
+BRIEF = ("validation=holdout", "audit=none")
 PLACES = ("newer.csv", "history.csv", "feed.csv", "my_bars.csv")
 
 
@@ -54,9 +55,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vix = "".join(f"{row[0]},{20 + t % 7}\n" for t, row in enumerate(rows[::2]))
     (folder / "vix.csv").write_text("time,vix\n" + vix)
     (folder / "train.py").write_text((ROOT / "train.py").read_text())
-    for line in ("data=files data.path=my_bars.csv hydra.run.dir=RUN validation=holdout sealed.fraction=0.2",
-                 "-m experiment=smoke validation=holdout strategy=ridge,xgboost sweep.name=NAME"):  # fmt: skip
-        done = warm.run(["train.py", *line.split(), "quiet=true"], folder)
+    for line in ("data=files data.path=my_bars.csv hydra.run.dir=RUN sealed.fraction=0.2 strategy.n_seeds=1",
+                 "-m experiment=smoke strategy=ridge,xgboost sweep.name=NAME"):  # fmt: skip
+        done = warm.run(["train.py", *line.split(), "quiet=true", *BRIEF], folder)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -81,6 +82,8 @@ def test_a_command_works_in_small(home, line):
     if words[0] == "train.py":
         words += ["quiet=true", "validation=holdout"] if "data=files" in words else ["quiet=true", "experiment=smoke"]
         words += [word for key, small in SMALL.items() if key in words for word in small]
+        words += [word for word in BRIEF if word.partition("=")[0] not in line]
+        words = list(dict.fromkeys(words))
     check(home, words, pages=False)
 
 

@@ -137,10 +137,14 @@ def past_volatility(close: np.ndarray, window: int) -> np.ndarray:
     """
     returns = np.full(len(close), np.nan)
     returns[1:] = close[1:] / close[:-1] - 1.0
-    out = np.full(len(close), np.nan)
-    if len(close) > window:
-        views = np.lib.stride_tricks.sliding_window_view(returns[1:], window)
-        out[window:] = views.std(axis=1, ddof=1)
+    return np.concatenate([returns[:1], trailing_deviation(returns[1:], window)])
+
+
+def trailing_deviation(returns: np.ndarray, window: int) -> np.ndarray:
+    """Standard deviation (ddof 1) of the last `window` returns, this one included; NaN until there are so many."""
+    out = np.full(len(returns), np.nan)
+    if len(returns) >= window:
+        out[window - 1 :] = np.lib.stride_tricks.sliding_window_view(returns, window).std(axis=1, ddof=1)
     return out
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import subprocess
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import barwise
+from barwise.commands import train as command
 from tests.conftest import PATIENCE, ROOT, train
 
 FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
@@ -128,3 +131,21 @@ def test_a_sweep_gives_each_trial_its_own_directory(tmp_path: Path):
 
 def test_train_is_a_shim():
     assert len((ROOT / "train.py").read_text().splitlines()) < 10
+
+
+@pytest.mark.parametrize("words", [[], ["strategy=lstm", "seed=3"]])
+def test_help_is_the_page_that_hydra_prints(words, monkeypatch):
+    """It is made without the copies that Hydra makes of its repository for each group, and says the same."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from barwise.commands import help
+
+    own = help.page([*words, "--help"])
+    monkeypatch.setattr(help, "asked", lambda words: False)
+    monkeypatch.setattr(sys, "argv", ["train.py", *words, "--help"])
+    GlobalHydra.instance().clear()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        command.main()
+    GlobalHydra.instance().clear()
+    assert own.strip() and printed.getvalue().strip() == own.strip()

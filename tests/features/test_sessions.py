@@ -16,9 +16,11 @@ from barwise.data.shape import Shape
 from barwise.errors import ConfigError
 from barwise.features.context import context
 from barwise.features.matrix import build
+from barwise.features.price import price
 from barwise.features.sessions import gap, session
 from barwise.labels import forward_return, next_return_sign, triple_barrier
 from tests.data.trading import session_bars
+from tests.features.test_every import SHORT, worth
 from tests.reference.sessions import barrier_by_hand, held_by_hand
 
 CALENDAR = Shape.of({"calendar": "XNYS"})
@@ -98,3 +100,18 @@ def last_by_the_bars(bars):
     """Wrong: the last bar of a session is told by the bar that follows."""
     number = bars.extra["session_number"]
     return {"last": np.append(np.diff(number) > 0, True).astype(float)}
+
+
+def test_what_the_calendar_shows_is_found_by_session_and_by_nothing_else():
+    """The last hour of a session, half days too, goes up on Mondays, Wednesdays and Fridays, and down on the others."""
+    bars = []
+    for s, name in enumerate("ABC"):
+        made = replace(session_bars("XNYS", "2022-09-01", "2023-12-29", 30, name, s))
+        own = CALENDAR.shaped(lambda made=made: Market((made,)))().bars[0]
+        side = np.where(own.extra["session_weekday"] % 2 == 0, 1.0, -1.0)
+        drift = np.cumsum(np.where(own.extra["session_left"] < 90, 0.0008 * side, 0.0))
+        scale = {n: getattr(own, n) * np.exp(drift) for n in ("open", "high", "low", "close")}
+        top = np.maximum(scale["high"], scale["open"])
+        bars.append(replace(own, **{**scale, "high": top}))
+    found, by_price = worth(bars, {"session": session}), worth(bars, {"price": partial(price, **SHORT), "gap": gap})
+    assert found > 0.05 and abs(by_price) < 0.03, (found, by_price)

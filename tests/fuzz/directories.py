@@ -29,7 +29,7 @@ LEFT_OUT = ("model", "tensorboard", "report.html", "train.log")
 JSON = ("run.json", "metrics.json", "verdict.json", "curves.json")
 OTHERS = (".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "ledger.parquet", "predictions.parquet",
           "importance.parquet", "factor/about.parquet", "factor/decay.parquet", "factor/by.parquet",
-          "../trials.jsonl", "../sealed.jsonl")  # fmt: skip
+          "contributions.parquet", "../trials.jsonl", "../sealed.jsonl")  # fmt: skip
 
 
 def places(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

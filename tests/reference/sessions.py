@@ -58,7 +58,7 @@ def barrier_by_hand(bars: Bars, horizon: int, width: float, window: int, executi
                 -volatility[row] if low <= -volatility[row] else volatility[row] if high >= volatility[row] else None
             )
             if reach is not None:
-                through = step > first and (jump - reach) * np.sign(reach) > 0
+                through = (execution == "next_close" or step > first) and (jump - reach) * np.sign(reach) > 0
                 ret[row] = jump if through else reach
                 break
     return ret

@@ -44,6 +44,13 @@ def write_run(folder: Path, seed: int = 0, bars: int = 900, edge: float = 4e-4, 
     write_parquet(folder / "importance.parquet", importance)
     for name, table in factor_tables().items():
         write_parquet(folder / "factor" / f"{name}.parquet", table)
+    n = len(SYMBOLS) * 2
+    write_parquet(folder / "contributions.parquet", {
+        "symbol": np.repeat(np.array(SYMBOLS, dtype=object), 2), "time": np.full(n, time[-1]),
+        "weight": np.full(n, 0.3),
+        "score": np.full(n, 0.2), "margin": np.full(n, 0.5), "base": np.full(n, 0.1),
+        "feature": np.array(["feature_0", SECRET] * len(SYMBOLS), dtype=object), "contribution": np.full(n, 0.2),
+    })  # fmt: skip
     curve = [[i, 1.0 / (i + 2)] for i in range(20)]
     losses = {"train_loss": curve, "valid_loss": [[i, v + 0.05] for i, v in curve]}
     write_json(folder / "curves.json", {f"fold-{k}": losses for k in range(3)})

@@ -83,7 +83,9 @@ def test_each_trial_is_one_run_and_none_is_empty(ask):
             "timing/fit",
         ):
             assert name in tags, (run, name)
-        assert any(tag.endswith("train_loss") for tag in tags)
+        assert {"train_loss/fold-0", "valid_loss/fold-0"} & set(tags) and not any(
+            tag.startswith("fold-") for tag in tags
+        )
 
 
 def test_each_trial_has_its_figure_and_its_texts(ask):
@@ -91,7 +93,7 @@ def test_each_trial_has_its_figure_and_its_texts(ask):
     (image,) = ask("plugin/images/images?tag=figures/equity&run=0/tensorboard&sample=0")
     picture = ask(f"plugin/images/individualImage?{image['query']}", raw=True)
     width, height = struct.unpack(">II", picture[16:24])  # of a PNG's header
-    assert picture[1:4] == b"PNG" and width > 500 and height > 200
+    assert picture[1:4] == b"PNG" and width >= 1000 and height > 400
     assert all(
         {"verdict/text_summary", "configuration/text_summary"} <= set(t) for t in ask("plugin/text/tags").values()
     )
@@ -118,3 +120,20 @@ def test_the_hparams_tab_sorts_trials_by_what_metrics_json_says(ask, sweep):
 def test_there_is_a_layout_of_custom_scalars(ask):
     layout = ask("plugin/custom_scalars/layout")
     assert [category["title"] for category in layout["category"]] == ["training", "result", "machine"]
+
+
+def test_a_title_lies_beside_no_legend() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from barwise.report.figures import entitle
+
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    axes = figure.subplots()
+    for number in range(6):
+        axes.plot([0, 1], [number, 1], label=f"fold {number}")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    entitle(figure, "Training curves of all folds")
+    FigureCanvasAgg(figure).draw()
+    assert figure.get_suptitle() == "" and figure.legends[0].get_title().get_text() == "Training curves of all folds"
+    assert figure.legends[0].get_window_extent().y0 >= axes.get_window_extent().y1

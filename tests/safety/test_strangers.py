@@ -253,6 +253,49 @@ def test_a_repository_around_the_installation_is_not_asked(tmp_path):
     assert str(installed) in done.stdout and done.stdout.strip().endswith("None") and not mark.exists()
 
 
+def test_git_is_asked_for_the_revision_alone_whatever_a_branch_is_called(tmp_path):
+    import barwise
+
+    package = tmp_path / "src" / "barwise"
+    shutil.copytree(Path(barwise.__file__).parent, package, ignore=shutil.ignore_patterns("*.parquet"))
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "-q", "-b", "$(touch${IFS}was-here)/<b>"], ["commit", "-q", "--allow-empty", "-m", "=1+1"]):
+        subprocess.run([*git, *words], check=True)
+    code = f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
+    code += "from barwise.runs.directory import git_revision; print(*git_revision().items())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert re.fullmatch(r"\('revision', '[0-9a-f]{40}'\) \('dirty', (True|False)\)", done.stdout.strip())
+    assert not list(tmp_path.rglob("was-here"))
+
+
+def test_texts_in_tensorboard_are_code_whatever_a_name_says():
+    from barwise.report.dashboard import texts
+
+    evil = "![x](http://example.invalid/x.png)"
+    found = texts({"sentence": f"Not audited: S1\n\n{evil}\n<script>"}, {"data": {f"```\n{evil}": f"```\n{evil}"}})
+    assert found["verdict"] == f"    Not audited: S1 {evil} <script>"
+    first, *inner, last = found["configuration"].splitlines()
+    assert first == last == "```" and not any(line.lstrip().startswith("```") for line in inner)
+    assert texts({}, {})["verdict"] == "    no verdict"
+
+
+def test_temporary_places_have_random_names_of_their_own(tmp_path, monkeypatch):
+    """Nothing in a folder that all may write to, such as /tmp, can be foreseen, or read by others."""
+    from barwise.audit.process import CleanProcess
+
+    package = Path(program.__file__).parent
+    said = {p.name: p.read_text() for p in package.rglob("*.py") if "benchmarks" not in p.parts}
+    assert [name for name, text in said.items() if re.search(r"[\"']/(var/)?tmp\b|gettempdir|mktemp\(", text)] == []
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("threading.active_count", lambda: 1)
+    process = CleanProcess({})
+    try:
+        (place,) = tmp_path.iterdir()
+        assert place.stat().st_mode & 0o777 == 0o700 and str(place) == process.folder
+    finally:
+        process.close()
+
+
 def test_a_study_that_is_a_link_or_damaged_is_one_line(tmp_path):
     import pickle
     import sqlite3

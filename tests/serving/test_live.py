@@ -230,6 +230,6 @@ def test_the_command_reads_lines_and_goes_on_from_its_state(trained, files, mark
 def test_a_line_that_is_no_bar_is_told(text, line, trained, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     with pytest.raises(SystemExit) as stop:
-        program.main(["live", str(trained())])
+        program.main(["live", str(trained()), "--strict"])
     out, err = capsys.readouterr()
     assert stop.value.code == 2 and out == "" and len(err.splitlines()) == 1 and line in err

@@ -12,6 +12,7 @@ from barwise import __main__ as program
 from barwise.data import files as source
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
+from barwise.report.html import document
 from barwise.report.run import load
 from barwise.serving.model import serve
 from barwise.serving.predict import predict
@@ -169,3 +170,28 @@ def test_a_net_of_ones_own_is_served_only_when_it_is_allowed_by_name(files, tmp_
     assert len(predict(serve(run, allow=["own_net.Mine"]), source.load(str(files["all"]))).time)
     with pytest.raises(ConfigError, match=r"own_net\.Mine$"):
         serve(run)
+
+
+def test_why_is_written_and_sums_to_the_margin(trained, files, tmp_path, capsys):
+    run = trained(shares(170, EARLY))
+    words = ["predict", str(run), f"data.path={files['all']}", "--out", str(tmp_path / "found.csv")]
+    program.main([*words, "--explain", str(tmp_path / "why.parquet")])
+    scores, why = pd.read_csv(tmp_path / "found.csv"), pd.read_parquet(tmp_path / "why.parquet")
+    assert list(why["symbol"]) == list(scores["symbol"]) and why["margin"].notna().any()
+    known = why[why["margin"].notna()]
+    features = [name for name in known.columns if name.startswith("by_")]
+    np.testing.assert_allclose(known["base"] + known[features].sum(axis=1), known["margin"], atol=1e-4)
+    page = load(run).contributions
+    one = page[page["symbol"] == page["symbol"][0]]
+    assert one["contribution"].sum() + one["base"].iloc[0] == pytest.approx(one["margin"].iloc[0], abs=1e-4)
+    assert page["symbol"].nunique() <= 10 and page["time"].nunique() == 1
+    assert page["weight"].abs().min() > 0
+    capsys.readouterr()
+
+
+def test_a_model_that_does_not_know_says_so(trained, files, tmp_path):
+    run = trained("strategy=ridge", shares(170, EARLY))
+    served = serve(run)
+    with pytest.raises(ConfigError, match=r"does not know what each feature adds; xgboost and lightgbm do"):
+        predict(served, source.load(str(files["all"])), explain=True)
+    assert "No contributions by feature: xgboost and lightgbm" in document(load(run))

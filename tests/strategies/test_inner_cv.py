@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from barwise.console.arguments import compose
 from barwise.errors import ConfigError
-from barwise.experiment.recipe import parts_of
+from barwise.experiment.recipe import _make
 from barwise.safety.skops import check_skops
 from barwise.safety.targets import Targets
 from barwise.samples import Panel, Samples
@@ -50,8 +49,8 @@ def samples() -> Samples:
 
 
 def made(estimator: str):
-    words = ["strategy=sklearn", "~strategy.estimator", f"+strategy.estimator={estimator}"]
-    return parts_of(compose(words)).strategy
+    node = OmegaConf.create(f"{{_target_: barwise.strategies.sklearn.SklearnStrategy, estimator: {estimator}}}")
+    return _make("strategy", OmegaConf.to_container(node), None)
 
 
 @pytest.mark.parametrize("name", TUNED)

@@ -80,6 +80,8 @@ class Watch:
         whole = os.path.abspath(name)
         if any(whole == folder or whole.startswith(folder + os.sep) for folder in self.folders):
             return
+        if event == "os.mkdir" and any(folder.startswith(whole + os.sep) for folder in self.folders):
+            return  # on the way to it
         if self.everyone or self._by_user(frame):
             self.found.add(name[:200])
 

@@ -117,9 +117,16 @@ class Backtest:
         signal, span = signals.on(grid), signals.span(grid)
         if self.portfolio is None or self.plain:
             return self.run_dense(grid, signal, span, periods_per_year, delay)
-        weights = self.portfolio.weights(self._context(grid, signal, signals, periods_per_year), self.max_gross)
+        weights = self.decided(grid, signals, periods_per_year)
         direction = np.where(np.isnan(weights), np.nan, np.sign(weights))
         return self._run_weights(grid, weights, direction, span, periods_per_year, delay)
+
+    def decided(self, grid: Grid, signals: Signals, periods_per_year: float) -> np.ndarray:
+        """Weights (time, symbol) decided at each row's close; NaN where there is no order."""
+        signal = signals.on(grid)
+        if self.portfolio is None or self.plain:
+            return weigh(grid, signal, self)
+        return self.portfolio.weights(self._context(grid, signal, signals, periods_per_year), self.max_gross)
 
     @property
     def plain(self) -> bool:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from barwise.backtest.ledger import Ledger
+from barwise.console.hidden import hidden
 from barwise.evidence.deflated import probabilistic_sharpe
 from barwise.samples import direction
 
 CROSS_SECTION = 20  # symbols a bar from which a rank correlation per bar means something
 
 
+@cache
+def ratios() -> Any:
+    """empyrical, without yfinance: it fetches bars if it can, and importing that costs a run 0.2 s."""
+    with hidden("yfinance", "pandas_datareader"):
+        import empyrical
+    return empyrical
+
+
 def compute(
     ledger: Ledger, market: Ledger, score: np.ndarray, ret: np.ndarray, time: np.ndarray, per_year: float
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """All metrics of metrics.json but the baselines and folds, and why those that are None are undefined."""
-    import empyrical
-
+    empyrical = ratios()
     net, excess = ledger.net, ledger.excess
     moved = bool(np.any(excess != 0.0)) and len(net) > 2
     options = {"annualization": per_year}

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from barwise.commands import help
 from barwise.commands.resume import recorded, redirected, remaining
 from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
@@ -34,6 +36,7 @@ from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
 
 if TYPE_CHECKING:
+    from barwise.data.bars import Market
     from barwise.runs.directory import RunDirectory
 
 log = logging.getLogger("barwise")
@@ -49,6 +52,9 @@ def main() -> None:
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
         sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
+        if help.asked(sys.argv[1:]):
+            print(help.page(sys.argv[1:]), flush=True)
+            return
         hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")(job)()
         if process.raised is not None:
             raise process.raised
@@ -137,8 +143,11 @@ def job(cfg: DictConfig) -> Any:
         return None
 
 
-def task(cfg: DictConfig) -> Any:
-    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials."""
+def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
+    """One job of Hydra's: returns the objective, or a list of them, so that sweepers can compare trials.
+
+    `bars`: what gives the bars in place of the configuration's.
+    """
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
@@ -150,7 +159,7 @@ def task(cfg: DictConfig) -> Any:
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
     from barwise.runs.directory import RunDirectory
-    from barwise.runs.measures import OBJECTIVES
+    from barwise.runs.measures import check_objective
     from barwise.safety.signature import sign
     from barwise.sweeps.pruning import Pruning
 
@@ -167,14 +176,13 @@ def task(cfg: DictConfig) -> Any:
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
-            if name not in OBJECTIVES:
-                raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+            check_objective(name, config.get("measures") or ())
         if single:
             check_single([*hydra_cfg.overrides.task, *hydra_cfg.overrides.hydra])
         if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")
-        parts = parts_of(composed, targets)
+        parts = parts_of(composed, targets, bars)
         listeners += [one.listener(out, Path(config["output_dir"]), single) for one in trackers(config, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, config),) if one]
         metrics = run(parts, out, *listeners)

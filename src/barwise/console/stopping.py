@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
 
 from barwise.errors import chain_of
 
@@ -34,3 +39,41 @@ def stoppable() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, stop)
+
+
+class Asked:
+    """While it is entered, a signal to end raises `Stopped` between pieces of work, never within one: see `busy`."""
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._busy = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # only there can a signal be heard
+            self._before = {number: signal.signal(number, self._hear) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        first, self._number = self._number is None, number
+        if first and not self._busy:
+            raise Stopped(number)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """A piece of work that is done whole; `Stopped` after it where a signal came."""
+        if self._number is not None:
+            raise Stopped(self._number)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+        if self._number is not None:
+            raise Stopped(self._number)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,10 +18,10 @@ from barwise.data.members import LAST_OF_DAY
 from barwise.data.notes import Notes
 from barwise.data.readers import clock, stamps
 from barwise.data.readers.layout import MISSING
-from barwise.errors import DataError, require
+from barwise.data.table_file import read_table
+from barwise.errors import DataError
 
 TIMES = ("known", "time", "symbol")
-ENDINGS = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,10 @@ def beside(market: Market, path: str | None, timezone: str | None = None, settin
 
 def read(path: str, timezone: str | None = None, intraday: bool = False, setting: str = "context") -> Context:
     """The rows of a CSV or Parquet file, by when they were known; `intraday` says what the bars are."""
-    where, file = f"data.{setting}={path}", Path(path).expanduser()
-    require(file.suffix.lower() in ENDINGS, f"{where}: must be a file ending in {' or '.join(ENDINGS)}")
-    if not file.is_file():
-        raise DataError(f"{where}: is not there; it has a column time or known, perhaps symbol, and numbers")
-    try:
-        if file.suffix.lower() == ".csv":
-            table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-        else:
-            table = pd.read_parquet(file)
-            table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
-    except Exception as error:  # whatever the readers say of a file that is neither
-        raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())[:120]}") from None
-    table.columns = [str(c).strip() for c in table.columns]
+    where = f"data.{setting}={path}"
+    table = read_table(path, where, "a column time or known, perhaps symbol, and numbers")
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
     table = table.rename(columns={c: c.lower() for c in table.columns if c.lower() in TIMES})
     numbers = [c for c in table.columns if c not in TIMES]
     if not {"known", "time"} & set(table.columns) or not numbers or table.empty:

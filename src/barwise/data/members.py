@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from barwise.data.bars import Market, Universe
-from barwise.errors import DataError, require
+from barwise.data.table_file import read_table
+from barwise.errors import DataError
 
 COLUMNS = ("symbol", "from", "to")
 SHOWN = 5
@@ -61,18 +61,9 @@ def read(path: str, timezone: str | None = None) -> Universe:
 
     `timezone`: of dates and times that name none, UTC for None; empty: every date is as it is written, its zone aside.
     """
-    where, file = f"data.universe={path}", Path(path).expanduser()
-    require(file.suffix.lower() in (".csv", ".parquet"), f"{where}: must be a file ending in .csv or .parquet")
-    if not file.is_file():
-        raise DataError(f"{where}: is not there; it has the columns {', '.join(COLUMNS)}")
-    try:
-        if file.suffix.lower() == ".csv":
-            table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-        else:
-            table = pd.read_parquet(file)
-    except Exception as error:  # whatever the readers say of a file that is neither
-        raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())[:120]}") from None
-    table.columns = [str(c).strip().lower() for c in table.columns]
+    where = f"data.universe={path}"
+    table = read_table(path, where, f"the columns {', '.join(COLUMNS)}")
+    table.columns = [str(c).lower() for c in table.columns]
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
         raise DataError(

@@ -19,8 +19,8 @@ from barwise.evidence.sealed import all_symbols
 from barwise.runs.run import RunFiles
 
 NOT_A_TRIAL = (  # where it runs, what it prints, who watches
-    "audit", "cache", "console", "device", "factor", "hydra", "importance", "monitor", "objective", "output_dir",
-    "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
+    "audit", "cache", "console", "device", "factor", "hydra", "importance", "measures", "monitor", "objective",
+    "output_dir", "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
 SYMBOLS = ("symbols", "tickers")
 PATHS = ("path", "universe", "context", "contracts")
@@ -34,7 +34,7 @@ def identity(
     """Which market, trial and family (the trial whatever its seed) a run is, from run.json's `data` and the composed
     configuration; `code`: a hash of the source of the user's own parts, None without any."""
     config = renamed(config)
-    code = code_of(config)
+    code = code_of({key: node for key, node in config.items() if key != "measures"})
     what = canonical(config, defaults or {})
     seedless = {k: v for k, v in what.items() if k != "seed"}
     own = [code] if code else []

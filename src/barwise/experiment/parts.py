@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from barwise.audit.plausibility import Plausibility
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
@@ -18,6 +20,8 @@ from barwise.panel import Labeler
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
 from barwise.validation.folds import Validation
+
+Measure = Callable[[np.ndarray, float], float | None]  # of net returns by bar, and the periods of a year
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Parts:
     audit: str = "quick"
     plausibility: Plausibility = field(default_factory=Plausibility)
     shuffle_labels: bool = False
+    measures: Mapping[str, Measure] = field(default_factory=dict)
     monitor: Monitor | None = None
     cache: Store | None = None
     importance: str = "auto"

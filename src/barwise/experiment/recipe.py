@@ -21,11 +21,11 @@ from barwise.data.bars import Market
 from barwise.data.durations import duration
 from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
-from barwise.errors import ConfigError, chain_of
+from barwise.errors import ConfigError, chain_of, require
 from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain
 from barwise.experiment.effects import check_effects
-from barwise.experiment.parts import Parts
+from barwise.experiment.parts import Measure, Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
 from barwise.factor.files import FactorReturns
 from barwise.factor.files import read as read_factors
@@ -33,6 +33,7 @@ from barwise.features import FeatureSet
 from barwise.features.every import Every
 from barwise.features.store import Store, home
 from barwise.neutral import Neutral
+from barwise.runs.measures import RESERVED
 from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
@@ -73,6 +74,7 @@ def parts_of(
         audit=config["audit"],
         plausibility=Plausibility(**(config.get("plausibility") or {})),
         shuffle_labels=config.get("shuffle_labels", False),
+        measures=own_measures(config, targets),
         monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
         importance=config.get("importance", "auto"),
         cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
@@ -157,6 +159,17 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
+def own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> dict[str, Measure]:
+    """The user's own metrics by name; ConfigError for a name that is taken, or what cannot be called."""
+    found = {}
+    for name, node in (config.get("measures") or {}).items():
+        require(str(name).isidentifier(), f"measures.{name}: must be a plain name, such as ulcer_index")
+        require(name not in RESERVED, f"measures.{name}: is a metric of barwise's already; name yours otherwise")
+        found[str(name)] = _make("measures", node, targets, f"measures.{name}")
+        require(callable(found[str(name)]), f"measures.{name}: cannot be called; is _partial_: true missing?")
+    return found
+
+
 def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Any]:
     """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
     given = config.get("tracking")
@@ -211,6 +224,11 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
             raise ConfigError(f"portfolio.hold={portfolio.hold}: exits=barriers says how long; set portfolio.hold=auto")
         portfolio = replace(portfolio, hold=1) if portfolio is not None else None
     return backtest.trading(portfolio, costs, exits)
+
+
+def backtest_of(config: Mapping[str, Any], targets: Targets | None = None) -> Any:
+    """The backtest of a configuration with its portfolio and costs."""
+    return book(lambda group, node: _make(group, node, targets), config)
 
 
 def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:

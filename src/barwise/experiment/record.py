@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from barwise.experiment.checkpoint import Curves
+from barwise.experiment.contributions import largest
 from barwise.experiment.importance import collect
 from barwise.experiment.results import Result, contribution
 from barwise.runs.csv_files import write_csv
@@ -24,6 +25,9 @@ def record(out: RunDirectory, result: Result, curves: Curves) -> None:
         out.update(funding=paid_and_received(ledger.cash_flow))
     write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
     collect(out.path / "model", out.path / "importance.parquet")
+    why = largest(result, out.path / "model")
+    if why is not None:
+        write_parquet(out.path / "contributions.parquet", why)
     write_json(out.path / "curves.json", curves)
     out.update(reasons=result.reasons, contribution=contribution(ledger, result.table.symbols))
     write_json(out.path / "metrics.json", result.metrics)

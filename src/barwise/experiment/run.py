@@ -41,6 +41,7 @@ from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
 from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
+from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
 from barwise.experiment.record import record
@@ -102,6 +103,8 @@ def _run(
         note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
         folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
         parts = held_as_labelled(parts, panel, folds)
+        if (portfolio := portfolio_of(parts.backtest)) is not None:
+            out.update(hold=portfolio.tranches)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     with out.stage("audit"):
@@ -136,12 +139,15 @@ def _run(
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
+        result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell, result, grid(), per_year)
     file_audit(audit, out)
     audit.refuse()
+    portfolio = portfolio_of(parts.backtest)
+    out.update(hold=portfolio.tranches if portfolio else 1)
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
@@ -191,6 +197,8 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     saved = session.save_model(panel, fold, model, scaler, fitted)
     explained = known_to_explain(panel, fold.valid, fold.test)
     session.explain(explained, fold, model, score_of)
+    traded = fold.test[usable(model, panel, fold.test) & (np.nan_to_num(signal) != 0)]
+    session.why(panel, fold, model, scaler, traded)
     agreed, alone = agreement(model, explained, fold, scaler, panel.ret[fold.test], rule)
     facts = {"fold": fold.number, **context.facts, **saved, **agreed, **learned_little(score, signal)}
     return session.save_fold(fold, Finished(score, signal, facts, curves, alone))

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from barwise.audit.watch import lend
 from barwise.experiment.checkpoint import Curves, Finished, begin_again, store, stored
+from barwise.experiment.contributions import explain_last
 from barwise.experiment.importance import Score, explain
 from barwise.experiment.ranges import Ranges, learned
 from barwise.listener import FoldEnd, Listeners
 from barwise.runs.directory import write_json
 from barwise.safety.signature import sign
-from barwise.samples import Panel, Scaler
+from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy
 from barwise.validation.folds import Fold
@@ -117,6 +120,11 @@ class FitSession:
         """Keep which features the model of one fold leans on."""
         if self.folder is not None and self.importance != "none":
             explain(self.importance, model, panel, fold, score, fold_folder(self.folder, fold))
+
+    def why(self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rows: np.ndarray) -> None:
+        """Keep what each feature adds to the scores of the last bar of `rows`, those with a signal."""
+        if self.folder is not None:
+            explain_last(model, Samples(panel, rows, scaler), fold_folder(self.folder, fold))
 
 
 def fold_folder(folder: Path, fold: Fold) -> Path:

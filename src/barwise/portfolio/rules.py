@@ -8,6 +8,7 @@ import numpy as np
 
 from barwise.console.settings import Whole, WideWindow
 from barwise.errors import require
+from barwise.labels import trailing_deviation
 from barwise.portfolio.context import Context
 
 Quantiles = Annotated[int, Whole(2, 10_000)]
@@ -126,10 +127,7 @@ def past_deviation(returns: np.ndarray, has: np.ndarray, window: int) -> np.ndar
     out = np.full(returns.shape, np.nan)
     for s in range(returns.shape[1]):
         rows = np.flatnonzero(has[:, s])
-        own = returns[rows[1:], s]  # the first bar has no return
-        if len(own) >= window:
-            views = np.lib.stride_tricks.sliding_window_view(own, window)
-            out[rows[window:], s] = views.std(axis=1, ddof=1)
+        out[rows[1:], s] = trailing_deviation(returns[rows[1:], s], window)  # the first bar has no return
     return out
 
 

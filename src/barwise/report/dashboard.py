@@ -23,12 +23,12 @@ log = logging.getLogger("barwise")
 
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
-DOTS = 70  # dots per inch of a figure: readable, and quick to draw
+WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 LAYOUT = {
     "training": {
-        "loss, all folds": ["Multiline", [r"fold-\d+/train_loss", r"fold-\d+/valid_loss"]],
-        "validation loss": ["Multiline", [r"fold-\d+/valid_loss"]],
+        "loss, all folds": ["Multiline", [r"train_loss/fold-\d+", r"valid_loss/fold-\d+"]],
+        "validation loss": ["Multiline", [r"valid_loss/fold-\d+"]],
     },
     "result": {
         "Sharpe by fold": ["Multiline", [r"folds/sharpe"]],
@@ -76,8 +76,8 @@ class Dashboard(Board):
 
 def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> None:
     """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event file."""
-    writer.add_text("verdict", str(run.verdict.get("sentence") or "no verdict"), 0)
-    writer.add_text("configuration", "```\n" + json.dumps(run.config, indent=1, default=str) + "\n```", 0)
+    for name, text in texts(run.verdict, run.config).items():
+        writer.add_text(name, text, 0)
     writer.add_custom_scalars(LAYOUT)
     for stage, seconds in (run.manifest.get("seconds") or {}).items():
         writer.add_scalar(f"timing/{stage}", float(seconds), 0)
@@ -90,6 +90,15 @@ def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> N
         except DataError:
             continue
     add_hparams(writer, hyper_parameters(run), outcomes(run))
+
+
+def texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    """Verdict and configuration as code: TensorBoard takes texts for Markdown, in which a name may be a picture."""
+    sentence = " ".join(str(verdict.get("sentence") or "no verdict").split())
+    return {
+        "verdict": f"    {sentence}",
+        "configuration": "```\n" + json.dumps(config, indent=1, default=str) + "\n```",
+    }
 
 
 def add_factor(writer: Any, run: Run) -> None:
@@ -148,11 +157,11 @@ def outcomes(run: Run) -> dict[str, float]:
 
 def hyper_parameters(run: Run) -> dict[str, Any]:
     """The choice of each group, the seed, and every plain setting of strategy, labels, signals and validation."""
-    found: dict[str, Any] = {group: run.choices[group] for group in GROUPS if group in run.choices}
+    found: dict[str, Any] = {"strategy": run.choices.get("strategy"), "seed": run.config.get("seed")}  # shown first
+    found |= {group: run.choices[group] for group in GROUPS if group in run.choices}
     features = run.config.get("features")
     if isinstance(features, dict):
         found["features"] = ",".join(features)
-    found["seed"] = run.config.get("seed")
     for group in ("strategy", "labels", "signals", "validation"):
         found.update(leaves(run.config.get(group), group))
     return {name: value for name, value in found.items() if isinstance(value, bool | int | float | str)}
@@ -170,7 +179,7 @@ def pixels(figure: Any) -> np.ndarray:
     """(height, width, 3) bytes of a figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure.set_dpi(DOTS)
+    figure.set_dpi(WIDTH / figure.get_figwidth())
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]

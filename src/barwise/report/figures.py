@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from barwise.errors import DataError
 from barwise.report import draw, draw_capacity, draw_factor, draw_scores
@@ -83,7 +84,7 @@ def make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) ->
         figure = Figure(figsize=size, layout="constrained")
         drawing.draw(figure, run)
         if titled:
-            figure.suptitle(drawing.title)
+            entitle(figure, drawing.title)
     return figure
 
 
@@ -124,3 +125,12 @@ class Figures(Mapping[str, Figure]):
 
         drawn = "".join(svg(figure, name, DRAWINGS[name].title) for name, figure in self.available().items())
         return f"<style>{CSS}</style><div class='barwise'>{drawn}</div>"
+
+
+def entitle(figure: Figure, title: str) -> None:
+    """Name a figure that stands by itself: above its legend, which would lie over a title of the figure's."""
+    if not figure.legends:
+        figure.suptitle(title)
+        return
+    figure.legends[0].set_title(title, prop=FontProperties(size="large"))
+    figure.legends[0].set_alignment("left")

@@ -39,6 +39,7 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, f
     ("factor", "Factor", ("decay", "quantiles", "growth")),
     ("trading", "Trading", ("turnover", "contribution")),
     ("capacity", "Capacity", ("capacity",)),
+    ("why", "Why these positions", ()),
     ("metrics", "All metrics", ()),
     ("folds", "Folds", ()),
     ("facts", "Data, features, labels, validation, audit", ()),

@@ -238,6 +238,28 @@ def config(run: Run) -> Markup:
     return tag("pre", read_text(path, YAML_LIMIT), tabindex=0)
 
 
+MOST_FEATURES, MOST_POSITIONS = 6, 10  # of the largest contributions
+
+
+def why(run: Run) -> Markup:
+    """The largest positions at the last bar, each with the features that moved its margin most."""
+    if not inside(run.folder, "contributions.parquet").is_file():
+        none = "No contributions by feature: xgboost and lightgbm have them, for the last bar with a position."
+        return tag("p", none, class_="missing")
+    found, rows = run.contributions, []
+    for symbol, own in list(found.groupby("symbol", sort=False))[:MOST_POSITIONS]:
+        one = own.iloc[0]
+        strongest = own.reindex(own["contribution"].abs().sort_values(ascending=False, kind="stable").index)
+        parts = [f"{f} {c:+.3f}" for f, c in zip(strongest["feature"], strongest["contribution"], strict=True)]
+        reasons = ", ".join(parts[:MOST_FEATURES])
+        numbers = [shown(float(one[k]), f) for k, f in (("weight", "{:.2%}"), ("score", "{:.3f}"), ("margin", "{:.3f}"),
+                                                        ("base", "{:.3f}"))]  # fmt: skip
+        rows.append([symbol, *numbers, tag("td", reasons, class_="why")])
+    head = ("symbol", "weight", "score", "margin", "base", "what moved the margin most")
+    line = f"Decided at {str(found['time'].iloc[0])[:10]}; base and all contributions sum to the margin."
+    return joined((tag("p", line), table(head, rows)))
+
+
 def again(run: Run) -> Markup:
     """The command that makes this run again, and what must be the same for the same numbers."""
     command = shlex.join(["python", "train.py", *run.overrides])
@@ -258,6 +280,7 @@ TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
     "results": results,
     "factor": lambda run: chapter(run.factor()),
     "capacity": capacity,
+    "why": why,
     "metrics": every,
     "folds": folds,
     "facts": about,

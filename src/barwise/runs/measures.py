@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from barwise.errors import ConfigError
 
 
 class Measure(NamedTuple):
@@ -61,6 +63,18 @@ def measures(ranks: bool = False) -> tuple[Measure, ...]:
     others = [m for m in MEASURES if m.name != ACROSS]
     place = next(i for i, m in enumerate(others) if m.name == "ic")
     return (*others[:place], across, *others[place:])
+
+
+RESERVED = frozenset(
+    (*(m.name for m in MEASURES), "baselines", "folds", "paths", "seeds", "sharpe_delayed", "dsr", "p_value")
+)
+
+
+def check_objective(name: str, own: Iterable[str] = ()) -> None:
+    """ConfigError unless a sweep may compare trials by that metric; `own`: those of the user's own."""
+    known = [*OBJECTIVES, *map(str, own)]
+    if name not in known:
+        raise ConfigError(f"objective={name}: must be one of {', '.join(known)}")
 
 
 def shown_in(place: str, ranks: bool = False) -> tuple[Measure, ...]:

@@ -68,9 +68,24 @@ class RunFiles:
         return self._table("ledger.parquet")
 
     @cached_property
+    def positions(self) -> pd.DataFrame:
+        """What was held at each bar: time, symbol, weight and more."""
+        return self._table("positions.parquet")
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Each trade: entry, exit, bars, gross, cost, net, and why it ended."""
+        return self._table("trades.parquet")
+
+    @cached_property
     def importance(self) -> pd.DataFrame:
         """fold, feature, gain, permutation; kept by strategies that know it."""
         return self._table("importance.parquet")
+
+    @cached_property
+    def contributions(self) -> pd.DataFrame:
+        """symbol, time, weight, score, margin, base, feature, contribution, of the largest last positions."""
+        return self._table("contributions.parquet")
 
     def factor(self) -> dict[str, pd.DataFrame]:
         """The factor tables by name: about, decay, series, quantiles, spread, turnover, by, exposures, and more.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.hidden import hidden
 from barwise.listener import Listener
 
 
@@ -20,14 +20,8 @@ from barwise.listener import Listener
 def writer_class() -> Any:
     """tensorboardX's writer, onto `Events`; it imports torch if it can, which costs a tree run 1.4 s, so it is told
     there is none."""
-    hidden = "torch" not in sys.modules
-    if hidden:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of torch raises ImportError
-    try:
+    with hidden("torch"):
         from tensorboardX.writer import FileWriter, SummaryWriter
-    finally:
-        if hidden:
-            del sys.modules["torch"]
 
     class Files(FileWriter):  # type: ignore[misc]  # tensorboardX has no types
         def __init__(self, folder: str, flush_secs: float) -> None:
@@ -96,7 +90,7 @@ class Events:
 
 
 class Board(Listener):
-    """The run's event file: `fold-<k>/<scalar>` per epoch or round, `metrics/<name>` and equity at the end.
+    """The run's event file: `<scalar>/fold-<k>` per epoch or round, `metrics/<name>` and equity at the end.
 
     One file a run: TensorBoard may pass over a second one in the same folder.
     """
@@ -110,8 +104,10 @@ class Board(Listener):
         return writer_class()(str(self.folder), flush_secs=30)
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One scalar under its own name."""
-        self.writer.add_scalar(name, float(value), int(step))
+        """One scalar under its own name; of a fold as `train_loss/fold-0`, so that the folds share a card's group."""
+        fold, _, what = name.partition("/")
+        shown = f"{what}/{fold}" if fold.startswith("fold-") and what else name
+        self.writer.add_scalar(shown, float(value), int(step))
 
     def finished(self, metrics: Mapping[str, Any], equity: np.ndarray) -> None:
         """Final metrics, per fold and overall; the equity curve, at most 500 points of it."""

@@ -19,7 +19,14 @@ from barwise.errors import DataError
 from barwise.safety.files import name_beside, open_regular, read_json
 
 NAME = "signature.json"
-LATER = {NAME, "finished.json", "scores.safetensors", "importance.json", "refit.json"}  # written after the model
+LATER = {
+    NAME,
+    "finished.json",
+    "scores.safetensors",
+    "importance.json",
+    "contributions.parquet",
+    "refit.json",
+}  # written after the model
 KEY_BYTES = 32
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from barwise.serving.history import History
 from barwise.serving.model import Served, serve
 from barwise.serving.net_state import carry
 from barwise.serving.window import reach
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("barwise")
 
@@ -47,24 +50,38 @@ class Answer:
 
 def live(
     run: str | Path,
-    history: Market | None = None,
+    history: Market | pd.DataFrame | str | Path | None = None,
     model: str = "auto",
     allow: Iterable[str] = (),
     state: str | Path | None = None,
 ) -> Live:
     """The model of the run in directory `run`, ready for bars.
 
-    `history`: past bars, so that features are defined from the first new bar on. `model` and `allow` as for
-    `barwise.serving.model.serve`. `state`: a file that `save` wrote, to go on from there.
+    `history`: past bars, so that features are defined from the first new bar on; a frame, a path as `data.path` takes
+    it, or a market. `model` and `allow` as for `barwise.serving.model.serve`. `state`: a file that `save` wrote, to go
+    on from there.
     """
     found = Live(serve(run, model, allow))
     if history is not None:
-        found.warm(history)
+        found.warm(market_of(history))
     if state is not None:
         from barwise.serving.state import restore
 
         restore(found, Path(state))
     return found
+
+
+def market_of(history: Market | pd.DataFrame | str | Path) -> Market:
+    """Bars from a frame or a path; ConfigError for anything else."""
+    if isinstance(history, Market):
+        return history
+    if isinstance(history, str | Path):
+        from barwise.data import files
+
+        return files.load(str(history))
+    from barwise.data import frame
+
+    return frame.load(history)
 
 
 class Live:
@@ -158,6 +175,26 @@ class Live:
             histories[b.symbol].checked(b)
         self.universe = market.universe or self.universe
         self._take({b.symbol: b for b in market.bars})
+
+    def refused(self, time: Any, symbol: str, columns: Mapping[str, Any]) -> str | None:
+        """Why one bar of one symbol is none, or cannot be taken now; None where it can."""
+        try:
+            self.history_of(symbol).checked(self._one_bar(symbol, utc(time), columns))
+        except DataError as error:
+            return str(error)
+        return None
+
+    def swap(self, served: Served) -> None:
+        """Score with other models of the same features from the next bar on; DataError where they need other ones.
+
+        What a stream net carries begins anew from the rows that are kept.
+        """
+        if served.features != self.served.features or served.lookback != self.served.lookback:
+            raise DataError("it has other features, or needs more bars of them: start a session of its own")
+        self.served = served
+        for history in self.symbols.values():
+            members = enumerate(served.members)
+            history.carried = {i: carry(m, None, history.rows, history.warm) for i, m in members if m.carries}
 
     def save(self, path: str | Path) -> None:
         """Write all that the next bar needs, whole or not at all, as safetensors."""

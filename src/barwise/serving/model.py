@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,22 @@ from barwise.data.bars import Bars, Market
 from barwise.data.sessions import Clock
 from barwise.data.shape import Shape
 from barwise.errors import BarwiseError, ConfigError, DataError
+from barwise.experiment.contributions import table
 from barwise.experiment.ranges import Ranges, restored
-from barwise.experiment.recipe import feature_sets, neutral, signal_rule, strategy_class
+from barwise.experiment.recipe import backtest_of, feature_sets, neutral, signal_rule, strategy_class
 from barwise.features import FeatureSet
 from barwise.neutral import Neutral
 from barwise.report.run import Run, load
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.signature import signed
 from barwise.safety.targets import Targets
-from barwise.samples import Panel, Scaler
+from barwise.samples import Panel, Samples, Scaler
 from barwise.serving.model_files import LONGEST_WARMUP, checked, loaded, ranges_of, try_models
 from barwise.signals import SignalRule
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import Stateful
+from barwise.strategies.hooks import Contributing, Stateful
 from barwise.strategies.parts import trusting
-from barwise.strategies.rows import neutralized, scores_of
+from barwise.strategies.rows import neutralized, scores_of, usable
 
 CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
@@ -72,6 +73,7 @@ class Served:
     sets: Mapping[str, FeatureSet]
     members: tuple[Member, ...]
     neutral: Neutral | None = None
+    backtest: Callable[[], Any] | None = None  # what it was traded by
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -149,6 +151,26 @@ class Served:
         """Score and signal of each row: the mean over the models, each with its own scaler and thresholds."""
         return self.combined([neutralized(panel, rows, m.scores(panel, rows)) for m in self.members], panel.time[rows])
 
+    def check_explains(self) -> None:
+        """ConfigError unless each model knows what features add."""
+        for m in self.members:
+            if not isinstance(m.strategy, Contributing):
+                name = type(m.strategy).__name__
+                raise ConfigError(f"--explain: {name} does not know what each feature adds; xgboost and lightgbm do")
+
+    def contributions(self, panel: Panel, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """`margin`, `base` and one column a feature, as the mean over the models; NaN where a score is not defined."""
+        tables = []
+        for m in self.members:
+            known = usable(m.strategy, panel, rows)
+            names = ("margin", "base", *(f"by_{name}" for name in panel.features))
+            whole = {name: np.full(len(rows), np.nan) for name in names}
+            if known.any() and isinstance(m.strategy, Contributing):
+                for name, values in table(m.strategy, Samples(panel, rows[known], m.scaler)).items():
+                    whole[name][known] = values
+            tables.append(whole)
+        return {name: np.mean([one[name] for one in tables], axis=0) for name in tables[0]}
+
     def combined(self, scores: list[np.ndarray], time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean score and mean signal of the models' scores, one array each."""
         signals = [m.rule(score, time) for m, score in zip(self.members, scores, strict=True)]
@@ -174,7 +196,7 @@ def serve(folder: str | Path, model: str = "auto", allow: Iterable[str] = ()) ->
     members = tuple(_member(place, kind, rule) for place in places)
     if len({m.ranges.features for m in members}) > 1:
         raise DataError(f"{run.folder}: its folds have different features; train the run again")
-    return Served(run, sets, members, neutral(config))
+    return Served(run, sets, members, neutral(config), partial(backtest_of, config, targets))
 
 
 def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, dict[str, Any], Targets]:

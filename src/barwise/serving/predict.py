@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from barwise.runs.directory import plain, write_parquet, write_text
 from barwise.safety.files import ledger_folder
 from barwise.samples import Labels, Panel
 from barwise.serving.model import Served
+from barwise.serving.orders import Desk, Scored
 
 FORMATS = (".csv", ".jsonl", ".parquet", ".pq")
 
@@ -37,20 +39,26 @@ class Predictions:
     signal: np.ndarray
     drift: dict[str, tuple[float, float]]
     warnings: tuple[str, ...]
+    why: dict[str, np.ndarray] | None = None
+    orders: dict[str, np.ndarray] | None = None
 
     def columns(self) -> dict[str, np.ndarray]:
         return {"time": self.time, "symbol": self.symbol, "score": self.score, "signal": self.signal}
 
 
 def predict(
-    served: Served, market: Market, seen_too: bool = False, any_scale: bool = False, threads: int = 1
-) -> Predictions:
+    served: Served, market: Market, seen_too: bool = False, any_scale: bool = False, threads: int = 1,
+    explain: bool = False, desk: Desk | None = None,
+) -> Predictions:  # fmt: skip
     """Score the bars of `market` that are later than all the model was trained on (`seen_too`: the others as well).
 
     Bars before those are the history that features need: recursive ones (RSI, MACD, ATR) equal a run's only if
     the history begins where the run's did, and come ever closer the longer it is. DataError for columns, a bar size
-    or (unless `any_scale`) a unit that the model was not trained on.
+    or (unless `any_scale`) a unit that the model was not trained on. `explain`: also `why`, what each feature adds to
+    the margin; ConfigError for a strategy that does not know. `desk`: also the `orders` for the bar after the last.
     """
+    if explain:
+        served.check_explains()
     market = served.beside(check_market(market))
     bars = market.bars
     matrix = (
@@ -84,7 +92,19 @@ def predict(
                       str(served.run.folder))  # fmt: skip
     if not watch.look(set(names), panel.time[new].min(), panel.time[new].max()):
         warnings.append(UNRECORDED)
-    return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings))
+    why = {"time": panel.time[new], "symbol": names, **served.contributions(panel, new)} if explain else None
+    orders = None if desk is None else desk.orders(Market(matrix.bars, universe=market.universe),
+                                                   recent(served, panel, desk.past))  # fmt: skip
+    return Predictions(panel.time[new], names, score, signal, drift, tuple(warnings), why, orders)
+
+
+def recent(served: Served, panel: Panel, bars: int) -> Scored:
+    """The last `bars` bars of the panel, scored."""
+    times = np.unique(panel.time)
+    rows = np.flatnonzero(panel.time >= times[max(0, len(times) - bars)])
+    score, signal = served.scores(panel, rows)
+    names = np.asarray(panel.symbols, dtype=object)[panel.symbol[rows]]
+    return Scored(names, panel.time[rows], signal, score)
 
 
 def only(panel: Panel, matrix: FeatureMatrix, served: Served, universe: Universe | None) -> Panel:
@@ -118,26 +138,31 @@ def no_labels(bars: Bars) -> Labels:
 
 def write(found: Predictions, path: Path | None) -> str | None:
     """Write a table to `path` by its ending, whole or not at all; without a path return it as CSV."""
-    kind = check_format(path)
+    return write_table(found.columns(), path)
+
+
+def write_table(columns: Mapping[str, np.ndarray], path: Path | None, option: str = "--out") -> str | None:
+    """The same of any columns, `time` among them."""
+    kind = check_format(path, option)
     if kind in (".parquet", ".pq"):
-        write_parquet(path, found.columns())  # type: ignore[arg-type]
+        write_parquet(path, columns)  # type: ignore[arg-type]
         return None
     if kind == ".jsonl":
-        rows = zip(found.time, found.symbol, found.score, found.signal, strict=True)
-        text = "".join(json_line(*row) + "\n" for row in rows)
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        text = "".join(json.dumps(plain({**row, "time": day(row["time"])})) + "\n" for row in rows)
     else:
-        text = as_csv(found.columns())
+        text = as_csv(columns)
     if path is None:
         return text
     write_text(path, text)
     return None
 
 
-def check_format(path: Path | None) -> str:
+def check_format(path: Path | None, option: str = "--out") -> str:
     """The ending of `path`, .csv without one; ConfigError for any other."""
     kind = ".csv" if path is None else path.suffix.lower()
     if kind not in FORMATS:
-        raise ConfigError(f"--out {path}: must end in one of {', '.join(FORMATS)}")
+        raise ConfigError(f"{option} {path}: must end in one of {', '.join(FORMATS)}")
     return kind
 
 

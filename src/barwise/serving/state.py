@@ -30,6 +30,7 @@ class Session(Protocol):
     served: Served
 
     def history_of(self, symbol: str) -> History: ...
+    def swap(self, served: Served) -> None: ...
 
 
 def save(session: Session, path: Path) -> None:
@@ -52,6 +53,7 @@ def save(session: Session, path: Path) -> None:
         "symbols": json.dumps(list(session.symbols)),
         "model": identity(session),
         "carried": json.dumps(carried),
+        "features": family(session),
     }
     write_bytes(path, packed_file(arrays, metadata=facts))
 
@@ -63,7 +65,8 @@ def restore(session: Session, path: Path) -> None:
     shapes_of(path)
     with safe_open(path, framework="numpy") as file:
         facts = file.metadata() or {}
-    if facts.get("model") != identity(session):
+    same = facts.get("model") == identity(session)
+    if not same and facts.get("features") != family(session):
         raise DataError(f"{path}: is the state of another model; start without it, from history")
     arrays = load_file(path)
     try:
@@ -75,6 +78,8 @@ def restore(session: Session, path: Path) -> None:
         session.symbols = {
             name: _history(session, name, i, arrays, carried[name], words) for i, name in enumerate(names)
         }
+        if not same:  # another model of the run, such as a newer refit
+            session.swap(session.served)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         raise DataError(f"{path}: is no state of a live session; start without it, from history") from None
 
@@ -102,6 +107,13 @@ def _history(session: Session, symbol: str, i: int, arrays: dict[str, np.ndarray
         history.carried[int(k)] = Carried(np.nan if score is None else float(score), unpacked(memory, inner))
     history.rows, history.warm, history.seen = own["rows"], own["warm"].astype(bool), own["seen"].astype(bool)
     return history
+
+
+def family(session: Session) -> str:
+    """A hash of the run and of its features: what the state of another of its models has in common."""
+    served = session.served
+    facts = [str(served.run.manifest.get("started")), served.lookback, *served.features]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def identity(session: Session) -> str:

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,13 @@ def follow(path: Path, idle: float | None) -> Iterator[str]:
                 time.sleep(PAUSE)
 
 
-def bars_in(lines: Iterable[str], where: str, symbol: str | None, groups: Collection[str] = ()) -> Iterator[Line]:
+def bars_in(
+    lines: Iterable[str], where: str, symbol: str | None, groups: Collection[str] = (),
+    refuse: Callable[[str], None] | None = None,
+) -> Iterator[Line]:  # fmt: skip
     """The bars that the lines hold; `symbol` names them where no column does, `groups` are columns of words.
 
-    DataError names the line.
+    DataError names the line; `refuse` is told in its place of a line that is no bar, but for a header.
     """
     names: dict[str, str] | None = None
     header: list[str] = []
@@ -65,18 +68,28 @@ def bars_in(lines: Iterable[str], where: str, symbol: str | None, groups: Collec
         text = line.strip()
         if not text:
             continue
-        if text.startswith("{"):
-            row = _json(text, where, number)
-            names = resolve(list(row), {}, where)
-        else:
-            cells = next(csv.reader([text]))
-            if names is None:
-                header, names = cells, resolve(cells, {}, where)
-                continue
-            if len(cells) != len(header):
-                raise DataError(f"{where} line {number}: has {len(cells)} cells for {len(header)} columns")
-            row = dict(zip(header, cells, strict=True))
-        yield _line(row, names, f"{where} line {number}", number, symbol, groups)
+        place = f"{where} line {number}"
+        if names is None and not text.startswith("{"):
+            header = next(csv.reader([text]))
+            names = resolve(header, {}, where)
+            continue
+        try:
+            row = _json(text, where, number) if text.startswith("{") else _cells(text, header, place)
+            own = resolve(list(row), {}, where) if text.startswith("{") else names or {}
+            found = _line(row, own, place, number, symbol, groups)
+        except DataError as error:
+            if refuse is None:
+                raise
+            refuse(str(error))
+            continue
+        yield found
+
+
+def _cells(text: str, header: list[str], place: str) -> dict[str, str]:
+    cells = next(csv.reader([text]))
+    if len(cells) != len(header):
+        raise DataError(f"{place}: has {len(cells)} cells for {len(header)} columns")
+    return dict(zip(header, cells, strict=True))
 
 
 def _json(text: str, where: str, number: int) -> dict[str, str]:

@@ -37,6 +37,17 @@ class Explained(Protocol):
 
 
 @runtime_checkable
+class Contributing(Protocol):
+    """Knows what each feature adds to the margin of a row."""
+
+    def contributions(self, samples: Samples) -> np.ndarray:
+        """(row, feature + 1): what each feature adds to the raw margin, the base last; they sum to the margin."""
+
+    def margin(self, samples: Samples) -> np.ndarray:
+        """(row,) what the score is made of: of classes, that of up less that of down."""
+
+
+@runtime_checkable
 class Ensemble(Protocol):
     """Averages `n_seeds` models."""
 
@@ -93,7 +104,8 @@ class Online(Protocol):
 
 
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, ReadsInBlocks, Explained, Ensemble, Stateful, Boosted, Scheduled, Budgeted, OwnNets, Online,
+    TorchTrained, Probed, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled, Budgeted,
+    OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")

@@ -109,6 +109,23 @@ class LightGBMStrategy:
             return scores.direction(predicted, scores.CLASSES)
         return scores.standardized(predicted - self.center_, self.sigma_)
 
+    def contributions(self, samples: Samples) -> np.ndarray:
+        """TreeSHAP's, exact; (row, feature + 1), the base last. Source: Lundberg et al. (2018), arXiv:1802.03888."""
+        return self._raw(samples, pred_contrib=True)
+
+    def margin(self, samples: Samples) -> np.ndarray:
+        """(row,) before the link; of classes, that of up less that of down."""
+        return self._raw(samples, raw_score=True)
+
+    def _raw(self, samples: Samples, **what: bool) -> np.ndarray:
+        parts = [self.booster_.predict(block.X, num_iteration=self.rounds_, **what) for block in samples.blocks()]
+        found: np.ndarray = np.concatenate(parts)
+        if not self.classes_:
+            return found
+        found = found.reshape(len(samples), 3, -1)  # classes one after the other
+        one: np.ndarray = found[:, 2] - found[:, 0]
+        return one[:, 0] if not what.get("pred_contrib") else one
+
     def importance(self) -> dict[str, float]:
         """Total gain per feature, as shares of one."""
         gain = self.booster_.feature_importance("gain")

@@ -142,6 +142,24 @@ class XGBoostStrategy:
             return scores.direction(predicted.reshape(len(samples), 3), scores.CLASSES)
         return scores.standardized(predicted - self.center_, self.sigma_)
 
+    def contributions(self, samples: Samples) -> np.ndarray:
+        """TreeSHAP's, exact; (row, feature + 1), the base last. Source: Lundberg et al. (2018), arXiv:1802.03888."""
+        return self._raw(samples, pred_contribs=True)
+
+    def margin(self, samples: Samples) -> np.ndarray:
+        """(row,) before the link; of classes, that of up less that of down."""
+        return self._raw(samples, output_margin=True)
+
+    def _raw(self, samples: Samples, **what: bool) -> np.ndarray:
+        import xgboost
+
+        parts = []
+        for block in samples.blocks():
+            data = xgboost.DMatrix(block.X, feature_names=self.booster_.feature_names)
+            found = self.booster_.predict(data, **what).astype(np.float64)
+            parts.append(found[:, 2] - found[:, 0] if self.classes_ else found)
+        return np.concatenate(parts)
+
     def importance(self) -> dict[str, float]:
         """Total gain per feature, as shares of one."""
         gain: dict[str, Any] = dict(self.booster_.get_score(importance_type="total_gain"))

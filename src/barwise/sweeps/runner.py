@@ -30,7 +30,7 @@ ALWAYS = (  # what every trial imports while it runs; strategies and the rest co
     "barwise.commands.train", "barwise.experiment.run", "barwise.experiment.recipe", "barwise.report.terminal",
     "barwise.evidence.verdict", "barwise.report.dashboard:rehearse", "barwise.report.figures", "barwise.report.html",
     "barwise.safety.tensors", "barwise.runs.tensorboard:writer_class", "barwise.sweeps.callback",
-    "pyarrow.parquet", "pyarrow.dataset", "empyrical", "tensorboardX.proto.api_pb2",
+    "pyarrow.parquet", "pyarrow.dataset", "barwise.backtest.metrics:ratios", "tensorboardX.proto.api_pb2",
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.runs.directory import RunDirectory
-from barwise.runs.measures import LEAST_IS_BEST, OBJECTIVES
+from barwise.runs.measures import LEAST_IS_BEST, check_objective
 from barwise.sweeps.batch import RETRY
 from barwise.sweeps.claims import status_of
 from barwise.sweeps.leaderboard import Leaderboard
@@ -56,8 +56,7 @@ def plan_of(config: DictConfig, settings: dict[str, Any]) -> Plan:
     """The study's plan, with the direction of each objective; ConfigError where they do not go together."""
     objectives = objectives_of(config.objective)
     for name in objectives:
-        if name not in OBJECTIVES:
-            raise ConfigError(f"objective={name}: must be one of {', '.join(OBJECTIVES)}")
+        check_objective(name, config.get("measures") or ())
     if settings["prune"] is not None:
         refuse(settings["prune"], objectives)
     given = settings["directions"]

@@ -1,0 +1,49 @@
+"""Why a trade: base and contributions sum to the raw margin, for classes, regressions and ranks; saved and loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from barwise.samples import Samples
+from barwise.strategies.base import FitContext
+from barwise.strategies.hooks import Contributing
+from barwise.strategies.lgbm import LightGBMStrategy
+from barwise.strategies.xgb import XGBoostStrategy
+from tests.strategies.panels import panel_of
+
+CASES = {
+    "xgboost, classes": XGBoostStrategy(n_estimators=20),
+    "xgboost, returns": XGBoostStrategy(n_estimators=20, task="regress"),
+    "xgboost, ranks": XGBoostStrategy(n_estimators=10, objective="rank:ndcg"),
+    "lightgbm, classes": LightGBMStrategy(n_estimators=20, min_data_in_leaf=5),
+    "lightgbm, returns": LightGBMStrategy(n_estimators=20, task="regress", min_data_in_leaf=5),
+    "lightgbm, ranks": LightGBMStrategy(n_estimators=10, objective="lambdarank", min_data_in_leaf=5),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_base_and_contributions_sum_to_the_margin(name: str, tmp_path: Path):
+    made = panel_of((150, 150, 150), 4, seed=1, gaps=(7, 160))
+    moved = np.nan_to_num(made.X[:, 1]) + 0.5 * np.random.default_rng(0).standard_normal(450)
+    panel = replace(made, y=np.sign(moved) if "classes" in name else moved, ret=0.01 * moved)
+    day = np.tile(np.arange(150), 3)
+    train, valid, test = (
+        Samples(panel, np.flatnonzero((day >= a) & (day < b))) for a, b in ((0, 90), (90, 120), (120, 150))
+    )
+    model = CASES[name].fit(train, valid, FitContext())
+    assert isinstance(model, Contributing)
+    found, margin = model.contributions(test), model.margin(test)
+    assert found.shape == (90, 5) and margin.shape == (90,)
+    np.testing.assert_allclose(found.sum(axis=1), margin, rtol=1e-5, atol=1e-5)
+    assert np.abs(found[:, 1]).mean() > 3 * np.abs(found[:, [0, 2, 3]]).mean(axis=0).max(), "the feature that tells"
+    score = model.predict(test)
+    known = np.abs(score) < 1
+    order = np.argsort(margin[known], kind="stable")
+    assert np.corrcoef(np.argsort(order), np.argsort(np.argsort(score[known])))[0, 1] > 0.9
+    model.save(tmp_path)
+    again = type(model).load(tmp_path)
+    np.testing.assert_allclose(again.contributions(test), found, rtol=1e-6, atol=1e-7)
