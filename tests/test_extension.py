@@ -1,4 +1,4 @@
-"""The README's example of parts of one's own, word for word, in a folder outside the repo."""
+"""The example of parts of one's own in docs/own-parts.md, word for word, in a folder outside the repo."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from tests import warm
 from tests.conftest import ROOT
 
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own parts")[2].partition("\n## ")[0]
+SECTION = (ROOT / "docs/own-parts.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the example, where the README says they are."""
+    """The files of the example, where the page says they are."""
     place = tmp_path_factory.mktemp("elsewhere")
     for text in re.findall(r"```(?:python|yaml)\n(.*?)```", SECTION, re.DOTALL):
         path = place / text.splitlines()[0].removeprefix("# ")

@@ -1,6 +1,7 @@
-"""The README's commands, run as they stand there: in small in the quick tests, word for word in the slow ones.
+"""The commands of the README and of docs/, in small in the quick tests, word for word in the slow ones.
 
-"Your own parts" is tests/test_extension.py's, and the notebook's classes are tests/serving/test_notebook.py's.
+docs/own-parts.md is tests/test_extension.py's, the tutorial tests/test_docs.py's, and the notebook's classes are
+tests/serving/test_notebook.py's.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from barwise.data import synthetic
 from tests import warm
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+OTHERS = ("tutorial.md", "own-parts.md")
+PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").glob("*.md")) if p.name not in OTHERS)]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+LONG = (ROOT / "docs/strategies.md").read_text(encoding="utf-8")  # whose commands fit many models each
 ELSEWHERE = {  # what another test runs
     "make ": "CI", "tensorboard ": "tests/report/test_dashboard.py", "pip install": "tests/test_installed.py",
     "python -m barwise factor": "tests/commands/test_factor.py",
     "python train.py resume=": "tests/experiment/test_checkpoint.py",
+    "mlflow ": "tests/runs/test_trackers.py", "python train.py tracking=": "tests/runs/test_trackers.py",
+    "python train.py 'tracking=": "tests/runs/test_trackers.py",
+    "python train.py data=frame": "tests/data/test_query.py", "python train.py data=query": "tests/data/test_query.py",
+    "python train.py data=files data.path=s3": "tests/data/test_remote.py",
+    "python train.py data=files data.path=bars.csv": "tests/data/test_point_in_time.py",
+    "python train.py data=files data.path=raw.csv": "tests/data/test_point_in_time.py",
 }  # fmt: skip
 SMALL = {
     "search=optuna": ("data.n_bars=900", "search.trials=2", "search.folds=2", "select.blocks=5"),
@@ -34,7 +44,7 @@ PLACES = ("newer.csv", "history.csv", "feed.csv", "my_bars.csv")
 
 def commands() -> list[str]:
     """Lines indented by four spaces, outside of fences; without comments, joined at a backslash."""
-    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL).replace("\\\n", " ")
+    text = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL).replace("\\\n", " ")
     lines = [re.split(r"\s{2,}#", line)[0].strip() for line in re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)]
     return [line for line in lines if not line.startswith(tuple(ELSEWHERE))]
 
@@ -72,7 +82,7 @@ DEVICES = ("device=cuda", "device=auto", "device=cpu")  # which one is taken, an
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param(line, marks=pytest.mark.slow) if line.endswith(DEVICES) else line
+        pytest.param(line, marks=pytest.mark.slow) if line.endswith(DEVICES) or line in LONG else line
         for line in commands()
         if "experiment=" not in line
     ],
