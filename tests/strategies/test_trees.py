@@ -227,21 +227,6 @@ def test_a_setting_that_the_library_refuses_is_one_line_before_a_bar_is_read(nam
     assert code == 2 and line.startswith(words) and "\n" not in line
 
 
-def test_a_tree_run_imports_neither_torch_nor_lightning(tmp_path: Path):
-    code = (
-        "import sys, runpy; sys.argv = ['train.py', *sys.argv[1:]]\n"
-        "runpy.run_path('train.py', run_name='__main__')\n"
-        "print([m for m in ('torch', 'lightning') if m in sys.modules])"
-    )
-    words = ["experiment=smoke", f"output_dir={tmp_path}", f"hydra.run.dir={tmp_path}/run", "quiet=true"]
-    import subprocess
-    import sys
-
-    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().splitlines()[-1] == "[]"
-
-
 def test_any_estimator_from_the_command_line(tmp_path: Path):
     target = "strategy.estimator._target_=sklearn.neighbors.KNeighborsClassifier"
     done = train(
