@@ -20,7 +20,7 @@ GROUPS = (
     "data", "features", "labels", "validation", "strategy", "signals", "backtest", "device", "monitor", "experiment",
     "strategy/net", "portfolio", "costs", "exits", "search", "search/space", "select", "tracking",
 )  # fmt: skip
-NEEDS_NETWORK = {"data/yfinance"}  # tests/data runs it on a recorded answer
+NEEDS_NETWORK = {"data/yfinance", "data/ccxt"}  # tests/data runs them on recorded answers
 OPTIONS = [
     f"{group}/{path.stem}"
     for group in GROUPS

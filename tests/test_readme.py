@@ -28,6 +28,7 @@ ELSEWHERE = {  # what another test runs
     "mlflow ": "tests/report/test_trackers.py", "python train.py tracking=": "tests/report/test_trackers.py",
     "python train.py 'tracking=": "tests/report/test_trackers.py",
     "python train.py data=frame": "tests/data/test_query.py", "python train.py data=query": "tests/data/test_query.py",
+    "python train.py data=ccxt": "tests/data/test_ccxt.py",
     "python train.py data=files data.path=s3": "tests/data/test_remote.py",
     "python train.py data=files data.path=bars.csv": "tests/data/test_point_in_time.py",
     "python train.py data=files data.path=raw.csv": "tests/data/test_point_in_time.py",

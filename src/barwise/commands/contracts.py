@@ -41,7 +41,7 @@ GIVEN = {  # what a source of data is to read
 
 def out_of_reach(option: str) -> str | None:
     """Why a part cannot be tried here; None where it can."""
-    if option == "data/yfinance":
+    if option in ("data/yfinance", "data/ccxt"):
         return "it needs the network"
     if option == "data/query" and find_spec("duckdb") is None:
         return "it needs DuckDB, which is not installed"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,10 +16,21 @@ from barwise.data.context import beside
 from barwise.data.members import within
 from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.settings import choice
-from barwise.errors import ConfigError, DataError, require
+from barwise.errors import ConfigError, DataError, chain_of, require
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
 DATED = ("1d", "5d", "1wk", "1mo", "3mo")
+OFFLINE = "Yahoo cannot be reached: see that this machine has a network, or take data=sample or data=files"
+SIGNS = (
+    "resolve",
+    "getaddrinfo",
+    "connectionerror",
+    "connection refused",
+    "network is",
+    "unreachable",
+    "timed out",
+    "dns",
+)
 NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
 
 
@@ -46,27 +60,53 @@ def load(
         import yfinance
     except ImportError:
         raise ConfigError("data=yfinance: needs the yfinance package; pip install 'barwise[yfinance]'") from None
-    try:
-        table = yfinance.download(
-            chosen,
-            start=start,
-            end=end,
-            interval=interval,
-            auto_adjust=True,
-            actions=False,
-            group_by="ticker",
-            multi_level_index=True,
-            progress=False,
-            threads=False,  # one after the other: Yahoo answers bursts with errors
-            timeout=timeout,
-        )
-    except Exception as error:  # the network and Yahoo's answers raise whatever they like
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(f"data.tickers={','.join(chosen)}: the download failed: {reason}; try again later") from None
+    with _heard() as said:
+        try:
+            table = yfinance.download(
+                chosen,
+                start=start,
+                end=end,
+                interval=interval,
+                auto_adjust=True,
+                actions=False,
+                group_by="ticker",
+                multi_level_index=True,
+                progress=False,
+                threads=False,  # one after the other: Yahoo answers bursts with errors
+                timeout=timeout,
+            )
+        except Exception as error:  # the network and Yahoo's answers raise whatever they like
+            reason, told = " ".join(str(error).split())[:120], " ".join(f"{e} {type(e)}" for e in chain_of(error))
+            where = f"data.tickers={','.join(chosen)}: the download failed: {reason}"
+            raise DataError(f"{where}; {OFFLINE if _offline(told) else 'try again later'}") from None
+    if (table is None or not len(table)) and _offline(" ".join(said)):
+        raise DataError(f"data.tickers={','.join(chosen)}: {OFFLINE}")
     bars = tuple(_bars(ticker, table, start, end, interval) for ticker in sorted(set(chosen)))
     bars, doubts = plausible(bars, on_jump, splits_known=True)
     facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval, "warnings": doubts}
     return beside(within(Market(bars, None, facts), universe), context)
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What yfinance logs meanwhile: it gives an empty table where it reached nobody, and says why there alone."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("yfinance")
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+def _offline(told: str) -> bool:
+    """Whether what was said is that nobody could be reached, which libraries say in many ways."""
+    return any(sign in told.lower() for sign in SIGNS)
 
 
 def _bars(ticker: str, table: Any, start: str | None, end: str | None, interval: str) -> Bars:

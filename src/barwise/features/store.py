@@ -8,7 +8,6 @@ plain numbers and JSON: nothing that is loaded runs code.
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
 from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_kept
-from barwise.runs.blocks import Damaged
+from barwise.runs.blocks import Damaged, cache_folder
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
@@ -238,12 +237,6 @@ class Store:
 def home(folder: str | Path | None = None) -> Path:
     """Where everything that is kept lies: `folder`, else the user's."""
     return Path(folder) if folder else cache_folder()
-
-
-def cache_folder() -> Path:
-    """$BARWISE_CACHE, else barwise in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("BARWISE_CACHE") or Path(base) / "barwise")
 
 
 def removed(folder: Path) -> None:
