@@ -271,6 +271,15 @@ TOO_MUCH = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("odd", [None, True, "x", [], [0], [None], {}, math.nan, math.inf, -1, 0, 1e20, 10**20])
+def test_a_kernels_length_is_a_number_above_0(odd):
+    key = "strategy.estimator.kernel.length_scale"
+    with pytest.raises(Exception, match=rf"{key}=") as raised:
+        parts_of(changed("strategy/gaussian_process", key, odd))
+    assert one_line(raised.value)[0] == 2
+    assert parts_of(changed("strategy/gaussian_process", key, [1, 2.5]))
+
+
 @pytest.mark.parametrize(("strategy", "name", "value"), TOO_MUCH)
 def test_what_scikit_learn_admits_and_its_compiled_code_cannot_take_is_refused(strategy, name, value):
     with pytest.raises(Exception, match=rf"strategy\.estimator\.{name}=") as raised:

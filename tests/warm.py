@@ -78,6 +78,9 @@ class Server:
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         return self.answer()
 
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def answered(self, seconds: float) -> bool:
         assert self._process.stdout
         return bool(select.select([self._process.stdout], [], [], seconds)[0])
@@ -85,7 +88,9 @@ class Server:
     def answer(self) -> int:
         """The next number it says."""
         assert self._process.stdout
-        return int(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, f"the process to fork from ended with {self._process.wait()}"
+        return int(line)
 
 
 _servers: dict[tuple[str, ...], Server] = {}
@@ -106,7 +111,9 @@ def start(
     """
     kinds = ("nets",) if any(re.search(r"\blstm\b", word) for word in words) else ()
     assert kinds not in _latest or _latest[kinds].poll() is not None, f"{_latest[kinds].args} still runs"
-    server = _servers.get(kinds) or _servers.setdefault(kinds, Server(*kinds))
+    if kinds not in _servers or _servers[kinds].ended():
+        _servers[kinds] = Server(*kinds)
+    server = _servers[kinds]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(more or {})}
     _latest[kinds] = Process(server, words, folder=str(folder), environment=environment, pages=pages, files=files)
     return _latest[kinds]

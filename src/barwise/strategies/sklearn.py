@@ -18,6 +18,7 @@ from barwise.strategies.base import FitContext
 from barwise.strategies.inner_cv import check_cv, is_search, note, purge, settled, splitting
 
 LIBRARY, FLOATS = (Whole(-(10**9), 10**9),), (Number(-1e12, 1e12),)  # what its compiled code takes
+KERNEL = (Number(1e-9, 1e9),)  # lengths and levels of a kernel
 MOST = {  # what costs memory or time in proportion
     **dict.fromkeys(("n_estimators", "n_neighbors", "max_bins"), (Whole(1, 100_000),)),
     **dict.fromkeys(("max_iter", "n_iter"), (Whole(-1, 1_000_000),)),
@@ -148,7 +149,11 @@ def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
     from sklearn.base import BaseEstimator
     from sklearn.utils._param_validation import InvalidParameterError
 
-    if not isinstance(estimator, BaseEstimator) or isinstance(estimator, type):
+    if isinstance(estimator, type):
+        return
+    if not isinstance(estimator, BaseEstimator):
+        if type(estimator).__module__ == "sklearn.gaussian_process.kernels":
+            _check_kernel(estimator, where)
         return
     constraints = getattr(type(estimator), "_parameter_constraints", {})
     if hasattr(estimator, "_validate_params"):
@@ -172,6 +177,20 @@ def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
             check_estimator(value, f"{where}.{name}")
 
 
+def _check_kernel(kernel: Any, where: str) -> None:
+    """ConfigError for a parameter of a Gaussian process's kernel, of which scikit-learn checks none."""
+    for name, value in kernel.get_params(deep=False).items():
+        if hasattr(value, "get_params"):
+            _check_kernel(value, f"{where}.{name}")
+        elif name == "kernels" or name.endswith("_bounds") or (isinstance(value, str) and name == "metric"):
+            continue
+        elif name == "length_scale" and isinstance(value, list | tuple) and len(value):
+            for one in value:
+                check_value(f"{where}.{name}", one, KERNEL)
+        else:
+            check_value(f"{where}.{name}", value, KERNEL)
+
+
 def _takes_switch(rule: Any) -> bool:
     """Whether one of scikit-learn's constraints admits true and false as such."""
     if isinstance(rule, str):
@@ -187,6 +206,8 @@ def _fitted(model: Any, X: np.ndarray, y: np.ndarray, weights: dict[str, Any]) -
     except (InvalidParameterError, OverflowError) as error:
         raise ConfigError(f"strategy.estimator: {error}") from error
     except ValueError as error:
+        if "Anisotropic kernel" in str(error):
+            raise ConfigError(f"strategy.estimator: {error}; give one length_scale, or one a feature") from error
         if not splitting(model):
             raise
         line = str(error).splitlines()[0][:200]
