@@ -151,3 +151,30 @@ def test_a_wrong_setting_is_one_line(name):
     with pytest.raises(ConfigError) as error:
         SequenceStrategy(**{name: value})
     assert str(error.value).startswith(line)
+
+
+def test_callbacks_and_loggers_of_ones_own_hear_each_fit_by_themselves(tmp_path):
+    from lightning.pytorch.callbacks import Callback
+    from lightning.pytorch.loggers import CSVLogger
+
+    ended = []
+
+    class Counts(Callback):
+        def __init__(self):
+            self.epochs = 0
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            self.epochs += 1
+            ended.append(self.epochs)
+
+    panel = panel_of((120,), 3, seed=1)
+    train, valid = Samples(panel, np.arange(80)), Samples(panel, np.arange(80, 118))
+    made = SequenceStrategy(
+        lookback=3, hidden_size=4, num_layers=1, epochs=2, patience=9, callbacks=[Counts(), CSVLogger(tmp_path)]
+    )
+    made.fit(train, valid, FitContext())
+    made.fit(train, valid, FitContext())
+    assert ended == [1, 2, 1, 2]  # a copy for each fit
+    assert "valid_loss" in next(tmp_path.rglob("metrics.csv")).read_text()
+    with pytest.raises(ConfigError, match=r"strategy\.callbacks=int: must be callbacks or loggers"):
+        SequenceStrategy(callbacks=[3])

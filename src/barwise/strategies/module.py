@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,13 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned: a fresh net, its loss, and `batches(device)`: those of training and of validation."""
+    """What is to be learned: a fresh net, its loss, and `batches(device)`: those of training and of validation; and
+    Lightning callbacks and loggers of the user's, which hear it."""
 
     net: SequenceNet
     loss: Loss
     batches: Callable[[str], tuple[Batches, Batches | None]]
+    hearers: Sequence[Any] = ()
 
 
 class ScoreModule(pl.LightningModule):
@@ -157,6 +159,9 @@ class EarlyStopping(pl.Callback):
         losses = [pl_module.mean_loss(stage) for stage in ("train", "valid")]
         self.history.append([epoch, trainer.optimizers[0].param_groups[0]["lr"], *losses])
         self.tell(self.history[-1:])
+        for logger in trainer.loggers:  # of the user's
+            known = zip(("learning_rate", "train_loss", "valid_loss"), self.history[-1][1:], strict=True)
+            logger.log_metrics({name: value for name, value in known if value is not None}, epoch)
         if self.context.progress:
             self.context.progress(f"epoch {epoch + 1} of at most {self.training.epochs}")
         watched = losses[0] if losses[1] is None else losses[1]
@@ -202,7 +207,7 @@ def train(
         module = ScoreModule(net, task.loss, train_batches, valid_batches, training)
         module.piece = max(1, plan.micro_batch // train_batches.rows_each)
         with quiet(), compiled(net, training.compile, context):
-            trainer = trainer_of(training, one.accelerator, [watch, *watchers(context)])
+            trainer = trainer_of(training, one.accelerator, [watch, *watchers(context)], copy.deepcopy(task.hearers))
             try:
                 trainer.fit(module, train_batches, valid_batches, ckpt_path=known,
                             weights_only=True)  # fmt: skip

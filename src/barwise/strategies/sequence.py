@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
@@ -41,7 +41,8 @@ class SequenceStrategy:
 
     `sequence`: `window` shows the net `lookback` bars and learns from the last; `stream` walks `chunk` bars after a
     warm-up of `lookback`, learns from each, and predicts carrying its state. `net`: a subclass of SequenceNet, or a
-    partial of one. `n_seeds` nets are averaged. `training`: the fields of `Training`.
+    partial of one. `n_seeds` nets are averaged. `callbacks`: Lightning callbacks and loggers, a copy for each
+    fit. `training`: the fields of `Training`.
     """
 
     scale = True
@@ -61,6 +62,7 @@ class SequenceStrategy:
         sequence: Annotated[str, OneOf(MODES)] = "window",
         chunk: Annotated[int, Whole(1, 10_000)] = 64,
         n_seeds: Annotated[int, Whole(1, 100)] = 1,
+        callbacks: Sequence[Any] = (),
         **training: Any,
     ) -> None:
         check_names("strategy", training, [*Training.__dataclass_fields__, *HELD, "net"])
@@ -71,6 +73,7 @@ class SequenceStrategy:
         self.sequence = sequence
         self.chunk = chunk
         self.n_seeds = n_seeds
+        self.callbacks = heard_by(callbacks)
         self.auto_batch = training.get("batch_size") == "auto"
         self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
         self.loss_ = loss_of(self.training.loss)
@@ -113,7 +116,7 @@ class SequenceStrategy:
         for i in range(self.n_seeds):
             seed = context.seed + 1_000_003 * i
             torch.manual_seed(seed)
-            task = Task(self._net(self.loss_), self.loss_, partial(batches, seed=seed))
+            task = Task(self._net(self.loss_), self.loss_, partial(batches, seed=seed), self.callbacks)
             self.nets_.append(self._trained(task, replace(context, seed=seed), i))
         return self
 
@@ -234,6 +237,19 @@ class SequenceStrategy:
 
 
 LSTMStrategy = SequenceStrategy  # the name that many know it by
+
+
+def heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
+    """The user's Lightning callbacks and loggers; ConfigError for anything else."""
+    from lightning.pytorch.callbacks import Callback
+    from lightning.pytorch.loggers import Logger
+
+    for one in given:
+        require(
+            isinstance(one, Callback | Logger), f"strategy.callbacks={type(one).__name__}: must be callbacks or loggers"
+            " of lightning.pytorch, such as '[{_target_: lightning.pytorch.loggers.CSVLogger, save_dir: logs}]'",
+        )  # fmt: skip
+    return tuple(given)
 
 
 def check_work(steps: int, hidden_size: int, batch_size: int) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
 
 from barwise.strategies.base import FitContext
 from barwise.strategies.nets import SequenceNet
@@ -16,8 +17,13 @@ from barwise.strategies.step_timing import Profile, StepTimer
 from barwise.strategies.training import Training
 
 
-def trainer_of(training: Training, accelerator: str, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """Lightning's Trainer without what the run has of its own: files, progress bar and logs."""
+def trainer_of(
+    training: Training, accelerator: str, callbacks: list[pl.Callback], hearers: Sequence[Any] = ()
+) -> pl.Trainer:
+    """Lightning's Trainer without what the run has of its own: files, progress bar and logs; `hearers`: the user's
+    callbacks and loggers."""
+    loggers = [one for one in hearers if isinstance(one, Logger)]
+    callbacks = [*callbacks, *(one for one in hearers if not isinstance(one, Logger))]
     precision: Any = str(training.precision)
     return pl.Trainer(
         accelerator=accelerator,
@@ -25,7 +31,7 @@ def trainer_of(training: Training, accelerator: str, callbacks: list[pl.Callback
         precision=precision,
         max_epochs=training.epochs,
         callbacks=callbacks,
-        logger=False,
+        logger=loggers or False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
