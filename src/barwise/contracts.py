@@ -6,6 +6,7 @@ labelers, splitters, strategies and rules.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,8 @@ from barwise.data import synthetic
 from barwise.data.bars import COLUMNS, Bars, Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
-from barwise.errors import BarwiseError
+from barwise.data.sessions import Clock
+from barwise.errors import BarwiseError, ConfigError
 from barwise.experiment.parts import Parts
 from barwise.experiment.ranges import learned, restored
 from barwise.experiment.run import fit_fold
@@ -55,7 +57,7 @@ class Broken(BarwiseError):
 
 @dataclass(frozen=True)
 class Bench:
-    """A small market with quotes and an index, and what the parts make of it."""
+    """A small market with quotes, an index and a calendar, and what the parts make of it."""
 
     parts: Parts
     allow: tuple[str, ...] = ()  # nets of the user's that a saved model may name
@@ -64,7 +66,12 @@ class Bench:
     def bars(self) -> tuple[Bars, ...]:
         some = synthetic.load(n_symbols=2, n_bars=BARS, seed=7).bars
         index = some[0].close
-        return tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005, "index": index}) for b in some)
+        bars = tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005, "index": index}) for b in some)
+        with contextlib.suppress(
+            ConfigError
+        ):  # without exchange_calendars no set asks for one
+            bars = Clock("24/7").on(Market(bars)).bars
+        return bars
 
     @cached_property
     def panel(self) -> Panel:

@@ -10,7 +10,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from barwise.console.arguments import compose
 from barwise.errors import ConfigError
+from barwise.experiment.recipe import parts_of
 from barwise.features.aligned import bound
 from barwise.features.lagged import lagged
 from barwise.features.matrix import compute
@@ -29,6 +31,10 @@ SETS = {
     "microstructure": microstructure,
     "lagged": lagged,
     "normalized": normalized,
+}
+SHAPED = {
+    "price_weekly": ["data=synthetic", "data.n_bars=2000"],
+    "session": ["data=synthetic", "data.calendar=24/7"],
 }
 CONF = Path(__file__).parents[2] / "conf" / "features"
 
@@ -149,6 +155,12 @@ def test_every_yaml_makes_a_feature_set_with_the_functions_own_defaults(path: Pa
     bars = market(300, seed=17)
     bars = replace(bars, extra={**bars.extra, "vix": bars.close[::-1].copy()})
     assert list(conf) == [path.stem]
+    if path.stem in SHAPED:  # sets that the recipe makes, on bars that it prepares
+        config = compose([f"features=[{path.stem}]", *SHAPED[path.stem]])
+        parts = parts_of(config)
+        columns = compute(parts.data().bars[0], parts.features)
+        assert columns and all(np.isfinite(values).any() for values in columns.values())
+        return
     feature_set = instantiate(conf[path.stem], _convert_="all")
     columns = compute(bars, bound({path.stem: feature_set}, [bars]))
     assert columns and all(values.shape == (300,) and np.isfinite(values).any() for values in columns.values())

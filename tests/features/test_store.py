@@ -39,7 +39,7 @@ def asked(market, store, sets=SETS):
     """What the store gives, and how often the matrix was made."""
     made = []
 
-    def make(room):
+    def make(room, base=None):
         made.append(1)
         return build(market.bars, sets, room=room), {"one": 1}
 
@@ -243,7 +243,7 @@ def test_of_several_processes_one_makes_it(tmp_path):
         "from barwise.features.matrix import build\nfrom barwise.features.price import price\n"
         "from barwise.features.store import Store\n"
         "m = synthetic.load(n_symbols=2, n_bars=300); sets = {'price': price}\n"
-        "def make(room):\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
+        "def make(room, base=None):\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
         "x = Store(sys.argv[1]).matrix(data_hash(m), m, sets, make).matrix\nprint(float(x.X[-1].sum()))\n"
     )
     command_line = [sys.executable, "-c", code, str(tmp_path)]

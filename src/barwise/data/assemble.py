@@ -76,6 +76,11 @@ class Asked:
         if self.price_scale is not None:
             number("price_scale", self.price_scale, 1e-12, 1e12, "null takes prices as they are")
         clock.check_zone(self.timezone)
+        tables = [self.as_of] if isinstance(self.as_of, str) else self.as_of
+        require(
+            tables is None or (isinstance(tables, list | tuple) and all(isinstance(one, str) for one in tables)),
+            f"data.as_of={self.as_of}: must name a file, or several; data.as_of=[earnings.csv,ratings.csv]",
+        )
         named = [self.extra] if isinstance(self.extra, str) else self.extra
         require(
             named is None or (isinstance(named, list | tuple) and all(isinstance(one, str) for one in named)),

@@ -46,7 +46,7 @@ def read(path: str) -> FactorReturns:
     files need. Percent is told from fractions by size. `RF` is the risk-free return. ConfigError, in one line, for a
     file that is none.
     """
-    file = Path(path).expanduser()
+    file = Path(str(path)).expanduser()
     if not file.is_file():
         raise ConfigError(
             f"factor.returns={path}: there is no such file; name a CSV of dates and factor returns, or null"

@@ -9,16 +9,14 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import bottleneck as bn
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars
+from barwise.data.bars import COLUMNS
 from barwise.errors import ConfigError
 from barwise.features import rolling
-from barwise.features.aligned import AlignedBars
 from barwise.features.cross_section import mean as cross_mean
 from barwise.features.cross_section import rank as cross_rank
 
@@ -132,8 +130,7 @@ class Formulas:
         return {name: _finite(Evaluation(name, bars).of(parse(name, text))) for name, text in self.columns.items()}
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """A formula as Python's own grammar reads it; nothing of it is ever compiled. `across`: it compares symbols."""
 
     tree: ast.expr
@@ -146,10 +143,13 @@ def parse(name: str, text: str) -> Formula:
     if not text.strip() or len(text) > LONGEST:
         raise ConfigError(f"{where}: must be a formula of up to {LONGEST:,} characters, such as change(close, 5)")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        found = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or str(error)
         raise ConfigError(f"{where}={text:.80}: cannot be read: {reason}") from None
+    if len(found) != 1 or not isinstance(found[0], ast.Expr):
+        raise ConfigError(f"{where}={text:.80}: cannot be read: it is no single formula")
+    tree = found[0].value
     return Formula(tree, _check(tree, where, text, 0))
 
 
@@ -207,8 +207,8 @@ def _arguments(name: str, args: list[ast.expr], wrong: Callable[[str], ConfigErr
 class Evaluation:
     """One formula on a symbol's bars, or on all symbols' side by side."""
 
-    def __init__(self, name: str, bars: Bars | AlignedBars) -> None:
-        self.name, self.bars = name, bars
+    def __init__(self, name: str, bars: Any) -> None:
+        self.name, self.bars = name, bars  # told apart by their shape: (bar,) or (bar, symbol)
         self.length = bars.close.shape
 
     def of(self, formula: Formula) -> Array:
@@ -243,7 +243,7 @@ class Evaluation:
         if not known.window:
             return known.make(*arrays)
         n = int(args[-1].value)  # type: ignore[attr-defined]
-        if isinstance(self.bars, AlignedBars):
+        if self.bars.close.ndim == 2:
             return self.bars.each(lambda *own: known.make(*own, n), *arrays)
         return known.make(*arrays, n)
 
@@ -254,7 +254,7 @@ class Evaluation:
     def across(self, name: str, x: Array, args: list[ast.expr]) -> Array:
         """A function among the members of each bar."""
         market = self.bars
-        if not isinstance(market, AlignedBars):
+        if market.close.ndim != 2:
             raise ConfigError(f"features.formulas.{self.name}: {name} compares symbols, and one is given by itself")
         members = np.where(market.inside, x, np.nan)
         if name == "rank":
@@ -264,7 +264,7 @@ class Evaluation:
             average = self._group_mean(market, members, args[1].id)  # type: ignore[attr-defined]
         return np.where(market.has, x - average if name == "demean" else average, np.nan)
 
-    def _group_mean(self, market: AlignedBars, members: Array, group: str) -> Array:
+    def _group_mean(self, market: Any, members: Array, group: str) -> Array:
         if group not in market.groups:
             there = ", ".join(market.groups) or "none"
             raise ConfigError(f"features.formulas.{self.name}: {group} is no group of the source; it has {there}")

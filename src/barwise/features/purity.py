@@ -19,7 +19,8 @@ LIBRARIES = {  # import name: distribution; known by their versions, not followe
 }  # fmt: skip
 WITHOUT_FILES = ("talib", "bottleneck")  # no function of theirs reads anything but its arguments
 STANDARD = {  # of Python's own: the rest reads files, clocks, the environment, or other processes
-    "__future__", "_abc", "_collections_abc", "_functools", "_operator", "_weakrefset", "abc", "array", "base64",
+    "__future__", "_abc", "_ast", "_collections_abc", "_functools", "_operator", "_weakrefset", "abc", "array", "ast",
+    "base64",
     "bisect", "builtins", "calendar", "cmath", "collections", "colorsys", "contextlib", "copy", "copyreg",
     "dataclasses", "datetime", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json",
     "keyword", "logging", "math", "numbers", "operator", "re", "reprlib", "statistics", "string", "struct", "textwrap",
