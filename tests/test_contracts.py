@@ -155,7 +155,23 @@ class Own(Peeks):
         return {}
 
 
+class Listed(Peeks):
+    """A setting by the name of a hook's method."""
+
+    def __init__(self, members: dict[str, int]) -> None:
+        self.members = members
+
+
+class Kept(XGBoostStrategy):
+    """A hook that was to replace the inherited one."""
+
+    def contribution(self, samples):
+        return None
+
+
 def test_a_misspelt_hook_is_told() -> None:
+    assert not list(mistakes(Listed({"one": 1})))
+    assert list(mistakes(Kept())) == ["contribution is no hook; did you mean contributions?"]
     assert list(mistakes(Misspelt())) == ["needs_troch is no hook; did you mean needs_torch?"]
     assert list(mistakes(Half())) == ["n_seeds without members has no effect; Ensemble needs both"]
     assert list(mistakes(Odd())) == ["importance is 0.5, not a method"]

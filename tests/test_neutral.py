@@ -11,7 +11,6 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
-from barwise.console.progress import Progress
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.groups import put
 from barwise.errors import ConfigError
@@ -79,8 +78,7 @@ def rank_ics(market: Market, signal: np.ndarray, *neutral: str | None) -> tuple[
     for name in neutral:
         one = Neutral.of([name]) if name else None
         part = replace(panel, neutral=one.on(matrix.bars, market.universe) if one else None)
-        session = FitSession(None, "cpu", 1, 0, None, Progress(quiet=True))
-        table = walk(part, folds, strategy, parts_of(plain("signals=none")).signals, session)
+        table = walk(part, folds, strategy, parts_of(plain("signals=none")).signals, FitSession())
         found.append(mean_rank_ic(table.time, table.score, table.ret))
     truth = signal[np.searchsorted(times, table.time), table.symbol]
     assert Neutral.of("sector") is not None

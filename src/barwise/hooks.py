@@ -29,12 +29,20 @@ def mistakes(
     part = unwrapped(part)
     known = set(required).union(*map(names_of, hooks))
     public = {name for name in {*dir(type(part)), *vars(part)} if name.strip("_") == name}
-    for name in sorted(public - known - _settings(part)):
-        near = difflib.get_close_matches(name, known - public, n=1, cutoff=0.8)
+    settings = _settings(part)
+    for name in sorted(public - known - settings):
+        candidates = (known - public) | (_inherited(part, name) & known - set(required))
+        near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.8)
         if near:
             yield f"{name} is no hook; did you mean {near[0]}?"
     for hook in hooks:
         given = names_of(hook) & public
+        if given != names_of(hook):  # a setting's value under the name of a method is not half of the hook
+            given -= {
+                name
+                for name in given & settings
+                if callable(vars(hook).get(name)) and not callable(getattr(part, name))
+            }
         if given and given != names_of(hook):
             there, lacking = ", ".join(sorted(given)), ", ".join(sorted(names_of(hook) - given))
             yield f"{there} without {lacking} has no effect; {hook.__name__} needs both"
@@ -44,6 +52,12 @@ def mistakes(
                 yield f"{name} is {value!r:.40}, not {kind.__name__}"
             if callable(vars(hook).get(name)) and not callable(value):
                 yield f"{name} is {value!r:.40}, not a method"
+
+
+def _inherited(part: Any, name: str) -> set[str]:
+    """What the class that defines `name` has from its bases alone: `name` may be meant to replace a hook among it."""
+    owner = next((kind for kind in type(part).__mro__ if name in vars(kind)), None)
+    return set() if owner is None else {other for base in owner.__mro__[1:] for other in vars(base)} - set(vars(owner))
 
 
 def _settings(part: Any) -> set[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +73,20 @@ def test_others_pass_when_they_are_allowed_by_name(estimator, tmp_path):
         except DataError as error:
             allowed.add(str(error).rpartition(" ")[2])
     check_model(folder, 6, frozenset(allowed))
+
+
+def test_neighbours_outside_their_classes_pass_by_no_other_name(tmp_path):
+    folder = saved(SklearnStrategy(neighbors.KNeighborsClassifier(algorithm="brute")), tmp_path)
+    check_model(folder, 6)
+    path = folder / "model.skops"
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    labels = json.loads(files["schema.json"])["content"]["content"]["_y"]["file"]
+    changed = BytesIO()
+    np.save(changed, np.load(BytesIO(files[labels])) + 5)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in (files | {labels: changed.getvalue()}).items():
+            archive.writestr(name, raw)
+    for allowed in (frozenset(), frozenset({"sklearn.svm.SVC"})):
+        with pytest.raises(DataError, match="its neighbours are not 6 columns in plain arrays"):
+            check_model(folder, 6, allowed)

@@ -58,7 +58,7 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
             for node in nodes:
                 if node.get("__loader__") == "TreeNode":
                     _check_sklearn_tree(path, node, arrays, n_features)
-                elif str(node.get("__class__")) in NEIGHBORS:
+                elif str(node.get("__class__")) in NEIGHBORS and "neighbors" not in parts:
                     _check_neighbors(path, node, arrays, n_features)
             for array in arrays.values():
                 if array.dtype.names and set(array.dtype.names) >= HIST:
