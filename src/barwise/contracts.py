@@ -67,9 +67,7 @@ class Bench:
         some = synthetic.load(n_symbols=2, n_bars=BARS, seed=7).bars
         index = some[0].close
         bars = tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005, "index": index}) for b in some)
-        with contextlib.suppress(
-            ConfigError
-        ):  # without exchange_calendars no set asks for one
+        with contextlib.suppress(ConfigError):  # without exchange_calendars no set asks for one
             bars = Clock("24/7").on(Market(bars)).bars
         return bars
 
