@@ -359,6 +359,8 @@ def test_the_clean_process_hears_nothing_of_its_parent():
 
     clean = CleanProcess({"look": look})
     try:
+        with pytest.raises(KeyError):
+            clean.ask("what it cannot do", {}, {})
         shared[0] = 2.0
         os.write(write, b"12345678")
         answer = clean.ask("look", {})[0]

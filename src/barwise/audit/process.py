@@ -52,8 +52,9 @@ class CleanProcess:
 
         An answer has `_opened`: the files and addresses that were opened while it was made.
         """
+        work = self.work[name]
         if not self.forked:
-            return [_tried(self.work[name], one, done, i) for i, one in enumerate(requests)]
+            return [_tried(work, one, done, i) for i, one in enumerate(requests)]
         answers: list[Any] = [None] * len(requests)
         waiting, running = list(range(len(requests)))[::-1], 0
         while waiting or running:
