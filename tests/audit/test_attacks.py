@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -345,6 +347,19 @@ def test_who_looks_into_the_program_is_told_of_and_a_library_that_does_is_not():
     with watched(watch):
         sly_part()
     assert len(watch.found) == 2
+
+
+def test_workers_that_an_estimator_left_behind_keep_no_process_from_being_forked():
+    """As after a run of estimators that fit in processes, in the same notebook."""
+    assert Parallel(n_jobs=2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    assert threading.active_count() > 1
+    clean = CleanProcess({"look": lambda given: given})
+    try:
+        assert clean.forked and not clean.threads
+    finally:
+        clean.close()
+    assert Parallel(n_jobs=2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    process.end_idle_workers()
 
 
 def test_the_clean_process_hears_nothing_of_its_parent():
