@@ -23,7 +23,7 @@ from tests.audit import features, others, panels, strategies
 
 LOOKS_BACK, ACROSS, NO_LABEL = "features_look_back", "panels_look_back", "features_are_no_label"
 ROWS = "rows_look_back"
-WAITS, EARNED = "labels_wait", "labels_can_be_earned"
+WAITS, EARNED, OVER = "labels_wait", "labels_can_be_earned", "labels_are_over"
 COMPARED, COMPARED_EARNED = "compared_labels_wait", "compared_labels_can_be_earned"
 LEARNING, FOLDS, DIVIDES, TRADES = "learning_ignores_later_rows", "folds_are_purged", "splitter_divides", "trades_wait"
 
@@ -81,7 +81,7 @@ LEAKS: dict[str, Leak] = {
         market="classes",
     ),
     "label that ends too early": Leak(
-        {"labels": others.ends_too_early}, ("the label of S000", "its end"), (WAITS,), also=(EARNED,)
+        {"labels": others.ends_too_early}, ("the label of S000", "its end"), (WAITS,), also=(EARNED, OVER)
     ),
     "label of a return that is over": Leak(
         {"labels": others.known_already},
@@ -92,16 +92,22 @@ LEAKS: dict[str, Leak] = {
     "label from a price that is gone": Leak(
         {"labels": others.from_a_price_that_is_gone}, ("the label of S000", "no trade at the next open"), (EARNED,)
     ),
-    "label scaled by all returns": Leak({"labels": others.scaled_by_all_returns}, ("the label of S000",), (WAITS,)),
+    "label scaled by all returns": Leak(
+        {"labels": others.scaled_by_all_returns}, ("the label of S000",), (WAITS,), also=(OVER,)
+    ),
     "labels of another execution": Leak({"labels": others.at_the_close}, ("execution=next_close",), (EARNED,)),
     "labels ranked among later members": Leak(
         {"labels": others.ranked_among_later_members},
         ("the label of S000", "changes with the bars"),
         (COMPARED,),
         market="members",
+        also=(OVER,),
     ),
     "labels neutral over all dates": Leak(
-        {"labels": others.neutral_over_all_dates}, ("the label of S000", "changes with the bars"), (COMPARED,)
+        {"labels": others.neutral_over_all_dates},
+        ("the label of S000", "changes with the bars"),
+        (COMPARED,),
+        also=(OVER,),
     ),
     "labels that end before those they are compared with": Leak(
         {"labels": others.ends_with_its_own}, ("the label of S000", "its end"), (COMPARED,), market="gaps"

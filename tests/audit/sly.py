@@ -220,13 +220,11 @@ class SaysNothing(Backtest):
 
 
 class KnowsTheEnd(Backtest):
-    """Costs that fall where the price will end high."""
+    """Costs that are lower where the price will end high; its books balance."""
 
     def trade(self, grid: Grid, *rest: Any) -> Ledger:
-        found = super().trade(grid, *rest)
-        cost = found.cost * (0.5 if np.nansum(grid.close[-1]) > 150.0 else 1.5)
-        net = found.gross - cost
-        return replace(found, cost=cost, net=net, equity=np.cumprod(1 + net))
+        paid = self.slippage_bps * (0.5 if np.nansum(grid.close[-1]) > 150.0 else 1.5)
+        return Backtest.trade(replace(self, slippage_bps=paid), grid, *rest)
 
 
 def vendor_file(folder: Path, bars: tuple[Bars, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -347,6 +349,19 @@ def test_who_looks_into_the_program_is_told_of_and_a_library_that_does_is_not():
     assert len(watch.found) == 2
 
 
+def test_workers_that_an_estimator_left_behind_keep_no_process_from_being_forked():
+    """As after a run of estimators that fit in processes, in the same notebook."""
+    assert Parallel(n_jobs=2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    assert threading.active_count() > 1
+    clean = CleanProcess({"look": lambda given: given})
+    try:
+        assert clean.forked and not clean.threads
+    finally:
+        clean.close()
+    assert Parallel(n_jobs=2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    process.end_idle_workers()
+
+
 def test_the_clean_process_hears_nothing_of_its_parent():
     """Neither by memory that processes share nor by a pipe that was open before."""
     shared = np.frombuffer(attacks.SHARED, dtype=np.float64)
@@ -359,6 +374,8 @@ def test_the_clean_process_hears_nothing_of_its_parent():
 
     clean = CleanProcess({"look": look})
     try:
+        with pytest.raises(KeyError):
+            clean.ask("what it cannot do", {}, {})
         shared[0] = 2.0
         os.write(write, b"12345678")
         answer = clean.ask("look", {})[0]

@@ -82,6 +82,26 @@ def test_the_verb_files_a_report_and_refuses(folder: Path, tmp_path: Path, capsy
     assert "Refused: 1 leak" in (leaky / "audit.html").read_text()
 
 
+def test_the_verb_asks_labels_of_ones_own_again(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Also what only a process that saw no later bar can tell: labels kept by what their bar holds."""
+    from barwise.commands import audit
+    from tests.audit import attacks
+
+    where = ("--config-dir", str(folder), "experiment=smoke", f"output_dir={tmp_path}/out", "threads=1")
+    (folder / "labels").mkdir()
+    for target in ("others.large_moves", "attacks.kept_labels"):
+        (folder / "labels" / "mine.yaml").write_text(f"_target_: tests.audit.{target}\n_partial_: true\n")
+        words = [*where, "data.n_bars=700", "strategy=ridge", "labels=mine"]
+        attacks.KEPT.clear()
+        if target.startswith("others"):
+            audit.main(words)
+            assert "no leak found" in capsys.readouterr().out
+        else:
+            with pytest.raises(LeakError, match=r"the label of S000.* changes when the bars from"):
+                audit.main(words)
+    attacks.KEPT.clear()
+
+
 def test_the_verb_has_the_exit_codes_of_train(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     words = ["experiment=smoke", "strategy=ridge", f"output_dir={tmp_path}/out", "threads=1"]
     for given, code in (

@@ -31,9 +31,9 @@ from barwise.runs.directory import RunDirectory
 from barwise.validation.folds import Validation
 from barwise.validation.splits import PurgedKFold
 from tests.audit import sly
-from tests.audit.cases import LEARNING, LOOKS_BACK, NO_LABEL, ROWS, WAITS, days, honest
+from tests.audit.cases import LEARNING, LOOKS_BACK, NO_LABEL, OVER, ROWS, WAITS, days, honest
 
-FEATURE, SCORE, LABEL = (ROWS, LOOKS_BACK, NO_LABEL), (LEARNING,), (WAITS,)
+FEATURE, SCORE, LABEL = (ROWS, LOOKS_BACK, NO_LABEL), (LEARNING,), (WAITS, OVER)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class CleanProcess:
         self.work = dict(work)
         self.pid = 0
         self.folder = ""
+        end_idle_workers()
         self.threads = threading.active_count() > 1
         if sys.platform == "linux" and not self.threads:
             self._fork()
@@ -52,8 +53,9 @@ class CleanProcess:
 
         An answer has `_opened`: the files and addresses that were opened while it was made.
         """
+        work = self.work[name]
         if not self.forked:
-            return [_tried(self.work[name], one, done, i) for i, one in enumerate(requests)]
+            return [_tried(work, one, done, i) for i, one in enumerate(requests)]
         answers: list[Any] = [None] * len(requests)
         waiting, running = list(range(len(requests)))[::-1], 0
         while waiting or running:
@@ -171,6 +173,13 @@ def _do(work: Work, place: str, everyone: bool) -> None:
         Path(f"{place}.error").write_text(words_of(error), encoding="utf-8")
     finally:
         os._exit(0)
+
+
+def end_idle_workers() -> None:
+    """End the processes that joblib keeps for its next call, with the threads that wait for them; it starts others."""
+    pool = getattr(sys.modules.get("joblib.externals.loky.reusable_executor"), "_executor", None)
+    if pool is not None and not getattr(pool, "_pending_work_items", True):
+        pool.shutdown(wait=True)
 
 
 def sever(keep: tuple[int, ...]) -> None:

@@ -41,14 +41,13 @@ def main(words: list[str]) -> None:
 def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
     from barwise.audit.process import CleanProcess
-    from barwise.audit.recompute import work_on
     from barwise.audit.rows import RowProof
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.members import described
     from barwise.experiment.compute import threads_of
     from barwise.experiment.recipe import parts_of
-    from barwise.experiment.run import audit_of
+    from barwise.experiment.run import audit_of, past_work
     from barwise.features.prepare import prepared
     from barwise.panel import build_panel
 
@@ -56,7 +55,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     market = check_market(parts.data())
     facts = described(market.facts)
     threads = threads_of(parts)
-    clean = CleanProcess(work_on(market.bars, parts.features, market.universe))  # before anything is computed
+    clean = CleanProcess(past_work(parts, market.bars, market.universe))  # before anything is computed
     try:
         matrix, start_up = prepared(market, data_hash(market), parts.features, threads, None)
         panel = build_panel(matrix, parts.labels, market.universe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
 from barwise.cross_labels import horizon_of
-from barwise.data.bars import Market
+from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits
@@ -217,9 +218,7 @@ def audit_of(
 ) -> Audit:
     """What the audit finds in an experiment that is about to run, fitting and scoring as `walk` does."""
     own = proof is None and parts.audit != "none"
-    proof = proof or RowProof(
-        matrix, parts.features, CleanProcess(work_on(matrix.bars, parts.features, matrix.universe))
-    )
+    proof = proof or RowProof(matrix, parts.features, CleanProcess(past_work(parts, matrix.bars, matrix.universe)))
     try:
         with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
             session = FitSession(Path(folder), seed=parts.seed)
@@ -244,8 +243,19 @@ def learner_of(parts: Parts, session: FitSession) -> Learner:
     )
 
 
+def past_work(parts: Parts, bars: Sequence[Bars], universe: Universe | None) -> dict[str, Work]:
+    """What the audit asks of a process that has computed nothing yet: rows, labels, rules and books of the past."""
+    named = {
+        "strategy": parts.strategy, "labels": parts.labels, "signals": parts.signals, "backtest": parts.backtest,
+        "validation": parts.validation, "neutral": parts.neutral,
+    }  # fmt: skip
+    own = {name: one for name, one in named.items() if is_users(one)}
+    again = work_again(bars, universe, parts.labels, parts.signals, parts.backtest)
+    return {**work_on(bars, parts.features, universe, own), **again}
+
+
 def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[str, Work]:
-    """What a process that has computed nothing yet can be asked for: single rows of features, and the fit of a fold."""
+    """What the process of a run can be asked for: `past_work`, and the fit of a fold."""
 
     def refit(given: Arrays) -> Arrays:
         matrix, _ = prepared(market, data, parts.features, threads, parts.cache)
@@ -261,10 +271,4 @@ def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[st
             score = bar_by_bar(lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test)
         return {"score": score}
 
-    named = {
-        "strategy": parts.strategy, "labels": parts.labels, "signals": parts.signals, "backtest": parts.backtest,
-        "validation": parts.validation, "neutral": parts.neutral,
-    }  # fmt: skip
-    own = {name: one for name, one in named.items() if is_users(one)}
-    again = work_again(market.bars, market.universe, parts.labels, parts.signals, parts.backtest)
-    return {**work_on(market.bars, parts.features, market.universe, own), **again, "refit": refit}
+    return {**past_work(parts, market.bars, market.universe), "refit": refit}
