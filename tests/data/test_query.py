@@ -90,6 +90,14 @@ def test_nothing_can_be_written(base, sql, folder, request):
     assert_same(query.load("bars", address))
 
 
+@pytest.mark.parametrize("base", ["duckdb", "sqlite", "postgresql"])
+@pytest.mark.parametrize("order", ["random()", "close", "time DESC", "close > 130, time"])
+def test_the_rows_of_a_database_need_no_order(base, order, folder, request):
+    found = query.load(f"SELECT * FROM bars ORDER BY {order}", where(base, folder, request))
+    assert_same(found)
+    assert found.facts["warnings"] == []
+
+
 def test_numbers_without_a_type_of_arrow_are_read(server):
     found = query.load("odd", server)
     np.testing.assert_allclose(found.bars[0].open, MARKET.bars[0].open, rtol=1e-14)  # of 15 digits

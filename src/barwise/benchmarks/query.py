@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from barwise.benchmarks.measure import FOLDER, store
 from barwise.console.arguments import Arguments
+from barwise.errors import DataError
 
 TABLE = "barwise_benchmark"
 CHUNK = 200  # symbols that are written at once
@@ -61,7 +62,9 @@ def main(words: list[str]) -> None:
 def probe(name: str, database: str, symbols: list[str]) -> tuple[int, float, float]:
     """(rows, seconds, MB by which the largest resident memory grew) of one reader in a new process."""
     words = [sys.executable, "-c", PROBE, name, database, ",".join(symbols)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DataError(f"{name}: {' '.join(done.stderr.split())[-400:]}")
     rows, seconds, memory = done.stdout.split()[-3:]
     return int(rows), float(seconds), float(memory)
 

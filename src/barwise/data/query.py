@@ -75,7 +75,7 @@ def load(
     with told(where):
         connection = connect(database, where)
         try:
-            found = _rows(connection, _select(str(sql)), list(parameters or ()), asked, where)
+            found = _in_order(_rows(connection, _select(str(sql)), list(parameters or ()), asked, where), asked, where)
         finally:
             connection.close()
     facts = {"sql": sql, "database": None if database is None else shown(str(database)), "rows": found.num_rows}
@@ -178,6 +178,25 @@ def _rows(connection: Database, sql: str, parameters: list[Any], asked: Asked, w
             known = f"; its first symbols are {', '.join(map(str, some.column(0).to_pylist()))}"
         raise DataError(f"{where}: gives no row where {kept[:200]}{known}")
     return found
+
+
+def _in_order(found: pa.Table, asked: Asked, where: str) -> pa.Table:
+    """The rows by symbol and time: those of a database have no order of their own, so that none is out of place."""
+    import pyarrow.compute as pc
+
+    head = table.typed(found.slice(0, table.SAMPLED), asked.columns or {}, where, Notes()) if found.num_rows else None
+    if head is None or len(head.roles.time) != 1 or head.header.wide is not None:
+        return found
+    time = found.column(head.roles.time[0])
+    if _is_text(time.type) and not all(re.match(r"\d{4}-\d\d-\d\d", str(x)) for x in time[:40].to_pylist()):
+        return found  # text of another kind is not in the order of its letters
+    keys = {"time": pc.cast(time, pa.string()) if _is_text(time.type) else time}
+    if head.roles.symbol is not None:
+        symbol = found.column(head.roles.symbol)
+        coded = symbol if pa.types.is_dictionary(symbol.type) else symbol.dictionary_encode()
+        keys = {"symbol": coded.unify_dictionaries().combine_chunks().indices, **keys}
+    order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
+    return found.take(order)
 
 
 def _is_text(kind: pa.DataType) -> bool:
