@@ -362,6 +362,20 @@ def test_workers_that_an_estimator_left_behind_keep_no_process_from_being_forked
     process.end_idle_workers()
 
 
+def test_a_thread_that_waits_for_addresses_keeps_no_process_from_being_forked():
+    """fsspec's, which goes on after bars were read at an address."""
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait, name="fsspecIO", daemon=True)
+    thread.start()
+    clean = CleanProcess({"look": lambda given: given})
+    try:
+        assert clean.forked and not clean.threads
+    finally:
+        clean.close()
+        stop.set()
+        thread.join()
+
+
 def test_the_clean_process_hears_nothing_of_its_parent():
     """Neither by memory that processes share nor by a pipe that was open before."""
     shared = np.frombuffer(attacks.SHARED, dtype=np.float64)

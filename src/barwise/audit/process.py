@@ -27,6 +27,9 @@ class Failed(Exception):
     """What was asked for raised; the message has type, text and notes."""
 
 
+IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them: a fork beside it is safe
+
+
 class CleanProcess:
     """Answers `work` by name, each time in a process forked from one that has computed nothing.
 
@@ -38,7 +41,7 @@ class CleanProcess:
         self.pid = 0
         self.folder = ""
         end_idle_workers()
-        self.threads = threading.active_count() > 1
+        self.threads = any(t is not threading.current_thread() and t.name not in IDLE for t in threading.enumerate())
         if sys.platform == "linux" and not self.threads:
             self._fork()
 
