@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from barwise.audit import process
+from barwise.features import parallel
 
 
 @pytest.fixture(autouse=True)
@@ -14,4 +14,4 @@ def idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that were there before a test began (of loggers, pools, event loops) are idle while it runs."""
     here = threading.current_thread()
     left = tuple(thread.name for thread in threading.enumerate() if thread is not here)
-    monkeypatch.setattr(process, "IDLE", (*process.IDLE, *left))
+    monkeypatch.setattr(parallel, "IDLE", (*parallel.IDLE, *left))

@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from barwise.audit.watch import Watch, listen
 from barwise.errors import LeakError
+from barwise.features.parallel import threads_beside
 
 Arrays = dict[str, np.ndarray]
 Work = Callable[[Arrays], Arrays]
@@ -25,9 +25,6 @@ LARGE = 2**26  # bytes of a file that is read in place
 
 class Failed(Exception):
     """What was asked for raised; the message has type, text and notes."""
-
-
-IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them: a fork beside it is safe
 
 
 class CleanProcess:
@@ -41,7 +38,7 @@ class CleanProcess:
         self.pid = 0
         self.folder = ""
         end_idle_workers()
-        self.threads = any(t is not threading.current_thread() and t.name not in IDLE for t in threading.enumerate())
+        self.threads = bool(threads_beside())
         if sys.platform == "linux" and not self.threads:
             self._fork()
 

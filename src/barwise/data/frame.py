@@ -58,8 +58,9 @@ def load(
         isinstance(name, str) and bool(name.strip()), f"data.name={name}: must be the name of a symbol; data.name=ABC"
     )
     asked = Asked(
-        columns, adjusted, timezone, None, None, None, "error", periods_per_year, on_bad, on_jump, symbols, start, end,
-        universe, context, groups, None, as_of, actions,
+        columns, adjusted, timezone, periods_per_year=periods_per_year, on_bad=on_bad, on_jump=on_jump,
+        symbols=symbols, start=start, end=end, universe=universe, context=context, groups=groups, as_of=as_of,
+        actions=actions,
     )  # fmt: skip
     where = "data.frame"
     found = arrow_of(_collected(_called(frame), asked), where)

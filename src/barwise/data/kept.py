@@ -22,7 +22,7 @@ import numpy as np
 
 import barwise.data
 from barwise.data.bars import COLUMNS, Bars, Market, Universe
-from barwise.runs.blocks import Damaged, checksums, synced
+from barwise.runs.blocks import Damaged, checksums, seal_of, synced, too_much
 from barwise.runs.directory import plain, replacing, write_json
 from barwise.safety.files import read_json
 
@@ -111,13 +111,10 @@ class KeptBars:
 
     def trim(self, spare: str = "") -> int:
         """Remove the longest unused until the rest fits; returns how many went."""
-        entries = self.entries()
-        total, gone = sum(size for _, size, _ in entries), 0
-        for path, size, _ in entries:
-            if total > self.gb * GIB and path.name != spare:
-                _remove(path)
-                total, gone = total - size, gone + 1
-        return gone
+        gone = list(too_much(self.entries(), self.gb * GIB, spare))
+        for path in gone:
+            _remove(path)
+        return len(gone)
 
     def clear(self) -> int:
         """Remove all; returns how many went."""
@@ -183,7 +180,7 @@ def write(market: Market, place: Path) -> None:
             "group_names": [dict(b.group_names) for b in market.bars] if groups else [], "facts": dict(market.facts),
             "universe": stays, "bars": checksums(beside),
         })  # fmt: skip
-        write_json(place.with_suffix(".json"), {**meta, "seal": _seal(meta)})
+        write_json(place.with_suffix(".json"), {**meta, "seal": seal_of(meta)})
         synced(place.with_suffix(".json"))
     synced(place.parent)
 
@@ -200,7 +197,7 @@ def read(place: Path) -> Market:
 
     try:
         meta = read_json(place.with_suffix(".json"), limit=GIB)
-        if meta.get("seal") != _seal({k: v for k, v in meta.items() if k != "seal"}):
+        if meta.get("seal") != seal_of({k: v for k, v in meta.items() if k != "seal"}):
             raise Damaged("what stands beside the numbers is not what was written")
         if meta["bars"] != checksums(place, meta["bars"]["bytes"]):
             raise Damaged("its numbers are not what was written")
@@ -231,7 +228,3 @@ def _bars(symbol: str, batch: Any, names: Mapping[str, tuple[str, ...]]) -> Bars
     groups = {n.removeprefix("group "): v for n, v in columns.items() if n.startswith("group ")}
     prices = {n: columns[n] for n in COLUMNS}
     return Bars(symbol, columns["time"].view("datetime64[ns]"), **prices, extra=extra, groups=groups, group_names=names)
-
-
-def _seal(meta: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()

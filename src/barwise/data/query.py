@@ -68,17 +68,18 @@ def load(
         f"data.parameters={parameters}: must be a list, bound to $1, $2 and so on; data.parameters=[AAPL]",
     )
     asked = Asked(
-        columns, adjusted, timezone, None, None, None, "error", periods_per_year, on_bad, on_jump, symbols, start, end,
-        universe, context, groups, None, as_of, actions,
+        columns, adjusted, timezone, periods_per_year=periods_per_year, on_bad=on_bad, on_jump=on_jump,
+        symbols=symbols, start=start, end=end, universe=universe, context=context, groups=groups, as_of=as_of,
+        actions=actions,
     )  # fmt: skip
-    where = "data.sql" if database is None else f"data.database={shown(str(database))}"
+    where = "data.sql" if database is None else f"data.database={masked(str(database))}"
     with told(where):
         connection = connect(database, where)
         try:
             found = _in_order(_rows(connection, _select(str(sql)), list(parameters or ()), asked, where), asked, where)
         finally:
             connection.close()
-    facts = {"sql": sql, "database": None if database is None else shown(str(database)), "rows": found.num_rows}
+    facts = {"sql": sql, "database": None if database is None else masked(str(database)), "rows": found.num_rows}
     return completed(market("query", where, read(found, where, name, asked), asked, facts), asked)
 
 
@@ -134,11 +135,6 @@ def _head(path: Path) -> bytes:
 def holds_password(address: str) -> bool:
     """Whether a password stands in the address, where a run would keep it."""
     return masked(address) != address or (("://" in address) and bool(urlsplit(address).password))
-
-
-def shown(address: str) -> str:
-    """The address as it may be told."""
-    return masked(address)
 
 
 def _select(sql: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 MUCH = 2**24  # cells of a matrix from which on forking, some hundredths of a second, pays
+IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them
 KEEP_THREADS = ("torch", "xgboost", "lightgbm")  # a fork beside the threads of these may hang
 
 
@@ -36,9 +37,15 @@ def is_shared(X: np.ndarray) -> bool:
     return isinstance(base, mmap.mmap | memoryview)
 
 
+def threads_beside() -> list[str]:
+    """The names of the other threads that a fork may catch in the middle of something."""
+    here = threading.current_thread()
+    return [thread.name for thread in threading.enumerate() if thread is not here and thread.name not in IDLE]
+
+
 def may_fork() -> bool:
     """Linux, and no thread but this one; on macOS the system's own libraries do not outlive a fork."""
-    alone = threading.active_count() == 1 and not any(name in sys.modules for name in KEEP_THREADS)
+    alone = not threads_beside() and not any(name in sys.modules for name in KEEP_THREADS)
     return sys.platform == "linux" and alone
 
 

@@ -26,7 +26,7 @@ from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
 from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_kept
-from barwise.runs.blocks import Damaged, cache_folder
+from barwise.runs.blocks import Damaged, cache_folder, too_much
 
 GIB = 2**30
 SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
@@ -211,15 +211,10 @@ class Store:
 
     def trim(self, spare: str = "") -> int:
         """Remove the longest unused until the rest fits; returns how many went. One that is mapped stays readable."""
-        entries = self.entries()
-        total, gone = sum(size for _, size, _ in entries), 0
-        for folder, size, _ in entries:
-            if total <= self.gb * GIB:
-                break
-            if folder.name != spare:
-                shutil.rmtree(folder, ignore_errors=True)
-                total, gone = total - size, gone + 1
-        return gone
+        gone = list(too_much(self.entries(), self.gb * GIB, spare))
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(gone)
 
     def clear(self) -> int:
         """Remove all, and what processes that were killed left a day ago or earlier; returns how many went."""

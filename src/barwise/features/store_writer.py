@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +17,7 @@ from barwise.data.bars import Bars
 from barwise.data.memmap import create, finish
 from barwise.errors import DataError
 from barwise.features.matrix import FeatureMatrix, Room, in_memory
-from barwise.runs.blocks import Damaged, checksums, synced
+from barwise.runs.blocks import Damaged, checksums, seal_of, synced
 from barwise.runs.directory import plain, write_json
 from barwise.safety.files import inside, read_json
 
@@ -149,8 +147,3 @@ def meta_of(folder: Path) -> dict[str, Any]:
     if meta.get("key") != folder.name:
         raise Damaged("it is another matrix's")
     return meta
-
-
-def seal_of(meta: Mapping[str, Any]) -> str:
-    """The checksum of what stands beside the numbers."""
-    return hashlib.sha256(json.dumps(meta, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,23 @@ BLOCK = 2**20  # bytes that have a checksum of their own
 
 class Damaged(Exception):
     """What is wrong with a kept file, in a few words."""
+
+
+def seal_of(meta: Mapping[str, Any]) -> str:
+    """The checksum of what stands beside the numbers."""
+    return hashlib.sha256(json.dumps(meta, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def too_much(entries: Sequence[tuple[Path, int, float]], most: float, spare: str = "") -> Iterator[Path]:
+    """Of what is kept, (where, bytes, when last used) with the longest unused first, what must go for the rest to take
+    no more than `most` bytes; `spare`, a name, stays."""
+    total = sum(size for _, size, _ in entries)
+    for place, size, _ in entries:
+        if total <= most:
+            return
+        if place.name != spare:
+            total -= size
+            yield place
 
 
 def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
