@@ -15,6 +15,7 @@ from barwise.data import frame, query, synthetic
 from barwise.data.bars import Market
 from barwise.errors import BarwiseError, ConfigError
 from barwise.safety.targets import Targets
+from tests import warm
 from tests.conftest import ROOT
 from tests.servers import postgresql
 
@@ -134,13 +135,29 @@ def test_a_mistake_is_one_line(settings, said, folder, monkeypatch):
 
 @pytest.mark.parametrize("address", ["postgresql://me:hunter2@h/b", "postgresql://h/b?user=me&password=hunter2"])
 def test_a_password_is_kept_by_no_run(address, monkeypatch):
-    with pytest.raises(ConfigError, match="holds a password") as told:
+    with pytest.raises(ConfigError, match="holds a secret") as told:
         query.load("bars", address)
     assert "hunter2" not in str(told.value)
     monkeypatch.setenv("BARS_URL", address.replace("@h/", "@127.0.0.1:1/").replace("//h/", "//127.0.0.1:1/"))
     with pytest.raises(BarwiseError) as refused:
         query.load("bars", "env:BARS_URL")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("how", ["word", "yaml"])
+def test_a_refused_password_stands_in_no_file(how, tmp_path):
+    """Hydra keeps what it composed before a part is made."""
+    conf = tmp_path / "conf" / "data"
+    conf.mkdir(parents=True)
+    node = (ROOT / "conf/data/query.yaml").read_text("utf-8").replace("sql: null", "sql: bars")
+    address = "postgresql://me:hunter2@127.0.0.1:1/b"
+    (conf / "mine.yaml").write_text(node.replace("database: null", f"database: {address}"))
+    mine = [f"hydra.searchpath=[file://{conf.parent}]", "data=mine"]
+    said = mine if how == "yaml" else ["data=query", "data.sql=bars", f"data.database={address}"]
+    done = warm.run(["train.py", *said, f"output_dir={tmp_path / 'out'}"])
+    assert done.returncode == 2 and "holds a secret" in done.stderr and "hunter2" not in done.stdout + done.stderr
+    kept = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
 
 
 @pytest.mark.parametrize("database", ["postgresql://h/b", "env:BARS_URL"])

@@ -29,6 +29,7 @@ from barwise.console.config import conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.printing import notice, shortened, writable
 from barwise.console.quoting import path_words
+from barwise.console.secrets import forget_secrets, refuse_secrets
 from barwise.console.shortages import shortage
 from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
@@ -113,6 +114,7 @@ def settings(words: list[str]) -> list[str]:
                 f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
                 " --quiet prints one line, --help shows what can be set"
             )
+    refuse_secrets(words)
     words = ["quiet=true" if word == "--quiet" else word for word in words]
     return sorted(words, key=lambda word: word not in ALONE)  # argparse takes no setting on both sides of a flag
 
@@ -173,6 +175,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     with out.ending(lambda status, error: fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
+        forget_secrets(config["data"], out.path / ".hydra")
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:

@@ -7,18 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from barwise.console.secrets import holds_secret, masked
 from barwise.data.assemble import Asked, completed, market
 from barwise.data.bars import Market
-from barwise.data.databases.base import Database, identifier, literal, masked, told, within
+from barwise.data.databases.base import Database, identifier, literal, told, within
 from barwise.data.frame import read
 from barwise.data.notes import Notes
 from barwise.data.readers import table
 from barwise.data.selection import bounds
-from barwise.errors import ConfigError, DataError, require
+from barwise.errors import DataError, require
 
 SQLITE = b"SQLite format 3\0"
 SCHEMES = ("postgresql", "postgres")
@@ -102,11 +102,8 @@ def connect(database: str | None, where: str) -> Database:
         variable = address.removeprefix(FROM_ENVIRONMENT)
         require(bool(os.environ.get(variable)), f"{where}: the environment has no {variable}; export {variable}=…")
         address = os.environ[variable]
-    elif holds_password(address):
-        raise ConfigError(
-            f"{where}: holds a password, which the run would keep; leave it out and set PGPASSWORD, or put the address "
-            "in a variable BARS_URL and set data.database=env:BARS_URL"
-        )
+    elif masked(address) != address:
+        raise holds_secret(f"data.database={address}")
     if re.match(r"[A-Za-z][\w+.-]*://", address):
         scheme = address.partition("://")[0].lower()
         require(
@@ -130,11 +127,6 @@ def connect(database: str | None, where: str) -> Database:
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(16)
-
-
-def holds_password(address: str) -> bool:
-    """Whether a password stands in the address, where a run would keep it."""
-    return masked(address) != address or (("://" in address) and bool(urlsplit(address).password))
 
 
 def _select(sql: str) -> str:

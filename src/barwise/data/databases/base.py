@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from barwise.console.secrets import masked
 from barwise.errors import BarwiseError, DataError
-
-SECRET = re.compile(r"(//[^/\s:@]*:)[^@\s/]+(?=@)|(\b(?:ssl)?password=)[^\s&]+", re.IGNORECASE)
 
 
 class Database(Protocol):
@@ -34,11 +33,6 @@ def told(where: str) -> Iterator[None]:
         raise
     except Exception as error:  # each driver has classes of its own
         raise DataError(f"{where}: {masked(' '.join(str(error).split()))[:240]}") from None
-
-
-def masked(text: str) -> str:
-    """`text` without the passwords of the addresses in it."""
-    return SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def identifier(name: str) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.fs as fs
 
+from barwise.console.secrets import holds_secret, masked
 from barwise.data.notes import Notes, listed
 from barwise.data.readers.sources import BINARY, SHOWN, Source, endings, folder_of, keys_of, unpacked_bytes
 from barwise.errors import BarwiseError, ConfigError, DataError, require
@@ -35,12 +36,9 @@ def find(path: str, notes: Notes) -> list[Source]:
     Who may read is said by the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, Google's default
     credentials); an address that holds a secret is refused.
     """
-    where = f"data.path={without_secret(path)}"
-    require(
-        without_secret(path) == path,
-        f"{where}: holds a secret, which the run would keep; leave it out and set AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, or a profile",
-    )
+    where = f"data.path={masked(path)}"
+    if masked(path) != path:
+        raise holds_secret(f"data.path={path}")
     system, inner = _system(path, where)
     try:
         found = list(_files(system, inner, path))
@@ -57,12 +55,6 @@ def find(path: str, notes: Notes) -> list[Source]:
     scheme = path.partition("://")[0]
     base = inner if not GLOB.search(inner) else inner[: GLOB.search(inner).start()].rpartition("/")[0]  # type: ignore[union-attr]
     return [_source(system, name, scheme, base, len(kept) > 1) for name, _ in sorted(kept)]
-
-
-def without_secret(path: str) -> str:
-    """The address as it may be told: no user and password, no keys in its query."""
-    text = re.sub(r"(://)[^/@\s]*@", r"\1***@", path)
-    return re.sub(r"(?i)((?:access_key|secret_key|session_token|token|password|signature|sig)=)[^&\s]+", r"\1***", text)
 
 
 def _system(path: str, where: str) -> tuple[fs.FileSystem, str]:
@@ -145,4 +137,4 @@ def _told(where: str) -> Iterator[None]:
     except BarwiseError:
         raise
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise DataError(f"{where}: cannot be read: {without_secret(' '.join(str(error).split()))[:160]}") from None
+        raise DataError(f"{where}: cannot be read: {masked(' '.join(str(error).split()))[:160]}") from None
