@@ -119,7 +119,7 @@ def test_the_same_fit_twice_gives_the_same_bits(net, mode):
     assert np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("net", ["lstm", "gru", "tcn", "transformer", "mlp"])
+@pytest.mark.parametrize("net", ["lstm", "gru", "tcn", "transformer", "mlp", "tabm"])
 @BOTH
 def test_a_planted_pattern_is_learned(net, mode):
     panel = panel_of((600, 600), n_features=2)

@@ -43,7 +43,7 @@ def strategy(name: str) -> Strategy:
 
 @functools.cache
 def composed(name: str) -> Strategy:
-    more = {"xgboost": ["strategy.n_estimators=40"], "lightgbm": ["strategy.n_estimators=40"]}
+    more = {name: ["strategy.n_estimators=40"] for name in ("xgboost", "lightgbm", "catboost")}
     for forest in ("random_forest", "extra_trees"):
         more[forest] = ["strategy.estimator.n_estimators=20"]
     return parts_of(compose([f"strategy={name}", *more.get(name, [])])).strategy
