@@ -30,6 +30,7 @@ OTHERS = {
     "calibrated",
     "meta",
     "rule",
+    "tabm",
 }  # nets, what is made of others, and what learns nothing
 NAMES = sorted(p.stem for p in (ROOT / "conf" / "strategy").glob("*.yaml") if p.stem not in OTHERS)
 NEAR = ("knn", "gaussian_process")

@@ -125,7 +125,7 @@ class Halves:
         tried: list[tuple[Mapping[str, Any], np.ndarray, np.ndarray]] = []
         for number in range(search.trials):
             trial = study.ask() if number else None
-            chosen = {one.name: one.suggest(trial) for one in space} if trial is not None else {}
+            chosen: Mapping[str, Any] = {one.name: one.suggest(trial) for one in space} if trial is not None else {}
             when, net, _ = self.first.run(self.kind.build(chosen, False))
             tried.append((chosen, when, net))
             if trial is not None:
