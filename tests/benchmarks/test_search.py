@@ -10,8 +10,8 @@ from barwise.strategies.search import Search
 
 @pytest.mark.slow
 def test_outside_shows_the_best_of_its_trials_and_inside_one():
-    market = search.Halves(search.KINDS[0], 0, 400, 0.3)
-    choose = Search(space=search.KINDS[0].space, trials=8, folds=2, patience=None, prune_below=None)
+    market = search._Halves(search._KINDS[0], 0, 400, 0.3)
+    choose = Search(space=search._KINDS[0].space, trials=8, folds=2, patience=None, prune_below=None)
     inside, (outside, alone) = market.inside(choose), market.outside(choose)
     assert outside.p_value >= alone and outside.shown > 0 and 0 <= inside.p_value <= 1
 

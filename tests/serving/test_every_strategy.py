@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from barwise.safety.model import check_model
-from barwise.serving.model_files import score_some
+from barwise.serving.model_files import _score_some
 from tests.conftest import ROOT
 from tests.serving.conftest import EARLY
 from tests.serving.test_live import check, serve
@@ -37,5 +37,5 @@ def test_it_is_safe_to_load_and_live_as_in_one_go(name, trained, market):
     place = next(served.run.folder.glob("model/fold-*"))
     check_model(place, len(served.features))
     assert {p.suffix for p in place.rglob("*") if p.is_file()} <= KEPT
-    score_some(place, type(served.members[0].strategy), len(served.features))  # as in a stranger's child process
+    _score_some(place, type(served.members[0].strategy), len(served.features))  # as in a stranger's child process
     check(served, market, EARLY + 20, 6)

@@ -23,24 +23,24 @@ from barwise.strategies.association import spearman
 from barwise.strategies.base import Strategy
 from barwise.strategies.blend import WEIGHTS
 
-MEMBERS = ("xgboost", "lightgbm", "ridge")  # of conf/strategy/blend.yaml
-SPLIT = ("validation=holdout", "validation.splitter.test_fraction=0.4")
-PATTERNS = ("linear", "nonlinear")
+_MEMBERS = ("xgboost", "lightgbm", "ridge")  # of conf/strategy/blend.yaml
+_SPLIT = ("validation=holdout", "validation.splitter.test_fraction=0.4")
+_PATTERNS = ("linear", "nonlinear")
 
 
-def contestants() -> dict[str, Strategy]:
+def _contestants() -> dict[str, Strategy]:
     """The members, one seed each, and a blend of them by each way of weighing."""
-    found = {name: parts_of(compose([f"strategy={name}"])).strategy for name in MEMBERS}
+    found = {name: parts_of(compose([f"strategy={name}"])).strategy for name in _MEMBERS}
     for weights in WEIGHTS:
         found[f"blend, {weights}"] = parts_of(compose(["strategy=blend", f"strategy.weights={weights}"])).strategy
     return found
 
 
-def worth(
+def _worth(
     strategies: Mapping[str, Strategy], seed: int, ic: float, pattern: str, size: tuple[int, int]
 ) -> dict[str, float]:
     """The rank correlation of each on one market, out of sample."""
-    parts = parts_of(compose([*SPLIT, "strategy=ridge"]))
+    parts = parts_of(compose([*_SPLIT, "strategy=ridge"]))
     market = synthetic.load(n_symbols=size[0], n_bars=size[1], seed=seed, ic=ic, pattern=pattern)
     panel = build_panel(build(market.bars, parts.features, 1), parts.labels)
     folds, found = parts.validation.folds(panel), {}
@@ -51,9 +51,9 @@ def worth(
     return found
 
 
-def rows(pattern: str, found: list[dict[str, float]]) -> Iterator[str]:
+def _rows(pattern: str, found: list[dict[str, float]]) -> Iterator[str]:
     """A line for each strategy: its mean, and in how many markets it is as good as the median and the best member."""
-    members = np.array([[one[name] for name in MEMBERS] for one in found])
+    members = np.array([[one[name] for name in _MEMBERS] for one in found])
     median, best = np.median(members, axis=1), members.max(axis=1)
     for name in found[0]:
         own = np.array([one[name] for one in found])
@@ -73,12 +73,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("--ic", type=float, default=0.1, help="of the planted pattern (default 0.1)")
     given = parser.parse_args(words)
     begin = time.perf_counter()
-    strategies = contestants()
+    strategies = _contestants()
     print(f"{'pattern':<10} {'strategy':<13} {'rank corr.':>10} {'>= median':>15} {'>= best':>15} {'to best':>10}"
           f" {'at worst':>10}")  # fmt: skip
-    for pattern in PATTERNS:
+    for pattern in _PATTERNS:
         size = (given.symbols, given.bars)
-        found = [worth(strategies, seed, given.ic, pattern, size) for seed in range(given.markets)]
-        for line in rows(pattern, found):
+        found = [_worth(strategies, seed, given.ic, pattern, size) for seed in range(given.markets)]
+        for line in _rows(pattern, found):
             print(line, flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.grid import Grid
-from barwise.benchmarks.verdicts import FREE
 from barwise.console.arguments import Arguments, compose
 from barwise.data import synthetic
 from barwise.data.bars import Bars
@@ -38,43 +37,44 @@ from barwise.strategies.rule import FeatureRule
 from barwise.strategies.search import Search, Searched
 from barwise.strategies.space import space_of
 
-WINDOWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40)
-RIGHT = {"window": (4, 5, 6), "direction": (-1,)}  # the planted reversal, to a bar
-SYMBOLS = 3
-Build = Callable[[Mapping[str, Any], bool], Strategy]
+_WINDOWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40)
+_RIGHT = {"window": (4, 5, 6), "direction": (-1,)}  # the planted reversal, to a bar
+_SYMBOLS = 3
+_FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
+_Build = Callable[[Mapping[str, Any], bool], Strategy]
 
 
-def past_returns(bars: Bars) -> dict[str, np.ndarray]:
-    """Returns over each of WINDOWS; row t uses bars up to t."""
-    gone = {n: np.full(len(bars), np.nan) for n in WINDOWS}
+def _past_returns(bars: Bars) -> dict[str, np.ndarray]:
+    """Returns over each of _WINDOWS; row t uses bars up to t."""
+    gone = {n: np.full(len(bars), np.nan) for n in _WINDOWS}
     for n, values in gone.items():
         values[n:] = bars.close[n:] / bars.close[:-n] - 1
     return {f"return_{n}": values for n, values in gone.items()}
 
 
-def rule(chosen: Mapping[str, Any], final: bool) -> Strategy:
+def _rule(chosen: Mapping[str, Any], final: bool) -> Strategy:
     """Long or short by the sign of one past return: momentum of 20 bars unless something better is found."""
     return FeatureRule(f"return_{chosen.get('window', 20)}", direction=chosen.get("direction", 1))
 
 
-def trees(chosen: Mapping[str, Any], final: bool) -> Strategy:
+def _trees(chosen: Mapping[str, Any], final: bool) -> Strategy:
     """Thirty boosted trees."""
     return LightGBMStrategy(30, early_stopping_rounds=None, **chosen)
 
 
 @dataclass(frozen=True)
-class Kind:
+class _Kind:
     """What is tuned: how it is built, over which space, and how it trades."""
 
     name: str
-    build: Build
+    build: _Build
     space: Mapping[str, Any]
     signals: str
 
 
-KINDS = (
-    Kind("rule", rule, {"window": list(WINDOWS), "direction": [1, -1]}, "none"),
-    Kind("trees", trees, {
+_KINDS = (
+    _Kind("rule", _rule, {"window": list(_WINDOWS), "direction": [1, -1]}, "none"),
+    _Kind("trees", _trees, {
         "num_leaves": {"low": 2, "high": 32, "log": True}, "learning_rate": {"low": 0.01, "high": 0.3, "log": True},
         "min_data_in_leaf": {"low": 10, "high": 300, "log": True},
         "feature_fraction": {"low": 0.2, "high": 1.0},
@@ -83,7 +83,7 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class _Outcome:
     """One way on one market: Sharpe ratios a year shown in the first half and earned in the second, p as the verdict
     has it, and whether the planted parameter was chosen for the second half."""
 
@@ -93,11 +93,11 @@ class Outcome:
     found: bool
 
 
-class Halves:
+class _Halves:
     """One market, its first half and the whole of it."""
 
-    def __init__(self, kind: Kind, seed: int, bars: int, ic: float) -> None:
-        market = synthetic.load(n_symbols=SYMBOLS, n_bars=2 * bars, seed=seed, ic=ic).bars
+    def __init__(self, kind: _Kind, seed: int, bars: int, ic: float) -> None:
+        market = synthetic.load(n_symbols=_SYMBOLS, n_bars=2 * bars, seed=seed, ic=ic).bars
         self.kind, self.seed = kind, seed
         self.first = _Half(kind, [b.take(slice(0, bars)) for b in market], "walk_forward", seed)
         self.whole = _Half(kind, list(market), "holdout", seed)
@@ -107,17 +107,17 @@ class Halves:
         _, net, (facts,) = self.whole.run(strategy)
         return sharpe(net) * self.whole.per_year**0.5, facts
 
-    def inside(self, search: Search) -> Outcome:
+    def inside(self, search: Search) -> _Outcome:
         """Chosen anew in each fold: one trial."""
         strategy = Searched(self.kind.build, search)
         when, net, _ = self.first.run(strategy)
         earned, facts = self.earned(strategy)
-        return Outcome(
+        return _Outcome(
             sharpe(net) * self.first.per_year**0.5, earned, _p_value([(when, net)], 0),
-            right(facts["search"]["chosen"]),
+            _right(facts["search"]["chosen"]),
         )  # fmt: skip
 
-    def outside(self, search: Search) -> tuple[Outcome, float]:
+    def outside(self, search: Search) -> tuple[_Outcome, float]:
         """The sweep's way: as many trials, each out of sample, the best by Sharpe ratio; and its p were it not counted
         that there were so many."""
         study, _ = search.study(self.kind.build({}, False), self.seed)
@@ -132,9 +132,9 @@ class Halves:
                 study.tell(trial, sharpe(net))
         best = int(np.nanargmax([sharpe(net) for _, _, net in tried]))
         chosen, when, net = tried[best]
-        found = Outcome(
+        found = _Outcome(
             sharpe(net) * self.first.per_year**0.5, self.earned(self.kind.build(chosen, True))[0],
-            _p_value([(w, x) for _, w, x in tried], best), right(chosen),
+            _p_value([(w, x) for _, w, x in tried], best), _right(chosen),
         )  # fmt: skip
         return found, _p_value([(when, net)], 0)
 
@@ -142,13 +142,13 @@ class Halves:
 class _Half:
     """Bars, their panel, folds and how they are traded."""
 
-    def __init__(self, kind: Kind, bars: list[Bars], validation: str, seed: int) -> None:
+    def __init__(self, kind: _Kind, bars: list[Bars], validation: str, seed: int) -> None:
         more = ["validation.splitter.test_fraction=0.5"] if validation == "holdout" else []
         parts = parts_of(
-            compose([f"validation={validation}", "strategy=ridge", f"signals={kind.signals}", *FREE, *more])
+            compose([f"validation={validation}", "strategy=ridge", f"signals={kind.signals}", *_FREE, *more])
         )
         self.parts: Parts = parts
-        self.panel: Panel = build_panel(build(bars, {"past": past_returns}, 1), parts.labels)
+        self.panel: Panel = build_panel(build(bars, {"past": _past_returns}, 1), parts.labels)
         self.folds, self.seed = parts.validation.folds(self.panel), seed
         self.grid = Grid.build(bars)
         self.per_year = periods_per_year(self.grid.time)
@@ -161,9 +161,9 @@ class _Half:
         return ledger.time, ledger.net, [one.facts for one in session.finished]
 
 
-def right(chosen: Mapping[str, Any]) -> bool:
+def _right(chosen: Mapping[str, Any]) -> bool:
     """Whether the planted parameter was chosen."""
-    return all(chosen.get(name) in values for name, values in RIGHT.items())
+    return all(chosen.get(name) in values for name, values in _RIGHT.items())
 
 
 def _p_value(tried: list[tuple[np.ndarray, np.ndarray]], best: int) -> float:
@@ -173,12 +173,12 @@ def _p_value(tried: list[tuple[np.ndarray, np.ndarray]], best: int) -> float:
     return float(Record(entries).judgement(Moments.of(tried[best][1]))["p_value"])
 
 
-def rows(kind: Kind, ic: float, bars: int, markets: int, trials: int) -> Iterator[str]:
+def _rows(kind: _Kind, ic: float, bars: int, markets: int, trials: int) -> Iterator[str]:
     """The lines of one kind of market."""
     search = Search(space=kind.space, trials=trials, folds=4, patience=None, prune_below=None)
     inside, outside, alone = [], [], []
     for seed in range(markets):
-        market = Halves(kind, seed, bars, ic)
+        market = _Halves(kind, seed, bars, ic)
         inside.append(market.inside(search))
         found, naive = market.outside(search)
         outside.append(found)
@@ -189,7 +189,7 @@ def rows(kind: Kind, ic: float, bars: int, markets: int, trials: int) -> Iterato
     yield line("outside, uncounted", outside, alone)
 
 
-def _line(head: str, way: str, found: list[Outcome], p: list[float]) -> str:
+def _line(head: str, way: str, found: list[_Outcome], p: list[float]) -> str:
     shown, earned = (np.array([getattr(one, name) for one in found]) for name in ("shown", "earned"))
     apart = shown - earned
     error = apart.std(ddof=1) / len(apart) ** 0.5
@@ -211,8 +211,8 @@ def main(words: list[str]) -> None:
     begin = time.perf_counter()
     print(f"{'tuned':<6} {'ic':>5} {'markets':>8} {'way':<19} {'shown':>7} {'earned':>7} {'optimism':>16} {'p<=.05':>9}"
           f" {'found':>7}")  # fmt: skip
-    for kind, markets in zip(KINDS, (given.markets, given.trees), strict=True):
+    for kind, markets in zip(_KINDS, (given.markets, given.trees), strict=True):
         for ic in (0.0, given.ic) if markets else ():
-            for line in rows(kind, ic, given.bars, markets, given.trials):
+            for line in _rows(kind, ic, given.bars, markets, given.trials):
                 print(line, flush=True)
     print(f"{time.perf_counter() - begin:.0f} s; shown and earned: Sharpe ratios a year; optimism: their difference")

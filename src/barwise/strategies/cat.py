@@ -18,8 +18,8 @@ from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters
 
-KEPT = ("features_info", "oblivious_trees", "scale_and_bias")  # of CatBoost's JSON: all that scoring reads
-FILE = "catboost.json"
+_KEPT = ("features_info", "oblivious_trees", "scale_and_bias")  # of CatBoost's JSON: all that scoring reads
+_FILE = "catboost.json"
 
 
 class CatBoostStrategy:
@@ -89,7 +89,7 @@ class CatBoostStrategy:
             raise listener.raised
         self.text_ = _text(booster, "MultiClass" if len(self.labels_) else "RMSE")
         with TemporaryDirectory() as folder:  # its text has a digit less than memory: what is used is what is kept
-            place = Path(folder) / FILE
+            place = Path(folder) / _FILE
             place.write_text(self.text_, encoding="utf-8")
             self.booster_ = _loaded(place)
 
@@ -144,7 +144,7 @@ class CatBoostStrategy:
         settings = {"labels": self.labels_.tolist(), "sigma": self.sigma_, "constant": self.booster_ is None}
         scores.save_settings(folder, "catboost", settings)
         if self.booster_ is not None:
-            write_text(folder / FILE, self.text_)
+            write_text(folder / _FILE, self.text_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -153,19 +153,19 @@ class CatBoostStrategy:
         model.labels_, model.sigma_ = np.array(settings["labels"], np.float64), float(settings["sigma"])
         model.booster_ = None
         if not settings["constant"]:
-            model.text_ = (folder / FILE).read_text(encoding="utf-8")
-            model.booster_ = _loaded(folder / FILE)
+            model.text_ = (folder / _FILE).read_text(encoding="utf-8")
+            model.booster_ = _loaded(folder / _FILE)
         return model
 
 
 def _text(booster: Any, loss: str) -> str:
     """The model as JSON, less what it was trained with."""
     with TemporaryDirectory() as folder:
-        place = Path(folder) / FILE
+        place = Path(folder) / _FILE
         booster.save_model(str(place), format="json")
         model = json.loads(place.read_text(encoding="utf-8"))
     params = {"flat_params": {}, "loss_function": {"params": {}, "type": loss}}
-    return json.dumps({**{name: model[name] for name in KEPT}, "model_info": {"params": params}})
+    return json.dumps({**{name: model[name] for name in _KEPT}, "model_info": {"params": params}})
 
 
 def _loaded(place: Path) -> Any:

@@ -31,8 +31,8 @@ class TabMNet(SequenceNet):
         self.scales = nn.ParameterList([nn.Parameter(signs)])
         self.rest = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(num_layers - 1))
         self.scales.extend(nn.Parameter(torch.ones(members, 1, 1, hidden_size)) for _ in self.rest)
-        self.after = nn.ModuleList(Adapter(members, hidden_size) for _ in range(num_layers))
-        self.head = Heads(members, hidden_size, **head)
+        self.after = nn.ModuleList(_Adapter(members, hidden_size) for _ in range(num_layers))
+        self.head = _Heads(members, hidden_size, **head)
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Hidden vectors (member, batch, time, hidden_size), and the past inputs that the next step looks at."""
@@ -73,7 +73,7 @@ class TabMNet(SequenceNet):
         return out.softmax(dim=-1).mean(dim=0).log()
 
 
-class Adapter(nn.Module):
+class _Adapter(nn.Module):
     """What is each member's own of a common layer's outputs: a scale and a bias."""
 
     def __init__(self, members: int, width: int) -> None:
@@ -86,7 +86,7 @@ class Adapter(nn.Module):
         return found
 
 
-class Heads(nn.Module):
+class _Heads(nn.Module):
     """A linear layer a member, tanh where `squash`: (member, …, width) to (member, …, outputs)."""
 
     def __init__(self, members: int, width: int, outputs: int = 1, squash: bool = True) -> None:
