@@ -86,7 +86,7 @@ class MLPNet(SequenceNet):
         **head: Any,
     ) -> None:  # fmt: skip
         super().__init__(hidden_size, dropout, **head)
-        self.window = _CausalConv(n_features, hidden_size, lookback)
+        self.window = CausalConv(n_features, hidden_size, lookback)
         self.rest = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(num_layers - 1))
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -119,7 +119,7 @@ class TCNNet(SequenceNet):
         self.blocks: Any = nn.ModuleList()
         dilation, reach = 1, 1
         while reach < lookback:
-            convs = [_CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
+            convs = [CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
             self.blocks.append(nn.ModuleList(convs))
             reach += num_layers * (kernel_size - 1) * dilation
             dilation *= 2
@@ -137,7 +137,7 @@ class TCNNet(SequenceNet):
         return x, after
 
 
-class _CausalConv(nn.Module):
+class CausalConv(nn.Module):
     """A convolution over past steps; its state is the last inputs, zeros before the first step."""
 
     def __init__(self, width: int, out: int, kernel_size: int, dilation: int = 1) -> None:
