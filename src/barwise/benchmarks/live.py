@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--batches", type=int, default=3, help="of the whole history, for comparison (3); 0 for none")
     given = parser.parse_args(words)
     sizes = given.history, given.bars, given.symbols, given.batches
-    found = {str(run): timed(run, *sizes) for run in given.runs}
+    found = {str(run): _timed(run, *sizes) for run in given.runs}
     print(f"milliseconds a bar of {given.symbols:,} symbol{'s' * (given.symbols > 1)}")
     print(f"{'run':<40}{'window':>8}{'median':>11}{'CPU':>8}{'p99':>9}{'CPU p99':>9}{'batch':>10}")
     for name, row in found.items():
@@ -33,7 +33,7 @@ def main(words: list[str]) -> None:
     print(store("live", {"history": given.history, "bars": given.bars, "symbols": given.symbols, "runs": found}))
 
 
-def timed(run: Path, history: int, n: int, symbols: int, batches: int) -> dict[str, Any]:
+def _timed(run: Path, history: int, n: int, symbols: int, batches: int) -> dict[str, Any]:
     """Milliseconds a bar of so many symbols, and of the batch over all bars."""
     from barwise.data import synthetic
     from barwise.serving.live import live
@@ -44,7 +44,7 @@ def timed(run: Path, history: int, n: int, symbols: int, batches: int) -> dict[s
     session = live(run, Market(tuple(b.take(slice(0, history)) for b in every)))
     spent, busy = [], []
     for i in range(history, history + n):
-        given = {b.symbol: row_of(b, i) for b in every}
+        given = {b.symbol: _row_of(b, i) for b in every}
         begin, work = time.perf_counter(), time.process_time()
         session.step(every[0].time[i], given)
         spent.append(1e3 * (time.perf_counter() - begin))
@@ -59,6 +59,6 @@ def timed(run: Path, history: int, n: int, symbols: int, batches: int) -> dict[s
     }  # fmt: skip
 
 
-def row_of(bars: Bars, i: int) -> dict[str, float]:
+def _row_of(bars: Bars, i: int) -> dict[str, float]:
     """One bar as keyword arguments."""
     return {name: float(getattr(bars, name)[i]) for name in COLUMNS}

@@ -24,10 +24,10 @@ from barwise.errors import DataError
 COLUMNS = ("contract_rolls", "contract_tick", "contract_commission", "contract_units", "contract_rate", "contract_code")
 """Beside the prices: rolls so far, tick and commission in the account's terms, units of the prices' terms that one
 contract is worth, the rate to the account's currency, and a number for the contract's name."""
-FIELDS = ("symbol", "multiplier", "tick", "currency", "fx", "commission")
-RATE = re.compile(r"(1\s*/\s*)?([^\s/]+)")
+_FIELDS = ("symbol", "multiplier", "tick", "currency", "fx", "commission")
+_RATE = re.compile(r"(1\s*/\s*)?([^\s/]+)")
 CONTRACT = "contract"  # the column of the bars that names the contract of each
-QUOTES = ("bid", "ask")
+_QUOTES = ("bid", "ask")
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ def contracts(path: str | Path, setting: str = "data.contracts") -> dict[str, Co
     file = Path(str(path)).expanduser()
     if file.suffix not in (".csv", ".parquet") or not file.is_file():
         raise DataError(
-            f"{where}: must be a CSV or Parquet file with a column symbol, and some of {', '.join(FIELDS[1:])}"
+            f"{where}: must be a CSV or Parquet file with a column symbol, and some of {', '.join(_FIELDS[1:])}"
         )
     try:
         table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, dtype={"symbol": str})
     except Exception as error:  # the readers raise a dozen kinds
         raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())[:120]}") from None
-    strange = [str(name) for name in table.columns if name not in FIELDS]
+    strange = [str(name) for name in table.columns if name not in _FIELDS]
     if strange or "symbol" not in table.columns:
         what = f"a column {strange[0]}" if strange else "no column symbol"
-        raise DataError(f"{where}: has {what}; its columns are {', '.join(FIELDS)}")
+        raise DataError(f"{where}: has {what}; its columns are {', '.join(_FIELDS)}")
     names = table["symbol"].astype(str).str.strip()
     twice = names[names.duplicated()]
     if len(twice):
@@ -78,7 +78,7 @@ def contracts(path: str | Path, setting: str = "data.contracts") -> dict[str, Co
 
 
 def _contract(where: str, row: Mapping[Any, Any]) -> Contract:
-    given = {name: row[name] for name in FIELDS[1:] if name in row and not pd.isna(row[name])}
+    given = {name: row[name] for name in _FIELDS[1:] if name in row and not pd.isna(row[name])}
     for name in ("multiplier", "tick", "commission"):
         if name in given:
             try:
@@ -93,19 +93,19 @@ def _contract(where: str, row: Mapping[Any, Any]) -> Contract:
     for name in ("currency", "fx"):
         if name in given:
             given[name] = str(given[name]).strip()
-    if "fx" in given and not RATE.fullmatch(given["fx"]):
+    if "fx" in given and not _RATE.fullmatch(given["fx"]):
         raise DataError(f"{where}: fx={given['fx']}: must be a column of rates such as EURUSD, or 1/USDJPY")
     return Contract(**given)
 
 
 def names_in(known: Mapping[str, Contract]) -> list[str]:
     """The columns of the bars that contracts read: those of rates, and the one that names the contract of each bar."""
-    return [*dict.fromkeys(name for name, _ in map(rate_of, known.values()) if name), CONTRACT]
+    return [*dict.fromkeys(name for name, _ in map(_rate_of, known.values()) if name), CONTRACT]
 
 
-def rate_of(contract: Contract) -> tuple[str | None, bool]:
+def _rate_of(contract: Contract) -> tuple[str | None, bool]:
     """The column of its rate to the account's currency, and whether that is the inverse."""
-    match = RATE.fullmatch(contract.fx) if contract.fx else None
+    match = _RATE.fullmatch(contract.fx) if contract.fx else None
     return (match[2], bool(match[1])) if match else (contract.fx, False)
 
 
@@ -121,7 +121,7 @@ def priced(market: Market, path: str | Path) -> Market:
     found, rolls, unrated = [], 0, 0
     every = [name for name in names_in(known) if all(_has(b, name) for b in market.bars)]
     for bars in market.bars:
-        own, without = in_account(bars, known[bars.symbol], str(path))
+        own, without = _in_account(bars, known[bars.symbol], str(path))
         unrated += without
         if len(own):
             rolls += int(own.extra["contract_rolls"][-1]) if "contract_rolls" in own.extra else 0
@@ -161,21 +161,21 @@ def following(before: Bars, new: Bars, contract: Contract, path: str) -> Bars:
     DataError where there is no rate yet.
     """
     if not len(before):
-        found, without = in_account(new, contract, path)
+        found, without = _in_account(new, contract, path)
         if without:
-            name = rate_of(contract)[0]
+            name = _rate_of(contract)[0]
             raise DataError(f"{new.symbol}: the bar of {new.time[0]} has no {name}, and there is no earlier rate")
         return found
     last = {name: before.extra[name][-1] for name in COLUMNS if name in before.extra}
     units = float(last.get("contract_units", contract.multiplier))
-    return in_account(new, contract, path, Before(
+    return _in_account(new, contract, path, _Before(
         close=float(before.close[-1]), rate=float(last.get("contract_rate", 1.0)), factor=contract.multiplier / units,
         rolls=float(last.get("contract_rolls", 0.0)), code=float(last.get("contract_code", np.nan)),
     ))[0]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Before:
+class _Before:
     """What is known of the bar before the first: its close in the account's terms, the rate, what prices were scaled by
     over its rolls, how many these were, and the number of its contract."""
 
@@ -186,23 +186,23 @@ class Before:
     code: float = np.nan
 
 
-def in_account(bars: Bars, contract: Contract, path: str, before: Before | None = None) -> tuple[Bars, int]:
+def _in_account(bars: Bars, contract: Contract, path: str, before: _Before | None = None) -> tuple[Bars, int]:
     """The bars in the account's terms, and how many at the beginning have no rate."""
-    start = before or Before()
+    start = before or _Before()
     rate = _rates(bars, contract, path, start.rate)
     first = int(np.argmax(np.isfinite(rate))) if np.isfinite(rate).any() else len(bars)
     bars, rate = bars.take(slice(first, None)), rate[first:]
     if not len(bars):
         return bars, first
     earlier = np.append(start.rate if np.isfinite(start.rate) else rate[0], rate[:-1])  # known when the bar opened
-    code = codes_of(bars, start.code)
+    code = _codes_of(bars, start.code)
     turned = np.zeros(len(bars), bool) if code is None else _changed(code, start.code)
     factor = _scales(bars, turned, earlier, start)
     scale = rate * factor
     opened = bars.open * earlier * factor
     prices = {name: getattr(bars, name) * scale for name in PRICES[1:]} | {"open": opened}
     prices["high"], prices["low"] = np.maximum(prices["high"], opened), np.minimum(prices["low"], opened)
-    extra = {name: values * scale if name in QUOTES else values for name, values in bars.extra.items()}
+    extra = {name: values * scale if name in _QUOTES else values for name, values in bars.extra.items()}
     extra["contract_units"] = contract.multiplier / factor
     if code is not None:
         extra["contract_rolls"] = start.rolls + np.cumsum(turned).astype(np.float64)
@@ -216,7 +216,7 @@ def in_account(bars: Bars, contract: Contract, path: str, before: Before | None 
     return replace(bars, **prices, volume=bars.volume * contract.multiplier, extra=extra), first
 
 
-def _scales(bars: Bars, turned: np.ndarray, earlier: np.ndarray, start: Before) -> np.ndarray:
+def _scales(bars: Bars, turned: np.ndarray, earlier: np.ndarray, start: _Before) -> np.ndarray:
     """What the prices of each bar are scaled by, so that nothing is earned where the contract is another."""
     closed = np.append(start.close / (earlier[0] * start.factor), bars.close[:-1])
     step: np.ndarray = np.ones(len(bars))
@@ -230,14 +230,14 @@ def _changed(code: np.ndarray, before: float) -> np.ndarray:
     return np.asarray((code != earlier) & np.isfinite(code) & np.isfinite(earlier))
 
 
-def codes_of(bars: Bars, before: float = np.nan) -> np.ndarray | None:
+def _codes_of(bars: Bars, before: float = np.nan) -> np.ndarray | None:
     """A number for the name of each bar's contract, that of the bar before where it has none; None without names."""
     if CONTRACT in bars.groups:
-        words = np.array([*map(number_of, bars.group_names[CONTRACT]), np.nan])
+        words = np.array([*map(_number_of, bars.group_names[CONTRACT]), np.nan])
         code = words[np.where(bars.groups[CONTRACT] == NONE, -1, bars.groups[CONTRACT])]
     elif CONTRACT in bars.extra:
         values, place = np.unique(bars.extra[CONTRACT], return_inverse=True)
-        code = np.array([number_of(f"{value:.15g}") if np.isfinite(value) else np.nan for value in values])[place]
+        code = np.array([_number_of(f"{value:.15g}") if np.isfinite(value) else np.nan for value in values])[place]
     else:
         code = np.full(len(bars), np.nan)
     if not np.isfinite(before) and not np.isfinite(code).any():
@@ -246,7 +246,7 @@ def codes_of(bars: Bars, before: float = np.nan) -> np.ndarray | None:
     return np.where(row >= 0, code[np.maximum(row, 0)], before)
 
 
-def number_of(name: str) -> float:
+def _number_of(name: str) -> float:
     """A whole number for a contract's name, the same wherever it is read; 202403 is 202403.0."""
     with suppress(ValueError):
         name = f"{float(name):.15g}"
@@ -255,7 +255,7 @@ def number_of(name: str) -> float:
 
 def _rates(bars: Bars, contract: Contract, path: str, before: float) -> np.ndarray:
     """What one of the contract's currency is worth at each bar; the last one known where there is none."""
-    name, inverse = rate_of(contract)
+    name, inverse = _rate_of(contract)
     if name is None:
         return np.ones(len(bars))
     if name not in bars.extra:

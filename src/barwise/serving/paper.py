@@ -24,8 +24,8 @@ from barwise.runs.directory import write_json, write_parquet
 from barwise.serving.live import Answer
 from barwise.serving.model import recorded
 
-LEAST = 3  # bars of a ledger
-GROUPS = "groups"  # the words of a row
+_LEAST = 3  # bars of a ledger
+_GROUPS = "groups"  # the words of a row
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Paper:
             numbers = {k: float(getattr(bar, k)[0]) for k in COLUMNS} | {k: float(v[0]) for k, v in bar.extra.items()}
             row = {"time": key[1], "symbol": name, "score": answer.score, "signal": answer.signal, **numbers}
             words = {k: bar.group_names[k][codes[0]] for k, codes in bar.groups.items() if codes[0] >= 0}
-            row |= {GROUPS: words} if words else {}
+            row |= {_GROUPS: words} if words else {}
             self.rows[key] = json.loads(json.dumps(row))
             jsonlines.append(self.folder / "bars.jsonl", row)
 
@@ -79,9 +79,9 @@ class Paper:
         by_symbol: dict[str, list[dict[str, Any]]] = {}
         for row in self.rows.values():
             by_symbol.setdefault(row["symbol"], []).append(row)
-        bars = tuple(bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
+        bars = tuple(_bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
         times = np.unique(np.concatenate([b.time for b in bars])) if bars else np.zeros(0, "datetime64[ns]")
-        if len(times) < LEAST:
+        if len(times) < _LEAST:
             return None
         ordered = [sorted(by_symbol[b.symbol], key=lambda row: row["time"]) for b in bars]
         symbol = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
@@ -106,21 +106,21 @@ class Paper:
         write_json(self.folder / "summary.json", {**facts, "n_trades": ledger.n_trades, "ruined": ledger.ruined})
 
 
-def bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
+def _bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
     """The bars of one symbol, from their rows."""
     rows = sorted(rows, key=lambda row: row["time"])
     time = np.array([row["time"] for row in rows], dtype="datetime64[ns]")
     open_, high, low, close, volume = (np.array([_number(row.get(name)) for row in rows]) for name in COLUMNS)
-    others = sorted({name for row in rows for name in row} - {*COLUMNS, "time", "symbol", "score", "signal", GROUPS})
+    others = sorted({name for row in rows for name in row} - {*COLUMNS, "time", "symbol", "score", "signal", _GROUPS})
     extra = {name: np.array([_number(row.get(name)) for row in rows]) for name in others}
-    return put(Bars(symbol, time, open_, high, low, close, volume, extra), groups_of(rows))
+    return put(Bars(symbol, time, open_, high, low, close, volume, extra), _groups_of(rows))
 
 
-def groups_of(rows: list[dict[str, Any]]) -> dict[str, Codes]:
+def _groups_of(rows: list[dict[str, Any]]) -> dict[str, Codes]:
     """The words of the rows as groups."""
     found: dict[str, Codes] = {}
-    for name in sorted({name for row in rows for name in row.get(GROUPS) or ()}):
-        words = [str((row.get(GROUPS) or {}).get(name, "")) for row in rows]
+    for name in sorted({name for row in rows for name in row.get(_GROUPS) or ()}):
+        words = [str((row.get(_GROUPS) or {}).get(name, "")) for row in rows]
         names = tuple(sorted({*words} - {""}))
         found[name] = np.array([names.index(word) if word else NONE for word in words], np.int32), names
     return found

@@ -16,11 +16,11 @@ from typing import Any
 from barwise.data.columns import resolve
 from barwise.errors import DataError
 
-PAUSE = 0.2  # seconds between looks at a file that grows
-LONGEST_LINE = 65_536
-LONGEST_SILENCE = 10.0  # seconds that a symbol of the bar before is waited for
-MOST_WAITING = 100_000  # lines that are read ahead
-SILENT = ""  # in place of a line
+_PAUSE = 0.2  # seconds between looks at a file that grows
+_LONGEST_LINE = 65_536
+_LONGEST_SILENCE = 10.0  # seconds that a symbol of the bar before is waited for
+_MOST_WAITING = 100_000  # lines that are read ahead
+_SILENT = ""  # in place of a line
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Line:
 
 
 def lines_of(path: Path | None) -> Iterator[str]:
-    """Each line of a file, or of standard input, with `SILENT` for each while in which none came."""
+    """Each line of a file, or of standard input, with `""` for each while in which none came."""
     if path is not None:
         with path.open(encoding="utf-8") as file:
             yield from file
-    elif is_stream(sys.stdin):
-        yield from heard(sys.stdin)
+    elif _is_stream(sys.stdin):
+        yield from _heard(sys.stdin)
     else:
         yield from sys.stdin
 
 
-def is_stream(file: Any) -> bool:
+def _is_stream(file: Any) -> bool:
     """Whether lines may come late: a pipe or terminal, no file and nothing in memory."""
     try:
         return not Path(f"/dev/fd/{file.fileno()}").is_file()
@@ -52,9 +52,9 @@ def is_stream(file: Any) -> bool:
         return False
 
 
-def heard(file: Iterable[str]) -> Iterator[str]:
-    """Each line as it comes, and `SILENT` after each `PAUSE` without one."""
-    lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+def _heard(file: Iterable[str]) -> Iterator[str]:
+    """Each line as it comes, and `""` after each `_PAUSE` without one."""
+    lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
 
     def read() -> None:
         for line in file:
@@ -64,9 +64,9 @@ def heard(file: Iterable[str]) -> Iterator[str]:
     threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            line = lines.get(timeout=PAUSE)
+            line = lines.get(timeout=_PAUSE)
         except queue.Empty:
-            yield SILENT
+            yield _SILENT
             continue
         if line is None:
             return
@@ -74,22 +74,22 @@ def heard(file: Iterable[str]) -> Iterator[str]:
 
 
 def follow(path: Path, idle: float | None) -> Iterator[str]:
-    """Each whole line of a file, and those that are added to it, with `SILENT` while there is none; stops after `idle`
+    """Each whole line of a file, and those that are added to it, with `""` while there is none; stops after `idle`
     seconds without one."""
     with path.open(encoding="utf-8") as file:
         part, since = "", time.monotonic()
         while True:
-            part += file.readline(LONGEST_LINE)
+            part += file.readline(_LONGEST_LINE)
             if part.endswith("\n"):
                 yield part
                 part, since = "", time.monotonic()
-            elif len(part) >= LONGEST_LINE:
-                raise DataError(f"{path}: a line is longer than {LONGEST_LINE} characters")
+            elif len(part) >= _LONGEST_LINE:
+                raise DataError(f"{path}: a line is longer than {_LONGEST_LINE} characters")
             elif idle is not None and time.monotonic() - since > idle:
                 return
             else:
-                yield SILENT
-                time.sleep(PAUSE)
+                yield _SILENT
+                time.sleep(_PAUSE)
 
 
 def bars_in(
@@ -105,7 +105,7 @@ def bars_in(
     header: list[str] = []
     number = 0
     for line in lines:
-        if line == SILENT:
+        if line == _SILENT:
             yield None
             continue
         number += 1
@@ -168,13 +168,13 @@ def by_time(
     lines: Iterable[Line | None], together: bool, whole: Callable[[Collection[str]], bool] = lambda names: False
 ) -> Iterator[list[Line]]:
     """Lines one by one; `together`: all of one time at once. A time is over when the next one comes, or when no line
-    comes and its symbols are `whole`, or none has come for `LONGEST_SILENCE` seconds."""
+    comes and its symbols are `whole`, or none has come for `_LONGEST_SILENCE` seconds."""
     group: list[Line] = []
     since = time.monotonic()
     for line in lines:
         if line is None:
             silent = time.monotonic() - since
-            if group and (silent > LONGEST_SILENCE or whole({one.symbol for one in group})):
+            if group and (silent > _LONGEST_SILENCE or whole({one.symbol for one in group})):
                 yield group
                 group = []
             continue
