@@ -28,8 +28,8 @@ MADE = {
     "selected": Selected(Averaged(TREES, n_seeds=1), Gain(keep=2)),
     "blended": Blend({"one": TREES, "two": LightGBMStrategy(n_estimators=10, min_data_in_leaf=5)}),
     "abstaining": Abstaining(TREES),
-    "searched": Searched(lambda given, final: XGBoostStrategy(**{"n_estimators": 10, **given}), Search({"n_estimators": [8, 10]}),
-                         fixed={"n_estimators": 8}),
+    "searched": Searched(lambda given, final: XGBoostStrategy(**{"n_estimators": 10, **given}),
+                         Search({"n_estimators": [8, 10]}), fixed={"n_estimators": 8}),
 }  # fmt: skip
 CASES = MADE | {
     "xgboost, classes": XGBoostStrategy(n_estimators=20),
