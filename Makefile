@@ -1,6 +1,7 @@
 # make run            a venv from constraints.txt, then python train.py on the embedded data
 # make run ARGS="strategy=lstm"
 # make test           the tests, ruff, mypy and who imports whom;  make test-slow  the long proofs
+# make table          docs/table.md: strategies, features and markets with the verdict, five minutes of CPU
 # make site           the documentation, into site/
 # make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-slow lint rooms site clean
+.PHONY: run test test-slow lint rooms site table clean
 run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
@@ -27,6 +28,9 @@ lint: $(VENV)/.ready-test
 rooms: $(VENV)/.ready-test
 	$(BIN)/import-linter drawgraph barwise --show-module-counts > rooms.dot
 	@echo "rooms.dot: who imports whom; dot -Tsvg rooms.dot -o rooms.svg, or any viewer of Graphviz files"
+
+table: $(VENV)/.ready-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m barwise benchmark table --page docs/table.md
 
 site: $(VENV)/.ready-docs
 	$(BIN)/zensical build --clean

@@ -1,7 +1,7 @@
-"""The table of docs/parity.md: our figures of evidence beside others', on the same numbers.
+"""The tables of docs/parity.md: our figures of evidence beside others', and the ledger beside other engines.
 
-`python -m tests.parity` prints it. MLFINPY names a Python that has mlfinpy, which wants an older numpy than ours; its
-rows are left out without it.
+`python -m tests.parity` prints them. MLFINPY, ZIPLINE and NAUTILUS name a Python that has mlfinpy, zipline-reloaded or
+nautilus_trader, whose pins are not ours; their rows are left out without it.
 """
 
 from __future__ import annotations
@@ -252,4 +252,7 @@ def table(found: list[Row]) -> str:
 
 
 if __name__ == "__main__":
+    from tests.engines import compare
+
     print(table(rows()))
+    print("\n" + compare.table(compare.compared()))

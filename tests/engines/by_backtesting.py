@@ -61,7 +61,7 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         sides[trade.entry_bar][1] = trade.entry_price
     for bar, (amount, price) in sides.items():
         if amount:
-            row = bar - 1 - late
+            row = bar - 1
             fills.append([row, 0, amount, price, abs(amount) * price * case["rate"]])
     rows = range(first, last + 1)
     return {"equity": [equity[r] for r in rows], "positions": [positions[r] for r in rows], "fills": fills}

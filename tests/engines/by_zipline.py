@@ -1,7 +1,7 @@
 """zipline-reloaded: cases from stdin, what it makes of them to stdout.
 
-Rows are sessions of a calendar without holidays. Its own slippage models fill at the close of the next bar; one of
-three lines fills at the row's open where the orders are of the open. Shares are whole.
+Rows are sessions of New York's exchange, whatever their dates. Its own slippage models fill at the close of the next
+bar; one of three lines fills at the row's open where the orders are of the open. Shares are whole.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ def bundle(case: dict[str, Any], name: str) -> Any:
     """Ingest the case's bars; the sessions of its rows."""
     import pandas as pd
     from zipline.data.bundles import ingest, register
+    from zipline.utils.calendar_utils import get_calendar
 
-    sessions = pd.date_range(BASE, periods=len(case["time"]), freq="D")
+    every = get_calendar("XNYS").sessions.tz_localize(None)
+    sessions = every[every >= BASE][: len(case["time"])]
 
     def write(environ, assets, minutes, days, adjustments, calendar, start, end, cache, progress, folder):  # type: ignore
         rows = [
@@ -42,7 +44,7 @@ def bundle(case: dict[str, Any], name: str) -> Any:
         )
         return found.reindex(sessions).fillna({"volume": 0})
 
-    register(name, write, calendar_name="24/7", start_session=sessions[0], end_session=sessions[-1])
+    register(name, write, calendar_name="XNYS", start_session=sessions[0], end_session=sessions[-1])
     ingest(name, show_progress=False)
     return sessions
 
@@ -70,7 +72,7 @@ def run(case: dict[str, Any], name: str) -> dict[str, Any]:
     class Rated(EquityCommissionModel):  # type: ignore[misc]
         def calculate(self, order: Any, transaction: Any) -> float:
             paid = abs(transaction.amount * transaction.price) * rates[order.id]
-            session = (pd.Timestamp(transaction.dt).tz_localize(None) - pd.Timedelta("1min")).normalize()
+            session = pd.Timestamp(transaction.dt).tz_localize(None).normalize()
             fills.append([at[session], symbols.index(order.asset),
                           transaction.amount, transaction.price, paid])  # fmt: skip
             return float(paid)
@@ -96,7 +98,7 @@ def run(case: dict[str, Any], name: str) -> dict[str, Any]:
             if amount:
                 rates[order(symbols[s], amount)] = rate
 
-    calendar = get_calendar("24/7")
+    calendar = get_calendar("XNYS")
     run_algorithm(
         start=sessions[0], end=sessions[-1], initialize=initialize, handle_data=handle_data, bundle=name,
         capital_base=case["capital"], trading_calendar=calendar, default_extension=False,

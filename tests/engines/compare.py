@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,14 +63,14 @@ ENGINES = (
     Engine("backtrader", "backtrader", frozenset({"rates"}),
            conventions="an order at the close is booked at the next bar, at the price of this one, and read back there;"
            " what shorts and funding pay is told to it as cash, by its own position and price"),
-    Engine("backtesting", "backtesting", frozenset({"rates", "cash", "stops"}), 1e-7, one=True,
+    Engine("backtesting", "backtesting", frozenset({"rates", "cash", "stops"}), 1e-6, one=True,
            conventions="one symbol alone, whole shares; an order at the close is booked when the next bar begins"),
     Engine("ml4t", "ml4t.backtest", frozenset({"rates", "cash", "stops"}),
            conventions="buying power is not checked, as there is none to run short of"),
-    Engine("zipline", "zipline", frozenset({"cash", "stops"}), 1e-7, "ZIPLINE",
+    Engine("zipline", "zipline", frozenset({"cash", "stops"}), 1e-6, "ZIPLINE",
            conventions="whole shares; its own slippage models fill at the close, one of three lines at the open; prices"
            " are kept as whole thousandths"),
-    Engine("nautilus", "nautilus_trader", frozenset({"rates", "cash", "stops"}), 1e-7, "NAUTILUS",
+    Engine("nautilus", "nautilus_trader", frozenset({"rates", "cash", "stops"}), 1e-6, "NAUTILUS",
            conventions="whole shares, money in whole cents; on bars it fills a market order at the close of the bar"
            " that it is submitted at, so that it is given quotes of the open and of the close"),
 )  # fmt: skip
@@ -106,8 +106,9 @@ def apart(case: dict[str, Any], theirs: dict[str, Any], engine: str) -> Apart:
     rows = first + np.arange(n)
     there = rows[:, None] < np.where(last < len(case["time"]) - 1, last, len(case["time"]))
     one, other = (np.where(there, np.array(x["positions"])[:n], 0.0) for x in (ours, theirs))
-    mine, found = ({(row, s): (shares, price) for row, s, shares, price, *_ in fills if row < first + n}
-                   for fills in (ours["fills"], theirs["fills"]))  # fmt: skip
+    mine, found = (
+        _by_place(fill for fill in fills if fill[0] < first + n) for fills in (ours["fills"], theirs["fills"])
+    )
     both = mine.keys() & found.keys()
     lost = [key for key in mine.keys() ^ found.keys() if abs((mine.get(key) or found[key])[0]) > LEAST]
     prices = max((abs(mine[key][1] / found[key][1] - 1) for key in both), default=0.0) if not lost else float("inf")
@@ -119,6 +120,14 @@ def apart(case: dict[str, Any], theirs: dict[str, Any], engine: str) -> Apart:
         0.0 if lent else abs(paid - sum(ours["cost"][:n])) / case["capital"],
         float(np.abs(np.array(ours["equity"])[:n] - np.array(theirs["equity"])[:n]).max() / case["capital"]),
     )  # fmt: skip
+
+
+def _by_place(fills: Iterable[Any]) -> dict[tuple[int, int, int], tuple[float, float]]:
+    """Shares and price by row, symbol, and which of the row's fills it is."""
+    found: dict[tuple[int, int, int], tuple[float, float]] = {}
+    for row, s, shares, price, *_ in sorted(fills, key=lambda fill: fill[:2]):
+        found[row, s, sum((row, s, k) in found for k in (0, 1))] = shares, price
+    return found
 
 
 def compared(engines: tuple[Engine, ...] = ENGINES, names: frozenset[str] = frozenset()) -> Iterator[Apart]:
@@ -133,11 +142,19 @@ def compared(engines: tuple[Engine, ...] = ENGINES, names: frozenset[str] = froz
                 yield apart(case, theirs, engine.name)
 
 
-def table() -> str:
-    """The rows of docs/parity.md."""
-    lines = ["| strategy | engine | fills | positions | prices | costs | equity |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
-    return "\n".join([*lines, *(found.row() for found in compared())])
+def table(found: Iterable[Apart]) -> str:
+    """The rows of docs/parity.md: of each strategy the fills, and for each engine the largest difference."""
+    known = {(one.scenario, one.engine): one for one in found}
+    engines = [one for one in ENGINES if any(engine == one.name for _, engine in known)]
+    lines = [
+        "| strategy | fills | " + " | ".join(one.name for one in engines) + " |",
+        "| --- | --- |" + " --- |" * len(engines),
+    ]
+    for scenario in dict.fromkeys(scenario for scenario, _ in known):
+        own = {engine: one for (name, engine), one in known.items() if name == scenario}
+        cells = [f"{own[one.name].most:.0e}" if one.name in own else "" for one in engines]
+        lines.append(f"| {scenario} | {max(one.fills[0] for one in own.values())} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
