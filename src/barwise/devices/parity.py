@@ -28,6 +28,7 @@ class Parity:
     layer: str | None = None
     what: str | None = None
     tolerance: float = TOLERANCE
+    reference: str = "the CPU"
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""
@@ -35,9 +36,9 @@ class Parity:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.device} agrees with the CPU: largest difference {self.worst:.1e}"
+            return f"{self.device} agrees with {self.reference}: largest difference {self.worst:.1e}"
         return (
-            f"{self.device} disagrees with the CPU: {self.what} of {self.layer} differ by {self.worst:.1e} "
+            f"{self.device} disagrees with {self.reference}: {self.what} of {self.layer} differ by {self.worst:.1e} "
             f"of their scale, {self.tolerance:.0e} is allowed"
         )
 
@@ -61,7 +62,7 @@ def compare(
     found = _traces(placed, x.float().to(on.device), y.float().to(on.device), loss)
     worst, culprit = 0.0, None
     for key, value in expected.items():
-        difference = _difference(value, found[key])
+        difference = difference(value, found[key])
         if not difference <= tolerance and culprit is None:  # NaN is a difference too
             culprit = key
         worst = max(worst, difference) if difference == difference else float("inf")
@@ -112,7 +113,7 @@ def _traces(
     return traces
 
 
-def _difference(expected: Tensor, found: Tensor) -> float:
+def difference(expected: Tensor, found: Tensor) -> float:
     """Largest difference over the largest absolute value expected."""
     if expected.shape != found.shape:
         return float("inf")
