@@ -62,10 +62,10 @@ def compare(
     found = _traces(placed, x.float().to(on.device), y.float().to(on.device), loss)
     worst, culprit = 0.0, None
     for key, value in expected.items():
-        difference = difference(value, found[key])
-        if not difference <= tolerance and culprit is None:  # NaN is a difference too
+        gap = difference(value, found[key])
+        if not gap <= tolerance and culprit is None:  # NaN is a difference too
             culprit = key
-        worst = max(worst, difference) if difference == difference else float("inf")
+        worst = max(worst, gap) if gap == gap else float("inf")
     if culprit is None:
         return Parity(on.name, True, worst, tolerance=tolerance)
     what, layer = culprit

@@ -54,14 +54,14 @@ def choose_device(parts: Parts, n_features: int, out: RunDirectory) -> DeviceCho
         probe = (lambda: strategy.probe(n_features)) if isinstance(strategy, Probed) else None
         choice = resolve(settings, probe, needs_torch(strategy))
     if choice.engine is not None:
-        note_engine(strategy, choice, out)
+        _note_engine(strategy, choice, out)
     out.update(device={"requested": choice.requested, "used": choice.used, "reason": choice.reason, **choice.facts})
     if choice.warning:
         out.warn(choice.warning)
     return choice
 
 
-def note_engine(strategy: Any, choice: DeviceChoice, out: RunDirectory) -> None:
+def _note_engine(strategy: Any, choice: DeviceChoice, out: RunDirectory) -> None:
     """Which library was asked for and which trains, in run.json."""
     from barwise.strategies.engines.known import ENGINES
 

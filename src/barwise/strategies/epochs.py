@@ -63,7 +63,7 @@ class Epochs:
             self.weights = weights()
         elif self.training.scheduler == "plateau":
             self.slower *= 0.5
-        stop = epoch - self.best_epoch >= self.training.patience
+        stop: bool = epoch - self.best_epoch >= self.training.patience
         self.done = stop or epoch + 1 >= self.training.epochs
         return stop
 

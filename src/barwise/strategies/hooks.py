@@ -113,8 +113,8 @@ class Online(Protocol):
 
 
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, Engined, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled, Budgeted,
-    OwnNets, Online,
+    TorchTrained, Probed, Engined, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled,
+    Budgeted, OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")

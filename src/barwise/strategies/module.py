@@ -55,7 +55,7 @@ class Task:
     hearers: Sequence[Any] = ()
 
 
-class ScoreModule(pl.LightningModule):
+class _ScoreModule(pl.LightningModule):
     """A net that learns scores with AdamW; a batch is gone through in pieces of `piece` items."""
 
     def __init__(self, net: SequenceNet, loss: Loss, train: Batches, valid: Batches | None, training: Training) -> None:
@@ -127,7 +127,7 @@ class ScoreModule(pl.LightningModule):
         )
 
 
-class EarlyStopping(pl.Callback):
+class _EarlyStopping(pl.Callback):
     """Per epoch: seeds it, keeps and logs its losses, stops where `epochs` says so, and writes the checkpoint that
     training can go on from."""
 
@@ -176,17 +176,17 @@ def train(
     known = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if known:
         saved = torch.load(known, weights_only=True, map_location="cpu")
-        ours = ("EarlyStopping", "Watch")  # Watch: of a run that was begun before the class was renamed
+        ours = ("_EarlyStopping", "EarlyStopping", "Watch")  # of runs begun before the class was renamed, too
         watch.load_state_dict(next(v for k, v in saved["callbacks"].items() if k.startswith(ours)))
         watch.tell(watch.history)
     if not watch.done:
         train_batches, valid_batches = task.batches(one.device)
         one.place(net)
-        module = ScoreModule(net, task.loss, train_batches, valid_batches, training)
+        module = _ScoreModule(net, task.loss, train_batches, valid_batches, training)
         module.piece = max(1, plan.micro_batch // train_batches.rows_each)
         with quiet(), compiled(net, training.compile, context):
             trainer = trainer_of(
-                training, one.accelerator, [EarlyStopping(watch, checkpoint), *watchers(context)],
+                training, one.accelerator, [_EarlyStopping(watch, checkpoint), *watchers(context)],
                 copy.deepcopy(task.hearers),
             )  # fmt: skip
             try:

@@ -38,10 +38,10 @@ from barwise.strategies.nets import LSTMNet, SequenceNet
 from barwise.strategies.training import Training
 
 MODES = ("window", "stream")
-MOST_HELD = 1_000_000_000  # 4 GB a layer
-SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
-HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
-KEPT = (*HELD, "engine")
+_MOST_HELD = 1_000_000_000  # 4 GB a layer
+_SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
+_HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
+_KEPT = (*_HELD, "engine")
 
 
 class SequenceStrategy:
@@ -75,7 +75,7 @@ class SequenceStrategy:
         engine: Annotated[str, OneOf(ENGINE_NAMES)] = TORCH,
         **training: Any,
     ) -> None:
-        check_names("strategy", training, [*Training.__dataclass_fields__, *KEPT, "net"])
+        check_names("strategy", training, [*Training.__dataclass_fields__, *_KEPT, "net"])
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -83,7 +83,7 @@ class SequenceStrategy:
         self.sequence = sequence
         self.chunk = chunk
         self.n_seeds = n_seeds
-        self.callbacks = heard_by(callbacks)
+        self.callbacks = _heard_by(callbacks)
         self.engine = engine
         self.auto_batch = training.get("batch_size") == "auto"
         self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
@@ -97,13 +97,13 @@ class SequenceStrategy:
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
         for name in self.net_settings:
             require(
-                name not in SIZES,
+                name not in _SIZES,
                 f"strategy.net.{name}: would be overwritten, a net's sizes are the strategy's; set strategy.{name}"
-                if name in HELD
+                if name in _HELD
                 else f"strategy.net.{name}: would be overwritten, data and strategy.loss decide it; leave it out",
             )
         check(engine, self.net, self.training, self.callbacks)
-        check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
+        _check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
         first = train.time.min() if len(train) else None
@@ -169,7 +169,7 @@ class SequenceStrategy:
         if context.engine not in (None, TORCH):
             engine = engine_of(str(context.engine))
             torchs = Plan("cpu", settings.batch_size, plan.micro_batch)
-            return trained(engine, task, settings, context, plan, file, lambda: go(settings, torchs, torch_file(file)))
+            return trained(engine, task, settings, context, plan, file, lambda: go(settings, torchs, _torch_file(file)))
         try:
             return go(settings)
         except RuntimeError as error:
@@ -184,9 +184,7 @@ class SequenceStrategy:
         """Which engine trains, on which device, and why: torch where `engine` cannot, or does not compute the same."""
         if self.engine == TORCH:
             return resolve(settings, lambda: self.probe(n_features), needs_torch=True)
-        return settle(
-            self.engine, settings, lambda: self._trial(n_features), lambda: self.probe(n_features), threads
-        )
+        return settle(self.engine, settings, lambda: self._trial(n_features), lambda: self.probe(n_features), threads)
 
     def _with_engine(self, context: FitContext) -> FitContext:
         """`context` with the engine settled, where the run did not settle it."""
@@ -268,7 +266,7 @@ class SequenceStrategy:
         return scoring.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
 
     def save(self, folder: Path) -> None:
-        settings = {name: getattr(self, name) for name in KEPT} | {"n_features": self.n_features_}
+        settings = {name: getattr(self, name) for name in _KEPT} | {"n_features": self.n_features_}
         settings |= {"training": asdict(self.training), "net_settings": self.net_settings}
         settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
         scores.save_settings(folder, "lstm", settings)
@@ -278,9 +276,9 @@ class SequenceStrategy:
     @classmethod
     def load(cls, folder: Path) -> Self:
         settings = scores.load_settings(folder, "lstm")
-        net = partial(known_net(settings["net"], cls.own_nets), **settings["net_settings"])
+        net = partial(_known_net(settings["net"], cls.own_nets), **settings["net_settings"])
         engine = str(settings.get("engine", TORCH))  # models of before there were others have none
-        model = cls(**{name: settings[name] for name in HELD}, engine=engine, net=net, **settings["training"])
+        model = cls(**{name: settings[name] for name in _HELD}, engine=engine, net=net, **settings["training"])
         model.n_features_ = int(settings["n_features"])
         model.nets_ = []
         for i in range(model.n_seeds):
@@ -293,12 +291,12 @@ class SequenceStrategy:
 LSTMStrategy = SequenceStrategy  # the name that many know it by
 
 
-def torch_file(file: Path | None) -> Path | None:
+def _torch_file(file: Path | None) -> Path | None:
     """Where torch goes on, or begins, when an engine's device failed: beside the engine's own checkpoint."""
     return file.with_name(f"{file.stem}-{TORCH}{file.suffix}") if file else None
 
 
-def heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
+def _heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
     """The user's Lightning callbacks and loggers; ConfigError for anything else."""
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
@@ -311,17 +309,17 @@ def heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(given)
 
 
-def check_work(steps: int, hidden_size: int, batch_size: int) -> None:
+def _check_work(steps: int, hidden_size: int, batch_size: int) -> None:
     """ConfigError where one batch alone would hold more hidden numbers than memory has room for."""
     held = steps * hidden_size * batch_size
     require(
-        held <= MOST_HELD,
+        held <= _MOST_HELD,
         f"strategy.batch_size={batch_size}: with {steps} bars a window and hidden_size={hidden_size} a batch holds"
-        f" {held:.1e} numbers a layer; at most {MOST_HELD:.0e} are; use a smaller batch",
+        f" {held:.1e} numbers a layer; at most {_MOST_HELD:.0e} are; use a smaller batch",
     )
 
 
-def known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:
+def _known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:
     """The net of that name; ConfigError unless barwise ships it or it is in `own`: a run's directory is not trusted."""
     module, _, name = str(target).rpartition(".")
     known = module.startswith("barwise.strategies.") or target in own

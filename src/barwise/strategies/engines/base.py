@@ -95,7 +95,7 @@ class Engine:
         raise NotImplementedError
 
     def forward(self, body: Body) -> Callable[[Arrays, Any, Any], Any]:
-        """f(weights, x, draws): outputs of the scored steps; `draws` (dropouts, 2) seeds dropout, None drops nothing."""
+        """f(weights, x, draws): outputs of scored steps; `draws` (dropouts, 2) seeds dropout, None drops nothing."""
         raise NotImplementedError
 
     def array(self, values: np.ndarray) -> Any:

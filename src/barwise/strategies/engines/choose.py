@@ -22,9 +22,9 @@ from barwise.strategies.losses import Loss
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.training import Training
 
-ROWS = 32  # of the comparison
-WARM, TIMED = 2, 5  # steps of the race
-_compared: dict[Any, Parity] = {}  # by engine, device and net: once in a process
+_ROWS = 32  # of the comparison
+_WARM, _TIMED = 2, 5  # steps of the race
+_OUTCOMES: dict[Any, Parity] = {}  # by engine, device and net: once in a process
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,20 @@ def settle(
     except BarwiseError:
         raise
     except Exception as error:  # of whatever kind a plugin raises when it is loaded
-        return handed_over(engine, f"{engine.title} cannot be imported: {short(error)}", settings, probe)
+        return _handed_over(engine, f"{engine.title} cannot be imported: {short(error)}", settings, probe)
     trial = make()
-    device, reason, facts = fastest(engine, trial) if settings.name == "auto" else (settings.name, "as asked", {})
+    device, reason, facts = _fastest(engine, trial) if settings.name == "auto" else (settings.name, "as asked", {})
     why = engine.missing(device)
     if why is None and settings.parity:
-        outcome, good, facts["parity"] = compared(engine, device, trial)
+        outcome, good, facts["parity"] = _compared(engine, device, trial)
         reason, why = f"{reason}; {outcome}", None if good else outcome
     if why is not None:
-        return handed_over(engine, why, settings, probe, facts)
+        return _handed_over(engine, why, settings, probe, facts)
     warning = "; ".join(unset) or None
     return DeviceChoice(settings.name, device, reason, warning, facts, name)
 
 
-def handed_over(
+def _handed_over(
     engine: Engine, why: str, settings: DeviceSettings, probe: Probe | None, facts: dict[str, Any] | None = None
 ) -> DeviceChoice:
     """Torch's own choice of a device, with the reason why the engine does not train."""
@@ -86,24 +86,24 @@ def handed_over(
                    facts={**found.facts, **(facts or {})}, engine=TORCH)  # fmt: skip
 
 
-def compared(engine: Engine, device: str, trial: Trial) -> tuple[str, bool, dict[str, Any]]:
+def _compared(engine: Engine, device: str, trial: Trial) -> tuple[str, bool, dict[str, Any]]:
     """What the comparison with torch came to, whether the engine may train, and the facts."""
     key = (engine.name, device, trial.body(), trial.training.loss)
     try:
-        if key not in _compared:
-            _compared[key] = compare(
-                engine, device, trial.net, trial.loss, trial.training, trial.part(ROWS), trial.warm
+        if key not in _OUTCOMES:
+            _OUTCOMES[key] = compare(
+                engine, device, trial.net, trial.loss, trial.training, trial.part(_ROWS), trial.warm
             )
     except Exception as error:
         if engine.kind_of(error) is None and device == "cpu":
             raise
         outcome = f"{engine.name} on {device} cannot run this net: {short(error)}"
         return outcome, False, {"device": f"{engine.name} on {device}", "ok": False, "what": outcome}
-    parity = _compared[key]
+    parity = _OUTCOMES[key]
     return str(parity), parity.ok, parity.facts()
 
 
-def fastest(engine: Engine, trial: Trial) -> tuple[str, str, dict[str, Any]]:
+def _fastest(engine: Engine, trial: Trial) -> tuple[str, str, dict[str, Any]]:
     """The engine's device with the shortest training step: its name, why, and the times."""
     there = [name for name in ("cpu", "cuda", "mps") if engine.missing(name) is None]
     if there == ["cpu"]:
@@ -111,7 +111,7 @@ def fastest(engine: Engine, trial: Trial) -> tuple[str, str, dict[str, Any]]:
     seconds: dict[str, float | str] = {}
     for name in there:
         try:
-            seconds[name] = step_seconds(engine, name, trial)
+            seconds[name] = _step_seconds(engine, name, trial)
         except Exception as error:
             if name == "cpu" or engine.kind_of(error) is None:
                 raise
@@ -122,21 +122,21 @@ def fastest(engine: Engine, trial: Trial) -> tuple[str, str, dict[str, Any]]:
     return best, f"{best}: a step takes {others or 'all that could be timed'}", {"step_seconds": seconds}
 
 
-def step_seconds(engine: Engine, device: str, trial: Trial) -> float:
+def _step_seconds(engine: Engine, device: str, trial: Trial) -> float:
     """Median seconds of one training step of a started engine."""
     with engine.on(device):
         learner = Learner(engine, trial.body(), trial.training.loss, trial.training, trial.net.state_dict())
         drops = trial.body().dropouts
         draws = np.arange(2 * drops, dtype=np.uint32).reshape(drops, 2) if drops else None
         times = []
-        for _ in range(WARM + TIMED):
+        for _ in range(_WARM + _TIMED):
             begin = time.perf_counter()
             value, gradients = learner.gradients(trial.piece, draws)
             learner.apply(gradients, 1e-3)
             engine.numpy(value)
             engine.numpy(next(iter(learner.weights.values())))  # until the device is done
             times.append(time.perf_counter() - begin)
-    return statistics.median(times[WARM:])
+    return statistics.median(times[_WARM:])
 
 
 def short(error: BaseException) -> str:

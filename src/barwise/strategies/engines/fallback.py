@@ -31,7 +31,9 @@ def trained(
                 plan = replace(plan, micro_batch=max(SMALLEST, plan.micro_batch // 2))
                 context.alert("fallback", f"{kind}: {short(error)}; the fold goes on with {plan}")
             elif kind is not None and plan.device != "cpu":
-                context.alert("fallback", f"{engine.name} on {plan.device} failed: {short(error)}; torch trains the fold")
+                context.alert(
+                    "fallback", f"{engine.name} on {plan.device} failed: {short(error)}; torch trains the fold"
+                )
                 return otherwise()
             else:
                 raise

@@ -12,8 +12,11 @@ import numpy as np
 
 from barwise.strategies.engines.keras import KerasEngine
 
-PLATFORMS = {"cpu": ("cpu",), "cuda": ("cuda",), "mps": ("mps", "metal")}  # jax-mps calls itself mps, metaljax metal
-GET = {"cuda": "pip install 'jax[cuda13]'", "mps": "pip install jax-mps, or metaljax, on a Mac with Python 3.12 or newer"}
+_PLATFORMS = {"cpu": ("cpu",), "cuda": ("cuda",), "mps": ("mps", "metal")}  # jax-mps calls itself mps, metaljax metal
+_GET = {
+    "cuda": "pip install 'jax[cuda13]'",
+    "mps": "pip install jax-mps, or metaljax, on a Mac with Python 3.12 or newer",
+}
 
 
 class Jax(KerasEngine):
@@ -37,7 +40,7 @@ class Jax(KerasEngine):
         return []
 
     def missing(self, device: str) -> str | None:
-        return None if self._devices(device) else f"JAX finds no {device} device; {GET[device]}"
+        return None if self._devices(device) else f"JAX finds no {device} device; {_GET[device]}"
 
     def on(self, device: str) -> AbstractContextManager[Any]:
         found: AbstractContextManager[Any] = self.jax.default_device(self._devices(device)[0])
@@ -58,7 +61,7 @@ class Jax(KerasEngine):
         return (self.jax.errors.JaxRuntimeError,)
 
     def _devices(self, device: str) -> list[Any]:
-        for platform in PLATFORMS[device]:
+        for platform in _PLATFORMS[device]:
             try:
                 return list(self.jax.devices(platform))
             except RuntimeError:  # there is no such platform, or it could not be started

@@ -1,4 +1,4 @@
-"""One Keras model, for TensorFlow and for JAX: its layers are called with torch's weights, laid out as Keras has them."""
+"""One Keras model, for TensorFlow and for JAX: called with torch's weights, laid out as Keras has them."""
 
 from __future__ import annotations
 
@@ -30,33 +30,32 @@ class KerasEngine(Engine):
         found = keras.backend.backend()
         if found != self.name:
             raise ConfigError(
-                f"strategy.engine={self.name}: Keras in this process runs on {found}, and a process has one; start another"
+                f"strategy.engine={self.name}: Keras in this process runs on {found}, and a process has one; start"
+                " another process"
             )
         self.ops = keras.ops
         return keras
 
     def forward(self, body: Body) -> Callable[[Arrays, Any, Any], Any]:
         keras = import_module("keras")
-        model = model_of(keras, body)
-        seeds = [place for place, one in enumerate(model.non_trainable_variables) if "seed" in one.path]
+        model = _model_of(keras, body)
         still = [keras.ops.convert_to_numpy(one) for one in model.non_trainable_variables]
         ops = keras.ops
-        dropping = [place for layer in dropout_layers(keras, model) for place in seeds_of(model, layer)]
+        dropping = [place for layer in _dropout_layers(keras, model) for place in _seeds_of(model, layer)]
 
         def outputs(weights: Arrays, x: Any, draws: Any = None) -> Any:
             others = [ops.convert_to_tensor(one) for one in still]
             if draws is not None:
                 for i, place in enumerate(dropping):
                     others[place] = ops.cast(draws[i], others[place].dtype)
-            found, _ = model.stateless_call(laid_out(ops, body, weights), others, x, training=draws is not None)
+            found, _ = model.stateless_call(_laid_out(ops, body, weights), others, x, training=draws is not None)
             found = found if body.warm is None else found[:, body.warm :]
             return found[..., 0] if body.outputs == 1 else found
 
-        assert len(seeds) >= len(dropping)
         return outputs
 
 
-def model_of(keras: Any, body: Body) -> Any:
+def _model_of(keras: Any, body: Body) -> Any:
     """Recurrent layers with dropout between them, and the head of all nets: the Keras twin of `LSTMNet`, `GRUNet`."""
     layers, steps = keras.layers, body.warm is not None
     made = layers.LSTM if body.cell == "lstm" else layers.GRU
@@ -71,18 +70,18 @@ def model_of(keras: Any, body: Body) -> Any:
     return keras.Model(given, x)
 
 
-def dropout_layers(keras: Any, model: Any) -> list[Any]:
+def _dropout_layers(keras: Any, model: Any) -> list[Any]:
     """The layers that drop, first to last."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
 
 
-def seeds_of(model: Any, layer: Any) -> list[int]:
+def _seeds_of(model: Any, layer: Any) -> list[int]:
     """Where among the model's other variables the state of a layer's random numbers is."""
     own = {id(one) for one in layer.non_trainable_variables}
     return [place for place, one in enumerate(model.non_trainable_variables) if id(one) in own]
 
 
-def laid_out(ops: Any, body: Body, weights: Mapping[str, Any]) -> list[Any]:
+def _laid_out(ops: Any, body: Body, weights: Mapping[str, Any]) -> list[Any]:
     """Torch's weights in the order and the layout of the model's trainable variables.
 
     Kernels are transposed. An LSTM's two biases are one sum; a GRU's gates are update, reset, new where torch has
@@ -94,14 +93,14 @@ def laid_out(ops: Any, body: Body, weights: Mapping[str, Any]) -> list[Any]:
         if body.cell == "lstm":
             found += [ops.transpose(first), ops.transpose(second), third + fourth]
         else:
-            first, second, third, fourth = (update_first(ops, one) for one in (first, second, third, fourth))
+            first, second, third, fourth = (_update_first(ops, one) for one in (first, second, third, fourth))
             found += [ops.transpose(first), ops.transpose(second), ops.stack([third, fourth])]
     for place in (0, 3):
         found += [ops.transpose(weights[f"head.{place}.weight"]), weights[f"head.{place}.bias"]]
     return found
 
 
-def update_first(ops: Any, gates: Any) -> Any:
+def _update_first(ops: Any, gates: Any) -> Any:
     """A GRU's gates (3 × hidden[, width]) with the second third in front."""
     size = gates.shape[0] // 3
     return ops.concatenate([gates[size : 2 * size], gates[:size], gates[2 * size :]], axis=0)

@@ -27,7 +27,7 @@ def engine_of(name: str) -> Engine:
     return ENGINES[name]
 
 
-def check(name: str, net: type, training: Training, callbacks: Any) -> None:
+def check(name: str, net: Any, training: Training, callbacks: Any) -> None:
     """ConfigError, in one line that says which engine can, for what an engine other than torch cannot do."""
     if name == TORCH:
         return

@@ -14,7 +14,7 @@ from barwise.strategies.engines.base import Arrays, Body, Engine
 from barwise.strategies.engines.losses import MEANS, targets
 from barwise.strategies.training import Training
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch's
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # torch's
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class Piece:
 class Learner:
     """Weights, AdamW's moments and compiled steps of one net; `loss`: its name in `MEANS`."""
 
-    def __init__(self, engine: Engine, body: Body, loss: str, training: Training, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, engine: Engine, body: Body, loss: str, training: Training, weights: Mapping[str, Tensor]
+    ) -> None:
         self.engine, self.body, self.loss, self.training = engine, body, loss, training
         self.weights: Arrays = self._arrays(weights)
         self.moments: list[Arrays] = [self._arrays({k: torch.zeros_like(v) for k, v in weights.items()}) for _ in "12"]
@@ -63,7 +65,7 @@ class Learner:
     def apply(self, gradients: Arrays, learning_rate: float) -> None:
         """One step of AdamW, gradients clipped by their norm."""
         self.steps += 1
-        corrections = [1.0 - beta**self.steps for beta in BETAS]
+        corrections = [1.0 - beta**self.steps for beta in _BETAS]
         numbers = self.engine.array(np.array([learning_rate, *corrections], np.float32))
         found = self._step(self.weights, *self.moments, gradients, numbers)
         self.weights, self.moments = found[0], list(found[1:])
@@ -115,10 +117,10 @@ class Learner:
             gradients = {name: one * share for name, one in gradients.items()}
         found: tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
         for name, one in gradients.items():
-            m = BETAS[0] * first[name] + (1.0 - BETAS[0]) * one
-            v = BETAS[1] * second[name] + (1.0 - BETAS[1]) * one * one
+            m = _BETAS[0] * first[name] + (1.0 - _BETAS[0]) * one
+            v = _BETAS[1] * second[name] + (1.0 - _BETAS[1]) * one * one
             kept = weights[name] * (1.0 - rate * self.training.weight_decay)
-            moved = kept - rate / slow * m / (ops.sqrt(v) / ops.sqrt(fast) + EPSILON)
+            moved = kept - rate / slow * m / (ops.sqrt(v) / ops.sqrt(fast) + _EPSILON)
             for into, value in zip(found, (moved, m, v), strict=True):
                 into[name] = value
         return found

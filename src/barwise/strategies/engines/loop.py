@@ -1,7 +1,7 @@
 """The epochs of a net on an engine: the task, the seeds, the logs and the checkpoints of Lightning's loop.
 
 `train` is the twin of `barwise.strategies.module.train`: batches come from the same matrix in the same order, random
-numbers are seeded from (seed, epoch, step), and what it returns is torch's net.
+_numbers are seeded from (seed, epoch, step), and what it returns is torch's net.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def train(
             learner = Learner(engine, body, training.loss, training, task.net.state_dict())
             if saved is not None:
                 learner.restore(saved["learner"])
-            course = Course(learner, learned, watched, context, plan)
+            course = _Course(learner, learned, watched, context, plan)
             for epoch in range(len(record.history), training.epochs):
                 rate = record.rate(epoch)
                 losses = [course.train(epoch, rate, record.seed(epoch)), course.validate()]
@@ -66,7 +66,7 @@ def train(
     return net.eval()
 
 
-class Course:
+class _Course:
     """One learner going through batches, in pieces of at most `plan.micro_batch` rows."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Course:
             value: Any = 0.0
             total: dict[str, Any] | None = None
             for number, (piece, share) in enumerate(self.pieces(self.learned, index, self.piece)):
-                draws = numbers(seed, step, number, self.learner.body.dropouts)
+                draws = _numbers(seed, step, number, self.learner.body.dropouts)
                 part, gradients = self.learner.gradients(piece, draws)
                 if share < 1.0:
                     gradients = {name: one * share for name, one in gradients.items()}
@@ -102,7 +102,7 @@ class Course:
             self.context.step(now - began, began - ended)
             ended = now
         self.look(losses, checked, epoch, rate)
-        return mean_of(losses)
+        return _mean_of(losses)
 
     def validate(self) -> float | None:
         """The mean loss of the validation rows; None where there are none."""
@@ -113,7 +113,7 @@ class Course:
             weight = float(self.watched.weigh(index).sum())
             for piece, share in self.pieces(self.watched, index, self.watched.per_batch):
                 losses.append((weight * share, self.learner.mean_loss(piece)))
-        return mean_of(losses)
+        return _mean_of(losses)
 
     def pieces(self, batches: Batches, index: Tensor, size: int) -> Iterator[tuple[Piece, float]]:
         """The pieces of a batch, of one size each, and the share of the batch's weight that each has."""
@@ -134,14 +134,14 @@ class Course:
                 raise Diverged({**facts, "learning_rate": rate})
 
 
-def mean_of(losses: list[tuple[float, Any]]) -> float | None:
+def _mean_of(losses: list[tuple[float, Any]]) -> float | None:
     """The mean of values by their weights."""
     whole = sum(weight for weight, _ in losses)
     return sum(weight * float(value) for weight, value in losses) / whole if whole else None
 
 
-def numbers(seed: int, step: int, piece: int, dropouts: int) -> np.ndarray | None:
-    """Two numbers for each time that a pass drops, the same whenever the step is taken again."""
+def _numbers(seed: int, step: int, piece: int, dropouts: int) -> np.ndarray | None:
+    """Two _numbers for each time that a pass drops, the same whenever the step is taken again."""
     if not dropouts:
         return None
     return np.random.SeedSequence([seed, step, piece]).generate_state(2 * dropouts).reshape(dropouts, 2)

@@ -1,6 +1,6 @@
 """The losses of `barwise.strategies.losses` in the words that keras.ops and mlx.core share.
 
-Each takes the array library, outputs, targets and weights, and gives the weighted mean; rows of weight zero do not
+Each takes the array library, outputs, targets and weights, and gives the _weighted mean; rows of weight zero do not
 count. Losses that compare the symbols of a bar are torch's alone.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 Mean = Callable[[Any, Any, Any, Any], Any]
 
 
-def weighted(each: Callable[[Any, Any, Any], Any]) -> Mean:
-    """The weighted mean of a loss of rows."""
+def _weighted(each: Callable[[Any, Any, Any], Any]) -> Mean:
+    """The _weighted mean of a loss of rows."""
 
     def mean(ops: Any, out: Any, target: Any, weight: Any) -> Any:
         return ops.sum(weight * each(ops, out, target)) / ops.sum(weight)
@@ -23,23 +23,23 @@ def weighted(each: Callable[[Any, Any, Any], Any]) -> Mean:
     return mean
 
 
-def squared(ops: Any, out: Any, target: Any) -> Any:
+def _squared(ops: Any, out: Any, target: Any) -> Any:
     """Squared error."""
     return (out - target) * (out - target)
 
 
-def huber(ops: Any, out: Any, target: Any) -> Any:
+def _huber(ops: Any, out: Any, target: Any) -> Any:
     """Huber's loss with its corner at one."""
     size = ops.abs(out - target)
     return ops.where(size <= 1.0, 0.5 * size * size, size - 0.5)
 
 
-def cross_entropy(ops: Any, out: Any, target: Any) -> Any:
+def _cross_entropy(ops: Any, out: Any, target: Any) -> Any:
     """Cross-entropy of outputs (…, 3) and one-hot targets."""
     return ops.logsumexp(out, axis=-1) - ops.sum(out * target, axis=-1)
 
 
-def sharpe(ops: Any, out: Any, target: Any, weight: Any) -> Any:
+def _sharpe(ops: Any, out: Any, target: Any, weight: Any) -> Any:
     """Minus the Sharpe ratio of holding the outputs for the targets."""
     share = weight / ops.sum(weight)
     earned = out * target
@@ -49,10 +49,10 @@ def sharpe(ops: Any, out: Any, target: Any, weight: Any) -> Any:
 
 
 MEANS: dict[str, Mean] = {
-    "mse": weighted(squared),
-    "huber": weighted(huber),
-    "cross_entropy": weighted(cross_entropy),
-    "sharpe": sharpe,
+    "mse": _weighted(_squared),
+    "huber": _weighted(_huber),
+    "cross_entropy": _weighted(_cross_entropy),
+    "sharpe": _sharpe,
 }
 
 

@@ -57,7 +57,7 @@ class Mlx(Engine):
 
         def outputs(weights: Arrays, x: Any, draws: Any = None) -> Any:
             for i, layer in enumerate(layers):
-                layer.update(laid_out(mx, body, weights, i))
+                layer.update(_laid_out(mx, body, weights, i))
                 x = layer(x if i == 0 else dropped(x, draws, i - 1))
                 x = x[0] if body.cell == "lstm" else x
             x = x[:, -1] if body.warm is None else x[:, body.warm :]
@@ -95,7 +95,7 @@ class Mlx(Engine):
             self.mx.set_default_device(before)
 
 
-def laid_out(mx: Any, body: Body, weights: Arrays, layer: int) -> dict[str, Any]:
+def _laid_out(mx: Any, body: Body, weights: Arrays, layer: int) -> dict[str, Any]:
     """Torch's weights of a layer as mlx.nn's has them: the two biases are one sum but for the new gate of a GRU."""
     first, second, third, fourth = split_gates(weights, layer)
     if body.cell == "lstm":

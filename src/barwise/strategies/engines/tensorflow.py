@@ -33,7 +33,7 @@ class TensorFlow(KerasEngine):
             if tf.config.threading.get_intra_op_parallelism_threads() != threads:
                 unset.append(f"TensorFlow computes already, with other threads than {threads}")
         try:
-            limit_memory(tf, memory_fraction)
+            _limit_memory(tf, memory_fraction)
         except RuntimeError as error:
             unset.append(f"device.memory_fraction={memory_fraction}: {str(error).splitlines()[0]}")
         self.load_keras()
@@ -78,10 +78,10 @@ class TensorFlow(KerasEngine):
         return (self.tf.errors.OpError, RuntimeError)
 
 
-def limit_memory(tf: Any, fraction: float | None) -> None:
+def _limit_memory(tf: Any, fraction: float | None) -> None:
     """Memory of each GPU as it is needed, or at most a share of the whole; RuntimeError once TensorFlow computes."""
     for gpu in tf.config.list_physical_devices("GPU"):
-        whole = total_mb() if fraction is not None else None
+        whole = _total_mb() if fraction is not None else None
         if fraction is None or whole is None:
             if tf.config.experimental.get_memory_growth(gpu) is not True:
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -91,7 +91,7 @@ def limit_memory(tf: Any, fraction: float | None) -> None:
                 tf.config.set_logical_device_configuration(gpu, [limit])
 
 
-def total_mb() -> float | None:
+def _total_mb() -> float | None:
     """MB that a GPU here has: torch's answer for CUDA, and the memory that a Mac's GPU shares; None for others."""
     from barwise.devices.backend import BACKENDS
 
