@@ -13,7 +13,7 @@ import numpy as np
 from barwise.devices.choice import DeviceChoice, DeviceSettings, Probe
 from barwise.devices.choose import resolve
 from barwise.devices.parity import Parity
-from barwise.errors import BarwiseError, DeviceError
+from barwise.errors import BarwiseError, DeviceError, require
 from barwise.strategies.engines.base import Body, Engine
 from barwise.strategies.engines.known import TORCH, engine_of
 from barwise.strategies.engines.learner import Learner, Piece
@@ -54,6 +54,7 @@ def settle(
     DeviceError in torch's place where `device.strict`; ConfigError where the engine is not installed.
     """
     engine = engine_of(name)
+    require(not settings.tf32, f"device.tf32=true: is torch's; set strategy.engine=torch, or tf32=false for {name}")
     try:
         unset = engine.start(threads, settings.memory_fraction)
     except BarwiseError:
