@@ -22,7 +22,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.own import is_users
 from barwise.audit.process import Arrays, CleanProcess, Work
 from barwise.audit.recompute import work_on
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.audit.scores import bar_by_bar, scored
 from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
