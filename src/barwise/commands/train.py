@@ -153,7 +153,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
-    from barwise.experiment.configuration import check_hydra, plain
+    from barwise.experiment.configuration import check_hydra, plain, recomposed, unresolved
     from barwise.experiment.effects import check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
@@ -168,9 +168,10 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
-    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    composed = composed if resumed else settle_seeds(cfg, out, single)
+    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
+    if not resumed and (settled := settle_seeds(raw := unresolved(cfg), out, single)) is not raw:
+        composed = recomposed(settled)
     listeners: list[Listener] = []
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)

@@ -120,8 +120,7 @@ class Store:
         with Making(self.home, self.maps) as making:
             begin = time.perf_counter()
             base = None if wanted is None or self.made_again(wanted) else self.base(wanted)
-            matrix, facts = make(making.room, base)
-            carried_on = base is not None and matrix.names is base.matrix.names
+            matrix, facts, carried_on = make(making.room, base)
             seconds = time.perf_counter() - begin
             kept = Kept(matrix, facts, base.seconds + seconds if base and carried_on else seconds, {}, "")
             report.status = "not kept"

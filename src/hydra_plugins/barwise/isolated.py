@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from barwise.experiment.configuration import check_hydra, check_plain
+from barwise.experiment.configuration import check_hydra, check_plain, unresolved, value_of
 
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Pool
@@ -32,11 +32,13 @@ class IsolatedLauncher(Launcher):
 
     def isolation(self) -> TrialRunner:
         """What runs trials of this sweep; a context manager."""
+        from barwise.sweeps.composed import TrialConfigs, sweep_of
         from barwise.sweeps.runner import TrialRunner
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return TrialRunner.of(self.config, self.loader, self.task_function, self.pool())
+        task, trials = self.task_function, TrialConfigs(self.config, self.loader)
+        return TrialRunner(self.pool(), sweep_of(self.config), trials, (task.__module__, task.__qualname__))
 
     def pool(self) -> Pool | RayPool:
         """Where the trials run."""
@@ -51,14 +53,6 @@ class IsolatedLauncher(Launcher):
         with self.isolation() as isolation:
             found = run_batch(isolation, [list(words) for words in job_overrides], initial_job_idx)
         return [returned(words, value) for words, value in zip(job_overrides, found, strict=True)]
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """The configuration as a trial has it."""
-    mine = copy.copy(config)
-    with open_dict(mine):
-        del mine["hydra"]
-    return mine
 
 
 class EachOnce:
@@ -83,7 +77,8 @@ class EachOnce:
             return master_config
         config = self.loader.load_sweep_config(master_config, sweep_overrides)
         check_hydra(config.hydra)
-        check_plain(without_hydra(config))
+        raw = {key: value for key, value in unresolved(config).items() if key != "hydra"}  # as a trial has it
+        check_plain(raw, partial(value_of, config))
         self.seen |= new
         return config
 
