@@ -82,7 +82,7 @@ def parts_of(
         shipped=shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
-        check_effects(config)
+        check_effects(config, made.strategy)
     return made
 
 
