@@ -31,7 +31,7 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
     lengths = [len(b) for b in bars]
     age = np.concatenate([np.arange(n) for n in lengths])
     warm = age >= np.repeat(matrix.warmup, lengths)
-    finite = warm & finite_rows(matrix.X)
+    finite = warm & _finite_rows(matrix.X)
     return Panel(
         X=matrix.X,
         features=matrix.names,
@@ -55,7 +55,7 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
     return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
 
 
-def finite_rows(X: np.ndarray) -> np.ndarray:
+def _finite_rows(X: np.ndarray) -> np.ndarray:
     """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
     found = np.zeros(len(X), bool)
     for rows in blocks(X, len(X)):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from barwise.console.secrets import holds_secret, secret
+from barwise.console.secrets import _secret, holds_secret
 from barwise.data import frame, query, synthetic
 from barwise.data.bars import Market
 from barwise.errors import BarwiseError, ConfigError
@@ -193,7 +193,7 @@ def test_a_refused_password_stands_in_no_file(how, tmp_path):
     ],
 )
 def test_what_holds_a_secret(key, value, held):
-    assert secret(key, value) is held
+    assert _secret(key, value) is held
     assert not held or ("pw" not in str(holds_secret(key, value)) and "abc" not in str(holds_secret(key, value)))
 
 

@@ -16,7 +16,8 @@ from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment import effects
 from barwise.experiment.configuration import plain
-from barwise.experiment.effects import ONLY, TRAINED, check_effects, check_single, check_study, check_sweep
+from barwise.experiment.effect_rules import ONLY, TRAINED
+from barwise.experiment.effects import check_effects, check_single, check_study, check_sweep
 from barwise.experiment.recipe import parts_of
 from tests.conftest import ROOT, train
 
@@ -125,11 +126,11 @@ def test_what_a_local_file_says_of_every_run_is_a_default(tmp_path, monkeypatch)
     (tmp_path / "conf/local").mkdir(exist_ok=True)
     (tmp_path / "conf/local/default.yaml").write_text("# @package _global_\ndevice:\n  strict: true\n")
     monkeypatch.setattr(effects, "conf_dir", lambda: str(tmp_path / "conf"))
-    effects.of_this_machine.cache_clear()
+    effects._of_this_machine.cache_clear()
     parts_of(compose(["device.strict=true"]))
     with pytest.raises(ConfigError, match=r"device\.tf32=true: has no effect"):
         parts_of(compose(["device.tf32=true"]))
-    effects.of_this_machine.cache_clear()
+    effects._of_this_machine.cache_clear()
 
 
 STUDY_CASES = [
@@ -143,7 +144,7 @@ STUDY_CASES = [
 
 @pytest.mark.parametrize(("settings", "launcher", "line"), STUDY_CASES)
 def test_what_a_study_does_not_read_is_refused(settings, launcher, line):
-    usual = effects.read(ROOT / "conf/hydra/sweeper/study.yaml")
+    usual = effects._read(ROOT / "conf/hydra/sweeper/study.yaml")
     target = "hydra_plugins.barwise.isolated.IsolatedLauncher" if launcher == "isolated" else "basic"
     check_study(usual, target)
     check_study({**usual, **settings, "sampler": "tpe", "prune": "fold"}, "basic")

@@ -13,8 +13,8 @@ from barwise.audit.scores import differing
 from barwise.data.bars import Bars, Universe
 from barwise.neutral import NEEDED, Exposures
 
-LOOKS = 4  # bars after which the market is cut off
-SYMBOLS = 64  # that are compared, at most
+_LOOKS = 4  # bars after which the market is cut off
+_SYMBOLS = 64  # that are compared, at most
 
 
 class Neutralizes(Protocol):
@@ -33,7 +33,7 @@ def neutral_waits(
     if neutral is None:
         return
     random = np.random.default_rng(seed)
-    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:SYMBOLS])]
+    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:_SYMBOLS])]
     times = np.unique(np.concatenate([b.time for b in bars]))
     if len(times) < 4:
         return
@@ -42,7 +42,7 @@ def neutral_waits(
     time = np.concatenate([b.time for b in bars])
     score = random.uniform(-1, 1, len(time))
     first = min(NEEDED, len(times) // 2)
-    looks = times[np.linspace(first, len(times) - 2, LOOKS).astype(int)]
+    looks = times[np.linspace(first, len(times) - 2, _LOOKS).astype(int)]
     alone = []
     for last in looks:
         kept = [b.take(b.time <= last) for b in bars]

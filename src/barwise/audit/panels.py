@@ -15,7 +15,7 @@ from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars, align, between, evaluated, sees_all
 from barwise.features.matrix import FeatureMatrix
 
-SYMBOLS = 30  # that a quick audit makes a market of, spread over all
+_SYMBOLS = 30  # that a quick audit makes a market of, spread over all
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) ->
     bars, length = list(matrix.bars), audit.look.stretch
     if length is None:
         return bars
-    few = np.unique(np.linspace(0, len(bars) - 1, min(SYMBOLS, len(bars))).astype(int))
+    few = np.unique(np.linspace(0, len(bars) - 1, min(_SYMBOLS, len(bars))).astype(int))
     bars = [bars[i] for i in few]
     time = np.unique(np.concatenate([b.time for b in bars]))
     length = max(length, 4 * int(matrix.warmup.max()))

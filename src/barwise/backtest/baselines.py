@@ -8,7 +8,7 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.samples import direction
 
-DRAWS = 10  # random strategies; their mean is reported
+_DRAWS = 10  # random strategies; their mean is reported
 
 
 def baselines(
@@ -34,13 +34,13 @@ def baselines(
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     return {
-        "buy_and_hold": [buy_and_hold(grid, backtest, signals, periods_per_year)],
+        "buy_and_hold": [_buy_and_hold(grid, backtest, signals, periods_per_year)],
         "persistence": [traded(last_return)],
-        "random": [traded(shifted(dense, inside, random)) for _ in range(DRAWS)],
+        "random": [traded(_shifted(dense, inside, random)) for _ in range(_DRAWS)],
     }
 
 
-def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning."""
     out = np.zeros(dense.shape)
     for s in range(dense.shape[1]):
@@ -50,11 +50,11 @@ def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> 
     return out
 
 
-def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
+def _buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
     """Equal weights at the first execution price and whenever the set of symbols grows; left alone in between."""
     first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
     if grid.universe is not None:
-        return hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
+        return _hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
     target = np.full(grid.has.shape, np.nan)
     held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
     bought = False
@@ -69,7 +69,7 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
     return backtest.trade(grid, target, (int(first), int(last)), periods_per_year, int(held.sum()))
 
 
-def hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
+def _hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
     """Equal weights in the symbols of the universe, anew whenever one comes, leaves or has its last bar."""
     first, last = span
     target = np.full(grid.has.shape, np.nan)

@@ -12,8 +12,8 @@ from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.groups import NONE, names_of, shared
 from barwise.errors import ConfigError, DataError
 
-FEW = 8  # columns, of which numpy adds up one after the other
-LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
+_FEW = 8  # columns, of which numpy adds up one after the other
+_LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Grid:
         """The grid of `bars`, one column a symbol, in their order."""
         time = np.unique(np.concatenate([b.time for b in bars]))
         column = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
-        cell = np.searchsorted(ticks(time), ticks(np.concatenate([b.time for b in bars]))) * len(bars) + column
+        cell = np.searchsorted(_ticks(time), _ticks(np.concatenate([b.time for b in bars]))) * len(bars) + column
         shape = (len(time), len(bars))
         has, open_, close = np.zeros(shape, bool), np.full(shape, np.nan), np.full(shape, np.nan)
         has.ravel()[cell] = True
@@ -106,10 +106,10 @@ class Grid:
     @cached_property
     def _places(self) -> tuple[int, int, np.ndarray]:
         """Where a time's row stands: first time, common step, and a row (or -1) for each step; empty if it is long."""
-        known = ticks(self.time)
+        known = _ticks(self.time)
         step = int(np.gcd.reduce(np.diff(known))) if len(known) > 1 else 1
         length = int(known[-1] - known[0]) // step + 1
-        if length > LONGEST:
+        if length > _LONGEST:
             return int(known[0]), step, np.zeros(0, np.int64)
         table = np.full(length, -1)
         table[(known - known[0]) // step] = np.arange(len(known))
@@ -117,7 +117,7 @@ class Grid:
 
     def row_of(self, time: np.ndarray) -> np.ndarray:
         """The row of each time; -1 for one that no symbol has a bar at."""
-        known, wanted = ticks(self.time), ticks(time)
+        known, wanted = _ticks(self.time), _ticks(time)
         first, step, table = self._places
         if len(table):
             place = (wanted - first) * (1.0 / step)
@@ -227,7 +227,7 @@ class Signals:
 
 def row_sums(values: np.ndarray) -> np.ndarray:
     """`values.sum(axis=1)`, to the bit, and faster where a row is short."""
-    if values.shape[1] >= FEW:
+    if values.shape[1] >= _FEW:
         found: np.ndarray = values.sum(axis=1)
         return found
     total = np.zeros(len(values))
@@ -236,6 +236,6 @@ def row_sums(values: np.ndarray) -> np.ndarray:
     return total
 
 
-def ticks(time: np.ndarray) -> np.ndarray:
+def _ticks(time: np.ndarray) -> np.ndarray:
     """Times as whole numbers, which are searched faster."""
     return time.astype("datetime64[ns]", copy=False).view(np.int64)

@@ -16,19 +16,19 @@ def excess_returns(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Whatever judges a Sharpe ratio reads these: what idle cash earned is nobody's skill.
     """
-    return column(folder, "excess")
+    return _column(folder, "excess")
 
 
 def market_returns(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """The same of buy-and-hold; None where an older version kept none."""
     try:
-        time, market = column(folder, "market")
+        time, market = _column(folder, "market")
     except DataError:
         return None
     return (time, market) if len(market) and np.isfinite(market).all() else None
 
 
-def column(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _column(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Times and one column of `folder`/ledger.parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -20,7 +20,7 @@ from barwise.features.spot_check import ROWS, SAME
 from barwise.features.store_writer import Kept, meta_of, read_kept
 from barwise.runs.blocks import Damaged
 
-MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
+_MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class History:
 
 def history_of(sets: str, market: Market) -> History:
     """Of a matrix of these sets on this market."""
-    return History(sets, {b.symbol: (len(b), digest(b, len(b), market.universe)) for b in market.bars})
+    return History(sets, {b.symbol: (len(b), _digest(b, len(b), market.universe)) for b in market.bars})
 
 
-def digest(bars: Bars, n: int, universe: Universe | None) -> str:
+def _digest(bars: Bars, n: int, universe: Universe | None) -> str:
     """The hash of the first `n` bars of a symbol, and of its stays among them."""
     found = hashlib.blake2b(digest_size=16)
     arrays = {name: getattr(bars, name) for name in ("time", *COLUMNS)} | dict(sorted(bars.extra.items()))
@@ -79,9 +79,9 @@ def _begins(past: Mapping[str, Sequence[Any]], now: Mapping[str, Bars], universe
     new = sum(len(now[symbol]) - n for symbol, (n, _) in past.items()) + sum(
         len(b) for symbol, b in now.items() if symbol not in past
     )
-    if not 0 < new <= MOST * sum(n for n, _ in past.values()):
+    if not 0 < new <= _MOST * sum(n for n, _ in past.values()):
         return False
-    return all(digest(now[symbol], n, universe) == told for symbol, (n, told) in past.items())
+    return all(_digest(now[symbol], n, universe) == told for symbol, (n, told) in past.items())
 
 
 def extended(

@@ -31,7 +31,7 @@ class Make(Protocol):
 
 
 Windows = Mapping[str, int | None]
-META, X_FILE = "meta.json", "X.npy"
+META, _X_FILE = "meta.json", "X.npy"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Making:
                 f"features: a matrix larger than memory needs a folder to lie in, and {self.home} cannot be written"
                 f" ({error.strerror}); set cache.folder"
             ) from None
-        return create(self.beside / X_FILE, shape)
+        return create(self.beside / _X_FILE, shape)
 
     def keep(self, folder: Path, kept: Kept, bars: Sequence[Bars]) -> None:
         """Write a matrix whole or not at all: beside its place, complete on the disk, then renamed into it."""
@@ -86,15 +86,15 @@ class Making:
         matrix = kept.matrix
         if self.beside is None:
             self.beside = self._folder()
-            np.save(self.beside / X_FILE, matrix.X, allow_pickle=False)
+            np.save(self.beside / _X_FILE, matrix.X, allow_pickle=False)
         else:
-            finish(matrix.X, self.beside / X_FILE)
-        synced(self.beside / X_FILE)
+            finish(matrix.X, self.beside / _X_FILE)
+        synced(self.beside / _X_FILE)
         meta = plain({
             "key": folder.name, "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars],
             "offsets": matrix.offsets, "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": kept.facts,
             "seconds": kept.seconds, "windows": dict(kept.windows), "history": dict(kept.history),
-            "X": checksums(self.beside / X_FILE),
+            "X": checksums(self.beside / _X_FILE),
         })  # fmt: skip
         write_json(self.beside / META, {**meta, "seal": seal_of(meta)})
         synced(self.beside / META)
@@ -114,15 +114,15 @@ def read_kept(folder: Path, bars: Sequence[Bars]) -> Kept | None:
         return None
     try:
         meta = meta_of(folder)
-        if meta["X"] != checksums(folder / X_FILE, meta["X"]["bytes"]):
-            raise Damaged(f"{X_FILE} is not what was written")
-        X = np.load(folder / X_FILE, mmap_mode="r", allow_pickle=False)
+        if meta["X"] != checksums(folder / _X_FILE, meta["X"]["bytes"]):
+            raise Damaged(f"{_X_FILE} is not what was written")
+        X = np.load(folder / _X_FILE, mmap_mode="r", allow_pickle=False)
         own = tuple(bars[i] for i in meta["kept"])
         offsets = np.asarray(meta["offsets"], dtype=np.int64)
         names = tuple(meta["names"])
         right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
         if not right or np.diff(offsets).tolist() != [len(b) for b in own]:
-            raise Damaged(f"{X_FILE} has another shape than {META} says")
+            raise Damaged(f"{_X_FILE} has another shape than {META} says")
         left_out = tuple((str(s), str(why)) for s, why in meta["left_out"])
         matrix = FeatureMatrix(X, names, own, offsets, np.asarray(meta["warmup"], dtype=np.int64), left_out)
         kept = Kept(matrix, dict(meta["facts"]), float(meta["seconds"]), dict(meta["windows"]), meta["seal"])
@@ -131,7 +131,7 @@ def read_kept(folder: Path, bars: Sequence[Bars]) -> Kept | None:
     except OSError as error:
         raise Damaged(f"{Path(str(error.filename or folder)).name}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, OverflowError) as error:
-        raise Damaged(f"{META} or {X_FILE} cannot be read ({type(error).__name__})") from None
+        raise Damaged(f"{META} or {_X_FILE} cannot be read ({type(error).__name__})") from None
 
 
 def meta_of(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
     check_sweep(isolation.config.hydra.overrides.hydra, isolation.sweep.folder, retry)
-    source = Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
+    source = _Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
     watch = SweepProgress(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))
     isolation.work(source, watch)
@@ -33,7 +33,7 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
 
 
 @dataclass
-class Batch:
+class _Batch:
     """The jobs of a batch in order; each is claimed when there is room for it."""
 
     claims: Claims
