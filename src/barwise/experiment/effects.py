@@ -1,7 +1,7 @@
 """Settings that have an effect only beside another one: set without it, they are a mistake and no trial.
 
 A limit that is never reached (`backtest.max_gross=5`, a `strategy.patience` above `strategy.epochs`) is read all the
-same. What a YAML of conf/ says of a part is its _default, and never a mistake.
+same. What a YAML of conf/ says of a part is its default, and never a mistake.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SWEEPS = ("sweep.", "hydra.sweep.", "hydra.launcher", "hydra/launcher", "hydra.
 
 
 def check_effects(config: Mapping[str, Any], strategy: Any = None) -> None:
-    """ConfigError for the first setting that differs from its _default and has no effect because of another.
+    """ConfigError for the first setting that differs from its default and has no effect because of another.
 
     `strategy`: the one that the configuration makes, for settings that some strategies alone read.
     """
@@ -162,8 +162,8 @@ def _same_parts(one: Any, node: Any) -> bool:
 
 @cache
 def _of_this_machine(place: str) -> Any:
-    """What conf/local/_default.yaml, which every run here reads, says of a setting."""
-    path = Path(conf_dir()) / "local" / "_default.yaml"
+    """What conf/local/default.yaml, which every run here reads, says of a setting."""
+    path = Path(conf_dir()) / "local" / "default.yaml"
     return _selected(_read(path), place, MISSING) if path.is_file() else MISSING
 
 
