@@ -17,7 +17,7 @@ import yaml
 from barwise.console.config import conf_dir
 from barwise.console.settings import located, shown
 from barwise.errors import ConfigError
-from barwise.experiment.effect_rules import ONLY, MISSING, STUDY, TRAINED
+from barwise.experiment.effect_rules import MISSING, ONLY, STUDY, TRAINED
 
 _SWEEPS = ("sweep.", "hydra.sweep.", "hydra.launcher", "hydra/launcher", "hydra.sweeper", "hydra/sweeper", "objective=")
 
