@@ -197,6 +197,7 @@ def test_a_key_of_ones_own_that_another_value_refers_to_is_no_mistake():
 SET = {
     "xgboost": ["num_class", "eval_metric", "seed", "nthread", "device", "eta", "lambda", "rate_drop"],
     "lightgbm": ["num_class", "seed", "num_threads", "verbosity", "subsample", "max_iter", "top_rate"],
+    "catboost": ["loss_function", "random_seed", "thread_count", "verbose", "max_depth", "bagging_temperature"],
 }
 
 

@@ -37,7 +37,7 @@ class Grid:
     @classmethod
     def build(cls, bars: Sequence[Bars], universe: Universe | None = None) -> Grid:
         """The grid of `bars`, one column a symbol, in their order."""
-        time = np.unique(np.concatenate([b.time for b in bars]))
+        time = _union([b.time for b in bars])
         column = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
         cell = np.searchsorted(_ticks(time), _ticks(np.concatenate([b.time for b in bars]))) * len(bars) + column
         shape = (len(time), len(bars))
@@ -223,6 +223,14 @@ class Signals:
                 " overlapping splits one by one"
             )
         return cell
+
+
+def _union(times: Sequence[np.ndarray]) -> np.ndarray:
+    """All times of several sorted arrays, each once, in order."""
+    if all(np.array_equal(times[0], one) for one in times[1:]):
+        return times[0]
+    every = np.sort(np.concatenate(times), kind="stable")  # runs that are sorted are merged
+    return np.asarray(every[np.append(True, every[1:] != every[:-1])])
 
 
 def row_sums(values: np.ndarray) -> np.ndarray:

@@ -46,6 +46,8 @@ def _out_of_reach(option: str) -> str | None:
         return "it needs the network"
     if option == "data/query" and find_spec("duckdb") is None:
         return "it needs DuckDB, which is not installed"
+    if option.endswith("/catboost") and find_spec("catboost") is None:
+        return "it needs CatBoost, which is not installed"
     return None
 
 
