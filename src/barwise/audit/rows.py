@@ -23,6 +23,7 @@ from barwise.features.matrix import FeatureMatrix
 SIZE = 250  # rows that one process computes before the next takes over: what is kept of bars goes with it
 _WINDOWS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
 _TRIED = 3  # rows on which a window is tried
+_AT_ONCE = 5  # windows that one process tries: those of most sets are among them
 _NEAR, _BESIDE = 1e-6, 1e-7  # of the value, and of the middle one of the rows before: float32 tells no more apart
 _BEFORE = 50  # rows before, whose middle value says how large a column is there
 _MOST = 3  # differences of one column that are looked into
@@ -110,11 +111,13 @@ class RowProof:
         if kind in self.windows or len(items) < 2 * _TRIED:
             return self.windows.get(kind, 0)
         late = items[np.argsort(items[:, 1], kind="stable")[-_TRIED:]]
-        for window in _WINDOWS:
-            answer = self.clean.ask(kind, request(late, window, CUT, NAMED | DATED))[0]
-            if not isinstance(answer, Failed) and not len(self._unlike(kind, late, answer)):
-                self.windows[kind] = 2 * window
-                return 2 * window
+        for windows in (_WINDOWS[:_AT_ONCE], _WINDOWS[_AT_ONCE:]):  # a process each costs more than its rows
+            asked = [request(late, window, CUT, NAMED | DATED)["items"] for window in windows]
+            answer = self.clean.ask(kind, {"items": np.concatenate(asked)})[0]
+            for k, window in enumerate(windows):
+                if not isinstance(answer, Failed) and not len(self._unlike(kind, late, _part(answer, k * _TRIED))):
+                    self.windows[kind] = 2 * window
+                    return 2 * window
         self.windows[kind] = 0
         return 0
 
@@ -209,6 +212,12 @@ class RowProof:
                     harmless += name in self.guilty and self.guilty[name].level == "note"
                 if harmless < len(places):
                     self.bad.add(row)
+
+
+def _part(answer: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
+    """What was answered on the items of one window, from the first of them on."""
+    rows = slice(first, first + _TRIED)
+    return {**answer, "values": answer["values"][rows], "failed": answer["failed"][rows]}
 
 
 def default_workers() -> int:

@@ -176,7 +176,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
-        forget_secrets(config["data"], out.path / ".hydra")
+        forget_secrets(_unfilled(composed, hydra_cfg), config["data"], out.path)
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
@@ -199,6 +199,13 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     summary(out, metrics, judged, config["quiet"] or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
+
+
+def _unfilled(composed: Any, hydra_cfg: Any) -> dict[str, Any]:
+    """All that Hydra keeps of a run, as it was written."""
+    from barwise.experiment.configuration import unresolved
+
+    return {**unresolved(composed), "hydra": unresolved(hydra_cfg)}
 
 
 def _fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:

@@ -86,7 +86,7 @@ def parts_of(
         shipped=_shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
-        check_effects(config)
+        check_effects(config, made.strategy)
     return made
 
 

@@ -18,6 +18,7 @@ def sweep_of(config: DictConfig) -> Sweep:
     return Sweep(
         Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet,
         config.sweep.get("pages", 0), foreign(config.hydra.launcher), config.sweep.get("retry"),
+        tuple(config.hydra.overrides.hydra),
     )  # fmt: skip
 
 

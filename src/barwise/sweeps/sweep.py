@@ -29,6 +29,7 @@ class Sweep:
     pages: int = 0
     foreign: bool = False  # run by a launcher that lets the first trial that fails end the sweep
     retry: str | None = None  # `failed`: those trials run again
+    overrides: tuple[str, ...] = ()  # of Hydra's own settings
 
     def resume(self) -> str:
         """The command that goes on with this sweep."""
