@@ -14,7 +14,7 @@ from barwise.backtest.account import ROUNDING, Account, Terms
 from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.exits import Ended, Evening, Exits
-from barwise.backtest.grid import Grid, Signals, row_sums
+from barwise.backtest.grid import Grid, Signals, gross_sums
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
@@ -161,13 +161,13 @@ class Backtest:
         delay: int,
     ) -> Ledger:  # fmt: skip
         """Trade `weights` decided at each row's close; `signal` is what a change of counts as a trade."""
+        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution) if self.exits is None else 0
         target = grid.later(weights, 1 + delay)
         target[: span[0] + 1] = np.nan  # nothing is known before the close of the first signal's bar
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         if self.exits is None:
-            count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
             ledger = self.trade(grid, target, span, periods_per_year, count)
         else:
             after = self.exits.on(grid, target, self.execution, 1 + delay)
@@ -274,7 +274,7 @@ def funding_rates(grid: Grid, column: str) -> np.ndarray:
 
 def capped(target: np.ndarray, most: float) -> np.ndarray:
     """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`; not one that lacks an order."""
-    gross = row_sums(np.abs(target))
+    gross = gross_sums(target)
     above = gross > most * ROUNDING
     if above.any():
         target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]

@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.groups import NONE, names_of, shared
+from barwise.data.times import times_of
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.hooks import unwrapped
@@ -76,7 +77,7 @@ def sees_all(one: Any) -> bool:
 
 def align(bars: Sequence[Bars], universe: Universe | None = None) -> AlignedBars:
     """The bars of several symbols on the times of all of them."""
-    time = np.unique(np.concatenate([b.time for b in bars]))
+    time = times_of(bars)
     rows = tuple(np.searchsorted(time, b.time) for b in bars)
     shape = (len(time), len(bars))
 

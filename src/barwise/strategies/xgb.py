@@ -126,7 +126,7 @@ class XGBoostStrategy:
                                             group=queries.sizes, weight=queries.bar_weight)  # fmt: skip
             return found
         y = samples.y + 1 if self.classes_ else samples.y
-        if folder is not None:
+        if folder is not None or samples.many:
             return external.quantized(samples, y, folder, like)
         return xgboost.QuantileDMatrix(
             samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)

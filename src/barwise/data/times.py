@@ -1,0 +1,41 @@
+"""The distinct times of many rows, without sorting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from barwise.data.bars import Bars
+
+ROWS = 2**20  # that are looked at at once
+
+
+def distinct(time: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """`np.unique(time[where])`, a stretch of rows after the other: of as many rows as fit a cache, not of all.
+
+    >>> distinct(np.array(["2020-01-02", "2020-01-01", "2020-01-02"], "datetime64[D]")).astype(str).tolist()
+    ['2020-01-01', '2020-01-02']
+    """
+    parts = []
+    for low in range(0, max(1, len(time)), ROWS):
+        some = time[low : low + ROWS]
+        parts.append(np.unique(some if where is None else some[where[low : low + ROWS]]))
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+
+
+def times_of(bars: Iterable[Bars]) -> np.ndarray:
+    """The distinct times of all symbols, in order; a symbol with the times of the one before it adds none."""
+    parts: list[np.ndarray] = []
+    rows = 0
+    for b in bars:
+        if parts and np.array_equal(parts[-1], b.time):
+            continue
+        parts.append(b.time)
+        rows += len(b)
+        if rows > ROWS:
+            parts = [np.unique(np.concatenate(parts)), b.time]
+            rows = 0
+    return np.unique(np.concatenate(parts))
