@@ -31,7 +31,7 @@ def baselines(
         return backtest.run(grid, Signals(columns, grid.time[rows], dense[rows, columns]), periods_per_year)
 
     hold = buy_and_hold(grid, backtest, signals, periods_per_year)
-    persistence = traded(last_direction(grid))
+    persistence = traded(_last_direction(grid))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     return {
@@ -41,7 +41,7 @@ def baselines(
     }
 
 
-def last_direction(grid: Grid) -> np.ndarray:
+def _last_direction(grid: Grid) -> np.ndarray:
     """(time, symbol): the sign of the last close return, 0 where there is none."""
     with np.errstate(invalid="ignore"):
         found = grid.close / grid.before

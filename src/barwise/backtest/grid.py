@@ -146,6 +146,11 @@ class Grid:
             found[rows][~np.isfinite(found[rows]) | ~self.has[rows]] = 1.0
         return found
 
+    def forget_drifts(self) -> None:
+        """Let go of the price ratios, which nothing but trading reads; they are made again where it goes on."""
+        for name in ("_by_open", "_by_close"):
+            self.__dict__.pop(name, None)
+
     def drift(self, execution: str, dividends: str | None) -> tuple[np.ndarray, np.ndarray]:
         """Price ratios from the close before to the execution price, and on to the close; 1 without. With what the
         column `dividends` pays a share to who held it at the close before.

@@ -92,7 +92,7 @@ class KeptBars:
         try:
             write(market, place)
             self.trim(spare=place.name)
-            return replace(market, bars=mapped(place, market))
+            return replace(market, bars=_mapped(place, market))
         except OSError:
             place.unlink(missing_ok=True)
             return market
@@ -202,7 +202,7 @@ def read(place: Path) -> Market:
         names = meta["group_names"] or [{}] * len(meta["symbols"])
         bars = tuple(
             _bars(symbol, columns, {k: tuple(v) for k, v in own.items()})
-            for symbol, columns, own in zip(meta["symbols"], columns_of(place), names, strict=True)
+            for symbol, columns, own in zip(meta["symbols"], _columns_of(place), names, strict=True)
         )
         stays = meta["universe"]
         universe = None if stays is None else Universe(stays["name"], {
@@ -217,7 +217,7 @@ def read(place: Path) -> Market:
         raise Damaged(f"{type(error).__name__}") from None
 
 
-def columns_of(place: Path) -> Iterator[dict[str, np.ndarray]]:
+def _columns_of(place: Path) -> Iterator[dict[str, np.ndarray]]:
     """The columns of each batch in a file of Arrow, mapped: views of one `np.memmap`, whose pages can be let go of."""
     import pyarrow as pa
 
@@ -233,9 +233,9 @@ def columns_of(place: Path) -> Iterator[dict[str, np.ndarray]]:
         yield found
 
 
-def mapped(place: Path, market: Market) -> tuple[Bars, ...]:
+def _mapped(place: Path, market: Market) -> tuple[Bars, ...]:
     """The bars of the market that was just written to `place`, from there."""
-    pairs = zip(market.bars, columns_of(place), strict=True)
+    pairs = zip(market.bars, _columns_of(place), strict=True)
     return tuple(_bars(b.symbol, columns, b.group_names) for b, columns in pairs)
 
 

@@ -74,7 +74,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
         per_year = market.periods_per_year or periods_per_year(market.times())
         check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
-    out.on_stage = letting_go(market, tell.stage)
+    out.on_stage = _letting_go(market, tell.stage)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
@@ -151,6 +151,7 @@ def _run(
     portfolio = portfolio_of(parts.backtest)
     out.update(hold=portfolio.tranches if portfolio else 1)
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
+    grid().forget_drifts()
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
     with out.stage("report"):
@@ -159,7 +160,7 @@ def _run(
     return result.metrics
 
 
-def letting_go(market: Market, tell: Callable[[str | None], None]) -> Callable[[str | None], None]:
+def _letting_go(market: Market, tell: Callable[[str | None], None]) -> Callable[[str | None], None]:
     """Hears of stages; between them the memory that bars mapped from a file hold is given back."""
 
     def stage(name: str | None) -> None:
@@ -197,6 +198,7 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     curves: Curves = {}
     context = session.context(fold, curves)
     model, scaler = fit_fold(known, fold, copy.deepcopy(strategy), context)
+    del known, learned_from  # copies of the labels
 
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return scores_of(model, part, rows, scaler)

@@ -12,8 +12,9 @@ from barwise.data.memmap import BLOCK, gather
 from barwise.samples import Samples
 
 
-def quantized(samples: Samples, y: np.ndarray, folder: Path | None, like: Any = None) -> Any:
-    """XGBoost's quantized matrix of `samples`, its pages kept in `folder` and read anew in each round, or in memory.
+def quantized(samples: Samples, shift: float, folder: Path | None, like: Any = None) -> Any:
+    """XGBoost's quantized matrix of `samples`, labels moved by `shift`; its pages are kept in `folder` and read anew in
+    each round, or lie in memory.
 
     Cut points, and so trees, are those of `QuantileDMatrix`, to the bit: its sketch takes the rows one after the other.
     """
@@ -28,24 +29,17 @@ def quantized(samples: Samples, y: np.ndarray, folder: Path | None, like: Any = 
             self.reset()
 
         def reset(self) -> None:
-            self.left: Iterator[tuple[Samples, np.ndarray]] = _labelled(samples, y)
+            self.left: Iterator[Samples] = samples.blocks()
 
         def next(self, input_data: Callable[..., None]) -> bool:
             one = next(self.left, None)
             if one is None:
                 return False
             names = list(samples.features)
-            input_data(data=one[0].X, label=one[1], weight=one[0].weight, feature_names=names)
+            input_data(data=one.X, label=one.y + shift, weight=one.weight, feature_names=names)
             return True
 
     return (xgboost.QuantileDMatrix if folder is None else xgboost.ExtMemQuantileDMatrix)(Blocks(), ref=like)
-
-
-def _labelled(samples: Samples, y: np.ndarray) -> Iterator[tuple[Samples, np.ndarray]]:
-    done = 0
-    for block in samples.blocks():
-        yield block, y[done : done + len(block)]
-        done += len(block)
 
 
 def sequence(samples: Samples) -> Any:

@@ -84,6 +84,8 @@ class SklearnStrategy:
         self.sigma_ = float(np.std(y))
         weighs = has_fit_parameter(model.estimator if is_search(model) else model, "sample_weight")
         weights = {"sample_weight": train.weight} if weighs else {}
+        if train.many and weighs and (weights["sample_weight"] == 1).all():
+            weights = {}  # some estimators copy their rows to weigh them
         self.model_ = None
         if not self.classifier_ or len(np.unique(y)) > 1:
             tunes = purge(model, train)
