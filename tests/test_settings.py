@@ -19,13 +19,13 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.commands.train import settings as train_words
+from barwise.commands.train import _settings as train_words
 from barwise.console.messages import one_line
 from barwise.console.progress import Progress
 from barwise.data.synthetic import load
 from barwise.errors import BarwiseError
 from barwise.evidence.identity import identity
-from barwise.experiment.facts import left_out_lines
+from barwise.experiment.facts import _left_out_lines
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run
 from barwise.features.context import context
@@ -255,9 +255,9 @@ def test_a_constant_column_leaves_no_symbol_out():
 
 def test_many_symbols_left_out_for_one_reason_are_one_line():
     left_out = tuple((f"S{i}", f"{i} bars, and ma_200 is defined on none of them; needs more") for i in range(29))
-    (line,) = left_out_lines(left_out)
+    (line,) = _left_out_lines(left_out)
     assert line.startswith("29 symbols are left out (S0, S1, S2 and 26 more): ma_200 is defined on none")
-    assert len(left_out_lines(left_out[:2])) == 2
+    assert len(_left_out_lines(left_out[:2])) == 2
 
 
 def test_flags_may_stand_anywhere():

@@ -56,7 +56,7 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
     return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
 
 
-def finite_rows(X: np.ndarray) -> np.ndarray:
+def _finite_rows(X: np.ndarray) -> np.ndarray:
     """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
     found = np.zeros(len(X), bool)
     for rows in blocks(X, len(X)):

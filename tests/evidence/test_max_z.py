@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from barwise.benchmarks.levels import DESIGNS, level_of
+from barwise.benchmarks.levels import _DESIGNS, _level_of
 from barwise.evidence.max_z import MaxZ
 from barwise.evidence.sketch import sketch, unit_vectors
 
@@ -77,13 +77,13 @@ def test_trials_of_unequal_lengths_correlate_by_what_they_share():
 @pytest.mark.parametrize("number", [1, 3, 8])
 def test_false_alarms_are_as_rare_as_they_should_be(number):
     """300 sets: 5 % ± 3.8 is three standard errors; the whole proof is below."""
-    found = level_of(DESIGNS[number], 300, seed=number)
+    found = _level_of(_DESIGNS[number], 300, seed=number)
     assert 0.012 <= found.alarms <= 0.088
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(10), ids=lambda k: DESIGNS[k].name)
+@pytest.mark.parametrize("number", range(10), ids=lambda k: _DESIGNS[k].name)
 def test_the_level_of_ten_designs(number):
-    found = level_of(DESIGNS[number], 2000, seed=16 + number)
+    found = _level_of(_DESIGNS[number], 2000, seed=16 + number)
     assert 0.03 <= found.alarms <= 0.07, found
     assert found.alarms > found.deflated or number == 0

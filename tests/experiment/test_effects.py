@@ -10,7 +10,7 @@ from barwise.console.arguments import compose
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment.configuration import plain
-from barwise.experiment.effects import ONLY, check_effects, check_single
+from barwise.experiment.effects import _ONLY, check_effects, check_single
 from barwise.experiment.recipe import parts_of
 from tests.conftest import train
 
@@ -43,7 +43,7 @@ def test_it_is_refused_in_one_line_whose_remedies_work(word):
 
 
 def test_the_table_is_tried_whole():
-    assert {rule.setting for rule in ONLY} == {word.partition("=")[0] for word in CASES} and len(CASES) == len(ONLY)
+    assert {rule.setting for rule in _ONLY} == {word.partition("=")[0] for word in CASES} and len(CASES) == len(_ONLY)
 
 
 WORDS = ("sweep.retry=failed", "sweep.name=x", "+hydra.launcher.n_jobs=2", "hydra/sweeper=study", "hydra.sweep.dir=x")

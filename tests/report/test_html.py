@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from barwise.report.figures import DRAWINGS
-from barwise.report.html import document, has_capacity, render, tables
+from barwise.report.html import _document, _has_capacity, _tables, render
 from barwise.report.run import load
 from tests.report.finished import SECRET, write_run
 
@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(finished: Path) -> str:
-    return document(load(finished))
+    return _document(load(finished))
 
 
 def test_render_writes_one_page_under_1_mb(finished: Path) -> None:
@@ -99,7 +99,7 @@ def test_capacity_is_shown_where_costs_know_volume_and_said_where_not(finished: 
             ("odd", json.dumps({**metrics, "capacity": {"capital": [1, "x"]}})),
         ):
             (finished / "metrics.json").write_text(text)
-            found[kind] = has_capacity(load(finished)), str(tables(load(finished), "capacity"))
+            found[kind] = _has_capacity(load(finished)), str(_tables(load(finished), "capacity"))
     finally:
         (finished / "metrics.json").write_text(json.dumps(metrics))
     assert not found["without"][0] and "Costs (flat) know no volume" in found["without"][1]
@@ -132,7 +132,7 @@ def test_the_verdict_comes_first_and_how_to_run_it_last(text: str) -> None:
 
 
 def test_the_same_run_gives_the_same_page(finished: Path, text: str) -> None:
-    assert document(load(finished)) == text
+    assert _document(load(finished)) == text
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_missing_file_costs_its_sections_one_line(finished: Path, tmp_path: Pa
             target = folder / path.relative_to(finished)
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(path.read_bytes())
-    text = document(load(folder))
+    text = _document(load(folder))
     Page(text)
     if gone not in ("verdict.json", "curves.json"):
         assert f"this run kept no {gone}" in text
@@ -164,7 +164,7 @@ def test_a_missing_file_costs_its_sections_one_line(finished: Path, tmp_path: Pa
 def test_failed_and_refused_runs_say_so_and_show_no_axis(tmp_path: Path) -> None:
     for status in ("failed", "refused"):
         (tmp_path / "run.json").write_text(json.dumps({"status": status, "reason": "the audit found a leak"}))
-        text = document(load(tmp_path))
+        text = _document(load(tmp_path))
         Page(text)
         assert f"The run was {status}: the audit found a leak" in text and "<svg" not in text
 
@@ -180,10 +180,10 @@ def test_short_flat_and_ruined_runs_are_reported(tmp_path: Path) -> None:
     write_parquet(
         folder / "ledger.parquet", {**table, "net": zero, "excess": zero, "gross": zero, "cost": zero, "turnover": zero}
     )
-    text = document(load(folder))
+    text = _document(load(folder))
     assert "a rolling year is 252 bars; the run has 40" in text and "the strategy did not trade" in text
     write_parquet(folder / "ledger.parquet", {**table, "net": np.where(np.arange(40) == 20, -1.0, table["net"])})
-    Page(document(load(folder)))
+    Page(_document(load(folder)))
 
 
 def test_a_report_imports_no_torch(finished: Path) -> None:

@@ -131,7 +131,7 @@ def score_each(given: dict[str, Any]) -> None:
     """In a child: load and score each model as serving does; a crash ends the child."""
     from barwise.errors import BarwiseError
     from barwise.safety.apart import at
-    from barwise.serving.model_files import score_some
+    from barwise.serving.model_files import _score_some
     from barwise.strategies.lgbm import LightGBMStrategy
     from barwise.strategies.sequence import SequenceStrategy
     from barwise.strategies.sklearn import SklearnStrategy
@@ -141,7 +141,7 @@ def score_each(given: dict[str, Any]) -> None:
     for place in map(Path, given["places"]):
         at(place)
         with suppress(BarwiseError):
-            score_some(place, kinds.get(place.name.split("-")[0], SklearnStrategy), 6)
+            _score_some(place, kinds.get(place.name.split("-")[0], SklearnStrategy), 6)
 
 
 def main(n: int, seed: int, folder: Path) -> None:

@@ -16,7 +16,7 @@ from barwise.data.synthetic import load as made
 from barwise.errors import ConfigError, DataError
 from barwise.report.run import load
 from barwise.serving.model import serve
-from barwise.serving.orders import desk_of, shares
+from barwise.serving.orders import _shares, desk_of
 from barwise.serving.predict import predict
 from tests.serving.conftest import train_here, write_csv
 
@@ -108,15 +108,15 @@ def test_mistakes_in_what_is_held_end_in_one_line(tmp_path: Path, text: str | No
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match=f"--held .*{words}"):
-        shares(path)
+        _shares(path)
 
 
 def test_settings_without_effect_are_refused(desk, tmp_path: Path):
     run, path = desk
     with pytest.raises(ConfigError, match="--held: goes with --orders FILE"):
-        program.run_verb("predict", [str(run), f"data.path={path}", "--held", "x.csv"])
+        program._run_verb("predict", [str(run), f"data.path={path}", "--held", "x.csv"])
     with pytest.raises(ConfigError, match=r"--orders .*\.txt: must end in \.csv"):
-        program.run_verb("predict", [str(run), f"data.path={path}", "--orders", "x.txt"])
+        program._run_verb("predict", [str(run), f"data.path={path}", "--orders", "x.txt"])
     served = serve(run)
     with pytest.raises(ConfigError, match="--capital 0: must be a number above 0"):
         desk_of(served, capital=0.0)

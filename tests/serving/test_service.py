@@ -23,7 +23,7 @@ import pytest
 import barwise
 from barwise import __main__ as program
 from barwise.backtest.grid import Grid, Signals
-from barwise.console.stopping import Stopped
+from barwise.console.stopping import _Stopped
 from barwise.data.bars import Market
 from barwise.data.files import load as read
 from barwise.errors import ConfigError
@@ -80,7 +80,7 @@ def test_killed_at_random_moments_and_restarted_it_says_the_same(
 
     def end(number, _):
         if inside.is_set():  # before the service listens itself
-            raise Stopped(number)
+            raise _Stopped(number)
 
     for kind in (signal.SIGTERM, signal.SIGINT):
         handlers.callback(signal.signal, kind, signal.signal(kind, end))
@@ -259,10 +259,10 @@ def test_a_refit_every_week_goes_on_when_its_source_is_away(trained, files, tmp_
         if len(slept) > 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "LOOK", 1e9)
+    monkeypatch.setattr(command, "_LOOK", 1e9)
     monkeypatch.setattr(command.time, "sleep", sleep)
     clock = iter(np.datetime64("2024-01-01", "ns") + np.array([0, 1, 8, 9, 16, 17], "timedelta64[D]"))
-    monkeypatch.setattr(command, "now", lambda: next(clock))
+    monkeypatch.setattr(command, "_now", lambda: next(clock))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         command.main([str(run), f"data.path={away}", "--every", "1W"])
     out, err = capsys.readouterr()

@@ -26,7 +26,7 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold
 
 
-def nothing_can_be_kept(parts: Any, proof: RowProof) -> Iterator[Finding]:
+def _nothing_can_be_kept(parts: Any, proof: RowProof) -> Iterator[Finding]:
     """Whether parts of the user's could be asked where nothing was kept; threads keep a process from being forked."""
     named = (parts.features, parts.strategy, parts.labels, parts.signals, parts.backtest, parts.neutral)
     own = any(is_users(one) for one in named)
@@ -44,7 +44,7 @@ def audited(
     if audit.mode == "none" or proof is None:
         return audit
     execution = execution_of(parts.backtest)
-    audit.hear("parts", nothing_can_be_kept(parts, proof))
+    audit.hear("parts", _nothing_can_be_kept(parts, proof))
     hear_features(audit, parts, matrix, panel, proof)
     across = sees_all(parts.labels)
     wait, earned = (

@@ -14,8 +14,8 @@ from barwise.data.bars import Bars, Universe
 from barwise.data.times import times_of
 from barwise.neutral import NEEDED, Exposures
 
-LOOKS = 4  # bars after which the market is cut off
-SYMBOLS = 64  # that are compared, at most
+_LOOKS = 4  # bars after which the market is cut off
+_SYMBOLS = 64  # that are compared, at most
 
 
 class Neutralizes(Protocol):
@@ -43,7 +43,7 @@ def neutral_waits(
     time = np.concatenate([b.time for b in bars])
     score = random.uniform(-1, 1, len(time))
     first = min(NEEDED, len(times) // 2)
-    looks = times[np.linspace(first, len(times) - 2, LOOKS).astype(int)]
+    looks = times[np.linspace(first, len(times) - 2, _LOOKS).astype(int)]
     alone = []
     for last in looks:
         kept = [b.take(b.time <= last) for b in bars]

@@ -16,7 +16,7 @@ from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars, align, between, evaluated, sees_all
 from barwise.features.matrix import FeatureMatrix
 
-SYMBOLS = 30  # that a quick audit makes a market of, spread over all
+_SYMBOLS = 30  # that a quick audit makes a market of, spread over all
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) ->
     bars, length = list(matrix.bars), audit.look.stretch
     if length is None:
         return bars
-    few = np.unique(np.linspace(0, len(bars) - 1, min(SYMBOLS, len(bars))).astype(int))
+    few = np.unique(np.linspace(0, len(bars) - 1, min(_SYMBOLS, len(bars))).astype(int))
     bars = [bars[i] for i in few]
     time = times_of(bars)
     length = max(length, 4 * int(matrix.warmup.max()))

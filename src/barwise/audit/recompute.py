@@ -19,7 +19,7 @@ from barwise.features.aligned import align, between, evaluated, sees_all
 from barwise.features.matrix import compute
 
 CUT, WHOLE, ALTERED, TURNED, OTHER = range(5)  # bars up to the row; all; others after it, in two ways; all others
-APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
+_APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
 NAMED, DATED = 1, 2  # the disguise: other names, other dates
 
 
@@ -112,7 +112,7 @@ def _joined(bars: Sequence[Bars], items: np.ndarray) -> list[list[int]]:
             last = bars[items[group[-1], 0]]
             if (
                 times[group[-1]][1] < times[i][0]
-                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= APART))
+                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= _APART))
                 and last.extra.keys() == b.extra.keys()
             ):
                 group.append(i)

@@ -23,15 +23,18 @@ from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Panel
 
-ROWS = 96  # that a quick look takes of all symbols together, and one of each symbol at least
+_ROWS = 96  # that a quick look takes of all symbols together, and one of each symbol at least
 SIZE = 250  # rows that one process computes before the next takes over: what is kept of bars goes with it
-DATES = 8  # of which a quick look computes sets across symbols again
-WINDOWS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
-TRIED = 3  # rows on which a window is tried
-NEAR, BESIDE = 1e-6, 1e-7  # of the row's own value, and of the middle one of the rows before: what float32 tells apart
-BEFORE = 50  # rows before, whose middle value says how large a column is there
-EARLIER = (0, 7, 40)  # bars before a row at which a feature that counts time is as far from the disguised one
-MOST = 3  # differences of one column that are looked into
+_DATES = 8  # of which a quick look computes sets across symbols again
+_WINDOWS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
+_TRIED = 3  # rows on which a window is tried
+_NEAR, _BESIDE = (
+    1e-6,
+    1e-7,
+)  # of the row's own value, and of the middle one of the rows before: what float32 tells apart
+_BEFORE = 50  # rows before, whose middle value says how large a column is there
+_EARLIER = (0, 7, 40)  # bars before a row at which a feature that counts time is as far from the disguised one
+_MOST = 3  # differences of one column that are looked into
 
 
 @dataclass
@@ -113,10 +116,10 @@ class RowProof:
 
     def _window(self, kind: str, items: np.ndarray) -> int:
         """Twice the least window that gives some late rows as the matrix has them; 0 if none does."""
-        if kind in self.windows or len(items) < 2 * TRIED:
+        if kind in self.windows or len(items) < 2 * _TRIED:
             return self.windows.get(kind, 0)
-        late = items[np.argsort(items[:, 1], kind="stable")[-TRIED:]]
-        for window in WINDOWS:
+        late = items[np.argsort(items[:, 1], kind="stable")[-_TRIED:]]
+        for window in _WINDOWS:
             answer = self.clean.ask(kind, _request(late, window, CUT, NAMED | DATED))[0]
             if not isinstance(answer, Failed) and not len(self._unlike(kind, late, answer)):
                 self.windows[kind] = 2 * window
@@ -145,7 +148,7 @@ class RowProof:
         with np.errstate(over="ignore", invalid="ignore"):
             again = answer["values"].astype(np.float32)
             again[~np.isfinite(again)] = np.nan
-            same = (np.abs(have - again) <= NEAR * np.abs(have)) | (np.isnan(have) & np.isnan(again))
+            same = (np.abs(have - again) <= _NEAR * np.abs(have)) | (np.isnan(have) & np.isnan(again))
         return np.flatnonzero(~same.all(axis=1))
 
     def _differences(
@@ -158,20 +161,20 @@ class RowProof:
                 continue
             have = np.where(columns >= 0, gather(self.matrix.X, np.array([row]))[0][np.maximum(columns, 0)], np.nan)
             symbol = int(np.searchsorted(self.matrix.offsets, row, side="right")) - 1
-            first = max(int(self.matrix.offsets[symbol]), row - BEFORE)
+            first = max(int(self.matrix.offsets[symbol]), row - _BEFORE)
             yield row, np.flatnonzero(~self._same(have, values, first, row, columns))
 
     def _same(self, have: np.ndarray, values: np.ndarray, first: int, row: int, columns: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             again = np.where(np.isfinite(values), values, np.nan).astype(np.float32)
             again[~np.isfinite(again)] = np.nan
-            near = np.abs(have - again) <= NEAR * np.abs(have)
+            near = np.abs(have - again) <= _NEAR * np.abs(have)
             same: np.ndarray = near | (np.isnan(have) & np.isnan(again)) | (columns < 0)
             if same.all():
                 return same
             before = np.abs(np.asarray(self.matrix.X[first : row + 1])[:, np.maximum(columns, 0)])
             middle = np.nan_to_num(np.nanmedian(np.where(np.isfinite(before).any(axis=0), before, 0.0), axis=0))
-            same |= np.abs(have - again) <= BESIDE * middle
+            same |= np.abs(have - again) <= _BESIDE * middle
         return same
 
     def _rows_of(self, kind: str, item: np.ndarray, found: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -209,7 +212,7 @@ class RowProof:
                 harmless = 0
                 for place in places:
                     name = str(names[place])
-                    if name not in self.guilty and len(self.guilty) < MOST:
+                    if name not in self.guilty and len(self.guilty) < _MOST:
                         self.guilty[name] = self._why(kind, item, name, row)
                         yield self.guilty[name]
                     harmless += name in self.guilty and self.guilty[name].level == "note"
@@ -258,7 +261,7 @@ class RowProof:
             if like(value(OTHER), value(WHOLE)):
                 return Finding("features", "note", f"{text} is made of the symbol's name, and of no bar.")
             return Finding("features", "not_audited", f"{text} is another under another name: it may look it up")
-        moved = [value(CUT, DATED, k) - value(CUT, 0, k) for k in EARLIER]
+        moved = [value(CUT, DATED, k) - value(CUT, 0, k) for k in _EARLIER]
         if np.isfinite(moved).all() and np.ptp(moved) <= 1e-6 * abs(moved[0]) and like(value(OTHER), value(WHOLE)):
             return Finding("features", "note", f"{text} counts the years.")
         return Finding("features", "not_audited", f"{text} is another 28 years later: it may look up dates")
@@ -270,7 +273,7 @@ def _request(items: np.ndarray, window: int, how: int, hidden: int) -> dict[str,
     return {"items": np.column_stack([items[:, :2], first, how_, hidden_]).astype(np.int64)}
 
 
-def chosen(matrix: FeatureMatrix, usable: np.ndarray, count: int, seed: int) -> np.ndarray:
+def _chosen(matrix: FeatureMatrix, usable: np.ndarray, count: int, seed: int) -> np.ndarray:
     """`count` of the `usable` rows (a mask) or one of each symbol: the first of some, beside holes, where prices move
     most, and any; `seed` comes from the data."""
     random = np.random.default_rng(seed)
@@ -303,11 +306,11 @@ def rows_look_back(audit: Audit, proof: RowProof, panel: Panel) -> Iterator[Find
     if audit.thorough:
         yield from proof.compare(np.flatnonzero(panel.warm), default_workers(), SIZE)
         return
-    rows = chosen(proof.matrix, panel.warm, ROWS, seed)
+    rows = _chosen(proof.matrix, panel.warm, _ROWS, seed)
     if proof.kinds["rows"]:
         yield from proof.compare(rows, kinds=("rows",))
     if proof.kinds["dates"]:
-        yield from proof.compare(np.random.default_rng(seed).choice(rows, min(DATES, len(rows))), kinds=("dates",))
+        yield from proof.compare(np.random.default_rng(seed).choice(rows, min(_DATES, len(rows))), kinds=("dates",))
 
 
 def seed_of(matrix: FeatureMatrix) -> int:

@@ -16,8 +16,8 @@ from barwise.data.times import distinct
 from barwise.samples import Panel
 
 Scores = Callable[[Panel, np.ndarray], np.ndarray]
-PIECES = 4  # that a stretch is cut into, to be walked bar by bar as live serving does
-SOME_BARS = 64  # of a stretch that a net of windows is walked over
+_PIECES = 4  # that a stretch is cut into, to be walked bar by bar as live serving does
+_SOME_BARS = 64  # of a stretch that a net of windows is walked over
 
 
 @dataclass
@@ -128,11 +128,11 @@ def walked(model: Any, name: str, panel: Panel, rows: np.ndarray, score: np.ndar
     """Walk the stretch that ends at `row` in pieces, as live serving does, and compare with `score` of `rows`."""
     found = Scoring()
     stream = model.sequence == "stream"
-    begin = int(panel.start[row]) if stream else max(int(panel.start[row]), row - SOME_BARS - model.lookback)
+    begin = int(panel.start[row]) if stream else max(int(panel.start[row]), row - _SOME_BARS - model.lookback)
     x = np.asarray(panel.X[begin : row + 1])
     x = x if scaler is None else scaler(x)
     memory, parts = None, []
-    for piece in np.array_split(x, min(PIECES, len(x))):
+    for piece in np.array_split(x, min(_PIECES, len(x))):
         part, memory = model.advance(piece, memory)
         parts.append(part)
     live = np.concatenate(parts)

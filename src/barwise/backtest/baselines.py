@@ -8,7 +8,7 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.samples import direction
 
-DRAWS = 10  # random strategies; their mean is reported
+_DRAWS = 10  # random strategies; their mean is reported
 
 
 def baselines(
@@ -60,11 +60,11 @@ def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> 
     return out
 
 
-def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
+def _buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
     """Equal weights at the first execution price and whenever the set of symbols grows; left alone in between."""
     first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
     if grid.universe is not None:
-        return hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
+        return _hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
     target = np.full(grid.has.shape, np.nan)
     held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
     bought = False
@@ -79,7 +79,7 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
     return backtest.trade(grid, target, (int(first), int(last)), periods_per_year, int(held.sum()))
 
 
-def hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
+def _hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
     """Equal weights in the symbols of the universe, anew whenever one comes, leaves or has its last bar."""
     first, last = span
     target = np.full(grid.has.shape, np.nan)

@@ -108,10 +108,10 @@ class Grid:
     @cached_property
     def _places(self) -> tuple[int, int, np.ndarray]:
         """Where a time's row stands: first time, common step, and a row (or -1) for each step; empty if it is long."""
-        known = ticks(self.time)
+        known = _ticks(self.time)
         step = int(np.gcd.reduce(np.diff(known))) if len(known) > 1 else 1
         length = int(known[-1] - known[0]) // step + 1
-        if length > LONGEST:
+        if length > _LONGEST:
             return int(known[0]), step, np.zeros(0, np.int64)
         table = np.full(length, -1)
         table[(known - known[0]) // step] = np.arange(len(known))
@@ -119,7 +119,7 @@ class Grid:
 
     def row_of(self, time: np.ndarray) -> np.ndarray:
         """The row of each time; -1 for one that no symbol has a bar at."""
-        known, wanted = ticks(self.time), ticks(time)
+        known, wanted = _ticks(self.time), _ticks(time)
         first, step, table = self._places
         if len(table):
             place = (wanted - first) * (1.0 / step)
@@ -260,7 +260,7 @@ def _row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 def row_sums(values: np.ndarray) -> np.ndarray:
     """`values.sum(axis=1)`, to the bit, and faster where a row is short."""
-    if values.shape[1] >= FEW:
+    if values.shape[1] >= _FEW:
         found: np.ndarray = values.sum(axis=1)
         return found
     total = np.zeros(len(values))

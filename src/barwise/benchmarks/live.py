@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--history", type=int, default=10_000, help="bars before the first one that is timed")
     parser.add_argument("--bars", type=int, default=500, help="bars that are timed")
     given = parser.parse_args(words)
-    found = {str(run): timed(run, given.history, given.bars) for run in given.runs}
+    found = {str(run): _timed(run, given.history, given.bars) for run in given.runs}
     print(f"{'run':<40}{'window':>8}{'median ms':>11}{'CPU ms':>8}{'p99 ms':>9}{'batch ms':>10}")
     for name, row in found.items():
         costs = f"{row['median_ms']:>11.2f}{row['cpu_ms']:>8.2f}{row['p99_ms']:>9.2f}{row['batch_ms']:>10.1f}"
@@ -28,7 +28,7 @@ def main(words: list[str]) -> None:
     print(store("live", {"history": given.history, "bars": given.bars, "runs": found}))
 
 
-def timed(run: Path, history: int, n: int) -> dict[str, Any]:
+def _timed(run: Path, history: int, n: int) -> dict[str, Any]:
     """Milliseconds a bar, and of the batch over all bars, for one symbol."""
     from barwise.data import synthetic
     from barwise.serving.live import live
@@ -40,7 +40,7 @@ def timed(run: Path, history: int, n: int) -> dict[str, Any]:
     spent, busy = [], []
     for i in range(history, history + n):
         begin, work = time.perf_counter(), time.process_time()
-        session.update(bars.symbol, bars.time[i], **row_of(bars, i))
+        session.update(bars.symbol, bars.time[i], **_row_of(bars, i))
         spent.append(1e3 * (time.perf_counter() - begin))
         busy.append(1e3 * (time.process_time() - work))
     served, market = serve(run), Market((bars,))
@@ -52,6 +52,6 @@ def timed(run: Path, history: int, n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def row_of(bars: Bars, i: int) -> dict[str, float]:
+def _row_of(bars: Bars, i: int) -> dict[str, float]:
     """One bar as keyword arguments."""
     return {name: float(getattr(bars, name)[i]) for name in COLUMNS}

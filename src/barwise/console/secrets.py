@@ -9,8 +9,8 @@ from typing import Any
 
 from barwise.errors import ConfigError
 
-PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)")
-NAMED = re.compile(
+_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)")
+_NAMED = re.compile(
     r"(?i)((?:password|access_key|secret_key|session_token|token|signature|sig)=)(?!\*\*\*)[^&\s'\"]+"  # in a query
 )
 
@@ -21,7 +21,7 @@ def masked(text: str) -> str:
     >>> masked("postgresql://me:hunter2@host/base?sslpassword=x")
     'postgresql://me:***@host/base?sslpassword=***'
     """
-    return NAMED.sub(r"\1***", PASSWORD.sub(r"\1***", text))
+    return _NAMED.sub(r"\1***", _PASSWORD.sub(r"\1***", text))
 
 
 def refuse_secrets(words: list[str]) -> None:

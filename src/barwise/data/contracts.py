@@ -20,14 +20,14 @@ from barwise.data.groups import NONE
 from barwise.errors import DataError
 
 COLUMNS = ("contract_rolls", "contract_tick", "contract_commission")
-FIELDS = ("symbol", "multiplier", "tick", "currency", "fx", "commission")
-RATE = re.compile(r"(1\s*/\s*)?([^\s/]+)")
-CONTRACT = "contract"  # the column of the bars that names the contract of each
-QUOTES = ("bid", "ask")
+_FIELDS = ("symbol", "multiplier", "tick", "currency", "fx", "commission")
+_RATE = re.compile(r"(1\s*/\s*)?([^\s/]+)")
+_CONTRACT = "contract"  # the column of the bars that names the contract of each
+_QUOTES = ("bid", "ask")
 
 
 @dataclass(frozen=True)
-class Contract:
+class _Contract:
     """What one symbol's file row says.
 
     `multiplier`: units that one contract is of; volume is counted in units. `tick`: the least change of a price, None
@@ -42,22 +42,22 @@ class Contract:
     commission: float = 0.0
 
 
-def contracts(path: str | Path, setting: str = "data.contracts") -> dict[str, Contract]:
+def _contracts(path: str | Path, setting: str = "data.contracts") -> dict[str, _Contract]:
     """By symbol, what the CSV or Parquet file at `path` says; DataError for anything that is no contract."""
     where = f"{setting}={path}"
     file = Path(str(path)).expanduser()
     if file.suffix not in (".csv", ".parquet") or not file.is_file():
         raise DataError(
-            f"{where}: must be a CSV or Parquet file with a column symbol, and some of {', '.join(FIELDS[1:])}"
+            f"{where}: must be a CSV or Parquet file with a column symbol, and some of {', '.join(_FIELDS[1:])}"
         )
     try:
         table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, dtype={"symbol": str})
     except Exception as error:  # the readers raise a dozen kinds
         raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())[:120]}") from None
-    strange = [str(name) for name in table.columns if name not in FIELDS]
+    strange = [str(name) for name in table.columns if name not in _FIELDS]
     if strange or "symbol" not in table.columns:
         what = f"a column {strange[0]}" if strange else "no column symbol"
-        raise DataError(f"{where}: has {what}; its columns are {', '.join(FIELDS)}")
+        raise DataError(f"{where}: has {what}; its columns are {', '.join(_FIELDS)}")
     names = table["symbol"].astype(str).str.strip()
     twice = names[names.duplicated()]
     if len(twice):
@@ -73,8 +73,8 @@ def contracts(path: str | Path, setting: str = "data.contracts") -> dict[str, Co
     return found
 
 
-def _contract(where: str, row: Mapping[Any, Any]) -> Contract:
-    given = {name: row[name] for name in FIELDS[1:] if name in row and not pd.isna(row[name])}
+def _contract(where: str, row: Mapping[Any, Any]) -> _Contract:
+    given = {name: row[name] for name in _FIELDS[1:] if name in row and not pd.isna(row[name])}
     for name in ("multiplier", "tick", "commission"):
         if name in given:
             try:
@@ -89,9 +89,9 @@ def _contract(where: str, row: Mapping[Any, Any]) -> Contract:
     for name in ("currency", "fx"):
         if name in given:
             given[name] = str(given[name]).strip()
-    if "fx" in given and not RATE.fullmatch(given["fx"]):
+    if "fx" in given and not _RATE.fullmatch(given["fx"]):
         raise DataError(f"{where}: fx={given['fx']}: must be a column of rates such as EURUSD, or 1/USDJPY")
-    return Contract(**given)
+    return _Contract(**given)
 
 
 def priced(market: Market, path: str | Path) -> Market:
@@ -100,7 +100,7 @@ def priced(market: Market, path: str | Path) -> Market:
     A roll is a bar whose column `contract` is another than the bar's before: later prices are scaled so that its open
     is the close before, since nothing is earned between two contracts. DataError for a symbol that the file lacks.
     """
-    known = contracts(path)
+    known = _contracts(path)
     lacking = [b.symbol for b in market.bars if b.symbol not in known]
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
@@ -121,14 +121,14 @@ def priced(market: Market, path: str | Path) -> Market:
     return replace(market, bars=tuple(found), facts=facts)
 
 
-def _in_account(bars: Bars, contract: Contract, path: str) -> tuple[Bars, int]:
+def _in_account(bars: Bars, contract: _Contract, path: str) -> tuple[Bars, int]:
     """The bars in the account's terms, and how many at the beginning have no rate."""
     rate: np.ndarray = np.ones(len(bars)) if contract.fx is None else _rates(bars, contract.fx, path)
     first = int(np.argmax(np.isfinite(rate))) if np.isfinite(rate).any() else len(bars)
     bars, rate = bars.take(slice(first, None)), rate[first:]
     if not len(bars):
         return bars, first
-    turned = rolled(bars)
+    turned = _rolled(bars)
     factor: np.ndarray = np.ones(len(bars))
     if turned.any():
         factor[turned] = bars.close[np.flatnonzero(turned) - 1] / bars.open[turned]
@@ -137,8 +137,8 @@ def _in_account(bars: Bars, contract: Contract, path: str) -> tuple[Bars, int]:
     opened = bars.open * np.append(rate[:1], rate[:-1]) * factor  # the rate that was known when the bar opened
     prices = {name: getattr(bars, name) * scale for name in PRICES[1:]} | {"open": opened}
     prices["high"], prices["low"] = np.maximum(prices["high"], opened), np.minimum(prices["low"], opened)
-    extra = {name: values * scale if name in QUOTES else values for name, values in bars.extra.items()}
-    if CONTRACT in bars.groups or CONTRACT in bars.extra:
+    extra = {name: values * scale if name in _QUOTES else values for name, values in bars.extra.items()}
+    if _CONTRACT in bars.groups or _CONTRACT in bars.extra:
         extra["contract_rolls"] = np.cumsum(turned).astype(np.float64)
     if contract.tick is not None:
         extra["contract_tick"] = contract.tick * scale
@@ -147,13 +147,13 @@ def _in_account(bars: Bars, contract: Contract, path: str) -> tuple[Bars, int]:
     return replace(bars, **prices, volume=bars.volume * contract.multiplier, extra=extra), first
 
 
-def rolled(bars: Bars) -> np.ndarray:
+def _rolled(bars: Bars) -> np.ndarray:
     """The bars that are of another contract than the bar before; one that names none is of the last."""
-    if CONTRACT in bars.groups:
-        code, none = bars.groups[CONTRACT], NONE
+    if _CONTRACT in bars.groups:
+        code, none = bars.groups[_CONTRACT], NONE
         known = code != none
-    elif CONTRACT in bars.extra:
-        code = bars.extra[CONTRACT]
+    elif _CONTRACT in bars.extra:
+        code = bars.extra[_CONTRACT]
         known = np.isfinite(code)
     else:
         return np.zeros(len(bars), bool)
@@ -166,7 +166,7 @@ def rolled(bars: Bars) -> np.ndarray:
 
 def _rates(bars: Bars, fx: str, path: str) -> np.ndarray:
     """What one of the contract's currency is worth at each bar; the last one known where there is none."""
-    match = RATE.fullmatch(fx)
+    match = _RATE.fullmatch(fx)
     name = match[2] if match else fx
     if name not in bars.extra:
         there = ", ".join(bars.extra) or "none"

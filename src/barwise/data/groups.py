@@ -14,7 +14,7 @@ from barwise.data.bars import Bars
 from barwise.data.notes import Notes
 from barwise.errors import ConfigError
 
-MOST = 10_000  # different words of one column; more are no groups
+_MOST = 10_000  # different words of one column; more are no groups
 NONE = -1  # the code of a bar without a group
 
 Codes = tuple[np.ndarray, tuple[str, ...]]
@@ -29,7 +29,7 @@ def encoded(column: pa.ChunkedArray) -> Codes | None:
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
     if isinstance(coded, pa.ChunkedArray):
         coded = pa.concat_arrays(coded.unify_dictionaries().chunks)
-    if len(coded.dictionary) > MOST:
+    if len(coded.dictionary) > _MOST:
         return None
     words = [" ".join(str(word).split()) if word is not None else "" for word in coded.dictionary.to_pylist()]
     names = tuple(sorted(set(words) - {""}))
@@ -117,7 +117,7 @@ def _numbered(name: str, bars: Sequence[Bars]) -> tuple[list[np.ndarray], tuple[
     """A column of numbers as codes."""
     values = np.unique(np.concatenate([b.extra[name] for b in bars]))
     values = values[np.isfinite(values)]
-    if len(values) > MOST:
+    if len(values) > _MOST:
         raise ConfigError(f"data.groups={name}: has {len(values):,} different numbers; codes of groups are fewer")
     codes = [
         np.where(np.isfinite(b.extra[name]), np.searchsorted(values, b.extra[name]), NONE).astype(np.int32)

@@ -26,10 +26,10 @@ from barwise.runs.directory import plain, replacing, write_json
 from barwise.safety.files import read_json
 
 Source = Callable[[], Market]
-SOURCES = ("barwise.data.files", "barwise.data.query")  # they say by `paths` which files they would read
-LEAST = 32 * 2**20  # bytes of a source that is worth keeping: what is smaller is read in a second
-GIB = 2**30
-LIBRARIES = ("numpy", "pandas", "pyarrow")
+_SOURCES = ("barwise.data.files", "barwise.data.query")  # they say by `paths` which files they would read
+_LEAST = 32 * 2**20  # bytes of a source that is worth keeping: what is smaller is read in a second
+_GIB = 2**30
+_LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class KeptBars:
 
     home: Path
     gb: float = 10.0
-    least: int = LEAST
+    least: int = _LEAST
 
     def source(self, source: Source) -> Source:
         """`source`, by way of what is kept where its files are known and large enough."""
@@ -71,7 +71,7 @@ class KeptBars:
 
     def key(self, source: Source) -> str | None:
         """What tells one source from another; None for what is small, or cannot be told by files."""
-        if not isinstance(source, partial) or source.func.__module__ not in SOURCES:
+        if not isinstance(source, partial) or source.func.__module__ not in _SOURCES:
             return None
         paths = sys.modules[source.func.__module__].paths(*source.args, **source.keywords)
         if paths is None or sum(path.stat().st_size for path in paths) < self.least:
@@ -80,9 +80,9 @@ class KeptBars:
         told = {
             "reader": f"{source.func.__module__}.{source.func.__qualname__}",
             "settings": json.dumps(plain(source.keywords), sort_keys=True, default=str),
-            "files": [(str(path), contents(path)) for path in dict.fromkeys([*paths, *beside])],
-            "code": code(),
-            "versions": [version(name) for name in LIBRARIES],
+            "files": [(str(path), _contents(path)) for path in dict.fromkeys([*paths, *beside])],
+            "code": _code(),
+            "versions": [version(name) for name in _LIBRARIES],
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -90,7 +90,7 @@ class KeptBars:
         """Write it whole or not at all, and give it as it lies there, which takes no memory of its own; what cannot be
         written is used as it is, and read again next time."""
         try:
-            write(market, place)
+            _write(market, place)
             self.trim(spare=place.name)
             return replace(market, bars=_mapped(place, market))
         except OSError:
@@ -110,7 +110,7 @@ class KeptBars:
 
     def trim(self, spare: str = "") -> int:
         """Remove the longest unused until the rest fits; returns how many went."""
-        gone = list(too_much(self.entries(), self.gb * GIB, spare))
+        gone = list(too_much(self.entries(), self.gb * _GIB, spare))
         for path in gone:
             _remove(path)
         return len(gone)
@@ -137,14 +137,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def contents(path: Path) -> str:
+def _contents(path: Path) -> str:
     """The hash of what is in a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 @cache
-def code() -> str:
+def _code() -> str:
     """The hash of everything that reads bars."""
     digest = hashlib.blake2b()
     for path in sorted(Path(barwise.data.__path__[0]).rglob("*.py")):
@@ -152,7 +152,7 @@ def code() -> str:
     return digest.hexdigest()[:32]
 
 
-def write(market: Market, place: Path) -> None:
+def _write(market: Market, place: Path) -> None:
     """The market in one file of Arrow, a batch a symbol, and what stands beside the numbers in one of JSON."""
     import pyarrow as pa
 
@@ -194,7 +194,7 @@ def read(place: Path) -> Market:
         raise Damaged
 
     try:
-        meta = read_json(place.with_suffix(".json"), limit=GIB)
+        meta = read_json(place.with_suffix(".json"), limit=_GIB)
         if meta.get("seal") != seal_of({k: v for k, v in meta.items() if k != "seal"}):
             raise Damaged("what stands beside the numbers is not what was written")
         if meta["bars"] != checksums(place, meta["bars"]["bytes"]):

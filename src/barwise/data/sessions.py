@@ -20,10 +20,10 @@ from barwise.data.hours import Hours
 from barwise.errors import ConfigError
 
 COLUMNS = ("session_number", "session_minute", "session_left", "session_weekday", "session_month_left")
-DAY = np.timedelta64(1, "D")
-MINUTE = 60 * 10**9  # nanoseconds
-MONTH = np.timedelta64(40, "D")  # beyond the last bar: the end of its month, and the next session
-WIDE = np.timedelta64(400, "D")  # the least that sessions a year are counted over
+_DAY = np.timedelta64(1, "D")
+_MINUTE = 60 * 10**9  # nanoseconds
+_MONTH = np.timedelta64(40, "D")  # beyond the last bar: the end of its month, and the next session
+_WIDE = np.timedelta64(400, "D")  # the least that sessions a year are counted over
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """Where bars lie among sessions: the row of the schedule (-1 outside all of them), when each bar closed, and how
     long its session had been traded when it opened. `traded`, `size` (of a bar): nanoseconds."""
 
@@ -81,13 +81,13 @@ def schedule(name: str, first: np.datetime64, last: np.datetime64) -> Schedule:
 
     ConfigError without exchange_calendars, for a name it does not have, or years that it does not know.
     """
-    begin, end = str(min(first - DAY, last - WIDE))[:4], str(last + MONTH)[:4]
+    begin, end = str(min(first - _DAY, last - _WIDE))[:4], str(last + _MONTH)[:4]
     return _schedule(str(name), f"{begin}-01-01", f"{end}-12-31")  # whole years: live bars meet the same again
 
 
 @lru_cache(maxsize=8)
 def _schedule(name: str, first: str, last: str) -> Schedule:
-    xc = library(name)
+    xc = _library(name)
     try:
         with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):  # of pandas, about the library
             found = xc.get_calendar(name, start=first, end=last)
@@ -110,7 +110,7 @@ def zone_of(name: str) -> str:
     return schedule(name, np.datetime64("2024-01-01", "ns"), np.datetime64("2024-01-02", "ns")).zone
 
 
-def library(name: str) -> Any:
+def _library(name: str) -> Any:
     """exchange_calendars, or ConfigError with the command that installs it."""
     try:
         import exchange_calendars
@@ -125,13 +125,13 @@ def _utc(column: Any) -> np.ndarray:
     return np.asarray(column.dt.tz_convert(None).astype("datetime64[ns]").to_numpy())
 
 
-def place(time: np.ndarray, size: int, stamp: str, sessions: Schedule) -> Place:
+def _place(time: np.ndarray, size: int, stamp: str, sessions: Schedule) -> _Place:
     """Where bars of `size` nanoseconds stamped at their open or close lie; those of a day go by their date."""
     if size >= 86_400 * 10**9:
         day = time.astype("datetime64[D]")
         row = np.minimum(np.searchsorted(sessions.date, day), len(sessions.date) - 1)
         row = np.where(sessions.date[row] == day, row, -1)
-        return Place(row, sessions.closes[row], np.zeros(len(time), np.int64), size)
+        return _Place(row, sessions.closes[row], np.zeros(len(time), np.int64), size)
     length = np.timedelta64(size, "ns")
     opened = time if stamp == "open" else time - length
     closed = opened + length
@@ -141,10 +141,10 @@ def place(time: np.ndarray, size: int, stamp: str, sessions: Schedule) -> Place:
     inside = (row >= 0) & (opened < sessions.closes[at]) & ~((opened >= pause) & (closed <= resume))
     rested = np.where(opened >= resume, resume - pause, np.timedelta64(0, "ns"))
     traded = (opened - sessions.opens[at] - rested).astype("timedelta64[ns]").astype(np.int64)
-    return Place(np.where(inside, row, -1), closed, np.where(inside, traded, 0), size)
+    return _Place(np.where(inside, row, -1), closed, np.where(inside, traded, 0), size)
 
 
-def columns(found: Place, sessions: Schedule) -> dict[str, np.ndarray]:
+def _columns(found: _Place, sessions: Schedule) -> dict[str, np.ndarray]:
     """By name: the number of a bar's session, minutes traded since it opened and until it closes, its day of the week
     from Monday, 0, and how many sessions its month still has. NaN for a bar outside all sessions."""
     row = np.maximum(found.row, 0)
@@ -153,8 +153,8 @@ def columns(found: Place, sessions: Schedule) -> dict[str, np.ndarray]:
     last = np.searchsorted(month, month, side="right") - 1
     values = (
         sessions.date[row].astype(np.int64),  # days since 1970: the same wherever the bars begin
-        np.maximum(found.traded, 0) / MINUTE,
-        np.maximum(left, 0) / MINUTE,
+        np.maximum(found.traded, 0) / _MINUTE,
+        np.maximum(left, 0) / _MINUTE,
         (sessions.date[row].astype(np.int64) + 3) % 7,
         last[row] - row,
     )
@@ -164,7 +164,7 @@ def columns(found: Place, sessions: Schedule) -> dict[str, np.ndarray]:
     }
 
 
-def usual_size(bars: Bars) -> int:
+def _usual_size(bars: Bars) -> int:
     """The size of a bar in nanoseconds, by the usual spacing."""
     return int(np.median(np.diff(bars.time).astype("timedelta64[ns]").astype(np.int64))) if len(bars) > 1 else 0
 
@@ -186,29 +186,29 @@ class Clock:
     def beside(self, bars: Bars) -> Bars:
         """The bars with the calendar's columns, in place of those that they may have."""
         sessions = self.sessions(bars.time)
-        where = place(bars.time, self.size or usual_size(bars), self.stamp, sessions)
-        return replace(bars, extra={**bars.extra, **columns(where, sessions)})
+        where = _place(bars.time, self.size or _usual_size(bars), self.stamp, sessions)
+        return replace(bars, extra={**bars.extra, **_columns(where, sessions)})
 
     def on(self, market: Market) -> Market:
         """The market with the calendar's columns (`COLUMNS`) beside the prices, periods a year by the calendar, and in
         its facts what is missing. ConfigError for bars of more than a day, or columns of their own of these names."""
         times = market.times()
-        size = self.size or usual_size(max(market.bars, key=len))
+        size = self.size or _usual_size(max(market.bars, key=len))
         if size > 86_400 * 10**9 * 1.5:
             raise ConfigError(f"data.calendar={self.name}: bars of more than a day have no session; set it to null")
         own = replace(self, size=size)
         sessions = own.sessions(times)
-        tally, early = Tally(), 0
+        tally, early = _Tally(), 0
         for bars in market.bars:
             taken = [column for column in COLUMNS if column in bars.extra and "calendar" not in market.facts]
             if taken:
                 raise ConfigError(f"data.calendar={self.name}: the bars have a column {taken[0]}; rename it")
-            where = place(bars.time, size, self.stamp, sessions)
+            where = _place(bars.time, size, self.stamp, sessions)
             tally, early = tally.plus(where, sessions, bars.symbol), where.early
         return replace(
             market,
             bars=tuple(map(own.beside, market.bars)),
-            periods_per_year=market.periods_per_year or periods_by(sessions, times, size, early),
+            periods_per_year=market.periods_per_year or _periods_by(sessions, times, size, early),
             facts={
                 **market.facts,
                 "calendar": tally.facts(sessions, times, size),
@@ -218,7 +218,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Tally:
+class _Tally:
     """How many bars the calendar expects and how many of these are missing, over all symbols."""
 
     expected: int = 0
@@ -227,21 +227,21 @@ class Tally:
     outside: int = 0
     most: tuple[int, str] = (0, "")
 
-    def plus(self, found: Place, sessions: Schedule, symbol: str) -> Tally:
+    def plus(self, found: _Place, sessions: Schedule, symbol: str) -> _Tally:
         """With one symbol more, between its first bar and its last."""
         inside = found.row >= 0
         outside = self.outside + int((~inside).sum())
         if not inside.any():
             return replace(self, outside=outside)
         row, slot = found.row[inside], found.slot[inside]
-        slots = expected_slots(sessions, found.size, found.early)
+        slots = _expected_slots(sessions, found.size, found.early)
         first, last = row[0], row[-1]
         begin = np.concatenate([[0], np.cumsum(slots[first : last + 1])])
         there = np.unique(begin[row - first] + np.minimum(slot, slots[row] - 1))
         expected = int(begin[-1] - slot[0] - (slots[last] - 1 - min(slot[-1], slots[last] - 1)))
         missing = max(0, expected - len(there))
         empty = int(last - first + 1 - len(np.unique(row)))
-        return Tally(
+        return _Tally(
             self.expected + expected, self.missing + missing, self.empty + empty, outside,
             max(self.most, (missing, symbol)),
         )  # fmt: skip
@@ -271,15 +271,15 @@ class Tally:
         return told
 
 
-def expected_slots(sessions: Schedule, size: int, early: int = 0) -> np.ndarray:
+def _expected_slots(sessions: Schedule, size: int, early: int = 0) -> np.ndarray:
     """How many bars of `size` nanoseconds each session has, the first of which opens so much before it; one of a day
     has one. A break at noon has none."""
     if size >= 86_400 * 10**9:
         return np.ones(len(sessions.date), np.int64)
-    return np.ceil((sessions.minutes * MINUTE + early) / size - 1e-9).astype(np.int64)
+    return np.ceil((sessions.minutes * _MINUTE + early) / size - 1e-9).astype(np.int64)
 
 
-def periods_by(sessions: Schedule, times: np.ndarray, size: int, early: int = 0) -> float:
+def _periods_by(sessions: Schedule, times: np.ndarray, size: int, early: int = 0) -> float:
     """Bars a year by the calendar: sessions a year, over the whole years that end with the last bar, times the bars of
     the usual one; 252 sessions where it is that within 2 %."""
     last = times[-1].astype("datetime64[D]")
@@ -287,7 +287,7 @@ def periods_by(sessions: Schedule, times: np.ndarray, size: int, early: int = 0)
     used = (sessions.date > last - np.timedelta64(round(years * DAYS_A_YEAR), "D")) & (sessions.date <= last)
     a_year = float(used.sum()) / years
     a_year = next((known for known in KNOWN if abs(a_year / known - 1.0) <= SNAP), a_year)
-    return a_year * float(np.median(expected_slots(sessions, size, early)[used]))
+    return a_year * float(np.median(_expected_slots(sessions, size, early)[used]))
 
 
 def inside(
@@ -299,7 +299,7 @@ def inside(
         opened = bars.time if stamp == "open" else bars.time - np.timedelta64(size, "ns")
         found &= hours.contain(opened, zone)
     if clock is not None:
-        found &= place(bars.time, size, stamp, clock.sessions(bars.time)).row >= 0
+        found &= _place(bars.time, size, stamp, clock.sessions(bars.time)).row >= 0
     return found
 
 
@@ -307,7 +307,7 @@ def kept(market: Market, asked: str, contains: Callable[[Bars, int], np.ndarray]
     """The market without the bars that lie outside what was `asked` for; ConfigError where none is left."""
     found, dropped = [], 0
     for bars in market.bars:
-        here = contains(bars, usual_size(bars))
+        here = contains(bars, _usual_size(bars))
         dropped += int((~here).sum())
         if here.any():
             found.append(bars.take(np.flatnonzero(here)))

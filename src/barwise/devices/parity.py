@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from barwise.devices.backend import Backend
 
 # float32 sums in another order differ by about 1e-6 of the scale; a wrong kernel differs by far more.
-TOLERANCE = 1e-3
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Parity:
     worst: float
     layer: str | None = None
     what: str | None = None
-    tolerance: float = TOLERANCE
+    tolerance: float = _TOLERANCE
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""
@@ -48,7 +48,7 @@ def compare(
     y: Tensor,
     on: Backend,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = _TOLERANCE,
 ) -> Parity:
     """Run `net` (left as it is) on `x`, `y` in float32 on the CPU and on `on`, and compare layer by layer.
 

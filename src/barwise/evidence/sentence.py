@@ -45,7 +45,7 @@ class Finding:
 
 def sentence(found: Finding) -> str:
     """The verdict on one run whose audit was whole and found nothing."""
-    shown = counts(found)
+    shown = _counts(found)
     if found.p_value > WEAK:
         return f"No evidence of skill: {shown}."
     if found.of_market:
@@ -59,7 +59,7 @@ def sentence(found: Finding) -> str:
     return f"Evidence of skill: {shown}."
 
 
-def counts(found: Finding) -> str:
+def _counts(found: Finding) -> str:
     """p, after how many trials, and of how many seeds."""
     one = "one seed" if found.n_models < 2 else f"the mean of {found.n_models} seeds"
     each = "seeds" if found.n_models < 2 else f"means of {found.n_models} seeds"
@@ -83,14 +83,14 @@ def with_audit(sentence: str, audit: Mapping[str, Any]) -> str:
     and no word of evidence."""
     reasons = []
     unseen = list(audit.get("not_audited") or ())
-    if sentence.startswith(("Evidence", "Weak evidence")) and unproven(audit):
+    if sentence.startswith(("Evidence", "Weak evidence")) and _unproven(audit):
         unseen.append("not every test row was proven")
     if unseen:
-        reasons.append(f"Not audited: {'; '.join(bare(x) for x in unseen)}")
+        reasons.append(f"Not audited: {'; '.join(_bare(x) for x in unseen)}")
     if audit.get("suspicions"):
-        reasons.append(f"Suspected of look-ahead: {'; '.join(bare(x) for x in audit['suspicions'])}")
+        reasons.append(f"Suspected of look-ahead: {'; '.join(_bare(x) for x in audit['suspicions'])}")
     if audit.get("implausible"):
-        reasons.append(capital(bare(str(audit["implausible"]))))
+        reasons.append(capital(_bare(str(audit["implausible"]))))
     if not reasons:
         return sentence
     if sentence.startswith(("Evidence", "Weak evidence")):
@@ -99,7 +99,7 @@ def with_audit(sentence: str, audit: Mapping[str, Any]) -> str:
     return f"{'. '.join(reasons)}. {sentence}"
 
 
-def unproven(audit: Mapping[str, Any]) -> bool:
+def _unproven(audit: Mapping[str, Any]) -> bool:
     """Whether test rows were left that were not recomputed from their own past."""
     proven = audit.get("proven")
     if "proven" not in audit or audit.get("mode") == "none":
@@ -107,7 +107,7 @@ def unproven(audit: Mapping[str, Any]) -> bool:
     return not isinstance(proven, Mapping) or float(proven.get("share") or 0.0) < 1.0
 
 
-def bare(words: str) -> str:
+def _bare(words: str) -> str:
     """Without its full stop."""
     return words.strip().removesuffix(".")
 

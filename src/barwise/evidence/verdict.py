@@ -26,7 +26,7 @@ from barwise.evidence.trials import Scope, Trials, number
 from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 
-UNDEFINED = (
+_UNDEFINED = (
     "p_value", "z", "dsr", "psr", "sharpe_of_luck", "critical_sharpe", "detectable_sharpe", "bars_needed",
     "observed_fdr", "sharpe_low", "sharpe_high", "min_track_record",
 )  # fmt: skip
@@ -114,7 +114,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
     family = None if run.get("shuffle_labels") else run.get("family")
     models = (metrics.get("seeds") or {}).get("n") or 1
-    found = verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family, n_models=int(models))
+    found = _verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family, n_models=int(models))
     looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
     found["sealed_traded"] = ledger.beyond(trials, str(seal["from"])) if seal else 0
@@ -126,7 +126,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     return found
 
 
-def verdict(
+def _verdict(
     excess: np.ndarray, trials: Trials, per_year: float = 252.0, t_alpha: float | None = None,
     delayed: float | None = None, family: str | None = None, n_models: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
@@ -145,7 +145,7 @@ def verdict(
     effective, rho = record.independent
     found: dict[str, Any] = {
         "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho, "n_bars": len(excess),
-        "trials": ledger.statuses(trials), "n_seeds": 1, "footnote": FOOTNOTE, **dict.fromkeys(UNDEFINED),
+        "trials": ledger.statuses(trials), "n_seeds": 1, "footnote": FOOTNOTE, **dict.fromkeys(_UNDEFINED),
     }  # fmt: skip
     moments = Moments.of(excess)
     if len(excess) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
@@ -163,20 +163,20 @@ def verdict(
         detectable_sharpe=number(detectable_sharpe(moments, record.critical) * scale),
         min_track_record=number(min_track_record(moments, level=LEVEL)),
     )  # fmt: skip
-    judged_as = as_judged(moments, about["z"])
-    found["bars_needed"] = more_bars(judged_as, record.critical, about["z"])
+    judged_as = _as_judged(moments, about["z"])
+    found["bars_needed"] = _more_bars(judged_as, record.critical, about["z"])
     found["observed_fdr"] = number(false_discovery_rate(about["p_value"], exceedance(judged_as, SKILLED / scale)))
     judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"],
                      n_models)  # fmt: skip
     return {**found, "sentence": sentence(judged)}
 
 
-def as_judged(moments: Moments, z: float) -> Moments:
+def _as_judged(moments: Moments, z: float) -> Moments:
     """The moments of a run whose z is the judged one."""
     return replace(moments, sharpe=z * math.sqrt(moments.spread / (moments.n - 1)))
 
 
-def more_bars(judged: Moments, critical: float, z: float) -> int | None:
+def _more_bars(judged: Moments, critical: float, z: float) -> int | None:
     """Further bars that a Sharpe ratio such as the one judged needs to be found; None where no number would do."""
     if z >= critical:
         return 0

@@ -18,18 +18,18 @@ from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_na
 if TYPE_CHECKING:
     from barwise.safety.targets import Targets
 
-AUDITS = ("quick", "thorough", "none")
-IMPORTANCES = ("auto", "gain", "permutation", "none")
-PLAIN = {  # settings that are no part: which values each may have
+_AUDITS = ("quick", "thorough", "none")
+_IMPORTANCES = ("auto", "gain", "permutation", "none")
+_PLAIN = {  # settings that are no part: which values each may have
     "seed": Seed,
     "threads": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))] | None,
-    "audit": Annotated[str, OneOf(AUDITS)],
+    "audit": Annotated[str, OneOf(_AUDITS)],
     "plausibility.information_ratio": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.standard_errors": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.sharpe": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.bars": Annotated[int, Whole(1, 10**9)],
     "shuffle_labels": bool,
-    "importance": Annotated[str, OneOf(IMPORTANCES)],
+    "importance": Annotated[str, OneOf(_IMPORTANCES)],
     "factor.returns": str | None,
     "objective": Any,  # the sweep's to check
     "resume": str | None,
@@ -46,7 +46,7 @@ PLAIN = {  # settings that are no part: which values each may have
 
 
 @cache
-def known() -> dict[str, tuple[str, ...]]:
+def _known() -> dict[str, tuple[str, ...]]:
     """The keys that conf/config.yaml has at the top, with those below each; none below what holds a value."""
     path = Path(conf_dir()) / "config.yaml"
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -83,12 +83,12 @@ def check_plain(composed: Mapping[str, Any], targets: Targets | None = None) -> 
     cfg = cast(DictConfig, composed) if OmegaConf.is_config(composed) else None
     raw = dict(composed) if cfg is None else cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     referred = set(re.findall(r"\$\{(\w+)", str(raw)))
-    check_names("", [key for key in raw if str(key) not in referred], known())
-    for group, there in known().items():
+    check_names("", [key for key in raw if str(key) not in referred], _known())
+    for group, there in _known().items():
         if there:
             check_value(group, raw.get(group), (*kinds_of(Mapping), *kinds_of(None)))
             check_names(group, raw.get(group) or (), there)
-    for name, kinds in PLAIN.items():
+    for name, kinds in _PLAIN.items():
         group, _, key = name.rpartition(".")
         held = (raw.get(group) or {}) if group else raw
         if key not in held:

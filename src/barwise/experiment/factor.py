@@ -35,7 +35,7 @@ def factor_tables(
     if returns is not None:
         found.append(alphas({"strategy, net": net}, [(returns.note, returns)], per_year))
     if tables:
-        spread = Series(earned(tables["series"]["time"], grid, scores.execution), tables["series"]["spread"])
+        spread = Series(_earned(tables["series"]["time"], grid, scores.execution), tables["series"]["spread"])
         market_of_spread = FactorReturns.market(spread.time, tables["series"]["market"])
         found.append(alphas({"quantile spread": spread}, [("market", market_of_spread)], per_year))
         if returns is not None and scores.pool == 1:
@@ -47,7 +47,7 @@ def factor_tables(
     return tables
 
 
-def earned(time: np.ndarray, grid: Grid, execution: str) -> np.ndarray:
+def _earned(time: np.ndarray, grid: Grid, execution: str) -> np.ndarray:
     """The bar in which most of the return decided at each of `time` is earned: the next, or the one after it."""
     later = 2 if execution == "next_close" else 1
     found: np.ndarray = grid.time[np.minimum(np.searchsorted(grid.time, time) + later, len(grid.time) - 1)]

@@ -16,8 +16,8 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold, Validation
 
 Sets = Mapping[str, FeatureSet]
-FEW = 500  # bars; below it the first fold keeps fewer rows than validation.min_train asks for
-MOST = 0.5  # share of the bars that warm-up may take before it is what is wrong
+_FEW = 500  # bars; below it the first fold keeps fewer rows than validation.min_train asks for
+_MOST = 0.5  # share of the bars that warm-up may take before it is what is wrong
 
 
 def folds_of(
@@ -54,5 +54,5 @@ def _shorter(bars: Bars, taken: int, shipped: Sets) -> str:
             if 2 * first < taken:
                 found.append((first, name))
     told = ", ".join(f"features={name} ({first})" for first, name in sorted(found))
-    few = "; with so few bars validation.min_train=20 too" if len(bars) < FEW else ""
+    few = "; with so few bars validation.min_train=20 too" if len(bars) < _FEW else ""
     return f", or features with a shorter warm-up: {told}{few}" if told else ""

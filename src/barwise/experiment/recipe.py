@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.utils import instantiate
@@ -38,6 +38,9 @@ from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
+if TYPE_CHECKING:
+    from barwise.report.trackers.base import Tracking
+
 
 def parts_of(
     composed: Mapping[str, Any], targets: Targets | None = None, data: Callable[[], Market] | None = None
@@ -66,7 +69,7 @@ def parts_of(
         strategy=strategy_of(config, make),
         signals=signal_rule(config, targets),
         neutral=neutral(config),
-        backtest=book(make, config, labels),
+        backtest=_book(make, config, labels),
         baseline=make("strategy", config["baseline"], "baseline") if config.get("baseline") else None,
         device=config["device"],
         seed=config["seed"],
@@ -74,25 +77,25 @@ def parts_of(
         audit=config["audit"],
         plausibility=Plausibility(**(config.get("plausibility") or {})),
         shuffle_labels=config.get("shuffle_labels", False),
-        measures=own_measures(config, targets),
+        measures=_own_measures(config, targets),
         monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
         importance=config.get("importance", "auto"),
         cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
-        factor_returns=factor_returns(config) if targets is None else None,
-        shipped=shipped_sets,
+        factor_returns=_factor_returns(config) if targets is None else None,
+        shipped=_shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
         check_effects(config)
     return made
 
 
-def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
+def _factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
     """The factor returns that `factor.returns` names, if it names any."""
     path = (config.get("factor") or {}).get("returns")
     return None if path is None else read_factors(path)
 
 
-def shipped_sets() -> dict[str, FeatureSet]:
+def _shipped_sets() -> dict[str, FeatureSet]:
     """The feature sets of conf/ by name; those that need more than their own YAML are left out."""
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
@@ -159,7 +162,7 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
-def own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> dict[str, Measure]:
+def _own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> dict[str, Measure]:
     """The user's own metrics by name; ConfigError for a name that is taken, or what cannot be called."""
     found = {}
     for name, node in (config.get("measures") or {}).items():
@@ -170,7 +173,7 @@ def own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> d
     return found
 
 
-def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Any]:
+def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Tracking]:
     """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
     given = config.get("tracking")
     if given is None:
@@ -196,7 +199,7 @@ def neutral(config: Mapping[str, Any]) -> Neutral | None:
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any = None) -> Any:
+def _book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any = None) -> Any:
     """The backtest with its portfolio, costs and exits; recorded runs may know none, and one of one's own may take
     none."""
     backtest = make("backtest", config["backtest"])
@@ -228,7 +231,7 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
 
 def backtest_of(config: Mapping[str, Any], targets: Targets | None = None) -> Any:
     """The backtest of a configuration with its portfolio and costs."""
-    return book(lambda group, node: _make(group, node, targets), config)
+    return _book(lambda group, node: _make(group, node, targets), config)
 
 
 def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:

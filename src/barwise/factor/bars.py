@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import bottleneck as bn
 import numpy as np
 
-CELLS = 2**18  # of a block of rows: it stays in the processor's cache
+_CELLS = 2**18  # of a block of rows: it stays in the processor's cache
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices of rows that hold some 2^18 cells each."""
-    step = max(1, CELLS // max(1, shape[1]))
+    step = max(1, _CELLS // max(1, shape[1]))
     for begin in range(0, shape[0], step):
         yield slice(begin, begin + step)
 

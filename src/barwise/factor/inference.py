@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-NORMAL_95 = 1.959963984540054
+_NORMAL_95 = 1.959963984540054
 
 
 class Mean(NamedTuple):
@@ -40,7 +40,7 @@ def mean_of(values: np.ndarray, horizon: int = 1) -> Mean:
         return Mean(only, np.nan, np.nan, np.nan, np.nan, n)
     coefficients, errors = regression(known, np.ones((n, 1)), lags_of(n, horizon))
     mean, error = float(coefficients[0]), float(errors[0])
-    spread = NORMAL_95 * error
+    spread = _NORMAL_95 * error
     deviation = float(known.std(ddof=1))
     return Mean(mean, mean / error if error > 0 else np.nan, mean - spread, mean + spread, deviation, n)
 

@@ -21,7 +21,7 @@ from barwise.features.spot_check import ROWS, SAME
 from barwise.features.store_writer import Kept, meta_of, read_kept
 from barwise.runs.blocks import Damaged
 
-MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
+_MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
 
 
 @dataclass(frozen=True)

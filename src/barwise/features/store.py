@@ -29,7 +29,7 @@ from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_
 from barwise.runs.blocks import Damaged, cache_folder, too_much
 
 GIB = 2**30
-SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
+_SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Store:
 
     def maps(self, size: int) -> bool:
         """Whether a matrix of so many bytes is read from its file in blocks."""
-        return self.mapped is True or (self.mapped == "auto" and size > SHARE * free_memory())
+        return self.mapped is True or (self.mapped == "auto" and size > _SHARE * free_memory())
 
     def _proved(self, wanted: Wanted) -> Stored | None:
         """What is kept, if it is whole and its sets still give what they gave."""
@@ -239,7 +239,7 @@ def home(folder: str | Path | None = None) -> Path:
     return Path(folder) if folder else cache_folder()
 
 
-def removed(folder: Path) -> None:
+def _removed(folder: Path) -> None:
     """See that nothing has this name."""
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)

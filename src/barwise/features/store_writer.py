@@ -79,7 +79,7 @@ class Making:
                 f"features: a matrix larger than memory needs a folder to lie in, and {self.home} cannot be written"
                 f" ({error.strerror}); set cache.folder"
             ) from None
-        return create(self.beside / X_FILE, shape)
+        return create(self.beside / _X_FILE, shape)
 
     def keep(self, folder: Path, kept: Kept, bars: Sequence[Bars], base: Path | None = None) -> bool:
         """Write a matrix whole or not at all: beside its place, complete on the disk, then renamed into it.
@@ -168,9 +168,9 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
         return None
     try:
         meta = meta_of(folder)
-        if meta["X"] != checksums(folder / X_FILE, meta["X"]["bytes"]):
-            raise Damaged(f"{X_FILE} is not what was written")
-        X = np.load(folder / X_FILE, mmap_mode="r", allow_pickle=False)
+        if meta["X"] != checksums(folder / _X_FILE, meta["X"]["bytes"]):
+            raise Damaged(f"{_X_FILE} is not what was written")
+        X = np.load(folder / _X_FILE, mmap_mode="r", allow_pickle=False)
         own = tuple(bars[i] for i in meta["kept"])
         offsets = np.asarray(meta["offsets"], dtype=np.int64)
         if "first" in meta:
@@ -182,7 +182,7 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
         names = tuple(meta["names"])
         right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
         if not right or np.diff(offsets).tolist() != [len(b) for b in own]:
-            raise Damaged(f"{X_FILE} has another shape than {META} says")
+            raise Damaged(f"{_X_FILE} has another shape than {META} says")
         left_out = tuple((str(s), str(why)) for s, why in meta["left_out"])
         matrix = FeatureMatrix(X, names, own, offsets, np.asarray(meta["warmup"], dtype=np.int64), left_out)
         kept = Kept(matrix, dict(meta["facts"]), float(meta["seconds"]), dict(meta["windows"]), meta["seal"])
@@ -191,7 +191,7 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
     except OSError as error:
         raise Damaged(f"{Path(str(error.filename or folder)).name}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, EOFError, OverflowError) as error:
-        raise Damaged(f"{META} or {X_FILE} cannot be read ({type(error).__name__})") from None
+        raise Damaged(f"{META} or {_X_FILE} cannot be read ({type(error).__name__})") from None
 
 
 def meta_of(folder: Path) -> dict[str, Any]:

@@ -22,24 +22,24 @@ import numpy as np
 from barwise.features import purity
 from barwise.features.code_scan import Imported, Read, Scan, scan
 
-COMPILED = (
+_COMPILED = (
     types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType,
     types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
 )  # fmt: skip
-PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
-CONTAINERS: dict[type, Any] = {  # what an instance of a subclass holds, whatever that class makes of it
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+_CONTAINERS: dict[type, Any] = {  # what an instance of a subclass holds, whatever that class makes of it
     dict: lambda v: dict(dict.items(v)), list: lambda v: list(list.__iter__(v)), tuple: lambda v: (*tuple.__iter__(v),),
     set: lambda v: set(set.__iter__(v)), frozenset: lambda v: frozenset(frozenset.__iter__(v)), int: int.__int__,
     float: float.__float__, str: str.__str__, bytes: lambda v: bytes.__add__(v, b""),
     np.ndarray: lambda v: np.ndarray.view(v, np.ndarray),
 }  # fmt: skip
-COMPILERS = ("cython_function_or_method", "fused_cython_function", "_ArrayFunctionDispatcher", "nb_func", "nb_method")
-UNREAD = {  # of a class: words, and what Python itself keeps there
+_COMPILERS = ("cython_function_or_method", "fused_cython_function", "_ArrayFunctionDispatcher", "nb_func", "nb_method")
+_UNREAD = {  # of a class: words, and what Python itself keeps there
     "__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__firstlineno__", "__static_attributes__",
     "__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__slots__", "__type_params__",
 }  # fmt: skip
-MOST = 200_000  # values: no feature set holds so many, a library that is not known does
+_MOST = 200_000  # values: no feature set holds so many, a library that is not known does
 
 
 class Walk:
@@ -81,18 +81,18 @@ class Walk:
     def value(self, value: Any) -> None:
         """Add any value."""
         kind = type(value)
-        if kind in PLAIN:
+        if kind in _PLAIN:
             self.put(kind.__name__, value if kind is bytes else hex(value) if kind is int else repr(value))
             return
         if id(value) in self._seen:
             self.put("again", self._seen[id(value)])
             return
-        if len(self._seen) >= MOST:
+        if len(self._seen) >= _MOST:
             self.refuse("leads to more than can be followed")
             return
         self._seen[id(value)] = len(self._seen)
         self._alive.append(value)
-        handler = next((HANDLERS[base] for base in kind.__mro__ if base in HANDLERS and _exactly(kind, base)), None)
+        handler = next((_HANDLERS[base] for base in kind.__mro__ if base in _HANDLERS and _exactly(kind, base)), None)
         (handler or Walk.object)(self, value)
 
     def all(self, values: Iterable[Any]) -> None:
@@ -270,8 +270,8 @@ class Walk:
         bound = getattr(one, "__self__", None)
         owner = getattr(one, "__objclass__", None)
         home = bound.__name__ if isinstance(bound, types.ModuleType) else getattr(one, "__module__", None)
-        home = home_of(owner) if isinstance(owner, type) else home
-        home = home_of(type(bound)) if home is None and bound is not None else home
+        home = _home_of(owner) if isinstance(owner, type) else home
+        home = _home_of(type(bound)) if home is None and bound is not None else home
         home = home if isinstance(home, str) else "builtins"
         self.named(purity.kind_of(home), home, str(one.__qualname__))
         if home == "builtins" and one.__name__ in purity.BUILTINS:
@@ -294,15 +294,15 @@ class Walk:
 
     def klass(self, one: type) -> None:
         """A class: by name if it is a library's, else its bases and all that stands in it."""
-        kind = purity.kind_of(home_of(one))
+        kind = purity.kind_of(_home_of(one))
         if kind != "own" and _found(one):
-            self.named(kind, home_of(one), one.__qualname__)
+            self.named(kind, _home_of(one), one.__qualname__)
             return
         self.put("class", one.__qualname__)
         self.all(one.__bases__)
         self.value(type(one))
-        held = {k: v for k, v in vars(one).items() if k not in UNREAD and not isinstance(v, _OWN_DESCRIPTORS)}
-        before, self.place = self.place, f"{home_of(one)}.{one.__qualname__}"
+        held = {k: v for k, v in vars(one).items() if k not in _UNREAD and not isinstance(v, _OWN_DESCRIPTORS)}
+        before, self.place = self.place, f"{_home_of(one)}.{one.__qualname__}"
         self.pairs(held)
         self.place = before
 
@@ -325,12 +325,12 @@ class Walk:
 
     def object(self, one: Any) -> None:
         """Any other object: its class and its state, an own one's as it lies there, a library's as it is copied."""
-        cls, home = type(one), home_of(type(one))
+        cls, home = type(one), _home_of(type(one))
         kind = purity.kind_of(home)
         self.put("object")
         if (home, cls.__qualname__) in purity.STATELESS:
             self.put(cls.__qualname__)
-        elif cls.__name__ in COMPILERS:
+        elif cls.__name__ in _COMPILERS:
             self.compiled(one)
         elif kind == "library" and hasattr(one, "py_func"):  # compiled by numba
             self.named(kind, home, cls.__qualname__)
@@ -341,19 +341,19 @@ class Walk:
     def state(self, one: Any) -> bool:
         """The state of an own class's instance: attributes, slots, what it has as a container; False: there is more."""
         cls = type(one)
-        foreign = [c for c in cls.__mro__ if purity.kind_of(home_of(c)) != "own" and c is not object]
-        if any(c not in CONTAINERS and _holds(c) for c in foreign):
+        foreign = [c for c in cls.__mro__ if purity.kind_of(_home_of(c)) != "own" and c is not object]
+        if any(c not in _CONTAINERS and _holds(c) for c in foreign):
             return False
         self.value(cls)
         self.pairs(dict(getattr(one, "__dict__", {})))
         slots = [name for c in cls.__mro__ for name, v in vars(c).items() if isinstance(v, types.MemberDescriptorType)]
         self.pairs({name: getattr(one, name) for name in slots if hasattr(one, name)})
-        self.all(CONTAINERS[c](one) for c in foreign if c in CONTAINERS)
+        self.all(_CONTAINERS[c](one) for c in foreign if c in _CONTAINERS)
         return True
 
     def reduced(self, one: Any) -> None:
         """What it would be copied from: the protocol that `copy` and `pickle` use; nothing is written or read."""
-        cls, home = type(one), home_of(type(one))
+        cls, home = type(one), _home_of(type(one))
         kind = purity.kind_of(home)
         if kind == "standard" and not purity.allowed_standard(home):
             self.refuse(f"holds a {cls.__qualname__} of {home}")
@@ -397,7 +397,7 @@ def _content(cell: types.CellType) -> Any:
 def _exactly(kind: type, base: type) -> bool:
     """Whether a handler for `base` is one for `kind`: a subclass may hold more, unless it is a known one."""
     if base is functools.partial:  # Hydra's asks its policy at each call, and gives the same
-        return kind is base or home_of(kind).startswith("hydra.")
+        return kind is base or _home_of(kind).startswith("hydra.")
     return kind is base or base in (type, types.ModuleType) or (base is np.ndarray and kind is np.memmap)
 
 
@@ -408,10 +408,10 @@ def _leads(value: Any) -> bool:
     if isinstance(value, types.FunctionType):
         kind = purity.kind_of(str(value.__globals__.get("__name__", "")))
         return kind == "own" or bool(value.__closure__ or "__wrapped__" in value.__dict__)
-    return purity.kind_of(home_of(value if isinstance(value, type) else type(value))) == "own"
+    return purity.kind_of(_home_of(value if isinstance(value, type) else type(value))) == "own"
 
 
-def home_of(one: type) -> str:
+def _home_of(one: type) -> str:
     """The module that a class says it is of."""
     home = one.__module__
     return home if isinstance(home, str) else "builtins"
@@ -419,7 +419,7 @@ def home_of(one: type) -> str:
 
 def _found(one: type) -> bool:
     """Whether a class is what its module and name say."""
-    found: Any = sys.modules.get(home_of(one))
+    found: Any = sys.modules.get(_home_of(one))
     for name in one.__qualname__.split("."):
         found = getattr(found, name, None)
     return found is one
@@ -451,7 +451,7 @@ def _iterator(walk: Walk, one: Iterator[Any]) -> None:
     walk.refuse(f"holds a {type(one).__name__}, which is used up as it is read")
 
 
-HANDLERS: dict[type, Any] = {
+_HANDLERS: dict[type, Any] = {
     tuple: lambda w, v: (w.put("tuple", len(v)), w.all(v)),
     list: lambda w, v: (w.put("list", len(v)), w.all(v)),
     dict: lambda w, v: w.pairs(v),
@@ -472,4 +472,4 @@ HANDLERS: dict[type, Any] = {
     type: Walk.klass,
     np.ndarray: Walk.array,
     np.ufunc: Walk.ufunc,
-} | dict.fromkeys(COMPILED, Walk.compiled)
+} | dict.fromkeys(_COMPILED, Walk.compiled)

@@ -17,9 +17,9 @@ from barwise.data.bars import Market
 from barwise.errors import ConfigError, DataError
 from barwise.safety.files import MB
 
-MOST_BYTES = 16 * MB
-MOST_BARS = 10_000  # that a position is held
-PAST = 60  # bars scored before the last one, of rules that go by what is held
+_MOST_BYTES = 16 * MB
+_MOST_BARS = 10_000  # that a position is held
+_PAST = 60  # bars scored before the last one, of rules that go by what is held
 
 if TYPE_CHECKING:
     from barwise.serving.live import Answer, Live
@@ -48,7 +48,7 @@ class Desk:
     def past(self) -> int:
         """Bars that must be scored for the weights of the last one."""
         portfolio = self.backtest.portfolio
-        return 1 if portfolio is None or portfolio.plain else max(portfolio.tranches, PAST)
+        return 1 if portfolio is None or portfolio.plain else max(portfolio.tranches, _PAST)
 
     def orders(self, market: Market, scored: Scored) -> dict[str, np.ndarray]:
         """One row a symbol that is held or to be held: `time` of the last scored bar, `symbol`, `price` (its close),
@@ -92,17 +92,17 @@ def desk_of(served: Served, held: Path | None = None, capital: float | None = No
         raise ConfigError(f"--orders: {type(backtest).__name__} is a backtest of your own; orders need barwise's")
     if backtest.portfolio is not None:
         bars = served.run.manifest.get("hold")
-        known = bars if isinstance(bars, int) and 1 <= bars <= MOST_BARS else 1
+        known = bars if isinstance(bars, int) and 1 <= bars <= _MOST_BARS else 1
         backtest = replace(backtest, portfolio=backtest.portfolio.holding(known))
     backtest = backtest if capital is None else replace(backtest, capital=capital)
-    return Desk(backtest, served.run.periods_per_year, {} if held is None else shares(held))
+    return Desk(backtest, served.run.periods_per_year, {} if held is None else _shares(held))
 
 
-def shares(path: Path) -> dict[str, float]:
+def _shares(path: Path) -> dict[str, float]:
     """Shares by symbol of a CSV with columns symbol and shares (or `target`, of orders.csv); short ones negative."""
     if not path.is_file():
         raise DataError(f"--held {path}: is not there")
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > _MOST_BYTES:
         raise DataError(f"--held {path}: is larger than 16 MB")
     try:
         rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))

@@ -23,7 +23,7 @@ from barwise.runs.directory import write_json, write_parquet
 from barwise.serving.live import Answer
 from barwise.serving.model import recorded
 
-LEAST = 3  # bars of a ledger
+_LEAST = 3  # bars of a ledger
 
 
 @dataclass
@@ -74,9 +74,9 @@ class Paper:
         by_symbol: dict[str, list[dict[str, Any]]] = {}
         for row in self.rows.values():
             by_symbol.setdefault(row["symbol"], []).append(row)
-        bars = tuple(bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
+        bars = tuple(_bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
         times = np.unique(np.concatenate([b.time for b in bars])) if bars else np.zeros(0, "datetime64[ns]")
-        if len(times) < LEAST:
+        if len(times) < _LEAST:
             return None
         ordered = [sorted(by_symbol[b.symbol], key=lambda row: row["time"]) for b in bars]
         symbol = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
@@ -101,7 +101,7 @@ class Paper:
         write_json(self.folder / "summary.json", {**facts, "n_trades": ledger.n_trades, "ruined": ledger.ruined})
 
 
-def bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
+def _bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
     """The bars of one symbol, from their rows."""
     rows = sorted(rows, key=lambda row: row["time"])
     time = np.array([row["time"] for row in rows], dtype="datetime64[ns]")

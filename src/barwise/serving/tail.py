@@ -14,8 +14,8 @@ from typing import Any
 from barwise.data.columns import resolve
 from barwise.errors import DataError
 
-PAUSE = 0.2  # seconds between looks at a file that grows
-LONGEST_LINE = 65_536
+_PAUSE = 0.2  # seconds between looks at a file that grows
+_LONGEST_LINE = 65_536
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ def follow(path: Path, idle: float | None) -> Iterator[str]:
     with path.open(encoding="utf-8") as file:
         part, since = "", time.monotonic()
         while True:
-            part += file.readline(LONGEST_LINE)
+            part += file.readline(_LONGEST_LINE)
             if part.endswith("\n"):
                 yield part
                 part, since = "", time.monotonic()
-            elif len(part) >= LONGEST_LINE:
-                raise DataError(f"{path}: a line is longer than {LONGEST_LINE} characters")
+            elif len(part) >= _LONGEST_LINE:
+                raise DataError(f"{path}: a line is longer than {_LONGEST_LINE} characters")
             elif idle is not None and time.monotonic() - since > idle:
                 return
             else:
-                time.sleep(PAUSE)
+                time.sleep(_PAUSE)
 
 
 def bars_in(

@@ -15,8 +15,8 @@ from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
 
-BP = 1e-4
-FEWEST = 20  # validation rows in each half
+_BP = 1e-4
+_FEWEST = 20  # validation rows in each half
 
 
 class Abstaining:
@@ -63,21 +63,21 @@ class Abstaining:
         known = np.isfinite(score) & np.isfinite(ret)
         score, ret, time = score[known], ret[known], time[known]
         early = time < np.median(time.astype(np.int64)).astype("datetime64[ns]") if len(time) else np.zeros(0, bool)
-        if min(early.sum(), (~early).sum()) < FEWEST:
-            text = f"strategy.level={self.level:g}: fewer than {2 * FEWEST} validation rows"
+        if min(early.sum(), (~early).sum()) < _FEWEST:
+            text = f"strategy.level={self.level:g}: fewer than {2 * _FEWEST} validation rows"
             context.alert("interval", f"{text}, so that no interval was learned and nothing is left out")
             return 0.0, -1.0, None
         slope = float(score[early] @ ret[early] / max(float(score[early] @ score[early]), 1e-12))
         apart = np.sort(np.abs(ret[~early] - slope * score[~early]))
         rank = min(int(np.ceil((len(apart) + 1) * self.level)), len(apart))
         width = float(apart[rank - 1])
-        return slope, width, float(np.mean(np.abs(slope * score) - width <= self.cost_bps * BP))
+        return slope, width, float(np.mean(np.abs(slope * score) - width <= self.cost_bps * _BP))
 
     def predict(self, samples: Samples) -> np.ndarray:
         score = self.part_.scores(samples)
         if self.width_ < 0:
             return score
-        beyond = (self.slope_ > 0) & (np.abs(self.slope_ * score) - self.width_ > self.cost_bps * BP)
+        beyond = (self.slope_ > 0) & (np.abs(self.slope_ * score) - self.width_ > self.cost_bps * _BP)
         return np.where(np.isfinite(score) & ~beyond, 0.0, score)
 
     def importance(self) -> Mapping[str, float] | None:

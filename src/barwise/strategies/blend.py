@@ -19,7 +19,7 @@ from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import NAME, Part, budgeted, load_parts, offer, part_context, save_parts
 from barwise.validation.nested import inner_folds
 
-FULL = 4.0  # deviations of the blended score that are a score of 1
+_FULL = 4.0  # deviations of the blended score that are a score of 1
 WEIGHTS = ("equal", "ic", "ridge")
 
 
@@ -118,7 +118,7 @@ class Blend:
         mean = np.divide(total, weight, out=np.full(len(samples), np.nan), where=weight > 0)
         if not any(self.weights_[name] > 0 and self.sigma_[name] > 0 for name in self.parts_):
             mean = np.zeros(len(samples))
-        found: np.ndarray = np.clip(mean / FULL, -1.0, 1.0)
+        found: np.ndarray = np.clip(mean / _FULL, -1.0, 1.0)
         return found
 
     def importance(self) -> dict[str, float] | None:

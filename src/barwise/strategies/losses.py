@@ -48,7 +48,7 @@ class Loss:
         return out.clamp(-1.0, 1.0)
 
 
-class Huber(Loss):
+class _Huber(Loss):
     """Huber's loss on returns over their training deviation: squares near zero, absolute values beyond one."""
 
     squash = False
@@ -64,7 +64,7 @@ class Huber(Loss):
         return torch.nn.functional.huber_loss(out, target, reduction="none")
 
 
-class CrossEntropy(Loss):
+class _CrossEntropy(Loss):
     """Cross-entropy of down, flat and up; the score is P(up) - P(down)."""
 
     outputs = 3
@@ -87,7 +87,7 @@ class CrossEntropy(Loss):
         return probability[..., 2] - probability[..., 0]
 
 
-class Sharpe(Huber):
+class _Sharpe(_Huber):
     """Minus the Sharpe ratio, over a batch's rows, of holding the score as position for the label's return.
 
     Mean over standard deviation, not annualised, before costs. Moody, Saffell (2001) learn positions from it directly.
@@ -103,7 +103,7 @@ class Sharpe(Huber):
         return -mean / (variance + 1e-6).sqrt()
 
 
-class InformationCoefficient(Loss):
+class _InformationCoefficient(Loss):
     """One less the correlation of outputs and labels within each bar: the mean over bars, by their weights.
 
     A bar without spread counts as 0. Refused where the median bar has fewer than `FEWEST` symbols.
@@ -115,25 +115,25 @@ class InformationCoefficient(Loss):
     def fit(self, train: Samples) -> Loss:
         size = int(np.median(np.unique(train.time, return_counts=True)[1]))
         require(
-            size >= FEWEST,
+            size >= _FEWEST,
             f"strategy.loss={self.name}: compares the symbols of a bar, and half of the bars to learn from have"
-            f" {size} or fewer; it takes {FEWEST}: use strategy.loss=mse, or more symbols",
+            f" {size} or fewer; it takes {_FEWEST}: use strategy.loss=mse, or more symbols",
         )
         return super().fit(train)
 
     def mean(self, out: Tensor, target: Tensor, weight: Tensor, bars: Sequence[int] = ()) -> Tensor:
-        x, y, w = (padded(each, bars) for each in (out, target, weight))
+        x, y, w = (_padded(each, bars) for each in (out, target, weight))
         size = w.sum(dim=1)
         return (size * self.of_bars(x, y, w)).sum() / size.sum()
 
     def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         """The loss of each bar: outputs, targets and weights (bar, symbol), of weight 0 where there is none."""
-        x, y = centred(x, w), centred(y, w)
+        x, y = _centred(x, w), _centred(y, w)
         spread = ((w * x * x).sum(dim=1) * (w * y * y).sum(dim=1) + 1e-12).sqrt()
         return 1.0 - (w * x * y).sum(dim=1) / spread
 
 
-class Listwise(InformationCoefficient):
+class _Listwise(_InformationCoefficient):
     """How far the order of a bar's outputs is from that of its labels: ListNet (Cao et al., 2007).
 
     Kullback-Leibler divergence of the softmax of three times the outputs from that of the labels, which are brought to
@@ -144,33 +144,33 @@ class Listwise(InformationCoefficient):
 
     def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         there = w > 0
-        y = centred(y, w)
+        y = _centred(y, w)
         y = y / ((w * y * y).sum(dim=1, keepdim=True) / w.sum(dim=1, keepdim=True) + 1e-12).sqrt()
         right, found = (each.masked_fill(~there, -1e4).log_softmax(dim=1) for each in (y, 3.0 * x))
         return (right.exp() * (right - found)).masked_fill(~there, 0.0).sum(dim=1)
 
 
-FEWEST = 5  # symbols of a bar that a correlation means something among
-LOSSES: dict[str, type[Loss]] = {
-    "mse": Loss, "cross_entropy": CrossEntropy, "huber": Huber, "sharpe": Sharpe, "ic": InformationCoefficient,
-    "listwise": Listwise,
+_FEWEST = 5  # symbols of a bar that a correlation means something among
+_LOSSES: dict[str, type[Loss]] = {
+    "mse": Loss, "cross_entropy": _CrossEntropy, "huber": _Huber, "sharpe": _Sharpe, "ic": _InformationCoefficient,
+    "listwise": _Listwise,
 }  # fmt: skip
 
 
 def loss_of(name: str) -> Loss:
     """A fresh loss by its name."""
-    if name not in LOSSES:
-        raise ConfigError(f"strategy.loss={name}: must be one of {', '.join(LOSSES)}")
-    return LOSSES[name]()
+    if name not in _LOSSES:
+        raise ConfigError(f"strategy.loss={name}: must be one of {', '.join(_LOSSES)}")
+    return _LOSSES[name]()
 
 
-def padded(values: Tensor, bars: Sequence[int]) -> Tensor:
+def _padded(values: Tensor, bars: Sequence[int]) -> Tensor:
     """Rows of bars, one after the other, as (bar, symbol); 0 where there is none."""
     found: Tensor = torch.nn.utils.rnn.pad_sequence(list(values.split(list(bars))), batch_first=True)
     return found
 
 
-def centred(values: Tensor, weight: Tensor) -> Tensor:
+def _centred(values: Tensor, weight: Tensor) -> Tensor:
     """Values (bar, symbol) less their weighted mean in the bar."""
     return values - (weight * values).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1e-12)
 

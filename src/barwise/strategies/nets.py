@@ -83,7 +83,7 @@ class MLPNet(SequenceNet):
         **head: Any,
     ) -> None:  # fmt: skip
         super().__init__(hidden_size, dropout, **head)
-        self.window = CausalConv(n_features, hidden_size, lookback)
+        self.window = _CausalConv(n_features, hidden_size, lookback)
         self.rest = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(num_layers - 1))
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -116,7 +116,7 @@ class TCNNet(SequenceNet):
         self.blocks: Any = nn.ModuleList()
         dilation, reach = 1, 1
         while reach < lookback:
-            convs = [CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
+            convs = [_CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
             self.blocks.append(nn.ModuleList(convs))
             reach += num_layers * (kernel_size - 1) * dilation
             dilation *= 2
@@ -134,7 +134,7 @@ class TCNNet(SequenceNet):
         return x, after
 
 
-class CausalConv(nn.Module):
+class _CausalConv(nn.Module):
     """A convolution over past steps; its state is the last inputs, zeros before the first step."""
 
     def __init__(self, width: int, out: int, kernel_size: int, dilation: int = 1) -> None:
@@ -154,13 +154,3 @@ class CausalConv(nn.Module):
             found: Tensor = self(x)[0][:, -1]
             return found
         return nn.functional.linear(x.transpose(1, 2).flatten(1), self.conv.weight.flatten(1), self.conv.bias)
-
-
-def count_parameters(net: nn.Module) -> int:
-    """How many numbers the net learns."""
-    return sum(p.numel() for p in net.parameters() if p.requires_grad)
-
-
-def finite(net: nn.Module) -> bool:
-    """Whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p).all()) for p in net.parameters())

@@ -19,7 +19,7 @@ from barwise.strategies.hooks import Explained, Stateful
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
 from barwise.validation.nested import inner_folds
 
-ROWS = 20_000  # training rows, evenly drawn, that correlations of features are computed on
+_ROWS = 20_000  # training rows, evenly drawn, that correlations of features are computed on
 Keep = Annotated[int, Whole(1, 100_000)]
 
 
@@ -256,7 +256,7 @@ def only_rows(panel: Panel, rows: np.ndarray, X: np.ndarray) -> Panel:
 
 def _evenly(n: int) -> np.ndarray:
     """At most ROWS places among `n`, evenly spaced."""
-    return np.arange(n) if n <= ROWS else np.linspace(0, n - 1, ROWS).astype(np.int64)
+    return np.arange(n) if n <= _ROWS else np.linspace(0, n - 1, _ROWS).astype(np.int64)
 
 
 def _ranks(X: np.ndarray) -> np.ndarray:

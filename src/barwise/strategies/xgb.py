@@ -19,7 +19,7 @@ from barwise.strategies import external, ranking, scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters
 
-log = logging.getLogger("barwise")
+_log = logging.getLogger("barwise")
 
 
 class XGBoostStrategy:
@@ -192,7 +192,7 @@ def _refuse_unused(told: list[warnings.WarningMessage]) -> None:
         if unused:
             name = unused.group(1).split(",")[0].strip(' "')
             require(False, f"strategy.{name}: XGBoost has no such parameter; xgboost's documentation lists them")
-        log.warning("xgboost: %s", " ".join(str(warning.message).split()))
+        _log.warning("xgboost: %s", " ".join(str(warning.message).split()))
 
 
 def _listener(context: FitContext, metric: str) -> Any:

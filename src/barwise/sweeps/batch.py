@@ -23,7 +23,7 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
     retry = isolation.config.sweep.get("retry")
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
-    source = Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
+    source = _Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
     watch = SweepProgress(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))
     isolation.work(source, watch)
@@ -31,7 +31,7 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
 
 
 @dataclass
-class Batch:
+class _Batch:
     """The jobs of a batch in order; each is claimed when there is room for it."""
 
     claims: Claims

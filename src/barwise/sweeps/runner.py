@@ -26,7 +26,7 @@ from barwise.sweeps.ray_pool import RayPool
 from barwise.sweeps.sweep import Sweep
 from barwise.sweeps.trial import plain_config
 
-ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
+_ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
     "barwise.commands.train", "barwise.experiment.run", "barwise.experiment.recipe", "barwise.report.terminal",
     "barwise.evidence.verdict", "barwise.report.dashboard:rehearse", "barwise.report.figures", "barwise.report.html",
     "barwise.safety.tensors", "barwise.runs.tensorboard:writer_class", "barwise.sweeps.callback",
@@ -34,8 +34,8 @@ ALWAYS = (  # what every trial imports while it runs; strategies and the rest co
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
-LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
-MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
+_LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
+_MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,11 @@ class TrialRunner:
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = trial.number
         folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
-        kind = module_of(OmegaConf.select(config, "strategy._target_") or "")
+        kind = _module_of(OmegaConf.select(config, "strategy._target_") or "")
         plain = plain_config(config)
-        modules = sorted({module_of(t) for t in targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
-        libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
-        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*ALWAYS, *modules, *libraries))
+        modules = sorted({_module_of(t) for t in _targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
+        libraries = tuple(_LIBRARIES[m] for m in modules if m in _LIBRARIES)
+        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*_ALWAYS, *modules, *libraries))
 
 
 @checked("hydra.launcher")
@@ -144,18 +144,18 @@ def local_pool(
     """This machine's pool from the launcher's settings; null ones are chosen here."""
     if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
         method = "spawn" if sys.platform == "darwin" else "fork"
-    n_jobs = min(cores(), MOST) if n_jobs is None else n_jobs
+    n_jobs = min(cores(), _MOST) if n_jobs is None else n_jobs
     return Pool(n_jobs, timeout_s, method, threads or max(1, cores() // max(1, n_jobs)))
 
 
-def module_of(target: str) -> str:
+def _module_of(target: str) -> str:
     """The module that a `_target_` is in, by its name."""
     return target.rpartition(".")[0]
 
 
-def targets(node: Any) -> list[str]:
+def _targets(node: Any) -> list[str]:
     """Every `_target_` in a plain configuration."""
     if isinstance(node, Mapping):
         own = [str(node["_target_"])] if "_target_" in node else []
-        return own + [t for value in node.values() for t in targets(value)]
-    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+        return own + [t for value in node.values() for t in _targets(value)]
+    return [t for value in node for t in _targets(value)] if isinstance(node, list) else []

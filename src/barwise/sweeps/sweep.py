@@ -17,8 +17,8 @@ from barwise.errors import ConfigError, SweepError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-OURS = "hydra_plugins.barwise."  # launchers that keep the leaderboard themselves and let no trial end a sweep
-SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
+_OURS = "hydra_plugins.barwise."  # launchers that keep the leaderboard themselves and let no trial end a sweep
+_SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Sweep:
     def resume(self) -> str:
         """The command that goes on with this sweep."""
         words = [w for w in sys.argv[1:] if not w.startswith("sweep.name=")]
-        return " ".join(["python train.py", *map(quoted, words), f"sweep.name={self.name}"])
+        return " ".join(["python train.py", *map(_quoted, words), f"sweep.name={self.name}"])
 
 
 _RUNNING: ContextVar[Sweep | None] = ContextVar("sweep", default=None)  # Hydra's callback and `main` share no object
@@ -70,10 +70,10 @@ def objectives_of(given: object) -> tuple[str, ...]:
 
 def foreign(launcher: DictConfig) -> bool:
     """Whether a launcher of the configuration is not barwise's own."""
-    return not str(launcher.get("_target_")).startswith(OURS)
+    return not str(launcher.get("_target_")).startswith(_OURS)
 
 
-def quoted(word: str) -> str:
+def _quoted(word: str) -> str:
     """A word as a shell takes it."""
     import shlex
 
@@ -95,7 +95,7 @@ def finish() -> None:
     if not board.rows:
         return
     wide = None if sys.stdout.isatty() else 160  # a file has no edge to wrap at
-    Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
+    Console(highlight=False, width=wide).print(board.table(_SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
     if sweep.pages:
         from barwise.sweeps.page import finish_pages

@@ -16,16 +16,16 @@ from barwise.data.readers.series import Series
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 
-COPY = re.compile(r"\s*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|copia)(?:[ _]?\(?\d+\)?)?)$", re.IGNORECASE)
-YEAR = r"(?:18|19|20|21)\d\d"
-WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-PERIOD = rf"{YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
-DATED = re.compile(
-    rf"(?:(?:^|[-_. ]+)(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)"
-    rf"|(?<=[a-z]){YEAR}[01]\d(?:\d\d)?)$",
+_COPY = re.compile(r"\s*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|copia)(?:[ _]?\(?\d+\)?)?)$", re.IGNORECASE)
+_YEAR = r"(?:18|19|20|21)\d\d"
+_WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_PERIOD = rf"{_YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
+_DATED = re.compile(
+    rf"(?:(?:^|[-_. ]+)(?:{_WORDED}[-_ ]?{_YEAR}|{_PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{_PERIOD})?|(?:part|chunk)[-_ ]?\d+)"
+    rf"|(?<=[a-z]){_YEAR}[01]\d(?:\d\d)?)$",
     re.IGNORECASE,
 )
-SAME = 0.98  # of the bars that two files share: they are one series
+_SAME = 0.98  # of the bars that two files share: they are one series
 
 
 def stem_of(source: Source) -> str:
@@ -33,9 +33,9 @@ def stem_of(source: Source) -> str:
     return source.symbol or source.stem
 
 
-def base_of(source: Source) -> str:
+def _base_of(source: Source) -> str:
     """The symbol of a file less dates and the mark of a copy; its folder's name where nothing is left."""
-    return DATED.sub("", COPY.sub("", source.stem)) or source.folder
+    return _DATED.sub("", _COPY.sub("", source.stem)) or source.folder
 
 
 def joined(found: Sequence[Series], sources: Sequence[Source], notes: Notes) -> tuple[tuple[Bars, ...], list[Series]]:
@@ -65,8 +65,8 @@ def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) ->
         return [s if s.exact else _as(s, sources[s.where].folder) for s in found]
     groups: dict[str, list[Series]] = {}
     for series in loose:
-        groups.setdefault(base_of(sources[series.where]), []).append(series)
-    dated = all(base_of(sources[series.where]) != sources[series.where].stem for series in loose)
+        groups.setdefault(_base_of(sources[series.where]), []).append(series)
+    dated = all(_base_of(sources[series.where]) != sources[series.where].stem for series in loose)
     names = {}
     for base, some in groups.items():
         if len(some) > 1 and not _one_series(some):
@@ -99,14 +99,14 @@ def _equal(one: Bars, other: Bars, ours: np.ndarray, theirs: np.ndarray) -> bool
     same = np.ones(len(ours), bool)
     for column in PRICES:
         same &= np.isclose(getattr(one, column)[ours], getattr(other, column)[theirs], rtol=1e-6, atol=0)
-    return bool(same.mean() >= SAME and same[:-1].all())  # the last of a download may not have been over
+    return bool(same.mean() >= _SAME and same[:-1].all())  # the last of a download may not have been over
 
 
 def _tell_copies(parts: Sequence[Series], sources: dict[str, Source], notes: Notes) -> None:
     for part in parts:
         stem = sources[part.where].stem
-        if COPY.search(stem):
-            notes.warn(part.where, f"by its name a copy of {COPY.sub('', stem)}, and its bars are others: "
+        if _COPY.search(stem):
+            notes.warn(part.where, f"by its name a copy of {_COPY.sub('', stem)}, and its bars are others: "
                                    f"a symbol of its own, {stem}")  # fmt: skip
 
 
