@@ -27,7 +27,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def test_distinct_times_are_those_of_a_sort(monkeypatch):
-    monkeypatch.setattr(times, "ROWS", 7)
+    monkeypatch.setattr(times, "_ROWS", 7)
     stamps = RANDOM.integers(0, 30, 100).astype("datetime64[ns]")
     some = RANDOM.random(100) < 0.5
     np.testing.assert_array_equal(times.distinct(stamps), np.unique(stamps))
@@ -48,8 +48,8 @@ def test_stretches_meet_as_each_pair_does():
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_a_grid_laid_in_pieces_is_that_of_each_bar(holes: bool, monkeypatch):
-    monkeypatch.setattr(grids, "SYMBOLS", 2)
-    monkeypatch.setattr(grids, "CELLS", 40)
+    monkeypatch.setattr(grids, "_SYMBOLS", 2)
+    monkeypatch.setattr(grids, "_CELLS", 40)
     bars = list(synthetic.load(n_symbols=5, n_bars=60).bars)
     if holes:
         bars = [b.take(np.sort(RANDOM.choice(60, 45 + s, replace=False))) for s, b in enumerate(bars)]
@@ -89,7 +89,7 @@ def test_many_rows_are_learned_in_blocks_to_the_same_model(monkeypatch):
 
     before = panel.X.copy()
     whole = scores()
-    monkeypatch.setattr(barwise.samples, "MANY", 1_000)
+    monkeypatch.setattr(barwise.samples, "_MANY", 1_000)
     monkeypatch.setattr("barwise.data.memmap.BLOCK", 4_000)
     assert len(list(Samples(panel, train).blocks())) > 3
     in_blocks = scores()

@@ -32,7 +32,7 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
     warm = np.zeros(offsets[-1], bool)
     for low, high, cold in zip(offsets[:-1], offsets[1:], matrix.warmup, strict=True):
         warm[low + cold : high] = True
-    finite = warm & finite_rows(matrix.X)
+    finite = warm & _finite_rows(matrix.X)
     return Panel(
         X=matrix.X,
         features=matrix.names,

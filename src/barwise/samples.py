@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save
 from barwise.data.memmap import blocks, gather, on_disk
 from barwise.runs.directory import write_bytes
 
-MANY = 2**28  # bytes of rows that are not copied at once where blocks do as well
+_MANY = 2**28  # bytes of rows that are not copied at once where blocks do as well
 NO_MOVE = 1e-12  # a return of less is what rounding left of none
 
 
@@ -158,7 +158,7 @@ class Samples:
     @property
     def many(self) -> bool:
         """Whether a copy of these rows takes so much memory that they are better read in blocks."""
-        return len(self) * len(self.features) * self.panel.X.itemsize > MANY
+        return len(self) * len(self.features) * self.panel.X.itemsize > _MANY
 
     def blocks(self) -> Iterator[Samples]:
         """These samples in order: all at once, or block by block where they are many or the matrix is larger than

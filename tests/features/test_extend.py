@@ -144,7 +144,7 @@ def test_what_reads_dates_or_names_is_computed_symbol_by_symbol(one, tmp_path):
 
 
 def test_windows_side_by_side_give_what_each_gives(monkeypatch):
-    monkeypatch.setattr(side_by_side, "ROWS", 900)
+    monkeypatch.setattr(side_by_side, "_ROWS", 900)
     sets = {"price": price.price, "technical": technical.technical}
     names = tuple(compute(WHOLE.bars[0], sets))
     parts = {i: b.take(slice(300, None)) for i, b in enumerate(WHOLE.bars)}

@@ -34,7 +34,7 @@ def neutral_waits(
     if neutral is None:
         return
     random = np.random.default_rng(seed)
-    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:SYMBOLS])]
+    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:_SYMBOLS])]
     times = times_of(bars)
     if len(times) < 4:
         return

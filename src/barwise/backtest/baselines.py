@@ -30,14 +30,14 @@ def baselines(
         rows, columns = np.nonzero(inside)
         return backtest.run(grid, Signals(columns, grid.time[rows], dense[rows, columns]), periods_per_year)
 
-    hold = buy_and_hold(grid, backtest, signals, periods_per_year)
+    hold = _buy_and_hold(grid, backtest, signals, periods_per_year)
     persistence = traded(_last_direction(grid))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     return {
         "buy_and_hold": [hold],
         "persistence": [persistence],
-        "random": [traded(shifted(dense, inside, random)) for _ in range(DRAWS)],
+        "random": [traded(_shifted(dense, inside, random)) for _ in range(_DRAWS)],
     }
 
 
@@ -50,7 +50,7 @@ def _last_direction(grid: Grid) -> np.ndarray:
     return signs
 
 
-def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning."""
     out = np.zeros(dense.shape)
     for s in range(dense.shape[1]):

@@ -13,10 +13,10 @@ from barwise.data.groups import NONE, names_of, shared
 from barwise.data.times import times_of
 from barwise.errors import ConfigError, DataError
 
-SYMBOLS = 16  # that are laid side by side at once
-CELLS = 2**20  # of rows that are worked on at once
-FEW = 8  # columns, of which numpy adds up one after the other
-LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
+_SYMBOLS = 16  # that are laid side by side at once
+_CELLS = 2**20  # of rows that are worked on at once
+_FEW = 8  # columns, of which numpy adds up one after the other
+_LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Grid:
         has, open_ = np.zeros(shape, bool), np.full(shape, np.nan)
         closes = np.full((len(time) + 1, len(bars)), np.nan)  # the first row: before there is any
         before, close = closes[:-1], closes[1:]
-        for s in range(0, len(bars), SYMBOLS):  # a cell is near the next symbol's, not near its own next one
-            _lay(bars[s : s + SYMBOLS], ticks(time), has[:, s:], open_[:, s:], close[:, s:])
+        for s in range(0, len(bars), _SYMBOLS):  # a cell is near the next symbol's, not near its own next one
+            _lay(bars[s : s + _SYMBOLS], _ticks(time), has[:, s:], open_[:, s:], close[:, s:])
         prior = np.broadcast_to(np.arange(-1, len(time) - 1)[:, None], shape)
         if not has.all():
             last = np.where(has, np.arange(len(time), dtype=np.int32)[:, None], np.int32(-1))
@@ -98,7 +98,7 @@ class Grid:
     @cached_property
     def members(self) -> np.ndarray:
         """(time, 1): how many symbols of the universe have a bar, 1 where none has."""
-        return np.maximum(row_sums(self.member).astype(np.int64)[:, None], 1)
+        return np.maximum(_row_sums(self.member).astype(np.int64)[:, None], 1)
 
     @cached_property
     def complete(self) -> np.ndarray:
@@ -245,7 +245,7 @@ def _lay(bars: Sequence[Bars], known: np.ndarray, has: np.ndarray, open_: np.nda
     """Write some symbols' bars into the first columns of arrays (time, symbol)."""
     there, prices = np.zeros((len(known), len(bars)), bool), np.full((2, len(known), len(bars)), np.nan)
     for s, b in enumerate(bars):
-        rows = slice(None) if len(b) == len(known) else np.searchsorted(known, ticks(b.time))
+        rows = slice(None) if len(b) == len(known) else np.searchsorted(known, _ticks(b.time))
         there[rows, s], prices[0, rows, s], prices[1, rows, s] = True, b.open, b.close
     for table, own in ((has, there), (open_, prices[0]), (close, prices[1])):
         table[:, : len(bars)] = own
@@ -253,12 +253,12 @@ def _lay(bars: Sequence[Bars], known: np.ndarray, has: np.ndarray, open_: np.nda
 
 def _row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices of rows that hold some 2^20 cells each."""
-    step = max(1, CELLS // max(1, shape[1]))
+    step = max(1, _CELLS // max(1, shape[1]))
     for begin in range(0, shape[0], step):
         yield slice(begin, begin + step)
 
 
-def row_sums(values: np.ndarray) -> np.ndarray:
+def _row_sums(values: np.ndarray) -> np.ndarray:
     """`values.sum(axis=1)`, to the bit, and faster where a row is short."""
     if values.shape[1] >= _FEW:
         found: np.ndarray = values.sum(axis=1)
@@ -271,10 +271,10 @@ def row_sums(values: np.ndarray) -> np.ndarray:
 
 def gross_sums(values: np.ndarray) -> np.ndarray:
     """Σ|value| of each row, some rows at a time."""
-    parts = [row_sums(np.abs(values[rows])) for rows in _row_blocks(values.shape)]
+    parts = [_row_sums(np.abs(values[rows])) for rows in _row_blocks(values.shape)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def ticks(time: np.ndarray) -> np.ndarray:
+def _ticks(time: np.ndarray) -> np.ndarray:
     """Times as whole numbers, which are searched faster."""
     return time.astype("datetime64[ns]", copy=False).view(np.int64)

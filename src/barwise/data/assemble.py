@@ -144,7 +144,7 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     """
     notes = read.notes
     bars, made = naming.joined(read.taken(), read.sources, notes)
-    tell_zones(made, asked.timezone, notes)
+    _tell_zones(made, asked.timezone, notes)
     bars, outside = selected(bars, asked.symbols, asked.start, asked.end, where, asked.timezone)
     bars = applied(bars, asked.actions, asked.timezone, asked.adjusted, notes)
     bars = _common_volume(bars, where, notes)

@@ -172,7 +172,7 @@ def _sizes(bars: Bars) -> list[_Doubt]:
         return []
     found = []
     for first, last in _other_sizes(bars.time.astype("datetime64[s]").astype(np.int64).tobytes()):
-        if last - first + 1 >= GRID:
+        if last - first + 1 >= _GRID:
             there, size = bar_size_name(bars.time[first : last + 1]), bar_size_name(bars.time)
             where = f"from {_date(bars.time[first])} to {_date(bars.time[last])}"
             text = f"{bars.symbol} {where} ({there}, elsewhere {size})"
@@ -183,9 +183,9 @@ def _sizes(bars: Bars) -> list[_Doubt]:
 @lru_cache(maxsize=4)  # many symbols have the same times
 def _other_sizes(seconds: bytes) -> list[tuple[int, int]]:
     gaps = pd.Series(np.diff(np.frombuffer(seconds, np.int64)).astype(float))
-    local = gaps.rolling(GRID, center=True, min_periods=GRID // 2).quantile(0.25).to_numpy()
+    local = gaps.rolling(_GRID, center=True, min_periods=_GRID // 2).quantile(0.25).to_numpy()
     usual = float(np.median(local))
-    return _runs(np.append(False, (local > OTHER_SIZE * usual) | (local * OTHER_SIZE < usual)))
+    return _runs(np.append(False, (local > _OTHER_SIZE * usual) | (local * _OTHER_SIZE < usual)))
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from barwise.data.bars import Bars
 
-ROWS = 2**20  # that are looked at at once
+_ROWS = 2**20  # that are looked at at once
 
 
 def distinct(time: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
@@ -20,9 +20,9 @@ def distinct(time: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     ['2020-01-01', '2020-01-02']
     """
     parts = []
-    for low in range(0, max(1, len(time)), ROWS):
-        some = time[low : low + ROWS]
-        parts.append(np.unique(some if where is None else some[where[low : low + ROWS]]))
+    for low in range(0, max(1, len(time)), _ROWS):
+        some = time[low : low + _ROWS]
+        parts.append(np.unique(some if where is None else some[where[low : low + _ROWS]]))
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
 
 
@@ -35,7 +35,7 @@ def times_of(bars: Iterable[Bars]) -> np.ndarray:
             continue
         parts.append(b.time)
         rows += len(b)
-        if rows > ROWS:
+        if rows > _ROWS:
             parts = [np.unique(np.concatenate(parts)), b.time]
             rows = 0
     return np.unique(np.concatenate(parts))

@@ -31,7 +31,7 @@ def folds_of(
         return validation.folds(panel)
     except BarwiseError as error:
         times, warm = len(distinct(panel.time)), len(distinct(panel.time, panel.warm))
-        if warm >= (1 - MOST) * times:
+        if warm >= (1 - _MOST) * times:
             raise
         shorter = _shorter(max(bars, key=len), times - warm, shipped() if shipped else {})
         raise DataError(

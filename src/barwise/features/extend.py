@@ -90,7 +90,7 @@ def _carried_on(
     new = sum(len(now[symbol]) - n for symbol, (n, _) in past.items()) + sum(
         len(b) for symbol, b in now.items() if symbol not in past
     )
-    if not 0 < new <= MOST * sum(n for n, _ in past.values()):
+    if not 0 < new <= _MOST * sum(n for n, _ in past.values()):
         return None
     found = {}
     for symbol, bars in now.items():

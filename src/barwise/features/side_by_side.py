@@ -17,7 +17,7 @@ from barwise.features import FeatureSet
 from barwise.features.matrix import compute
 from barwise.features.volumeless import without_volume
 
-ROWS = 2**15  # that are computed at once: their columns fit the processor's cache
+_ROWS = 2**15  # that are computed at once: their columns fit the processor's cache
 
 
 class _Untold:
@@ -53,7 +53,7 @@ def side_by_side(
             continue  # by itself
         group.append(i)
         rows += len(part)
-        if rows >= ROWS:
+        if rows >= _ROWS:
             found |= _computed(group, parts, last, sets, names)
             group, rows = [], 0
     return found | _computed(group, parts, last, sets, names) if group else found

@@ -142,7 +142,7 @@ class Store:
                 return Stored(matrix, facts, report)
             windows |= dict.fromkeys(twice.inexact)
             try:
-                removed(wanted.folder)  # a damaged one, or one that is no longer right
+                _removed(wanted.folder)  # a damaged one, or one that is no longer right
                 history = history or history_of(wanted.made_by, wanted.market)
                 kept = replace(kept, windows=windows, history=history.meta())
                 linked = making.keep(wanted.folder, kept, wanted.market.bars, place if carried_on else None)

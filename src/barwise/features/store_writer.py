@@ -31,8 +31,8 @@ class Make(Protocol):
 
 
 Windows = Mapping[str, int | None]
-META, X_FILE, MORE_FILE = "meta.json", "X.npy", "more.npy"
-MOST_MORE = 0.2  # of the rows of the file that is carried on
+META, _X_FILE, _MORE_FILE = "meta.json", "X.npy", "more.npy"
+_MOST_MORE = 0.2  # of the rows of the file that is carried on
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class Making:
         pieces = None if base is None or self.beside is not None else self._carried_on(base, matrix)
         if self.beside is None:
             self.beside = self._folder()
-            np.save(self.beside / X_FILE, matrix.X, allow_pickle=False)
+            np.save(self.beside / _X_FILE, matrix.X, allow_pickle=False)
         elif pieces is None:
-            finish(matrix.X, self.beside / X_FILE)
+            finish(matrix.X, self.beside / _X_FILE)
         if pieces is None:
-            synced(self.beside / X_FILE)
-            pieces = {"X": checksums(self.beside / X_FILE)}
+            synced(self.beside / _X_FILE)
+            pieces = {"X": checksums(self.beside / _X_FILE)}
         meta = plain({
             "key": folder.name, "names": matrix.names, "kept": [places[b.symbol] for b in matrix.bars],
             "offsets": matrix.offsets, "warmup": matrix.warmup, "left_out": matrix.left_out, "facts": kept.facts,
@@ -121,19 +121,19 @@ class Making:
         begins = [known.get(b.symbol, (0, 0)) for b in matrix.bars]
         more = [matrix.X[low + n : high] for low, high, (_, n) in zip(matrix.offsets[:-1], matrix.offsets[1:], begins,
                                                                       strict=True)]  # fmt: skip
-        if sum(map(len, more)) > MOST_MORE * sum(rows):
+        if sum(map(len, more)) > _MOST_MORE * sum(rows):
             return None
         self.beside = self._folder()
         try:
-            os.link(base / X_FILE, self.beside / X_FILE, follow_symlinks=False)
+            os.link(base / _X_FILE, self.beside / _X_FILE, follow_symlinks=False)
         except OSError:  # a disk without links
             shutil.rmtree(self.beside)
             self.beside = None
             return None
-        np.save(self.beside / MORE_FILE, np.concatenate(more), allow_pickle=False)
-        synced(self.beside / MORE_FILE)
+        np.save(self.beside / _MORE_FILE, np.concatenate(more), allow_pickle=False)
+        synced(self.beside / _MORE_FILE)
         firsts, counts = zip(*begins, strict=True)
-        return {"X": meta["X"], "first": firsts, "rows": counts, "more": checksums(self.beside / MORE_FILE)}
+        return {"X": meta["X"], "first": firsts, "rows": counts, "more": checksums(self.beside / _MORE_FILE)}
 
     def _folder(self) -> Path:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def _joined(X: np.ndarray, more: np.ndarray, meta: Mapping[str, Any], offsets: n
         done += high - low - n
     release(X)
     if done != len(more):
-        raise Damaged(f"{MORE_FILE} has another length than {META} says")
+        raise Damaged(f"{_MORE_FILE} has another length than {META} says")
     found.flags.writeable = False
     return found
 
@@ -176,9 +176,9 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
         if "first" in meta:
             if maps is not None and maps(4 * int(offsets[-1]) * X.shape[1]):
                 return None
-            if meta["more"] != checksums(folder / MORE_FILE, meta["more"]["bytes"]):
-                raise Damaged(f"{MORE_FILE} is not what was written")
-            X = _joined(X, np.load(folder / MORE_FILE, mmap_mode="r", allow_pickle=False), meta, offsets)
+            if meta["more"] != checksums(folder / _MORE_FILE, meta["more"]["bytes"]):
+                raise Damaged(f"{_MORE_FILE} is not what was written")
+            X = _joined(X, np.load(folder / _MORE_FILE, mmap_mode="r", allow_pickle=False), meta, offsets)
         names = tuple(meta["names"])
         right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous
         if not right or np.diff(offsets).tolist() != [len(b) for b in own]:
