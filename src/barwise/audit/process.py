@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from barwise.audit.watch import Watch, listen
+from barwise.console.fork import fork
 from barwise.errors import LeakError
 from barwise.features.parallel import threads_beside
 
@@ -100,9 +101,7 @@ class CleanProcess:
         self.folder = tempfile.mkdtemp(prefix="barwise-audit-")
         request, self.to = os.pipe()
         answer, back = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 os.close(self.to)
@@ -147,7 +146,7 @@ def _serve(request: int, back: int, work: Mapping[str, Work], folder: str) -> No
             *lines, text = (text + more).split(b"\n")
             for line in lines:
                 name, number = line.decode().split()
-                pid = os.fork()
+                pid = fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

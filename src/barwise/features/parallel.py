@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.fork import fork
+
 MUCH = 2**24  # cells of a matrix from which on forking, some hundredths of a second, pays
 _IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them
 _KEEP_THREADS = ("torch", "xgboost", "lightgbm")  # a fork beside the threads of these may hang
@@ -66,11 +68,9 @@ def each(work: Callable[[int], None], n: int, workers: int, fork: bool) -> None:
 
 def _forked(work: Callable[[int], None], n: int, workers: int) -> bool:
     """Whether all of the work was done, by processes each of which takes every so many-th piece."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     pids = []
     for k in range(workers):
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             status = 1
             try:

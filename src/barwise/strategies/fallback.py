@@ -43,7 +43,9 @@ class Plan:
 
 def with_fallback(attempt: Callable[[Plan], T], plan: Plan, context: FitContext) -> T:
     """Call `attempt` with `plan`, and with the next best plan whenever the device fails; what is no fault of the
-    device is raised, and so is the last failure. The plan that worked is in the context's facts."""
+    device is raised, and so is the last failure. The plan that worked is in the context's facts; one alert tells of
+    the first failure, and one of where smaller pieces led."""
+    tried = 0
     while True:
         try:
             result = attempt(plan)
@@ -55,7 +57,11 @@ def with_fallback(attempt: Callable[[Plan], T], plan: Plan, context: FitContext)
             failure = describe(error)
         else:
             context.facts.update(device=plan.device, micro_batch=plan.micro_batch)
+            if tried > 1:
+                context.alert("fallback", f"after {tried} tries the fold goes on with {plan}")
             return result
         backend(plan.device).empty_cache()
-        context.alert("fallback", f"{failure}; {plan} failed, the fold goes on with {following}")
+        tried += 1
+        if tried == 1:
+            context.alert("fallback", f"{failure}; {plan} failed, the fold goes on with {following}")
         plan = following

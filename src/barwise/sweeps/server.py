@@ -20,6 +20,7 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
+from barwise.console.fork import fork
 from barwise.sweeps.output import OUTPUT, trim
 
 _TRIM_S = 0.25  # between two looks at how much the trials have printed
@@ -89,7 +90,7 @@ class _Server:
             pid = self.spawn(self.job)
         else:
             self.loaded |= warm(self.job, self.loaded)
-            pid = os.fork()
+            pid = fork()
             if pid == 0:
                 return True
         self.pids[self.job["number"]] = pid
