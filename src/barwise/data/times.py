@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from barwise.data.bars import Bars
-
 _ROWS = 2**20  # that are looked at at once
+
+
+class _Timed(Protocol):
+    @property
+    def time(self) -> np.ndarray: ...
 
 
 def distinct(time: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
@@ -26,7 +28,7 @@ def distinct(time: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
 
 
-def times_of(bars: Iterable[Bars]) -> np.ndarray:
+def times_of(bars: Iterable[_Timed]) -> np.ndarray:
     """The distinct times of all symbols, in order; a symbol with the times of the one before it adds none."""
     parts: list[np.ndarray] = []
     rows = 0
@@ -34,7 +36,7 @@ def times_of(bars: Iterable[Bars]) -> np.ndarray:
         if parts and np.array_equal(parts[-1], b.time):
             continue
         parts.append(b.time)
-        rows += len(b)
+        rows += len(b.time)
         if rows > _ROWS:
             parts = [np.unique(np.concatenate(parts)), b.time]
             rows = 0
