@@ -30,6 +30,7 @@ OTHERS = {
     "calibrated",
     "meta",
     "rule",
+    "tabm",
 }  # nets, what is made of others, and what learns nothing
 NAMES = sorted(p.stem for p in (ROOT / "conf" / "strategy").glob("*.yaml") if p.stem not in OTHERS)
 NEAR = ("knn", "gaussian_process")
@@ -43,7 +44,7 @@ def strategy(name: str) -> Strategy:
 
 @functools.cache
 def composed(name: str) -> Strategy:
-    more = {"xgboost": ["strategy.n_estimators=40"], "lightgbm": ["strategy.n_estimators=40"]}
+    more = {name: ["strategy.n_estimators=40"] for name in ("xgboost", "lightgbm", "catboost")}
     for forest in ("random_forest", "extra_trees"):
         more[forest] = ["strategy.estimator.n_estimators=20"]
     return parts_of(compose([f"strategy={name}", *more.get(name, [])])).strategy

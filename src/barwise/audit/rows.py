@@ -28,6 +28,7 @@ SIZE = 250  # rows that one process computes before the next takes over: what is
 _DATES = 8  # of which a quick look computes sets across symbols again
 _WINDOWS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
 _TRIED = 3  # rows on which a window is tried
+_AT_ONCE = 5  # windows that one process tries: those of most sets are among them
 _NEAR, _BESIDE = (
     1e-6,
     1e-7,
@@ -119,11 +120,13 @@ class RowProof:
         if kind in self.windows or len(items) < 2 * _TRIED:
             return self.windows.get(kind, 0)
         late = items[np.argsort(items[:, 1], kind="stable")[-_TRIED:]]
-        for window in _WINDOWS:
-            answer = self.clean.ask(kind, _request(late, window, CUT, NAMED | DATED))[0]
-            if not isinstance(answer, Failed) and not len(self._unlike(kind, late, answer)):
-                self.windows[kind] = 2 * window
-                return 2 * window
+        for windows in (_WINDOWS[:_AT_ONCE], _WINDOWS[_AT_ONCE:]):  # a process each costs more than its rows
+            asked = [_request(late, window, CUT, NAMED | DATED)["items"] for window in windows]
+            answer = self.clean.ask(kind, {"items": np.concatenate(asked)})[0]
+            for k, window in enumerate(windows):
+                if not isinstance(answer, Failed) and not len(self._unlike(kind, late, _part(answer, k * _TRIED))):
+                    self.windows[kind] = 2 * window
+                    return 2 * window
         self.windows[kind] = 0
         return 0
 
@@ -265,6 +268,12 @@ class RowProof:
         if np.isfinite(moved).all() and np.ptp(moved) <= 1e-6 * abs(moved[0]) and like(value(OTHER), value(WHOLE)):
             return Finding("features", "note", f"{text} counts the years.")
         return Finding("features", "not_audited", f"{text} is another 28 years later: it may look up dates")
+
+
+def _part(answer: dict[str, np.ndarray], first: int) -> dict[str, np.ndarray]:
+    """What was answered on the items of one window, from the first of them on."""
+    rows = slice(first, first + _TRIED)
+    return {**answer, "values": answer["values"][rows], "failed": answer["failed"][rows]}
 
 
 def _request(items: np.ndarray, window: int, how: int, hidden: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from barwise.commands import help
 from barwise.commands.resume import recorded, redirected, remaining
@@ -175,7 +175,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
-        forget_secrets(config["data"], out.path / ".hydra")
+        forget_secrets(_unfilled(composed, hydra_cfg), config["data"], out.path)
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
@@ -198,6 +198,12 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     summary(out, metrics, judged, config["quiet"] or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
+
+
+def _unfilled(composed: Any, hydra_cfg: Any) -> dict[str, Any]:
+    """All that Hydra keeps of a run, as it was written."""
+    own = OmegaConf.to_container(composed, resolve=False) if OmegaConf.is_config(composed) else dict(composed)
+    return {**cast(dict[str, Any], own), "hydra": OmegaConf.to_container(hydra_cfg, resolve=False)}
 
 
 def _fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def parts_of(
         shipped=_shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
-        check_effects(config)
+        check_effects(config, made.strategy)
     return made
 
 
@@ -112,6 +113,8 @@ def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> 
     shape, cache = Shape.of(config["data"]), config.get("cache")
     shape.check_stamp(any(_every(node) is not None for node in (config.get("features") or {}).values()))
     found: Callable[[], Market] = _make("data", _without(config["data"], *DEFAULTS), targets)
+    if shape.contracts is not None and isinstance(found, partial) and "contracts" in signature(found.func).parameters:
+        found = partial(found, contracts=shape.contracts)
     if targets is None and cache:
         found = KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
     return shape.shaped(found)

@@ -34,7 +34,11 @@ _ALWAYS = (  # what every trial imports while it runs; strategies and the rest c
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
-_LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
+_LIBRARIES = {
+    "barwise.strategies.xgb": "xgboost",
+    "barwise.strategies.lgbm": "lightgbm",
+    "barwise.strategies.cat": "catboost",
+}  # imported when they fit
 _MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
 
 

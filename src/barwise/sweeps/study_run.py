@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
+from barwise.experiment.effects import check_study, check_sweep
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import LEAST_IS_BEST, check_objective
 from barwise.sweeps.batch import RETRY
@@ -37,6 +38,8 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
     if not dimensions:
         raise ConfigError("hydra/sweeper=study: nothing to search; give hydra.sweeper.search, key=1,2 or interval(…)")
     plan = _plan_of(config, settings)
+    check_study(settings, config.hydra.launcher.get("_target_"))
+    check_sweep(config.hydra.overrides.hydra, folder, config.sweep.get("retry"))
     _check(config, loader, dimensions, fixed)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")

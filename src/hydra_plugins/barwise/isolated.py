@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from barwise.console.secrets import check_secrets
 from barwise.experiment.configuration import check_hydra, check_plain
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class IsolatedLauncher(Launcher):
         self.settings = {"n_jobs": n_jobs, "timeout_s": timeout_s, "method": method, "threads": threads}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        kept = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+        check_secrets(kept)  # before the sweeper writes it
         self.config, self.task_function, self.loader = config, task_function, hydra_context.config_loader
         hydra_context.config_loader = EachOnce(self.loader)  # the sweeper's, which only checks with it
 
