@@ -17,6 +17,7 @@ from barwise.audit.recompute import CUT, DATED, NAMED
 from barwise.audit.row_causes import cause, request
 from barwise.data.bars import Bars
 from barwise.data.memmap import gather
+from barwise.data.times import times_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 
@@ -51,7 +52,7 @@ class RowProof:
         self.kinds = {
             kind: any(sees_all(one) == (kind == "dates") for one in self.sets.values()) for kind in ("rows", "dates")
         }
-        self.time = np.unique(np.concatenate([b.time for b in self.bars])) if self.kinds["dates"] else np.array([])
+        self.time = times_of(self.bars) if self.kinds["dates"] else np.array([])
         self.column = {name: i for i, name in enumerate(self.matrix.names)}
 
     def compare(

@@ -161,13 +161,13 @@ class Backtest:
         delay: int,
     ) -> Ledger:  # fmt: skip
         """Trade `weights` decided at each row's close; `signal` is what a change of counts as a trade."""
+        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution) if self.exits is None else 0
         target = grid.later(weights, 1 + delay)
         target[: span[0] + 1] = np.nan  # nothing is known before the close of the first signal's bar
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         if self.exits is None:
-            count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
             ledger = self.trade(grid, target, span, periods_per_year, count)
         else:
             after = self.exits.on(grid, target, self.execution, 1 + delay)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from barwise.backtest.account import ROUNDING
-from barwise.backtest.grid import Grid, row_sums
+from barwise.backtest.grid import Grid, gross_sums
 
 
 def capped(target: np.ndarray, most: float) -> np.ndarray:
     """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`; not one that lacks an order."""
-    gross = row_sums(np.abs(target))
+    gross = gross_sums(target)
     above = gross > most * ROUNDING
     if above.any():
         target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]

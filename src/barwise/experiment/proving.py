@@ -74,14 +74,13 @@ def prove_run(
 
 
 def audit_ledger(
-    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, per_year: float,
-    proof: RowProof | None,
+    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, grid: Grid,
+    per_year: float, proof: RowProof | None,
 ) -> None:  # fmt: skip
     """Look for what could not be earned in the ledger, and for a result that is too good to be true."""
     if audit.mode == "none":
         return
     seed = seed_of(matrix)
-    grid = Grid.build(matrix.bars, universe)
     audit.hear("execution", ledger_adds_up(parts.backtest, result.ledger, grid, matrix.bars))
     if is_users(parts.backtest):
         main, net = _path_and_net(parts.backtest, result, grid, per_year)
