@@ -18,7 +18,7 @@ from barwise.strategies.engines.base import Body, Engine
 from barwise.strategies.engines.known import TORCH, engine_of
 from barwise.strategies.engines.learner import Learner, Piece
 from barwise.strategies.engines.parity import compare
-from barwise.strategies.losses import Loss
+from barwise.strategies.losses import Loss, name_of
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.training import Training
 
@@ -89,7 +89,7 @@ def _handed_over(
 
 def _compared(engine: Engine, device: str, trial: Trial) -> tuple[str, bool, dict[str, Any]]:
     """What the comparison with torch came to, whether the engine may train, and the facts."""
-    key = (engine.name, device, trial.body(), trial.training.loss)
+    key = (engine.name, device, trial.body(), name_of(trial.training.loss))
     try:
         if key not in _OUTCOMES:
             _OUTCOMES[key] = compare(
@@ -126,7 +126,7 @@ def _fastest(engine: Engine, trial: Trial) -> tuple[str, str, dict[str, Any]]:
 def _step_seconds(engine: Engine, device: str, trial: Trial) -> float:
     """Median seconds of one training step of a started engine."""
     with engine.on(device):
-        learner = Learner(engine, trial.body(), trial.training.loss, trial.training, trial.net.state_dict())
+        learner = Learner(engine, trial.body(), name_of(trial.training.loss), trial.training, trial.net.state_dict())
         drops = trial.body().dropouts
         draws = np.arange(2 * drops, dtype=np.uint32).reshape(drops, 2) if drops else None
         times = []

@@ -10,6 +10,7 @@ from barwise.strategies.engines.jax import Jax
 from barwise.strategies.engines.losses import MEANS
 from barwise.strategies.engines.mlx import Mlx
 from barwise.strategies.engines.tensorflow import TensorFlow
+from barwise.strategies.losses import name_of
 from barwise.strategies.training import Training
 
 TORCH = "torch"  # the reference, on Lightning: none of those below
@@ -31,9 +32,10 @@ def check(name: str, net: Any, training: Training, callbacks: Any) -> None:
     """ConfigError, in one line that says which engine can, for what an engine other than torch cannot do."""
     if name == TORCH:
         return
+    loss = name_of(training.loss)
     asked = {
         f"strategy/net={net.__name__}": net not in CELLS and f"choose one of {NETS} (strategy/net=lstm)",
-        f"strategy.loss={training.loss}": training.loss not in MEANS and f"choose one of {', '.join(MEANS)}",
+        f"strategy.loss={loss}": loss not in MEANS and f"choose one of {', '.join(MEANS)}",
         f"strategy.precision={training.precision}": str(training.precision) != "32" and "choose precision=32",
         "strategy.compile=true": training.compile and f"{name} compiles by itself: set compile=false",
         "strategy.callbacks": bool(callbacks) and "they are Lightning's: set callbacks=[]",

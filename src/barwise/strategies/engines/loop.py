@@ -24,6 +24,7 @@ from barwise.strategies.engines.base import Body, Engine
 from barwise.strategies.engines.learner import Learner, Piece
 from barwise.strategies.epochs import Epochs
 from barwise.strategies.fallback import Plan
+from barwise.strategies.losses import name_of
 from barwise.strategies.module import CHECK_EVERY, Diverged, Task
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.training import Training
@@ -44,7 +45,7 @@ def train(
         learned, watched = task.batches("cpu")
         with engine.on(plan.device):
             body = Body.of(task.net, task.loss, getattr(learned, "warm", None))
-            learner = Learner(engine, body, training.loss, training, task.net.state_dict())
+            learner = Learner(engine, body, name_of(training.loss), training, task.net.state_dict())
             if saved is not None:
                 learner.restore(saved["learner"])
             course = _Course(learner, learned, watched, context, plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from barwise.devices.parity import TOLERANCE, Parity, difference
 from barwise.strategies.engines.base import Body, Engine
 from barwise.strategies.engines.learner import Learner, Piece
-from barwise.strategies.losses import Loss
+from barwise.strategies.losses import Loss, name_of
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.training import Training
 
@@ -25,7 +25,7 @@ def compare(
         if parameter.grad is not None:
             expected["gradients", name] = parameter.grad
     with engine.on(device):
-        learner = Learner(engine, Body.of(net, loss, warm), training.loss, training, net.state_dict())
+        learner = Learner(engine, Body.of(net, loss, warm), name_of(training.loss), training, net.state_dict())
         found_value, gradients = learner.gradients(piece)
         found = {("the scores", "the net"): learner.outputs(piece.x), ("values", "the loss"): found_value}
         found |= {("gradients", name): one for name, one in gradients.items()}
