@@ -24,6 +24,7 @@ _MORE = {  # what a part needs beside its name to be tried in seconds
     "exits/barriers": ("labels=triple_barrier",),
     "strategy/net": ("strategy=lstm", *_NETS),
     "strategy/lstm": _NETS,
+    "monitor/profiler": ("strategy=lstm", *_NETS),
     "validation/rolling": ("validation.splitter.window=150",),
     "search/optuna": ("search.trials=2", "search.folds=2"),
     "search/space": ("search=optuna", "search.trials=2", "search.folds=2"),

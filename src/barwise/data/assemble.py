@@ -131,6 +131,11 @@ class Read:
     ignored: Sequence[str]
     notes: Notes
 
+    def taken(self) -> Sequence[Series]:
+        """The series, which are not held here any longer: each is gone when it is joined."""
+        found, self.series = self.series, ()
+        return found
+
 
 def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
     """Which times, of days or in UTC, are asked for."""
@@ -145,7 +150,7 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     `notes` and `warnings`. DataError for what is in the source.
     """
     notes = read.notes
-    bars, made = naming.joined(read.series, read.sources, notes)
+    bars, made = naming.joined(read.taken(), read.sources, notes)
     _tell_zones(made, asked.timezone, notes)
     bars, outside = selected(bars, asked.symbols, asked.start, asked.end, where, asked.timezone)
     bars = applied(bars, asked.actions, asked.timezone, asked.adjusted, notes)

@@ -104,7 +104,7 @@ def connect(database: str | None, where: str) -> Database:
         require(bool(os.environ.get(variable)), f"{where}: the environment has no {variable}; export {variable}=…")
         address = os.environ[variable]
     elif masked(address) != address:
-        raise holds_secret(f"data.database={address}")
+        raise holds_secret("data.database", address)
     if re.match(r"[A-Za-z][\w+.-]*://", address):
         scheme = address.partition("://")[0].lower()
         require(

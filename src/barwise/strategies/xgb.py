@@ -129,11 +129,11 @@ class XGBoostStrategy:
             found = xgboost.QuantileDMatrix(one.X, queries.grades, ref=like, feature_names=list(one.features),
                                             group=queries.sizes, weight=queries.bar_weight)  # fmt: skip
             return found
-        y = samples.y + 1 if self.classes_ else samples.y
-        if folder is not None:
-            return external.quantized(samples, y, folder, like)
+        shift = 1 if self.classes_ else 0
+        if folder is not None or samples.many:
+            return external.quantized(samples, shift, folder, like)
         return xgboost.QuantileDMatrix(
-            samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)
+            samples.X, samples.y + shift, weight=samples.weight, ref=like, feature_names=list(samples.features)
         )
 
     def _predicted(self, samples: Samples) -> np.ndarray:
