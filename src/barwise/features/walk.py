@@ -332,11 +332,19 @@ class Walk:
             self.put(cls.__qualname__)
         elif cls.__name__ in _COMPILERS:
             self.compiled(one)
-        elif kind == "library" and hasattr(one, "py_func"):  # compiled by numba
+        elif kind == "library" and _compiles(one):
             self.named(kind, home, cls.__qualname__)
-            self.value(one.py_func)
+            self.jitted(one)
         elif kind != "own" or not self.state(one):
             self.reduced(one)
+
+    def jitted(self, one: Any) -> None:
+        """A function that numba compiles: its Python, and what numba was told to make of it."""
+        self.value(one.py_func)
+        self.value(dict(one.targetoptions))
+        self.put("types", *(f"{name}: {kind}" for name, kind in one.locals.items()))
+        if not one._can_compile:  # for the signatures that were given, and no other
+            self.put("signatures", *one.signatures)
 
     def state(self, one: Any) -> bool:
         """The state of an own class's instance: attributes, slots, what it has as a container; False: there is more."""
@@ -428,6 +436,11 @@ def _found(one: type) -> bool:
 def _holds(one: type) -> bool:
     """Whether instances of a library's class have a state of their own beside attributes."""
     return bool(one.__basicsize__ > object.__basicsize__ + 2 * 8 or one.__itemsize__)
+
+
+def _compiles(one: Any) -> bool:
+    """Whether a library's object is a function that numba compiles when it is called."""
+    return all(name in dir(one) for name in ("py_func", "targetoptions", "locals", "signatures", "_can_compile"))
 
 
 def _annotation(value: Any) -> bool:
