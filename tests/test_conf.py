@@ -31,6 +31,7 @@ NET = ["strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"]
 SMALL = {
     "strategy/lstm": NET,
     "strategy/net": ["strategy=lstm", *NET],
+    "monitor/profiler": ["strategy=lstm", *NET],
     "experiment/strategy_shootout": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/feature_ablation": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/lstm_search": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500", *NET],

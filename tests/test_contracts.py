@@ -25,6 +25,7 @@ SMALL = {
     "strategy/extra_trees": ["strategy.estimator.n_estimators=10"],
     "strategy/hist_gradient_boosting": ["strategy.estimator.max_iter=10"],
     "strategy/xgboost": ["strategy.n_estimators=30"],
+    "strategy/catboost": ["strategy.n_estimators=30"],
     "strategy/blend": ["strategy.members.xgboost.n_estimators=10", "strategy.members.lightgbm.n_estimators=10"],
 }
 

@@ -76,7 +76,13 @@ CASES = [(option, key, odd) for option, key in SETTINGS for odd in ODD]
 def composed(option: str) -> DictConfig:
     group, _, name = option.rpartition("/")
     words = ["experiment=smoke", "threads=1", "strategy=ridge"]
-    words += ["strategy=lstm", *NET] if group == "strategy/net" else NET if option == "strategy/lstm" else []
+    words += (
+        ["strategy=lstm", *NET]
+        if group in ("strategy/net", "monitor", "device")
+        else NET
+        if option == "strategy/lstm"
+        else []
+    )
     words += [f"strategy={name}", "search=optuna", *(NET if name == "lstm" else [])] if group == "search/space" else []
     words += ["~data.n_symbols", "~data.n_bars"] if group == "data" and name != "synthetic" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -191,6 +197,7 @@ def test_a_key_of_ones_own_that_another_value_refers_to_is_no_mistake():
 SET = {
     "xgboost": ["num_class", "eval_metric", "seed", "nthread", "device", "eta", "lambda", "rate_drop"],
     "lightgbm": ["num_class", "seed", "num_threads", "verbosity", "subsample", "max_iter", "top_rate"],
+    "catboost": ["loss_function", "random_seed", "thread_count", "verbose", "max_depth", "bagging_temperature"],
 }
 
 

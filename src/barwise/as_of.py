@@ -150,8 +150,15 @@ def _seen(panel: Panel, labelled: np.ndarray, hidden: np.ndarray) -> Panel:
         time=_read_only(panel.time),
         finite=_read_only(panel.finite & ~hidden),
         warm=_read_only(panel.warm & ~hidden),
-        start=_read_only(np.where(hidden, np.arange(len(panel)), panel.start)),
+        start=_read_only(_starts(panel.start, hidden)),
     )
+
+
+def _starts(start: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    found = start.copy()
+    rows = np.flatnonzero(hidden)
+    found[rows] = rows
+    return found
 
 
 def _read_only(values: Any) -> Any:

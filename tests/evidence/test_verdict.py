@@ -64,7 +64,7 @@ def tried(n: int) -> dict[str, dict]:
             0.15,
             37,
             1.0,
-            "No evidence of skill beyond buy-and-hold: t of alpha 1.00 is below 1.645; p below 0.001 after",
+            "No evidence of skill: beyond buy-and-hold p is 1.00 (t of alpha 1.00); p below 0.001 after",
         ),
         (-0.05, 1, 0.0, "No evidence of skill: p 0.97 after 1 trial"),
     ],

@@ -8,12 +8,16 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from barwise.report.figures import DRAWINGS
 from barwise.report.html import _document, _has_capacity, _tables, render
 from barwise.report.run import load
+from barwise.runs.measures import shown
 from tests.report.finished import SECRET, write_run
 
 VOID = {"meta", "link", "br", "img", "hr"}
@@ -206,3 +210,49 @@ def test_a_directory_that_is_no_run_does_not_keep_the_others_from_their_pages(
         main([str(tmp_path / "none"), str(run)])
     assert capsys.readouterr().out.strip() == str(run / "report.html")
     assert (run / "report.html").stat().st_size > 10_000
+
+
+def test_funding_is_shown_apart_from_costs(tmp_path: Path):
+    from barwise.report.draw import turnover
+    from barwise.report.sections import TABLES
+    from barwise.runs.directory import write_parquet
+
+    run = load(write_run(tmp_path / "run"))
+    assert "Funding" not in str(TABLES["results"](run))
+    ledger = run.ledger
+    flow = np.where(np.arange(len(ledger)) % 2, -3e-4, 1e-4)
+    write_parquet(run.folder / "ledger.parquet", {**{n: ledger[n].to_numpy() for n in ledger}, "funding": flow})
+    manifest = json.loads((run.folder / "run.json").read_text())
+    manifest["funding"] = {"paid": 3e-4 * len(flow) / 2, "received": 1e-4 * len(flow) / 2}
+    (run.folder / "run.json").write_text(json.dumps(manifest))
+    run = load(run.folder)
+    assert "3.78% of the equity a year paid, 1.26% received, -2.52% in all" in str(TABLES["results"](run))
+    figure = Figure()
+    turnover(figure, run)
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["funding paid, less received"]
+
+
+def test_the_dashboard_draws_what_scores_know_where_symbols_are_compared(finished: Path):
+    from barwise.report.dashboard import _write_ending
+
+    drawn: list[str] = []
+
+    class Writer:
+        file_writer = SimpleNamespace(add_summary=lambda summary: None)
+
+        def add_image(self, name: str, pixels: np.ndarray, step: int, dataformats: str) -> None:
+            drawn.append(name.removeprefix("figures/"))
+
+        def __getattr__(self, name: str):
+            return lambda *given: None
+
+    _write_ending(Writer(), load(finished))
+    assert drawn[-3:] == ["decay", "quantiles", "growth"]
+    del drawn[:]
+    _write_ending(Writer(), load(finished), ("equity",))  # a trial of a sweep
+    assert drawn == ["equity"]
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    values = {"{:.2%}": -1e-9, "{:.3f}": -0.0004, "{:.1f} bp": -1e-9, "{:.4f}": -0.0006}
+    assert [shown(value, form) for form, value in values.items()] == ["0.00%", "0.000", "0.0 bp", "-0.0006"]

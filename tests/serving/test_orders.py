@@ -94,6 +94,25 @@ def test_live_gives_the_orders_of_the_batch(desk, tmp_path: Path, capsys):
     capsys.readouterr()
 
 
+def test_orders_of_a_run_that_compares_no_symbols_are_of_all_of_them(trained, files, tmp_path: Path, capsys):
+    """Each symbol of a bar is a line of its own, and orders are those of the whole bar."""
+    words = ["--capital", "1e6", "--orders"]
+    (tmp_path / "late.csv").write_text("".join(sorted_by_time(files["late"])))
+    run = trained()
+    program.main(["live", str(run), f"data.path={files['early']}", "--bars", str(tmp_path / "late.csv"), *words,
+                  str(tmp_path / "live.csv")])  # fmt: skip
+    program.main(["predict", str(run), f"data.path={files['all']}", "--out", str(tmp_path / "s.csv"), *words,
+                  str(tmp_path / "batch.csv")])  # fmt: skip
+    live, batch = (pd.read_csv(tmp_path / f"{name}.csv").set_index("symbol").sort_index() for name in ("live", "batch"))
+    pd.testing.assert_frame_equal(live, batch, rtol=1e-9)
+    capsys.readouterr()
+
+
+def sorted_by_time(path: Path) -> list[str]:
+    head, *rows = path.read_text().splitlines(keepends=True)
+    return [head, *sorted(rows)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -11,6 +11,7 @@ from barwise.audit.bars import CODES, coded, probes
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.plausibility import Plausibility
 from barwise.data.memmap import gather, on_disk
+from barwise.data.times import distinct
 from barwise.features import FeatureSet
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
@@ -120,7 +121,7 @@ def _named(values: np.ndarray, y: np.ndarray) -> bool:
 
 def _independent(panel: Panel, rows: np.ndarray) -> float:
     """How many labels that do not overlap the labelled `rows` are worth."""
-    step = np.median(np.diff(np.unique(panel.time)).view(np.int64))
+    step = np.median(np.diff(distinct(panel.time)).view(np.int64))
     span = (panel.end[rows] - panel.time[rows]).view(np.int64)
     return max(1.0, len(rows) / max(1.0, float(np.median(span)) / max(1.0, float(step))))
 

@@ -14,6 +14,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.own import is_users
 from barwise.audit.scores import Scores, bar_by_bar, dates_of, described, differing, rescored, scored, walked
+from barwise.data.times import distinct
 from barwise.samples import Panel
 from barwise.strategies.hooks import Online, Stateful
 from barwise.validation.folds import Fold
@@ -137,7 +138,7 @@ def _cut_signals(
     rule: Any, score: np.ndarray, time: np.ndarray, cuts: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(which rows, their signals) of scores cut off at some times, the earliest first."""
-    times = np.unique(time)
+    times = distinct(time)
     for t in np.sort(np.random.default_rng([seed, 1]).choice(times, min(cuts, len(times)), replace=False)):
         early = time <= t
         now = time[early] == t
@@ -164,7 +165,7 @@ def _signals_look_back(
     if len(dated):
         text = f"{type(rule).__name__} looks up dates: its signal of {when(time[dated[0]])} is another 28 years later"
         yield Finding("learning", "not_audited", text)
-    times = np.unique(time)
+    times = distinct(time)
     for k, t in enumerate(np.random.default_rng(seed).choice(times, min(cuts, len(times)), replace=False)):
         early = time <= t
         yield int(early.sum())

@@ -11,6 +11,7 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.audit.scores import differing
 from barwise.data.bars import Bars, Universe
+from barwise.data.times import times_of
 from barwise.neutral import NEEDED, Exposures
 
 _LOOKS = 4  # bars after which the market is cut off
@@ -34,7 +35,7 @@ def neutral_waits(
         return
     random = np.random.default_rng(seed)
     bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:_SYMBOLS])]
-    times = np.unique(np.concatenate([b.time for b in bars]))
+    times = times_of(bars)
     if len(times) < 4:
         return
     symbols = tuple(b.symbol for b in bars)

@@ -13,6 +13,7 @@ from barwise.audit.disguise import disguised, disguised_market
 from barwise.audit.process import Arrays, Work, words_of
 from barwise.audit.tables import tables_of
 from barwise.data.bars import COLUMNS, Bars, Universe
+from barwise.data.times import times_of
 from barwise.features import FeatureSet
 from barwise.features.aligned import align, between, evaluated, sees_all
 from barwise.features.matrix import compute
@@ -152,7 +153,7 @@ def _date(
     bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Universe | None, item: list[int]
 ) -> dict[str, np.ndarray]:
     _, place, first, how, hidden = item
-    time = np.unique(np.concatenate([b.time for b in bars]))
+    time = times_of(bars)
     last = time[place] if how == CUT else time[-1]
     parts = [between(b, time[first], last) for b in bars]
     kept = [i for i, part in enumerate(parts) if len(part)]

@@ -21,23 +21,33 @@ def baselines(
     """
     span = (grid.time >= signals.time.min()) & (grid.time <= signals.time.max())
     inside = grid.member & span[:, None]
-    rows, columns = np.nonzero(inside)
 
     def traded(dense: np.ndarray) -> Ledger:
         if type(backtest) is Backtest and backtest.plain:
-            values = np.where(inside & np.isfinite(dense), dense, 0.0)
-            return backtest.run_dense(grid, values, (int(rows[0]), int(rows[-1])), periods_per_year)
+            dense[~(inside & np.isfinite(dense))] = 0.0
+            first, last = np.flatnonzero(inside.any(axis=1))[[0, -1]]
+            return backtest.run_dense(grid, dense, (int(first), int(last)), periods_per_year)
+        rows, columns = np.nonzero(inside)
         return backtest.run(grid, Signals(columns, grid.time[rows], dense[rows, columns]), periods_per_year)
 
-    with np.errstate(invalid="ignore"):
-        last_return = np.nan_to_num(direction(grid.close / grid.before - 1.0))
+    hold = _buy_and_hold(grid, backtest, signals, periods_per_year)
+    persistence = traded(_last_direction(grid))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     return {
-        "buy_and_hold": [_buy_and_hold(grid, backtest, signals, periods_per_year)],
-        "persistence": [traded(last_return)],
+        "buy_and_hold": [hold],
+        "persistence": [persistence],
         "random": [traded(_shifted(dense, inside, random)) for _ in range(_DRAWS)],
     }
+
+
+def _last_direction(grid: Grid) -> np.ndarray:
+    """(time, symbol): the sign of the last close return, 0 where there is none."""
+    with np.errstate(invalid="ignore"):
+        found = grid.close / grid.before
+    found -= 1.0
+    signs: np.ndarray = np.nan_to_num(direction(found), copy=False)
+    return signs
 
 
 def _shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:

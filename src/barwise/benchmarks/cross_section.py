@@ -32,15 +32,16 @@ _STAGES = ("features", "labels", "fit", "score", "backtest", "factor page")
 
 @dataclass
 class _Clock:
-    """Seconds and peak memory by stage."""
+    """Seconds, by the clock and of CPU, and peak memory by stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def stage(self, name: str, action: Callable[[], Any]) -> Any:
-        begin = time.perf_counter()
+        begin, work = time.perf_counter(), time.process_time()
         found = action()
-        self.seconds[name] = time.perf_counter() - begin
+        self.seconds[name], self.cpu[name] = time.perf_counter() - begin, time.process_time() - work
         self.peak_mb[name] = peak_memory_mb()
         return found
 
@@ -78,13 +79,16 @@ def _show(facts: dict[str, Any]) -> None:
     """The table: seconds and peak memory by stage, and their ratio."""
     one, other = facts["ours"], facts["theirs"]
     print(f"{facts['symbols']:,} symbols × {facts['bars']:,} bars, alpha158, {facts['rounds']} rounds of lambdarank")
-    print(f"  {'stage':<14}{'barwise':>18}{'pandas and others':>22}{'ratio':>8}")
-    for name in _STAGES:
-        a, b = one["seconds"][name], other["seconds"][name]
-        memory = f"{one['peak_mb'][name]:,.0f} MB", f"{other['peak_mb'][name]:,.0f} MB"
-        print(f"  {name:<14}{a:>8.1f} s {memory[0]:>8}{b:>12.1f} s {memory[1]:>8}{a / b:>8.2f}")
-    rest = [sum(s for name, s in side["seconds"].items() if name in _STAGES and name != "fit") for side in (one, other)]
-    print(f"  {'all but fit':<14}{rest[0]:>8.1f} s {'':>8}{rest[1]:>12.1f} s {'':>8}{rest[0] / rest[1]:>8.2f}")
+    head = "".join(f"{side:>11}{'CPU':>8}{'memory':>11}" for side in ("barwise", "others"))
+    print(f"  {'stage':<14}{head}{'ratio of CPU':>14}")
+    rest = [name for name in _STAGES if name != "fit"]
+    for label, stages in [(name, [name]) for name in _STAGES] + [("all but fit", rest)]:
+        line, cpu = f"  {label:<14}", []
+        for side in (one, other):
+            cpu.append(sum(side["cpu"][name] for name in stages))
+            memory = f"{max(side['peak_mb'][name] for name in stages):,.0f} MB"
+            line += f"{sum(side['seconds'][name] for name in stages):>9.1f} s{cpu[-1]:>6.1f} s{memory:>11}"
+        print(f"{line}{cpu[0] / cpu[1]:>14.2f}")
     print(f"  barwise also traded the baselines and folds in {one['seconds']['baselines']:.1f} s")
     print(f"  pandas' features: {other['plain']} symbols, times {facts['symbols'] / other['plain']:.0f}")
     print(f"  rank correlation across symbols {one['rank_ic']:.4f} and {other['rank_ic']:.4f}")
@@ -129,7 +133,8 @@ def _ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) ->
     clock.stage("baselines", lambda: evaluate(table, None, grid, rules, 252.0, 0))
     clock.stage("factor page", lambda: study(Scores.of(grid, symbol, when, score, horizon=_HORIZON)))
     found = cross_section(score, panel.ret[test], when)
-    return {"seconds": clock.seconds, "peak_mb": clock.peak_mb, "rank_ic": found, "train_rows": len(train)}
+    times = {"seconds": clock.seconds, "cpu": clock.cpu, "peak_mb": clock.peak_mb}
+    return {**times, "rank_ic": found, "train_rows": len(train)}
 
 
 def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
@@ -145,6 +150,7 @@ def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) 
     few = min(plain, n_symbols)
     frames = clock.stage("features", lambda: [_usual_alpha158(b) for b in market.bars[:few]])
     clock.seconds["features"] *= n_symbols / few
+    clock.cpu["features"] *= n_symbols / few
     X = _joined(market, frames)
     clock.peak_mb["features"] = peak_memory_mb()
     prices = {name: _wide(market, name) for name in ("open", "close")}
@@ -176,7 +182,7 @@ def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) 
     clock.stage("factor page", lambda: _tears(untied, prices["open"]))
     both = pd.DataFrame({"score": score, "ret": label["ret"]}).dropna()
     ic = both.groupby(level=0).apply(lambda bar: bar["score"].rank().corr(bar["ret"].rank())).mean()
-    return {"seconds": clock.seconds, "peak_mb": clock.peak_mb, "rank_ic": float(ic), "plain": few}
+    return {"seconds": clock.seconds, "cpu": clock.cpu, "peak_mb": clock.peak_mb, "rank_ic": float(ic), "plain": few}
 
 
 def _joined(market: Market, frames: list[Any]) -> Any:

@@ -12,7 +12,7 @@ from barwise.console.arguments import Arguments
 from barwise.evidence.deflated import Moments, expected_maximum, probability
 from barwise.evidence.max_z import MaxZ
 from barwise.evidence.sketch import sketch
-from barwise.evidence.thresholds import EVIDENCE, LEVEL
+from barwise.evidence.thresholds import EVIDENCE, LEVEL, T_ALPHA
 
 _FIRST_DAY = np.datetime64("2000-01-03", "ns")
 _DAY = np.timedelta64(1, "D")
@@ -91,6 +91,48 @@ def _level_of(design: _Design, sets: int, seed: int, skill: float = 0.0) -> _Lev
     return _Level(design, sets, alarms / sets, deflated / sets)
 
 
+@dataclass(frozen=True)
+class _Exposure:
+    """Sets of `m` trials that are long or flat, for 20 bars each time, on a market of `sharpe` a year; of their turns
+    each trial draws `own` anew and shares the others."""
+
+    m: int
+    sharpe: float
+    own: float = 1.0
+    bars: int = 2000
+
+    def draw(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Returns of the market (bar,) and of the trials (trial, bar)."""
+        market = random.standard_t(5, self.bars) / math.sqrt(5 / 3) * 0.01 + self.sharpe / math.sqrt(252) * 0.01
+        turns = (self.m, self.bars // 20 + 1)
+        long = np.where(random.random(turns) < self.own, random.integers(0, 2, turns), random.integers(0, 2, turns[1]))
+        return market, np.repeat(long, 20, axis=1)[:, : self.bars] * market
+
+
+_EXPOSURES = [_Exposure(m, sharpe, own) for own in (1.0, 0.3) for m in (1, 10, 50) for sharpe in (0.0, 0.5, 1.0)]
+
+
+def _exposed(design: _Exposure, sets: int, seed: int) -> tuple[float, float, float]:
+    """Shares of sets whose best trial by Sharpe ratio has p ≤ 0.05; and also t of alpha from 1.645 on; and also
+    p ≤ 0.05 of its t of alpha as the best of so many trials."""
+    from barwise.backtest.metrics import regression
+
+    random = np.random.default_rng(seed)
+    days = _FIRST_DAY + np.arange(design.bars) * _DAY
+    found = np.zeros(3)
+    for _ in range(sets):
+        market, nets = design.draw(random)
+        moments = [Moments.of(net) for net in nets]
+        best = int(np.argmax([m.z for m in moments]))
+        kept = [sketch(days, net) for net in nets]
+        if MaxZ.of(kept).p_value(moments[best].z) <= EVIDENCE:
+            t = regression(nets[best], market, 252.0)["t_stat"] or 0.0
+            own = MaxZ.of(kept, sketch(days, market)).p_value(t) <= EVIDENCE
+            found += [1.0, t >= T_ALPHA, own]
+    alone, single, after = found / sets
+    return float(alone), float(single), float(after)
+
+
 def main(words: list[str]) -> None:
     """Print the false alarms of each design."""
     parser = Arguments("benchmark levels", "How often p is at most 0.05 on simulated returns without skill.")
@@ -102,4 +144,9 @@ def main(words: list[str]) -> None:
     for number, design in enumerate(_DESIGNS):
         found = _level_of(design, given.sets, given.seed + number)
         print(f"{design.name:<30} {found.sets:6d} {found.alarms:9.1%} {found.deflated:9.1%}", flush=True)
+    print(f"{'long or flat, no skill':<30} {'sets':>6} {'p <= .05':>9} {'t>1.645':>9} {'p of alpha':>11}")
+    for number, exposure in enumerate(_EXPOSURES):
+        shares = _exposed(exposure, given.sets // 4, given.seed + number)
+        name = f"{exposure.m} trials, market {exposure.sharpe}, {exposure.own:.0%} own"
+        print(f"{name:<30} {given.sets // 4:6d} " + " ".join(f"{share:9.1%}" for share in shares), flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")

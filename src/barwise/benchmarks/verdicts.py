@@ -194,13 +194,14 @@ def _outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> _Outcom
     ratios = [sharpe(net) for _, net, _ in found]
     best = int(np.nanargmax(ratios))
     when, net, table = found[best]
-    record = Record(entries)
-    about = record.judgement(Moments.of(net))
     backtest = market.held(parts[best])
     held = backtest.run(market.grid, _everything(table), market.per_year)
+    record = Record(entries, sketch(held.time, held.excess))
+    about = record.judgement(Moments.of(net))
     t_alpha = regression(net, held.excess, market.per_year)["t_stat"]
     delayed = net_sharpe(backtest.run(market.grid, table.signals(), market.per_year, delay=1), market.per_year)
-    gates = Finding(about["p_value"], len(found), 1, t_alpha, delayed)
+    beside = None if t_alpha is None else record.max_alpha.p_value(t_alpha)
+    gates = Finding(about["p_value"], len(found), 1, t_alpha, delayed, p_alpha=beside)
     times = when[np.all([np.isin(when, other) for other, _, _ in found], axis=0)]
     check = reality_check(np.column_stack([x[np.isin(w, times)] for w, x, _ in found]))
     return _Outcome(

@@ -24,6 +24,7 @@ _MORE = {  # what a part needs beside its name to be tried in seconds
     "exits/barriers": ("labels=triple_barrier",),
     "strategy/net": ("strategy=lstm", *_NETS),
     "strategy/lstm": _NETS,
+    "monitor/profiler": ("strategy=lstm", *_NETS),
     "validation/rolling": ("validation.splitter.window=150",),
     "search/optuna": ("search.trials=2", "search.folds=2"),
     "search/space": ("search=optuna", "search.trials=2", "search.folds=2"),
@@ -45,6 +46,8 @@ def _out_of_reach(option: str) -> str | None:
         return "it needs the network"
     if option == "data/query" and find_spec("duckdb") is None:
         return "it needs DuckDB, which is not installed"
+    if option.endswith("/catboost") and find_spec("catboost") is None:
+        return "it needs CatBoost, which is not installed"
     return None
 
 

@@ -153,7 +153,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
-    from barwise.experiment.configuration import check_hydra, plain
+    from barwise.experiment.configuration import check_hydra, plain, recomposed, unresolved
     from barwise.experiment.effects import check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
@@ -168,14 +168,15 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
-    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    composed = composed if resumed else settle_seeds(cfg, out, single)
+    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
+    if not resumed and (settled := settle_seeds(raw := unresolved(cfg), out, single)) is not raw:
+        composed = recomposed(settled)
     listeners: list[Listener] = []
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
-        forget_secrets(config["data"], out.path / ".hydra")
+        forget_secrets(_unfilled(composed, hydra_cfg), config["data"], out.path)
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
@@ -198,6 +199,13 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     summary(out, metrics, judged, config["quiet"] or among_others)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
+
+
+def _unfilled(composed: Any, hydra_cfg: Any) -> dict[str, Any]:
+    """All that Hydra keeps of a run, as it was written."""
+    from barwise.experiment.configuration import unresolved
+
+    return {**unresolved(composed), "hydra": unresolved(hydra_cfg)}
 
 
 def _fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:

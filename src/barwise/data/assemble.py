@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from barwise.data.actions import applied
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
+from barwise.data.contracts import contracts, names_in
 from barwise.data.groups import chosen as chosen_groups
 from barwise.data.members import within
 from barwise.data.notes import Notes, listed
@@ -53,6 +54,7 @@ class Asked:
     extra: str | Sequence[str] | None = None
     as_of: str | Sequence[str] | None = None
     actions: str | None = None
+    contracts: str | None = None
 
     def __post_init__(self) -> None:
         choice("on_bad", self.on_bad, _ON_BAD, "error")
@@ -87,6 +89,11 @@ class Asked:
             f"data.extra={self.extra}: must name columns, be [] for none or null for all; data.extra=[bid,ask]",
         )
 
+    @cached_property
+    def priced_by(self) -> list[str]:
+        """The columns that data.contracts reads, kept for the symbols that have them."""
+        return names_in(contracts(self.contracts)) if self.contracts else []
+
     @property
     def wanted(self) -> Wanted:
         """What of a source is asked for; the rest need not be read."""
@@ -101,7 +108,7 @@ class Asked:
             first,
             last,
             dict(self.columns or {}),
-            None if extra is None else (*extra, *groups),
+            None if extra is None else (*extra, *groups, *self.priced_by),
         )
 
     @property
@@ -124,6 +131,11 @@ class Read:
     ignored: Sequence[str]
     notes: Notes
 
+    def taken(self) -> Sequence[Series]:
+        """The series, which are not held here any longer: each is gone when it is joined."""
+        found, self.series = self.series, ()
+        return found
+
 
 def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
     """Which times, of days or in UTC, are asked for."""
@@ -138,13 +150,13 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     `notes` and `warnings`. DataError for what is in the source.
     """
     notes = read.notes
-    bars, made = naming.joined(read.series, read.sources, notes)
+    bars, made = naming.joined(read.taken(), read.sources, notes)
     _tell_zones(made, asked.timezone, notes)
     bars, outside = selected(bars, asked.symbols, asked.start, asked.end, where, asked.timezone)
     bars = applied(bars, asked.actions, asked.timezone, asked.adjusted, notes)
     bars = _common_volume(bars, where, notes)
-    bars, grouped = chosen_groups(bars, asked.groups, where, notes)
-    bars, left_out = _common_extras(bars)
+    bars, grouped = chosen_groups(bars, asked.groups, where, notes, asked.priced_by)
+    bars, left_out = _common_extras(bars, asked.priced_by)
     for column in left_out:
         notes.warn(where, f"column {column} is left out: not every symbol has it")
         notes.columns[column] = "left out: not every symbol has it"
@@ -189,13 +201,17 @@ def _common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bar
     return bars if whole else tuple(replace(b, volume=np.full(len(b), np.nan)) for b in bars)
 
 
-def _common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
-    """`bars` with the extra columns that every symbol has, and the names of the others."""
+def _common_extras(bars: tuple[Bars, ...], keep: Sequence[str] = ()) -> tuple[tuple[Bars, ...], list[str]]:
+    """`bars` with the extra columns that every symbol has, and the names of the others; those to `keep` that some have
+    are NaN in the others."""
     have = [{name for name, values in b.extra.items() if not np.isnan(values).all()} for b in bars]
     every, some = set.intersection(*have), set.union(*have)
+    every |= some.intersection(keep)
     if every == some and all(len(b.extra) == len(every) for b in bars):
         return bars, []
-    kept = tuple(replace(b, extra={name: b.extra[name] for name in sorted(every)}) for b in bars)
+    kept = tuple(
+        replace(b, extra={name: b.extra.get(name, np.full(len(b), np.nan)) for name in sorted(every)}) for b in bars
+    )
     return kept, sorted(some - every)
 
 

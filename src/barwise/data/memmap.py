@@ -34,8 +34,12 @@ def release(X: np.ndarray) -> None:
     """Let go of the memory that a mapped matrix's pages hold; they come back from the file when they are read."""
     if hasattr(X, "release"):  # a view of one
         X.release()
-    elif isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        return
+    base: Any = X
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base  # one that is read from its file as if it lay in memory
+    if isinstance(base, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def blocks(X: np.ndarray, n: int) -> Iterator[slice]:

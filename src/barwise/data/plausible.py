@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -169,18 +170,22 @@ def _sizes(bars: Bars) -> list[_Doubt]:
     """Stretches whose usual spacing is about twice or half that of the rest, or further from it."""
     if len(bars) < 3 * _GRID:
         return []
-    gaps = pd.Series(np.diff(bars.time.astype("datetime64[s]").astype(np.int64)).astype(float))
-    local = gaps.rolling(_GRID, center=True, min_periods=_GRID // 2).quantile(0.25).to_numpy()
-    usual = float(np.median(local))
-    odd = np.append(False, (local > _OTHER_SIZE * usual) | (local * _OTHER_SIZE < usual))
     found = []
-    for first, last in _runs(odd):
+    for first, last in _other_sizes(bars.time.astype("datetime64[s]").astype(np.int64).tobytes()):
         if last - first + 1 >= _GRID:
             there, size = bar_size_name(bars.time[first : last + 1]), bar_size_name(bars.time)
             where = f"from {_date(bars.time[first])} to {_date(bars.time[last])}"
             text = f"{bars.symbol} {where} ({there}, elsewhere {size})"
             found.append(_Doubt(bars.symbol, "size", np.arange(first, last + 1), text))
     return found
+
+
+@lru_cache(maxsize=4)  # many symbols have the same times
+def _other_sizes(seconds: bytes) -> list[tuple[int, int]]:
+    gaps = pd.Series(np.diff(np.frombuffer(seconds, np.int64)).astype(float))
+    local = gaps.rolling(_GRID, center=True, min_periods=_GRID // 2).quantile(0.25).to_numpy()
+    usual = float(np.median(local))
+    return _runs(np.append(False, (local > _OTHER_SIZE * usual) | (local * _OTHER_SIZE < usual)))
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

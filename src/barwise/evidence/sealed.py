@@ -12,6 +12,7 @@ import numpy as np
 
 from barwise.console.settings import Number, check_value
 from barwise.data.bars import Market
+from barwise.data.times import times_of
 from barwise.errors import DataError
 from barwise.runs import jsonlines
 
@@ -27,7 +28,7 @@ class Sealed:
 
     def __call__(self) -> Market:
         market = self.load()
-        time = np.unique(np.concatenate([b.time for b in market.bars]))
+        time = times_of(market.bars)
         first = min(len(time) - 1, round(len(time) * (1 - self.fraction)))
         found = before(market, time[first])
         behind = sorted(set(market.symbols) - set(found.symbols))

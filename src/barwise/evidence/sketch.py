@@ -78,17 +78,30 @@ def _aligned(sketches: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndar
     return x, known
 
 
-def unit_vectors(sketches: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def unit_vectors(sketches: Sequence[Mapping[str, Any]], market: Mapping[str, Any] | None = None) -> np.ndarray:
     """(trial, stretch): vectors of length one whose products are the correlations of the trials' z; none for a trial
-    that never moved or has too few stretches."""
+    that never moved or has too few stretches. With a `market`: of what a regression on it leaves, as those of the t of
+    alpha."""
     if not sketches:
         return np.zeros((0, 0))
-    x, known = _aligned(sketches)
+    x, known = _aligned(sketches if market is None else [*sketches, market])
+    if market is not None:
+        x, known = _unexplained(x[:-1], known[:-1], x[-1], known[-1]), known[:-1]
     n = known.sum(axis=1, keepdims=True)
     centred = (x - x.sum(axis=1, keepdims=True) / np.maximum(n, 1.0)) * known
     length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
     kept = ((n >= _LEAST) & (length > 1e-6))[:, 0]
     return np.asarray(centred[kept] / length[kept])
+
+
+def _unexplained(x: np.ndarray, known: np.ndarray, market: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Sums (trial, stretch) less their slope times the market's, over the stretches that both have."""
+    shared = known * there
+    n = np.maximum(shared.sum(axis=1, keepdims=True), 1.0)
+    moved = (market - (shared @ market)[:, None] / n) * shared
+    size = (moved**2).sum(axis=1, keepdims=True)
+    slope = (x * moved).sum(axis=1, keepdims=True) / np.where(size > 0, size, 1.0)
+    return np.asarray(x - slope * moved)
 
 
 def _span(found: Sequence[tuple[int, np.ndarray]]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.times import distinct
 from barwise.errors import BarwiseError, DataError
 from barwise.features import FeatureSet
 from barwise.features.drift import start_up
@@ -29,7 +30,7 @@ def folds_of(
     try:
         return validation.folds(panel)
     except BarwiseError as error:
-        times, warm = len(np.unique(panel.time)), len(np.unique(panel.time[panel.warm]))
+        times, warm = len(distinct(panel.time)), len(distinct(panel.time, panel.warm))
         if warm >= (1 - _MOST) * times:
             raise
         shorter = _shorter(max(bars, key=len), times - warm, shipped() if shipped else {})

@@ -14,7 +14,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.ledger import ledger_adds_up, ledger_looks_back
 from barwise.audit.own import is_users
 from barwise.audit.proof import WORTH, fits_again, kept_in, prove
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.backtest.grid import Grid
 from barwise.evidence.deflated import Moments, probability
 from barwise.features.fingerprint import fingerprint
@@ -73,14 +74,13 @@ def prove_run(
 
 
 def audit_ledger(
-    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, per_year: float,
-    proof: RowProof | None,
+    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, grid: Grid,
+    per_year: float, proof: RowProof | None,
 ) -> None:  # fmt: skip
     """Look for what could not be earned in the ledger, and for a result that is too good to be true."""
     if audit.mode == "none":
         return
     seed = seed_of(matrix)
-    grid = Grid.build(matrix.bars, universe)
     audit.hear("execution", ledger_adds_up(parts.backtest, result.ledger, grid, matrix.bars))
     if is_users(parts.backtest):
         main, net = _path_and_net(parts.backtest, result, grid, per_year)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of, require
 from barwise.evidence.sealed import sealed
-from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.configuration import check_plain, literal, plain, unresolved, value_of
 from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Measure, Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
@@ -50,7 +51,7 @@ def parts_of(
     `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
     what gives the bars in place of the configuration's.
     """
-    check_plain(composed, targets)
+    check_plain(unresolved(composed), partial(value_of, composed), targets)
     config = plain(composed)
 
     def make(group: str, node: Any, where: str = "") -> Any:
@@ -85,7 +86,7 @@ def parts_of(
         shipped=_shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
-        check_effects(config)
+        check_effects(config, made.strategy)
     return made
 
 
@@ -112,6 +113,8 @@ def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> 
     shape, cache = Shape.of(config["data"]), config.get("cache")
     shape.check_stamp(any(_every(node) is not None for node in (config.get("features") or {}).values()))
     found: Callable[[], Market] = _make("data", _without(config["data"], *DEFAULTS), targets)
+    if shape.contracts is not None and isinstance(found, partial) and "contracts" in signature(found.func).parameters:
+        found = partial(found, contracts=shape.contracts)
     if targets is None and cache:
         found = KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
     return shape.shaped(found)

@@ -94,7 +94,7 @@ def evaluate(
     metrics["baselines"] = {name: _mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
     if linear is not None:
         metrics["baselines"]["linear"] = net_sharpe(middle_path(linear, grid, backtest, per_year)[1], per_year)
-    parts = [(k, table.select(table.fold == k)) for k in np.unique(table.fold)]
+    parts = [(k, table.select(table.fold == k)) for k in np.flatnonzero(np.bincount(table.fold)).tolist()]
     own = [ledger] * len(parts)
     if len(books) > 1:  # a fold is judged by its own signals, few of which the middle path trades
         metrics["paths"] = _of_paths(books, per_year)

@@ -110,3 +110,12 @@ def row_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     total = np.where(there, values, 0.0).sum(axis=1)
     found: np.ndarray = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
     return found
+
+
+def new_share(quantile: np.ndarray, part: int, lag: int = 1) -> np.ndarray:
+    """Per row from `lag` on, the share of the quantile `part` that was not in it so many rows before; NaN where nobody
+    is in it."""
+    now, then = quantile[lag:] == part, quantile[:-lag] == part
+    count, new = now.sum(axis=1), (now & ~then).sum(axis=1)
+    found: np.ndarray = np.divide(new, count, out=np.full(len(now), np.nan), where=count > 0)
+    return found

@@ -33,7 +33,7 @@ def exposures(scores: Scores) -> Frame:
     252 bars but 21), its t, and how many bars. Empty where symbols are few."""
     found: list[tuple[str, float, float, int]] = []
     if scores.across:
-        market = align(scores.grid.bars, scores.grid.universe)
+        market = align(scores.grid.bars, scores.grid.universe, ("close", "volume"))
         for name in ("beta", "size"):
             try:
                 found.append((name, *_exposed(scores, column(market, name))))

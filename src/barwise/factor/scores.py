@@ -46,7 +46,8 @@ class Scores:
         """The rows of a table of scores on the grid."""
         dense = np.full(grid.has.shape, np.nan)
         dense[grid.row_of(time), symbol] = score
-        return cls(np.where(grid.member & np.isfinite(dense), dense, np.nan), grid, **more)  # type: ignore[arg-type]
+        dense[~(grid.member & np.isfinite(dense))] = np.nan
+        return cls(dense, grid, **more)  # type: ignore[arg-type]
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -86,7 +87,7 @@ class Scores:
     def returns(self, horizon: int) -> np.ndarray:
         """(bar, symbol) over `rows`: what a trade decided there earns over `horizon` own bars."""
         if horizon not in self.memory:
-            found: np.ndarray = self.forward.over(horizon)[self.rows]
+            found: np.ndarray = self.forward.over(horizon, self.rows)
             if horizon != 1 and horizon != self.horizon:
                 return found
             self.memory[horizon] = found

@@ -13,6 +13,7 @@ from barwise.data.resample import Groups, Size, check_size, combined, group
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars, align, sees_all
+from barwise.hooks import direct
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Every:
 
     def __call__(self, bars: Any) -> dict[str, np.ndarray]:
         return self._aligned(bars) if self.across_symbols else self._single(bars)
+
+    def direct(self) -> Every:
+        """The same, called without what Hydra looks at in each call."""
+        return replace(self, one=direct(self.one))
 
     def at_own_size(self) -> FeatureSet:
         """The set on bars that are of the larger size already, with the columns' names of this one."""

@@ -21,7 +21,7 @@ from barwise.console.fork import fork
 
 MUCH = 2**24  # cells of a matrix from which on forking, some hundredths of a second, pays
 _IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them
-_KEEP_THREADS = ("torch", "xgboost", "lightgbm")  # a fork beside the threads of these may hang
+_KEEP_THREADS = ("torch", "xgboost", "lightgbm", "catboost")  # a fork beside the threads of these may hang
 
 
 def shared(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:

@@ -23,6 +23,7 @@ _log = logging.getLogger("barwise")
 
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
+_FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
 _WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 _GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 _LAYOUT = {
@@ -83,8 +84,8 @@ def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> 
         writer.add_scalar(f"timing/{stage}", float(seconds), 0)
     for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
         writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
-    _add_factor(writer, run)
-    for name in figures:
+    across = _add_factor(writer, run)
+    for name in (*figures, *(_FACTOR if across and figures == FIGURES else ())):
         try:
             writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
         except DataError:
@@ -101,12 +102,13 @@ def _texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, s
     }
 
 
-def _add_factor(writer: Any, run: Run) -> None:
-    """Decay by bars held, and what each quantile earns, as scalars; nothing where the run kept no factor tables."""
+def _add_factor(writer: Any, run: Run) -> bool:
+    """Decay by bars held, and what each quantile earns, as scalars; whether symbols are compared within each bar.
+    Nothing where the run kept no factor tables."""
     try:
         tables = run.factor()
     except DataError:
-        return
+        return False
     for row in tables["decay"].itertuples() if "decay" in tables else ():
         for name in ("rank_ic", "ic"):
             value = float(getattr(row, name))
@@ -117,6 +119,7 @@ def _add_factor(writer: Any, run: Run) -> None:
             writer.add_scalar(
                 f"factor/excess_by_quantile_{int(row.horizon)}_bars", float(row.excess), int(row.quantile)
             )
+    return bool("about" in tables and tables["about"]["across"].iloc[0])
 
 
 def rehearse() -> None:

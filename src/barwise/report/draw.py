@@ -221,8 +221,14 @@ def turnover(figure: Figure, run: RunFiles) -> None:
     low.plot(*thin(time, np.cumsum(cost)), color=RED)
     low.yaxis.set_major_formatter(PercentFormatter(1.0))
     low.set_ylabel("costs so far\n(% of equity)")
-    for axes in (top, low):
-        axes.set_ylim(bottom=0.0)
+    lowest = 0.0
+    if "funding" in run.ledger:
+        paid = np.cumsum(-_column(run, "funding"))
+        lowest = min(lowest, 1.05 * float(paid.min()))
+        low.plot(*thin(time, paid), color=ORANGE, label="funding paid, less received")
+        low.legend(loc="upper left")
+    for axes, bottom in ((top, 0.0), (low, lowest)):
+        axes.set_ylim(bottom=bottom)
         axes.yaxis.set_major_locator(MaxNLocator(4))
     dates(low)
 

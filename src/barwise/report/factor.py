@@ -20,12 +20,14 @@ _PERCENT, _RATIO, _FOUR, _WHOLE, _T = "{:.2%}", "{:.2f}", "{:.4f}", "{:,.0f}", "
 _MOST = 200  # rows of a table
 _DECAY: tuple[_Column, ...] = (
     ("horizon", "bars held", _WHOLE), ("rank_ic", "rank correlation", _FOUR), ("t", "t", _T), ("low", "from", _FOUR),
-    ("high", "to", _FOUR), ("icir", "ICIR", _RATIO), ("positive", "above 0", "{:.0%}"), ("ic", "correlation", _FOUR),
+    ("high", "to", _FOUR), ("block_low", "by blocks, from", _FOUR), ("block_high", "to", _FOUR),
+    ("icir", "ICIR", _RATIO), ("positive", "above 0", "{:.0%}"), ("ic", "correlation", _FOUR),
     ("ic_t", "t", _T), ("n", "observations", _WHOLE),
 )  # fmt: skip
 _SPREAD: tuple[_Column, ...] = (
     ("horizon", "bars held", _WHOLE), ("spread", "highest less lowest", _PERCENT), ("t", "t", _T),
-    ("low", "from", _PERCENT), ("high", "to", _PERCENT), ("sharpe", "Sharpe, gross", _RATIO),
+    ("low", "from", _PERCENT), ("high", "to", _PERCENT), ("block_low", "by blocks, from", _PERCENT),
+    ("block_high", "to", _PERCENT), ("sharpe", "Sharpe, gross", _RATIO),
     ("long", "long side", _PERCENT), ("long_t", "t", _T), ("short", "short side", _PERCENT), ("short_t", "t", _T),
     ("monotonicity", "monotonicity", _RATIO),
 )  # fmt: skip
@@ -40,7 +42,8 @@ _TURNOVER: tuple[_Column, ...] = (
 )  # fmt: skip
 _BY: tuple[_Column, ...] = (
     ("kind", "by", "{}"), ("value", "", "{}"), ("rank_ic", "rank correlation", _FOUR), ("t", "t", _T),
-    ("spread", "spread a bar", _PERCENT), ("spread_t", "t", _T), ("bars", "bars", _WHOLE),
+    ("spread", "spread a bar", _PERCENT), ("spread_t", "t", _T), ("lowest", "new in the lowest", "{:.0%}"),
+    ("highest", "new in the highest", "{:.0%}"), ("bars", "bars", _WHOLE),
 )  # fmt: skip
 _EXPOSURES: tuple[_Column, ...] = (
     ("exposure", "score against", "{}"), ("rank_correlation", "rank correlation", _FOUR), ("t", "t", _T),
@@ -64,16 +67,28 @@ def chapter(tables: Tables) -> Markup:
         ("turnover", "Turnover of the scores", _TURNOVER, 1), ("by", "By year, market and group", _BY, 2),
         ("exposures", "Exposure of the scores", _EXPOSURES, 1), ("alphas", "Alpha", _ALPHAS, 3),
         ("drawdowns", "Drawdowns", _DRAWDOWNS, 0), ("quantiles", "Quantiles", _QUANTILES, 2),
+        ("quantiles_by", "Quantiles by year, market and group", (), 2),
     ):  # fmt: skip
         found = tables.get(name)
         if found is None or not len(found):
             continue
-        content = _listing(found, columns, words)
-        if name in ("quantiles", "decay"):
+        content = _listing(found, columns, words) if columns else _by_quantile(found)
+        if name in ("quantiles", "quantiles_by", "decay"):
             parts.append(tag("details", joined((tag("summary", title), content))))
         else:
             parts.append(joined((tag("h3", title), content)))
     return joined(parts)
+
+
+def _by_quantile(found: pd.DataFrame) -> Markup:
+    """A row a part of bars or symbols, a column a quantile: mean one-bar return less that of all."""
+    wide = found.pivot_table("excess", ["kind", "value"], "quantile", sort=False, dropna=False)
+    wide = wide[wide.notna().any(axis=1)]
+    rows = [[*names, *(_cell(float(value), _PERCENT) for value in row)]
+            for names, row in zip(wide.index, wide.to_numpy(), strict=True)][:_MOST]  # fmt: skip
+    last = len(wide.columns)
+    heads = [f"{k}, {'lowest' if k == 1 else 'highest'}" if k in (1, last) else str(k) for k in wide.columns]
+    return rows_of(["by", "", *heads], rows, left=2)
 
 
 def _made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
@@ -88,7 +103,7 @@ def _made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
         )
     return (
         f"{how}; out of sample, {about['bars']:,} bars, before costs, held for {about['horizon']}."
-        " Intervals and t by Newey and West."
+        " Intervals and t by Newey and West; by blocks: of bars drawn again in blocks."
     )
 
 

@@ -78,7 +78,22 @@ def _results(run: Run) -> Markup:
         rows.append([label, _number(sharpe, "{:.2f}", f"baselines.{name}"), *rest])
     head = ("out of sample", "Sharpe", "return a year", "volatility a year", "worst drawdown")
     note = "Baselines trade the same bars at the same costs. A dash: undefined, or a path that the run does not keep."
-    return joined((table(head, rows, strong=[0]), tag("p", note, class_="missing")))
+    parts = [table(head, rows, strong=[0]), tag("p", note, class_="missing")]
+    flow = _funding(run)
+    return joined((*parts, tag("p", flow)) if flow else parts)
+
+
+def _funding(run: Run) -> str:
+    """What funding took and gave, apart from costs; empty where positions pay none."""
+    found = run.manifest.get("funding")
+    ledger = attempt(lambda: run.ledger)
+    if not isinstance(found, Mapping) or ledger is None or not len(ledger):
+        return ""
+    years = len(ledger) / run.periods_per_year
+    paid, received = (float(found.get(name) or 0.0) / years for name in ("paid", "received"))
+    column = (run.config.get("backtest") or {}).get("funding")
+    return (f"Funding ({column}): {paid:.2%} of the equity a year paid, {received:.2%} received,"
+            f" {shown(received - paid, '{:+.2%}')} in all. It is part of gross and net, and no cost.")  # fmt: skip
 
 
 def _measured(run: Run, name: str) -> list[Markup]:
@@ -255,7 +270,7 @@ def _why(run: Run) -> Markup:
         numbers = [shown(float(one[k]), f) for k, f in (("weight", "{:.2%}"), ("score", "{:.3f}"), ("margin", "{:.3f}"),
                                                         ("base", "{:.3f}"))]  # fmt: skip
         rows.append([symbol, *numbers, tag("td", reasons, class_="why")])
-    head = ("symbol", "weight", "score", "margin", "base", "what moved the margin most")
+    head = ("symbol", "weight", "score", "margin", "base", tag("th", "what moved the margin most"))
     line = f"Decided at {str(found['time'].iloc[0])[:10]}; base and all contributions sum to the margin."
     return joined((tag("p", line), table(head, rows)))
 

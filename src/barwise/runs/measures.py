@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ MEASURES = tuple(Measure(*row) for row in (
     ("alpha", "alpha a year", "{:.1%}", "of net returns on buy-and-hold", "more"),
     ("beta", "beta", "{:.2f}", "of net returns on buy-and-hold", "more"),
     ("t_stat", "t of alpha", "{:.2f}",
-     "from 1.645 on it is more than buy-and-hold, as the verdict asks", "more", _TERMINAL),
+     "from 1.645 on it is more than buy-and-hold; after several trials the verdict asks for more", "more", _TERMINAL),
     ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights", "less", _ALL),
     ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp",
      "cost at which the net mean is zero", "more", _TERMINAL),
@@ -50,6 +51,8 @@ MEASURES = tuple(Measure(*row) for row in (
     ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial", "more"),
     ("n_bars", "bars", "{:,.0f}", "out of sample"),
 ))  # fmt: skip
+__MINUS_ZERO = re.compile(r"^-(0(?:\.0*)?(?:\D*))$")
+_MINUS_ZERO = re.compile(r"[-+](0(?:\.0*)?\D*)")  # of what rounds to nothing
 _ACROSS = "rank_ic_cross"
 OBJECTIVES = tuple(m.name for m in MEASURES if m.better)  # what a sweep may compare
 LEAST_IS_BEST = tuple(m.name for m in MEASURES if m.better == "less")
@@ -91,6 +94,7 @@ VERDICT = tuple(  # of verdict.json
     Measure(*row)
     for row in (
         ("p_value", "p", "{:.3f}", "how often the best of so many trials without skill shows as much"),
+        ("p_alpha", "p beyond buy-and-hold", "{:.3f}", "the same of what buy-and-hold leaves: the t of alpha"),
         ("n_trials", "trials", "{:,}", "tried on these symbols and times, whatever they varied, failed ones too"),
         ("n_effective", "independent trials", "{:.1f}", "that they are worth, by the correlation of what they earned"),
         ("n_seeds", "seeds", "{:,}", "of this configuration on record; the median one is judged"),
@@ -166,6 +170,8 @@ def shown(value: Any, form: str = "{}") -> str:
     if value is None:
         return "–"
     try:
-        return form.format(value)
+        text = form.format(value)
+        nothing = _MINUS_ZERO.fullmatch(text)
+        return nothing[1] if nothing else text
     except (ValueError, TypeError):
         return str(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
+from barwise.safety.cat import check_catboost
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.lgbm import check_lightgbm
 from barwise.safety.skops import check_skops
@@ -36,6 +37,8 @@ def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()
         path = inside(folder, name) if not (folder / name).is_dir() else folder / name
         if path.name == "model.json" or path.suffix == ".ubj":
             check_xgboost(path, n_features)
+        elif path.name == "catboost.json":
+            check_catboost(path, n_features)
         elif path.name == "model.txt":
             check_lightgbm(path, n_features)
         elif path.suffix == ".skops":

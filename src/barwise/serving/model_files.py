@@ -20,8 +20,9 @@ from barwise.strategies.rows import scores_of
 
 LONGEST_WARMUP = 1_000_000
 _TRIED_ROWS = 32
-_LIBRARIES = {"xgboost": ("model.json", ".ubj"), "lightgbm": ("model.txt",), "skops.io": (".skops",),
-             "torch": ("model.safetensors",), "safetensors.numpy": (".safetensors",)}  # fmt: skip
+_LIBRARIES = {"xgboost": ("model.json", ".ubj"), "lightgbm": ("model.txt",), "catboost": ("catboost.json",),
+             "skops.io": (".skops",), "torch": ("model.safetensors",),
+             "safetensors.numpy": (".safetensors",)}  # fmt: skip
 
 
 def checked(folder: Path, name: str, own: frozenset[str]) -> Path:

@@ -36,6 +36,12 @@ class Scored:
     score: np.ndarray
 
 
+def _joined(parts: Iterable[Scored]) -> Scored:
+    """All of them as one."""
+    found = list(parts)
+    return Scored(*(np.concatenate([getattr(one, f.name) for one in found]) for f in fields(Scored)))
+
+
 @dataclass(frozen=True)
 class Desk:
     """What orders are made by: the run's backtest with its portfolio, and the shares that are held by symbol."""
@@ -52,7 +58,8 @@ class Desk:
 
     def orders(self, market: Market, scored: Scored) -> dict[str, np.ndarray]:
         """One row a symbol that is held or to be held: `time` of the last scored bar, `symbol`, `price` (its close),
-        `weight` to hold from the next bar's execution price on, `held`, `target` and `order` in whole shares.
+        `weight` to hold from the next bar's execution price on, `held`, `target` and `order` in whole shares, or in
+        whole contracts where there are any, whose `price` is then one contract's worth in the account's currency.
 
         The weights are those that the backtest decides at the last bar, with the other scored ones as its past; where
         it gives no order at that bar, what is held stays. DataError for a symbol that is held and has no bar.
@@ -68,10 +75,10 @@ class Desk:
         return self._listed(grid, row, weights[row])
 
     def _listed(self, grid: Grid, row: int, weight: np.ndarray) -> dict[str, np.ndarray]:
-        price = grid.close[row]
+        price = grid.close[row] * grid.column("contract_units", 1.0)[row]
         held = np.array([self.held.get(name, 0.0) for name in grid.symbols])
         with np.errstate(invalid="ignore", divide="ignore"):
-            wanted = np.trunc(self.backtest.capital * weight / price)
+            wanted = np.trunc(np.round(self.backtest.capital * weight / price, 9))  # 5 is not 4.999…
         target = np.where(np.isfinite(wanted), wanted, held)
         kept = self.backtest.capital
         own = np.where(np.isfinite(weight), weight, held * np.nan_to_num(price) / kept)
@@ -152,7 +159,10 @@ class LiveDesk:
         names = np.array([a.symbol for a in given], object)
         time = np.array([a.time for a in given], "datetime64[ns]")
         signal, score = (np.array([getattr(a, k) for a in given]) for k in ("signal", "score"))
-        self.scored.append(Scored(names, time, signal, score))
-        whole = Scored(*(np.concatenate([getattr(s, f.name) for s in self.scored]) for f in fields(Scored)))
+        one = Scored(names, time, signal, score)
+        if self.scored and self.scored[-1].time[-1] == time[-1]:  # more symbols of the same bar
+            one = _joined([self.scored.pop(), one])
+        self.scored.append(one)
+        whole = _joined(self.scored)
         bars = tuple(h.bars for h in session.symbols.values() if len(h.bars))
         return self.desk.orders(Market(bars, universe=session.universe), whole)

@@ -50,6 +50,8 @@ class Service:
     def __post_init__(self) -> None:
         if self.resumed:
             self._seen = {name: h.bars.time[-1] for name, h in self.session.symbols.items() if len(h.bars)}
+        if self.paper is not None:
+            self.paper.universe = self.session.universe
         self._model = self._refit()
         self._saved = time.monotonic()
 
@@ -72,7 +74,7 @@ class Service:
             self.answer(one)
         self.after(answers.values())
         if self.paper is not None and answers:
-            self.paper.note({line.symbol: line.columns for line in group}, answers)
+            self.paper.note(self.session.taken(answers), answers)
         if time.monotonic() - self._saved >= self._pause:
             self.save()
 

@@ -14,6 +14,7 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 
 _BP = 1e-4
 _FEWEST = 20  # validation rows in each half
@@ -48,6 +49,7 @@ class Abstaining:
         own = part_context(context, "strategy", heard=True)
         self.part_ = Part(copy.deepcopy(self.strategy)).fit(train, valid, own)
         context.facts.update(own.facts)
+        offer_reasons(self, [Member(self.part_)])
         if self.fixed is not None:
             self.slope_, self.width_ = float(self.fixed["slope"]), float(self.fixed["width"])
         else:
@@ -98,5 +100,6 @@ class Abstaining:
         parts, found = load_parts(folder, "abstaining", cls.own_nets)
         model = cls(parts["strategy"].strategy, float(found["level"]), float(found["cost_bps"]))
         model.part_ = parts["strategy"]
+        offer_reasons(model, [Member(model.part_)])
         model.slope_, model.width_ = float(found["slope"]), float(found["width"])
         return model

@@ -1,4 +1,4 @@
-"""Parameters of XGBoost and LightGBM that a configuration may pass on: their names, ranges, and what stands for them.
+"""Parameters of XGBoost, LightGBM and CatBoost that one may pass on: their names, ranges, and other names.
 
 A parameter that barwise sets itself would be overwritten or overwrite in silence, and of two names for one parameter
 the libraries ignore one: both are errors, as is a name that the library does not know.
@@ -95,9 +95,37 @@ _LIGHTGBM_ALIASES = {
 }  # fmt: skip
 
 
+_CATBOOST: dict[str, Any] = {
+    "bagging_temperature": _WEIGHT, "boosting_type": OneOf(("Plain", "Ordered")),
+    "bootstrap_type": OneOf(("Bayesian", "Bernoulli", "MVS", "No")), "border_count": Whole(1, 65_535),
+    "feature_border_type": OneOf(("GreedyLogSum", "GreedyMinEntropy", "MaxLogSum", "Median", "MinEntropy", "Uniform",
+                                  "UniformAndQuantiles")),
+    "l2_leaf_reg": _WEIGHT, "leaf_estimation_iterations": Whole(1, 1000),
+    "leaf_estimation_method": OneOf(("Newton", "Gradient", "Simple")), "model_shrink_rate": _PART,
+    "random_strength": _WEIGHT, "rsm": _SHARE, "score_function": OneOf(("Cosine", "L2")), "subsample": _SHARE,
+}  # fmt: skip
+_CATBOOST_SET = {
+    "allow_writing_files": "barwise", "classes_count": "strategy.task", "custom_loss": "strategy.task",
+    "eval_metric": "strategy.task", "logging_level": "quiet", "loss_function": "strategy.task",
+    "objective": "strategy.task", "od_type": "strategy.early_stopping_rounds",
+    "od_wait": "strategy.early_stopping_rounds", "random_seed": "seed", "random_state": "seed", "silent": "quiet",
+    "task_type": "device", "thread_count": "threads", "use_best_model": "strategy.early_stopping_rounds",
+    "verbose": "quiet", "verbose_eval": "quiet",
+}  # fmt: skip
+_CATBOOST_ALIASES = {
+    "colsample_bylevel": "rsm", "eta": "learning_rate", "iterations": "n_estimators", "max_bin": "border_count",
+    "max_depth": "depth", "num_boost_round": "n_estimators", "num_trees": "n_estimators", "reg_lambda": "l2_leaf_reg",
+}  # fmt: skip
+_LIBRARIES = {
+    "XGBoost": (_XGBOOST, _XGBOOST_SET, _XGBOOST_ALIASES),
+    "LightGBM": (_LIGHTGBM, _LIGHTGBM_SET, _LIGHTGBM_ALIASES),
+    "CatBoost": (_CATBOOST, _CATBOOST_SET, _CATBOOST_ALIASES),
+}
+
 _NEEDS = {  # parameter: without which value of which other it is ignored
     **dict.fromkeys(("normalize_type", "one_drop", "rate_drop", "sample_type"), ("booster", "dart")),
     **dict.fromkeys(("drop_rate", "drop_seed", "max_drop", "uniform_drop", "xgboost_dart_mode"), ("boosting", "dart")),
+    "bagging_temperature": ("bootstrap_type", "Bayesian"),
     **dict.fromkeys(("other_rate", "top_rate"), ("data_sample_strategy", "goss")),
     **dict.fromkeys(
         ("num_grad_quant_bins", "quant_train_renew_leaf", "stochastic_rounding"), ("use_quantized_grad", True)
@@ -107,11 +135,7 @@ _NEEDS = {  # parameter: without which value of which other it is ignored
 
 def check_parameters(library: str, given: Mapping[str, Any]) -> None:
     """ConfigError for the first of `given`, keyword arguments for `library`, that has no place or is out of range."""
-    known, set_here, aliases = (
-        (_XGBOOST, _XGBOOST_SET, _XGBOOST_ALIASES)
-        if library == "XGBoost"
-        else (_LIGHTGBM, _LIGHTGBM_SET, _LIGHTGBM_ALIASES)
-    )
+    known, set_here, aliases = _LIBRARIES[library]
     for name in given:
         require(
             name not in set_here,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from barwise.errors import ConfigError, require
+from barwise.errors import BarwiseError, ConfigError, require
 from barwise.samples import Samples
 from barwise.strategies import scores
 
@@ -150,18 +152,69 @@ class _Listwise(_InformationCoefficient):
         return (right.exp() * (right - found)).masked_fill(~there, 0.0).sum(dim=1)
 
 
+class _Own(Loss):
+    """The user's: `function(out, target)` gives the loss of each row. Outputs and targets are those of mse."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+        _check_loss(function)
+
+    def each(self, out: Tensor, target: Tensor) -> Tensor:
+        return self.function(out, target)
+
+
+def _check_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """ConfigError unless it gives a finite loss a row, of that row alone, from which the output can learn."""
+    name = name_of(function)
+    generator = torch.Generator().manual_seed(0)
+    out, target = torch.rand(2, 4, 3, generator=generator) * 2 - 1
+    out.requires_grad_()
+    try:
+        found = function(out, target)
+        fits = isinstance(found, Tensor) and found.shape == target.shape and bool(found.isfinite().all())
+        require(fits, f"strategy.loss={name}: must give one finite number a row, of the shape of its target")
+        require(found.requires_grad, f"strategy.loss={name}: does not depend on the output, so that nothing is learned")
+        beside = torch.ones_like(target)
+        beside[0, 0] = 0.0  # all rows but the first are others
+        again = function((out + 0.1 * beside).detach(), target - 0.2 * beside)
+    except BarwiseError:
+        raise
+    except Exception as error:  # of the user's function, whatever it is
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise ConfigError(f"strategy.loss={name}: was tried on (out, target) and failed: {line}") from error
+    apart = torch.allclose(found[0, 0], again[0, 0])
+    require(apart, f"strategy.loss={name}: a row's loss changes with the rows beside it; give each row's own")
+    (slope,) = torch.autograd.grad(found.sum(), out)
+    require(
+        bool(slope.isfinite().all() and (slope != 0).any()),
+        f"strategy.loss={name}: its slope is zero or no number, so that nothing is learned",
+    )
+
+
+def name_of(loss: str | Callable[..., Any]) -> str:
+    """A loss by name: one of `LOSSES`, or where the user's function lies."""
+    while isinstance(loss, partial):
+        loss = loss.func
+    return loss if isinstance(loss, str) else f"{loss.__module__}.{getattr(loss, '__qualname__', type(loss).__name__)}"
+
+
 _FEWEST = 5  # symbols of a bar that a correlation means something among
-_LOSSES: dict[str, type[Loss]] = {
+LOSSES: dict[str, type[Loss]] = {
     "mse": Loss, "cross_entropy": _CrossEntropy, "huber": _Huber, "sharpe": _Sharpe, "ic": _InformationCoefficient,
     "listwise": _Listwise,
 }  # fmt: skip
 
 
-def loss_of(name: str) -> Loss:
-    """A fresh loss by its name."""
-    if name not in _LOSSES:
-        raise ConfigError(f"strategy.loss={name}: must be one of {', '.join(_LOSSES)}")
-    return _LOSSES[name]()
+def loss_of(given: str | Callable[..., Any]) -> Loss:
+    """A fresh loss, by its name or of the user's function."""
+    if not isinstance(given, str) and callable(given):
+        return _Own(given)
+    if given not in LOSSES:
+        raise ConfigError(
+            f"strategy.loss={given!s:.80}: must be one of {', '.join(LOSSES)}, or a function of yours:"
+            " {_target_: my_module.my_loss, _partial_: true}"
+        )
+    return LOSSES[given]()
 
 
 def _padded(values: Tensor, bars: Sequence[int]) -> Tensor:

@@ -89,7 +89,9 @@ class _ScoreModule(pl.LightningModule):
         loss: Any = 0.0
         for piece in batches.pieces(index, self.piece) if backward else (index,):
             x, target, weight = batches.gather(piece)
-            part = self.loss.mean(batches.outputs(self.net, x).float(), target, weight, batches.bars(piece))
+            out = batches.outputs(self.net, x).float()
+            each = out.unbind() if backward and self.net.members > 1 else (out,)  # members learn each by itself
+            part: Any = sum(self.loss.mean(one, target, weight, batches.bars(piece)) for one in each) / len(each)
             if len(piece) < len(index):
                 part = part * (weight.sum() / whole)
             if backward:

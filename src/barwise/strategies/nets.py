@@ -20,13 +20,16 @@ class SequenceNet(nn.Module):
 
     `outputs`: 1, or 3 for classes. `hidden(x, state)` maps (batch, time, feature) to (batch, time, hidden_size) and the
     state after the last step; called in pieces with the state handed on, it gives what it gives in one piece.
+    A net of several `members` gives the outputs of each, (member, …), while it learns, and one output otherwise.
     """
+
+    members = 1
 
     def __init__(self, hidden_size: int, dropout: float, outputs: int = 1, squash: bool = True) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         end: list[nn.Module] = [nn.Linear(32, outputs), *([nn.Tanh()] if squash else [])]
-        self.head = nn.Sequential(nn.Linear(hidden_size, 32), nn.ReLU(), nn.Dropout(dropout), *end)
+        self.head: nn.Module = nn.Sequential(nn.Linear(hidden_size, 32), nn.ReLU(), nn.Dropout(dropout), *end)
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         raise NotImplementedError
@@ -83,7 +86,7 @@ class MLPNet(SequenceNet):
         **head: Any,
     ) -> None:  # fmt: skip
         super().__init__(hidden_size, dropout, **head)
-        self.window = _CausalConv(n_features, hidden_size, lookback)
+        self.window = CausalConv(n_features, hidden_size, lookback)
         self.rest = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(num_layers - 1))
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -116,7 +119,7 @@ class TCNNet(SequenceNet):
         self.blocks: Any = nn.ModuleList()
         dilation, reach = 1, 1
         while reach < lookback:
-            convs = [_CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
+            convs = [CausalConv(hidden_size, hidden_size, kernel_size, dilation) for _ in range(num_layers)]
             self.blocks.append(nn.ModuleList(convs))
             reach += num_layers * (kernel_size - 1) * dilation
             dilation *= 2
@@ -134,7 +137,7 @@ class TCNNet(SequenceNet):
         return x, after
 
 
-class _CausalConv(nn.Module):
+class CausalConv(nn.Module):
     """A convolution over past steps; its state is the last inputs, zeros before the first step."""
 
     def __init__(self, width: int, out: int, kernel_size: int, dilation: int = 1) -> None:

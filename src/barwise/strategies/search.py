@@ -21,6 +21,7 @@ from barwise.strategies.association import pearson, spearman
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained, Stateful, needs_torch
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 from barwise.strategies.space import Range, space_of
 from barwise.validation.folds import Fold
 from barwise.validation.nested import inner_folds
@@ -132,6 +133,7 @@ class Searched:
     def _fitted(self, part: Part) -> None:
         self.part_ = part
         offer(self, part.strategy)
+        offer_reasons(self, [Member(part)])
         if isinstance(part.strategy, Stateful):
             self.sequence, self.advance = part.strategy.sequence, _advance(part)
 

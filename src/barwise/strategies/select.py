@@ -17,6 +17,7 @@ from barwise.strategies.association import spearman
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained, Stateful
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 from barwise.validation.nested import inner_folds
 
 _ROWS = 20_000  # training rows, evenly drawn, that correlations of features are computed on
@@ -187,6 +188,7 @@ class Selected:
     def _keep(self, columns: list[int], part: Part) -> None:
         self.columns_, self.part_ = columns, part
         offer(self, part.strategy)
+        offer_reasons(self, [Member(part)], self._view, columns)
         self.in_blocks = False
         if isinstance(part.strategy, Stateful):
             self.sequence, self.advance = part.strategy.sequence, _advance(part, columns)

@@ -25,7 +25,7 @@ from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import BarWindows, Batches, Chunks, Windows, first_rows, window_rows
 from barwise.strategies.fallback import Plan, with_fallback
-from barwise.strategies.losses import Loss, loss_of
+from barwise.strategies.losses import LOSSES, Loss, loss_of, name_of
 from barwise.strategies.module import Diverged, Task, train
 from barwise.strategies.nets import LSTMNet, SequenceNet
 from barwise.strategies.training import Training
@@ -79,8 +79,8 @@ class SequenceStrategy:
         self.loss_ = loss_of(self.training.loss)
         require(
             sequence == "window" or not self.loss_.by_bar,
-            f"strategy.loss={self.training.loss}: compares the symbols of a bar, and sequence=stream learns from"
-            " one symbol after the other; set strategy.sequence=window",
+            f"strategy.loss={name_of(self.training.loss)}: compares the symbols of a bar, and sequence=stream learns"
+            " from one symbol after the other; set strategy.sequence=window",
         )
         self.net = net.func if isinstance(net, partial) else net or LSTMNet
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
@@ -216,7 +216,8 @@ class SequenceStrategy:
 
     def save(self, folder: Path) -> None:
         settings = {name: getattr(self, name) for name in _HELD} | {"n_features": self.n_features_}
-        settings |= {"training": asdict(self.training), "net_settings": self.net_settings}
+        training = asdict(self.training) | {"loss": name_of(self.training.loss)}
+        settings |= {"training": training, "net_settings": self.net_settings}
         settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
         scores.save_settings(folder, "lstm", settings)
         for i, net in enumerate(self.nets_):
@@ -226,7 +227,10 @@ class SequenceStrategy:
     def load(cls, folder: Path) -> Self:
         settings = scores.load_settings(folder, "lstm")
         net = partial(_known_net(settings["net"], cls.own_nets), **settings["net_settings"])
-        model = cls(**{name: settings[name] for name in _HELD}, net=net, **settings["training"])
+        training = settings["training"]
+        if training["loss"] not in LOSSES:  # the user's own, whose outputs are those of mse
+            training["loss"] = "mse"
+        model = cls(**{name: settings[name] for name in _HELD}, net=net, **training)
         model.n_features_ = int(settings["n_features"])
         model.nets_ = []
         for i in range(model.n_seeds):

@@ -84,10 +84,15 @@ class SklearnStrategy:
         self.sigma_ = float(np.std(y))
         weighs = has_fit_parameter(model.estimator if is_search(model) else model, "sample_weight")
         weights = {"sample_weight": train.weight} if weighs else {}
+        if train.many and weighs and (weights["sample_weight"] == 1).all():
+            weights = {}  # some estimators copy their rows to weigh them
         self.model_ = None
         if not self.classifier_ or len(np.unique(y)) > 1:
             tunes = purge(model, train)
+            overwrite = train.many and known.get("copy_X") is True  # the rows are a copy already
+            model.set_params(**({"copy_X": False} if overwrite else {}))
             model = _fitted(model, train.X, y.astype(int) if self.classifier_ else y, weights)
+            model.set_params(**({"copy_X": True} if overwrite else {}))
             note(model, train, context)
             self.model_ = settled(model) if tunes else model
             self._loss(train, valid, context)

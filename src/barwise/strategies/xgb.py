@@ -78,7 +78,7 @@ class XGBoostStrategy:
             **task,
         }
         if options["device"] != "cpu" and self.classes_:
-            options |= {"base_score": intercept(train)} if options.get("base_score") is None else {}
+            options |= {"base_score": _intercept(train)} if options.get("base_score") is None else {}
         try:
             with scratch(train.panel.X) as folder, warnings.catch_warnings(record=True) as told:
                 self.booster_ = self._trained(options, train, valid, context, folder)
@@ -129,11 +129,11 @@ class XGBoostStrategy:
             found = xgboost.QuantileDMatrix(one.X, queries.grades, ref=like, feature_names=list(one.features),
                                             group=queries.sizes, weight=queries.bar_weight)  # fmt: skip
             return found
-        y = samples.y + 1 if self.classes_ else samples.y
-        if folder is not None:
-            return external.quantized(samples, y, folder, like)
+        shift = 1 if self.classes_ else 0
+        if folder is not None or samples.many:
+            return external.quantized(samples, shift, folder, like)
         return xgboost.QuantileDMatrix(
-            samples.X, y, weight=samples.weight, ref=like, feature_names=list(samples.features)
+            samples.X, samples.y + shift, weight=samples.weight, ref=like, feature_names=list(samples.features)
         )
 
     def _predicted(self, samples: Samples) -> np.ndarray:
@@ -189,7 +189,7 @@ class XGBoostStrategy:
         return model
 
 
-def intercept(train: Samples) -> list[float]:
+def _intercept(train: Samples) -> list[float]:
     """Each class's log share of the training weight, at least a millionth, less their mean: XGBoost's own start.
 
     On CUDA, XGBoost 3.4.1 gives a class without rows an infinite one, and learns nothing (seen on an H200).

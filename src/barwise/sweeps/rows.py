@@ -15,6 +15,7 @@ from barwise.errors import DataError
 from barwise.evidence.deflated import Moments
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.trials import Scope
+from barwise.runs.measures import RESERVED
 from barwise.safety.files import inside, ledger_folder
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.outcome import metrics_of
@@ -63,6 +64,12 @@ def manifests(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
     if depth:
         for below in sorted(x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")):
             yield from manifests(below, 0 if below.is_symlink() else depth - 1)
+
+
+def own_measures(folder: Path) -> list[str]:
+    """Metrics of the users' own that the runs below `folder` have, by name."""
+    found = (name for path in manifests(folder) for name in metrics_of(path.parent))
+    return sorted({name for name in found if name not in RESERVED and name.isidentifier()})
 
 
 def row_of(run: Path, folder: Path, objectives: Sequence[str]) -> Row:

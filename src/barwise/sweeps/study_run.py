@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
+from barwise.experiment.effects import check_study, check_sweep
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import LEAST_IS_BEST, check_objective
 from barwise.sweeps.batch import RETRY
@@ -19,7 +20,7 @@ from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import values_of
 from barwise.sweeps.progress import SweepProgress
 from barwise.sweeps.pruning import refuse
-from barwise.sweeps.runner import Trial
+from barwise.sweeps.runner import Isolating, Trial
 from barwise.sweeps.search import Dimension, checked, from_overrides, from_yaml, words
 from barwise.sweeps.study import Plan, StudySource, address, opened
 from barwise.sweeps.sweep import objectives_of
@@ -37,16 +38,17 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
     if not dimensions:
         raise ConfigError("hydra/sweeper=study: nothing to search; give hydra.sweeper.search, key=1,2 or interval(…)")
     plan = _plan_of(config, settings)
+    check_study(settings, config.hydra.launcher.get("_target_"))
+    check_sweep(config.hydra.overrides.hydra, folder, config.sweep.get("retry"))
     _check(config, loader, dimensions, fixed)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     study, made = opened(address(settings["storage"], folder), str(config.sweep.name), plan)
     source = StudySource(study, made, plan, dimensions, fixed, folder)
-    isolation = getattr(sweeper.launcher, "isolation", None)
-    if isolation is None:
+    if not isinstance(sweeper.launcher, Isolating):
         _in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))
         return
-    with isolation() as pool:
+    with sweeper.launcher.isolation() as pool:
         watch = SweepProgress(source.total, pool.pool.slots, pool.sweep.quiet)
         watch.keep(source.finished())
         pool.work(source, watch)

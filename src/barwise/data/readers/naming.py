@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,12 +40,18 @@ def _base_of(source: Source) -> str:
 
 def joined(found: Sequence[Series], sources: Sequence[Source], notes: Notes) -> tuple[tuple[Bars, ...], list[Series]]:
     """(all bars by symbol, one series each with its parts joined). DataError where two files contradict each other."""
-    parts: dict[str, list[Series]] = {}
-    for series in _named(found, {source.where: source for source in sources}, notes):
-        parts.setdefault(series.bars.symbol, []).append(series)
-    made = [_one(name, some, notes) for name, some in sorted(parts.items())]
+    parts = _by_symbol(_named(found, {source.where: source for source in sources}, notes))
+    del found  # what is joined is gone from `parts`
+    made = [_one(name, parts.pop(name), notes) for name in sorted(parts)]
     _tell_same(made, notes)
     return tuple(series.bars for series in made), made
+
+
+def _by_symbol(found: Sequence[Series]) -> dict[str, list[Series]]:
+    parts: dict[str, list[Series]] = {}
+    for series in found:
+        parts.setdefault(series.bars.symbol, []).append(series)
+    return parts
 
 
 def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) -> list[Series]:
@@ -109,7 +116,10 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
         return parts[0]
     parts = sorted(parts, key=lambda p: (p.bars.time[0], -len(p.bars)))
     bars, overlapping = parts[0].bars, []
-    for part in parts[1:]:
+    follow = all(b.bars.time[0] > a.bars.time[-1] for a, b in pairwise(parts))
+    if follow:  # most are: put behind each other at once, not one after the other
+        bars = _after(*(part.bars for part in parts))
+    for part in () if follow else parts[1:]:
         if part.bars.time[0] > bars.time[-1]:
             bars = _after(bars, part.bars)
             continue
@@ -135,15 +145,12 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
     return replace(parts[0], bars=bars)
 
 
-def _after(bars: Bars, more: Bars) -> Bars:
-    """The bars of both in the order of time; extra columns that one of them lacks are NaN there."""
-    columns = {c: np.concatenate([getattr(bars, c), getattr(more, c)]) for c in ("time", *COLUMNS)}
-    names = list(dict.fromkeys([*bars.extra, *more.extra]))
-    extra = {
-        c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in (bars, more)])
-        for c in names
-    }
-    both = put(Bars(bars.symbol, **columns, extra=extra, groups={}, group_names={}), together([bars, more]))
+def _after(*parts: Bars) -> Bars:
+    """The bars of all in the order of time; extra columns that one of them lacks are NaN there."""
+    columns = {c: np.concatenate([getattr(b, c) for b in parts]) for c in ("time", *COLUMNS)}
+    names = list(dict.fromkeys(name for b in parts for name in b.extra))
+    extra = {c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in parts]) for c in names}
+    both = put(Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}), together(parts))
     if (np.diff(both.time) > np.timedelta64(0)).all():
         return both
     return both.take(np.argsort(both.time, kind="stable"))

@@ -38,7 +38,7 @@ def find(path: str, notes: Notes) -> list[Source]:
     """
     where = f"data.path={masked(path)}"
     if masked(path) != path:
-        raise holds_secret(f"data.path={path}")
+        raise holds_secret("data.path", path)
     system, inner = _system(path, where)
     try:
         found = list(_files(system, inner, path))
