@@ -14,7 +14,6 @@ SRC = ROOT / "src"
 DOTTED = re.compile(r"\b(?:barwise|hydra_plugins)(?:\.\w+)+(?::\w+)?")
 IMPORT = re.compile(r"\bfrom (barwise[\w.]*) import (?:\(([^)]*)\)|([^\n;]*))")
 KEPT = {
-    "barwise.data.sessions.schedule": "x",
     "barwise.strategies.sequence.LSTMStrategy": "the strategy that runs of the first version recorded",
 }
 

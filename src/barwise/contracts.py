@@ -45,6 +45,7 @@ from barwise.runs.directory import plain
 from barwise.samples import Panel
 from barwise.strategies.hooks import OwnNets, Stateful, mistakes
 from barwise.strategies.rows import scores_of
+from barwise.validation import hooks as dividing
 from barwise.validation.folds import Fold, touches
 
 _PIECES = 4  # dates whose bars are scored again by themselves
@@ -156,6 +157,7 @@ def _labels(bench: Bench) -> Promises:
 
 def _validation(bench: Bench) -> Promises:
     """Training and test rows lie apart, by the stretch of their labels."""
+    yield from _looked_up(hooks.mistakes(bench.parts.validation, dividing.HOOKS, ("folds", "embargo")))
     yield "there is a fold", len(bench.folds) > 0
     for fold in bench.folds:
         yield f"fold {fold.number} tests something", len(fold.test) > 0

@@ -15,6 +15,7 @@ from barwise.data import synthetic
 from barwise.data.hash import data_hash
 from barwise.features.matrix import build
 from barwise.features.store import Store
+from barwise.features.store_writer import Made
 from tests.features.ways import INVENTED, NAMED, Way
 
 NEVER_TWICE = ("the clock", "pandas' clock", "chance", "numpy's chance", "a generator", "a global that calls change")
@@ -65,7 +66,7 @@ def imported(place: Path, expression: str):
 def stored(store: Store, market, one):
     sets = {"mine": one}
     return store.matrix(
-        data_hash(market), market, sets, lambda room, base=None: (build(market.bars, sets, room=room), {})
+        data_hash(market), market, sets, lambda room, base=None: Made(build(market.bars, sets, room=room), {})
     )
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from barwise.console.arguments import compose
 from barwise.errors import ConfigError
+from barwise.experiment.configuration import recomposed, unresolved
 from barwise.experiment.learning import _unlearned, alert_unlearned, learned_little
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.strategy import averaged, settle_seeds
@@ -70,10 +71,11 @@ def test_auto_is_five_in_a_run_by_itself_and_one_in_a_trial(tmp_path: Path) -> N
     (tmp_path / ".hydra" / "config.yaml").write_text("")
     cfg = compose(["strategy=xgboost"])
     assert cfg.strategy.n_seeds == "auto" and isinstance(parts_of(cfg).strategy, XGBoostStrategy)
-    single = settle_seeds(cfg, out, single=True)
-    assert single.strategy.n_seeds == 5 and parts_of(single).strategy.n_seeds == 5
+    raw = unresolved(cfg)
+    single = settle_seeds(raw, out, single=True)
+    assert single["strategy"]["n_seeds"] == 5 and parts_of(recomposed(single)).strategy.n_seeds == 5
     assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").strategy.n_seeds == 5
-    assert settle_seeds(cfg, out, single=False).strategy.n_seeds == 1
+    assert settle_seeds(raw, out, single=False)["strategy"]["n_seeds"] == 1
     assert settle_seeds(single, out, single=False) is single  # what was set stays
 
 

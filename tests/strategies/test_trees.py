@@ -19,7 +19,7 @@ from barwise.samples import Panel, Samples, Scaler
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.sklearn import SklearnStrategy
-from barwise.strategies.xgb import XGBoostStrategy, intercept
+from barwise.strategies.xgb import XGBoostStrategy, _intercept
 from tests.conftest import ROOT, train
 from tests.strategies.panels import panel_of
 
@@ -243,9 +243,9 @@ def test_the_start_that_cuda_is_given_is_xgboosts_own_also_of_a_class_without_ro
         data = Samples(replace(panel, y=y), np.arange(800))
         own = XGBoostStrategy(n_estimators=5).fit(data, data.select(np.arange(0)), FitContext())
         given = XGBoostStrategy(n_estimators=5)
-        given.parameters = {"base_score": intercept(data)}
+        given.parameters = {"base_score": _intercept(data)}
         given.fit(data, data.select(np.arange(0)), FitContext())
-        assert intercept(data) == pytest.approx(start_of(own), abs=1e-4)
+        assert _intercept(data) == pytest.approx(start_of(own), abs=1e-4)
         assert np.abs(own.predict(data) - given.predict(data)).max() < 1e-6
 
 

@@ -15,7 +15,8 @@ from barwise.audit.findings import Audit, Finding
 from barwise.audit.own import is_users, users
 from barwise.audit.process import Arrays, CleanProcess, Failed, Work
 from barwise.audit.recompute import alone
-from barwise.audit.rows import RowProof, default_workers, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof, default_workers
 from barwise.audit.scores import blocks_of, differing
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.hooks import portfolio_of

@@ -16,7 +16,8 @@ from barwise.audit.neutral import neutral_waits
 from barwise.audit.own import is_users
 from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
-from barwise.audit.rows import RowProof, rows_look_back
+from barwise.audit.row_sample import rows_look_back
+from barwise.audit.rows import RowProof
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.hooks import execution_of, portfolio_of

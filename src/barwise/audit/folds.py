@@ -14,11 +14,12 @@ from barwise.data.durations import duration
 from barwise.data.times import distinct
 from barwise.samples import Panel
 from barwise.validation.folds import Fold, splits
+from barwise.validation.hooks import splitter_of
 
 
 def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     """The splitter puts no time in training and in test at once; the purge would hide it."""
-    splitter = getattr(validation, "splitter", None)
+    splitter = splitter_of(validation)
     if splitter is None:
         return
     times = distinct(panel.time, panel.warm)
@@ -37,7 +38,7 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
 
 def nothing_is_left_out(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     """A splitter of the user's own tests every bar from its first to its last: it picks none."""
-    splitter = getattr(validation, "splitter", None)
+    splitter = splitter_of(validation)
     if splitter is None or not is_users(splitter):
         return
     times = distinct(panel.time, panel.warm)

@@ -143,6 +143,7 @@ def _composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
 
     from barwise.commands.train import job
     from barwise.console.config import conf_dir
+    from barwise.sweeps.composed import TrialConfigs, sweep_of
     from barwise.sweeps.runner import Trial, TrialRunner, local_pool
 
     with initialize_config_dir(conf_dir(), version_base="1.3"):
@@ -151,7 +152,8 @@ def _composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
             raise RuntimeError("Hydra was not initialised")
         words = [*fixed, f"output_dir={scratch / 'isolation'}", "quiet=true", "sweep.name=isolation"]
         config = hydra.compose_config("config", words, RunMode.MULTIRUN)
-        isolation = TrialRunner.of(config, hydra.config_loader, job, local_pool(1, None, "auto", None))
+        trials, task = TrialConfigs(config, hydra.config_loader), (job.__module__, job.__qualname__)
+        isolation = TrialRunner(local_pool(1, None, "auto", None), sweep_of(config), trials, task)
         for i in range(n):
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
 

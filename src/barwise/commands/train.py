@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 # Hydra's own handler prints several lines and exits with 1; with this set it raises, and `main` prints one line.
 os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from barwise.commands import help
 from barwise.commands.resume import recorded, redirected, remaining
@@ -153,7 +153,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
-    from barwise.experiment.configuration import check_hydra, plain
+    from barwise.experiment.configuration import check_hydra, plain, recomposed, unresolved
     from barwise.experiment.effects import check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
@@ -168,9 +168,10 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
-    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    composed = composed if resumed else settle_seeds(cfg, out, single)
+    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
+    if not resumed and (settled := settle_seeds(raw := unresolved(cfg), out, single)) is not raw:
+        composed = recomposed(settled)
     listeners: list[Listener] = []
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
@@ -202,8 +203,9 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
 
 def _unfilled(composed: Any, hydra_cfg: Any) -> dict[str, Any]:
     """All that Hydra keeps of a run, as it was written."""
-    own = OmegaConf.to_container(composed, resolve=False) if OmegaConf.is_config(composed) else dict(composed)
-    return {**cast(dict[str, Any], own), "hydra": OmegaConf.to_container(hydra_cfg, resolve=False)}
+    from barwise.experiment.configuration import unresolved
+
+    return {**unresolved(composed), "hydra": unresolved(hydra_cfg)}
 
 
 def _fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -66,6 +66,31 @@ def plain(composed: Mapping[str, Any]) -> dict[str, Any]:
     return dict(composed)
 
 
+def unresolved(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """A composed configuration as plain values, with interpolations as they were written."""
+    if OmegaConf.is_config(composed):
+        return cast(dict[str, Any], OmegaConf.to_container(cast(DictConfig, composed), resolve=False))
+    return dict(composed)
+
+
+def value_of(composed: Mapping[str, Any], name: str) -> Any:
+    """One setting by its dotted name, filled in."""
+    if OmegaConf.is_config(composed):
+        return OmegaConf.select(cast(DictConfig, composed), name)
+    group, _, key = name.rpartition(".")
+    return (composed[group] if group else composed)[key]
+
+
+def recomposed(raw: Mapping[str, Any]) -> DictConfig:
+    """What `unresolved` took apart, with its interpolations to be filled in."""
+    return OmegaConf.create(dict(raw))
+
+
+def as_yaml(raw: Mapping[str, Any]) -> str:
+    """What `unresolved` took apart, as Hydra writes it."""
+    return OmegaConf.to_yaml(recomposed(raw))
+
+
 def literal(node: Any) -> Any:
     """The same plain values for Hydra, which would fill in what only looks like an interpolation by now."""
     if isinstance(node, Mapping):
@@ -75,13 +100,12 @@ def literal(node: Any) -> Any:
     return escaped(node) if isinstance(node, str) else node
 
 
-def check_plain(composed: Mapping[str, Any], targets: Targets | None = None) -> None:
+def check_plain(raw: Mapping[str, Any], filled: Callable[[str], Any], targets: Targets | None = None) -> None:
     """ConfigError, one line, for a setting outside the parts that there is not, or that is out of range.
 
-    A key of the user's own that another value refers to, as in `${mine}`, is none that is ignored.
+    `raw`: plain values, interpolations as written; `filled` gives one of them filled in. A key of the user's own that
+    another value refers to, as in `${mine}`, is none that is ignored.
     """
-    cfg = cast(DictConfig, composed) if OmegaConf.is_config(composed) else None
-    raw = dict(composed) if cfg is None else cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     referred = set(re.findall(r"\$\{(\w+)", str(raw)))
     check_names("", [key for key in raw if str(key) not in referred], _known())
     for group, there in _known().items():
@@ -95,7 +119,7 @@ def check_plain(composed: Mapping[str, Any], targets: Targets | None = None) -> 
             continue
         if targets is not None and name != "sweep.name":  # which a trial's is from the time
             targets.check_filled(name, held[key])
-        value = OmegaConf.select(cfg, name) if cfg is not None and "${" in str(held[key]) else held[key]
+        value = filled(name) if "${" in str(held[key]) else held[key]
         check_value(name, value, kinds_of(kinds))
     from barwise.devices.choice import DeviceSettings
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.grid import Grid
+from barwise.backtest.hooks import execution_of, portfolio_of
 from barwise.experiment.results import Result
 from barwise.factor.drawdowns import drawdowns
 from barwise.factor.exposure import Series, alphas, exposures
 from barwise.factor.files import FactorReturns
 from barwise.factor.scores import Frame, Scores
 from barwise.factor.study import HORIZONS, study
+from barwise.portfolio.hooks import HoldsTranches
 from barwise.runs.directory import RunDirectory, write_parquet
 
 
@@ -22,10 +24,11 @@ def factor_tables(
 ) -> dict[str, Frame]:
     """All tables by name, of the scores that were traded and of what they earned."""
     main = result.main or result.table
-    held = getattr(getattr(backtest, "portfolio", None), "tranches", 1)
+    portfolio = portfolio_of(backtest)
+    held = portfolio.tranches if isinstance(portfolio, HoldsTranches) else 1
     scores = Scores.of(
         grid, main.symbol, main.time, main.score,
-        execution=getattr(backtest, "execution", "next_open"), horizon=min(int(held), max(HORIZONS)), per_year=per_year,
+        execution=execution_of(backtest), horizon=min(int(held), max(HORIZONS)), per_year=per_year,
     )  # fmt: skip
     tables = study(scores)
     ledger, market = result.ledger, result.market

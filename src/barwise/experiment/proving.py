@@ -14,7 +14,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.ledger import ledger_adds_up, ledger_looks_back
 from barwise.audit.own import is_users
 from barwise.audit.proof import WORTH, fits_again, kept_in, prove
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.backtest.grid import Grid
 from barwise.evidence.deflated import Moments, probability
 from barwise.features.fingerprint import fingerprint

@@ -24,7 +24,7 @@ from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of, require
 from barwise.evidence.sealed import sealed
-from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.configuration import check_plain, literal, plain, unresolved, value_of
 from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Measure, Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
@@ -51,7 +51,7 @@ def parts_of(
     `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
     what gives the bars in place of the configuration's.
     """
-    check_plain(composed, targets)
+    check_plain(unresolved(composed), partial(value_of, composed), targets)
     config = plain(composed)
 
     def make(group: str, node: Any, where: str = "") -> Any:

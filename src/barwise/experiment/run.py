@@ -22,7 +22,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.own import is_users
 from barwise.audit.process import Arrays, CleanProcess, Work
 from barwise.audit.recompute import work_on
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.audit.scores import bar_by_bar, scored
 from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
@@ -36,7 +37,7 @@ from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
-from barwise.experiment.compute import choose_device, settle_threads, threads_of
+from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
@@ -118,12 +119,12 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
-    monitor = RunMonitor(parts.monitor, out, device.used, others=tell)
+    monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
     grid = cache(lambda: Grid.build(matrix.bars, market.universe))
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
-        profile=parts.monitor.profile if parts.monitor else 0,
+        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine,
         traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)

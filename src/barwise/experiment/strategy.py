@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.settings import OneOf, Whole, check_names, check_value, located
 from barwise.errors import ConfigError
+from barwise.experiment.configuration import as_yaml
 from barwise.strategies.base import Strategy
 from barwise.strategies.search import Searched
 from barwise.strategies.select import Selected, Selection
@@ -26,30 +26,30 @@ _AUTO, _SINGLE, _TRIAL = "auto", 5, 1  # seeds of n_seeds=auto: in a run by itse
 _ROOMS = ("strategy", "baseline")
 
 
-def settle_seeds(cfg: DictConfig, out: RunDirectory, single: bool) -> DictConfig:
-    """The configuration with `n_seeds=auto` decided, five for a run by itself and one for a trial of a sweep, as it is
-    recorded in `.hydra/config.yaml`: whoever reads the run later knows what it was."""
-    found = cast(DictConfig, OmegaConf.create(OmegaConf.to_container(cfg, resolve=False)))
+def settle_seeds(raw: dict[str, Any], out: RunDirectory, single: bool) -> dict[str, Any]:
+    """The configuration, interpolations as written, with `n_seeds=auto` decided: five for a run by itself and one for a
+    trial of a sweep, as it is recorded in `.hydra/config.yaml`: whoever reads the run later knows what it was."""
+    found = copy.deepcopy(raw)
     decided = [_decide(found.get(room), _SINGLE if single else _TRIAL) for room in _ROOMS]
     if not any(decided):
-        return cfg
+        return raw
     path = Path(out.path) / ".hydra" / "config.yaml"
     if path.is_file():
         from barwise.runs.directory import write_text
 
-        write_text(path, OmegaConf.to_yaml(found))
+        write_text(path, as_yaml(found))
     return found
 
 
 def _decide(node: Any, seeds: int) -> bool:
     """Put a number in the place of each `auto` below `node`; whether there was one."""
     found = False
-    if isinstance(node, DictConfig):
-        for key in node:
-            if key == "n_seeds" and OmegaConf.to_container(node, resolve=False)[key] == _AUTO:  # type: ignore
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "n_seeds" and value == _AUTO:
                 node[key], found = seeds, True
-            elif not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, str(key)):
-                found |= _decide(node[key], seeds)
+            else:
+                found |= _decide(value, seeds)
     return found
 
 

@@ -50,7 +50,7 @@ def fingerprint(
         reasons += [f"features.{name}: {reason}" for reason in walk.reasons[:_REASONS]]
     if make is not None:
         walk = Walk(lenient=True)
-        walk.names(make.__code__, make.__globals__, {})  # what it encloses is the bars, told by their hash
+        walk.read(make)  # what it encloses is the bars, told by their hash
         digest.update(walk.digest([Bars, AlignedBars]).encode())
     for top in sorted(libraries):
         digest.update(json.dumps([top, *_stamp(top)]).encode())

@@ -121,8 +121,7 @@ class Store:
             begin = time.perf_counter()
             found = None if wanted is None or self.made_again(wanted) else self.base(wanted)
             base, place, history = found or (None, None, None)
-            matrix, facts = make(making.room, base)
-            carried_on = base is not None and matrix.names is base.matrix.names
+            matrix, facts, carried_on = make(making.room, base)
             seconds = time.perf_counter() - begin
             kept = Kept(matrix, facts, base.seconds + seconds if base and carried_on else seconds, {}, "")
             report.status = "not kept"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,10 +24,18 @@ from barwise.safety.files import inside, read_json
 Facts = dict[str, Any]
 
 
-class Make(Protocol):
-    """What makes a matrix in some room: all of it, or what `base` has not; and the facts that are kept beside it."""
+class Made(NamedTuple):
+    """A matrix, the facts that are kept beside it, and whether it carries on what was kept of its first bars."""
 
-    def __call__(self, room: Room, base: Kept | None = None) -> tuple[FeatureMatrix, Facts]: ...
+    matrix: FeatureMatrix
+    facts: Facts
+    carried_on: bool = False
+
+
+class Make(Protocol):
+    """What makes a matrix in some room: all of it, or what `base` has not."""
+
+    def __call__(self, room: Room, base: Kept | None = None) -> Made: ...
 
 
 Windows = Mapping[str, int | None]

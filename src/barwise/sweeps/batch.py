@@ -21,10 +21,10 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
 
     Trials are told by their overrides: those of this sweep that are done keep their numbers and are not run again.
     """
-    retry = isolation.config.sweep.get("retry")
+    retry = isolation.sweep.retry
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
-    check_sweep(isolation.config.hydra.overrides.hydra, isolation.sweep.folder, retry)
+    check_sweep(isolation.sweep.overrides, isolation.sweep.folder, retry)
     source = _Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
     watch = SweepProgress(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))

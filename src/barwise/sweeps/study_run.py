@@ -20,7 +20,7 @@ from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import values_of
 from barwise.sweeps.progress import SweepProgress
 from barwise.sweeps.pruning import refuse
-from barwise.sweeps.runner import Trial
+from barwise.sweeps.runner import Isolating, Trial
 from barwise.sweeps.search import Dimension, checked, from_overrides, from_yaml, words
 from barwise.sweeps.study import Plan, StudySource, address, opened
 from barwise.sweeps.sweep import objectives_of
@@ -45,11 +45,10 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
     OmegaConf.save(config, folder / "multirun.yaml")
     study, made = opened(address(settings["storage"], folder), str(config.sweep.name), plan)
     source = StudySource(study, made, plan, dimensions, fixed, folder)
-    isolation = getattr(sweeper.launcher, "isolation", None)
-    if isolation is None:
+    if not isinstance(sweeper.launcher, Isolating):
         _in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))
         return
-    with isolation() as pool:
+    with sweeper.launcher.isolation() as pool:
         watch = SweepProgress(source.total, pool.pool.slots, pool.sweep.quiet)
         watch.keep(source.finished())
         pool.work(source, watch)
