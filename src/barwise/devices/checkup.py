@@ -38,6 +38,7 @@ def rows_of(name: str, probe: Any, devices: list[str]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"net": name, "device": device, "ok": True, "parity": "the reference", "step_ms": None}
         try:
             if device != "cpu":
+                backend(device).settings(None, tf32=False)  # as a run has it, else the layers differ by its rounding
                 outcome = compare(net, x[:32], y[:32], backend(device))
                 row.update(ok=outcome.ok, parity=str(outcome))
             row["step_ms"] = 1e3 * step_seconds(net, x, y, backend(device))
