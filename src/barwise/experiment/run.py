@@ -29,6 +29,7 @@ from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
+from barwise.backtest.metrics import steady_t
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
@@ -37,7 +38,7 @@ from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
-from barwise.experiment.compute import choose_device, settle_threads, threads_of
+from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
@@ -119,12 +120,12 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
-    monitor = RunMonitor(parts.monitor, out, device.used, others=tell)
+    monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
     grid = cache(lambda: Grid.build(matrix.bars, market.universe))
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
-        profile=parts.monitor.profile if parts.monitor else 0,
+        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine,
         traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
@@ -143,6 +144,7 @@ def _run(
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
+        out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
