@@ -30,11 +30,12 @@ class Progress(Listener):
         """Show a stage once it has taken two seconds; None takes it away."""
         if self.quiet:
             return
+        before, self._stage = self._stage, None
+        if before is not None:
+            before.cancel()
+            before.join()  # a thread that lives on would keep the run from forking processes
+            self._close()
         with self._lock:
-            if self._stage is not None:
-                self._stage.cancel()
-                self._stage = None
-                self._close()
             if name is not None:
                 self._stage = timer = threading.Timer(PATIENCE, lambda: self._show(name, timer))
                 timer.daemon = True

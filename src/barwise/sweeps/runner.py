@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from barwise.console.printing import printable
 from barwise.console.settings import Number, OneOf, Whole, checked
 from barwise.devices.cores import cores
+from barwise.strategies.hooks import LIBRARIES
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import end_run, settle, values_of
@@ -34,7 +35,6 @@ ALWAYS = (  # what every trial imports while it runs; strategies and the rest co
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
-LIBRARIES = {"barwise.strategies.xgb": "xgboost", "barwise.strategies.lgbm": "lightgbm"}  # imported when they fit
 MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
 
 
