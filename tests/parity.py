@@ -22,7 +22,7 @@ from barwise.evidence.deflated import Moments, expected_maximum, min_track_recor
 from barwise.evidence.max_z import MaxZ
 from barwise.evidence.overfitting import overfitting
 from barwise.evidence.power import critical_sharpe
-from barwise.evidence.reality_check import long_run_variance, reality_check
+from barwise.evidence.reality_check import _long_run_variance, reality_check
 from barwise.labels import past_volatility, triple_barrier, weights
 from barwise.samples import Panel
 from barwise.validation.folds import Validation
@@ -108,7 +108,7 @@ def arch_rows() -> Iterator[Row]:
     random = np.random.default_rng(7)
     x = 0.6 * random.standard_normal((600, 1)) + 0.8 * random.standard_normal((600, 5))
     x = x + np.array([0.16, 0.14, 0.0, 0.0, -0.1])
-    x = x / np.sqrt(long_run_variance(x, 8.0))
+    x = x / np.sqrt(_long_run_variance(x, 8.0))
     ours = reality_check(x, block=8, n=2000, seed=1)
     spa = SPA(np.zeros(len(x)), -x, block_size=8, reps=2000, seed=2)
     spa.compute()

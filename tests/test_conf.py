@@ -9,7 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from barwise.commands.contracts import of_its_strategy
+from barwise.commands.contracts import _of_its_strategy
 from barwise.console.progress import Progress
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run
@@ -31,6 +31,7 @@ NET = ["strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"]
 SMALL = {
     "strategy/lstm": NET,
     "strategy/net": ["strategy=lstm", *NET],
+    "monitor/profiler": ["strategy=lstm", *NET],
     "experiment/strategy_shootout": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/feature_ablation": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500"],
     "experiment/lstm_search": ["data=synthetic", "data.n_symbols=2", "data.n_bars=500", *NET],
@@ -88,7 +89,7 @@ def shortened(config: DictConfig, group: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_yaml_runs(option: str, tmp_path: Path, bars_file: Path):
     group, _, name = option.rpartition("/")
-    more = [*of_its_strategy(group, name), *SMALL.get(option, SMALL.get(group, []))]
+    more = [*_of_its_strategy(group, name), *SMALL.get(option, SMALL.get(group, []))]
     more += [f"data.path={bars_file}"] if option in FROM_A_FILE else []
     more += [f"data.sql=\"SELECT * FROM '{bars_file}'\""] if option == "data/query" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from barwise.backtest.ledger import Backtest
-from barwise.commands.contracts import composed, options, out_of_reach
+from barwise.commands.contracts import _composed, _options, _out_of_reach
 from barwise.contracts import Broken, check
 from barwise.data import synthetic
 from barwise.experiment.recipe import parts_of
@@ -19,12 +19,13 @@ from barwise.strategies.hooks import mistakes
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.xgb import XGBoostStrategy
 
-OPTIONS = [option for option in options([]) if not out_of_reach(option)]
+OPTIONS = [option for option in _options([]) if not _out_of_reach(option)]
 SMALL = {
     "strategy/random_forest": ["strategy.estimator.n_estimators=10"],
     "strategy/extra_trees": ["strategy.estimator.n_estimators=10"],
     "strategy/hist_gradient_boosting": ["strategy.estimator.max_iter=10"],
     "strategy/xgboost": ["strategy.n_estimators=30"],
+    "strategy/catboost": ["strategy.n_estimators=30"],
     "strategy/blend": ["strategy.members.xgboost.n_estimators=10", "strategy.members.lightgbm.n_estimators=10"],
 }
 
@@ -35,7 +36,7 @@ LONG = {"strategy/extra_trees", "strategy/hist_gradient_boosting", "strategy/net
 
 @pytest.mark.parametrize("option", [pytest.param(x, marks=pytest.mark.slow) if x in LONG else x for x in OPTIONS])
 def test_it_keeps_to_its_contract(option):
-    assert check(option.rpartition("/")[0], parts_of(composed(option, SMALL.get(option, [])))) >= 3
+    assert check(option.rpartition("/")[0], parts_of(_composed(option, SMALL.get(option, [])))) >= 3
 
 
 class Peeks:
@@ -129,7 +130,7 @@ class Always(FixedThreshold):
 )
 def test_what_breaks_a_contract_is_named(group, change, line):
     with pytest.raises(Broken, match=line):
-        check(group, replace(parts_of(composed("signals/quantile", [])), **change))
+        check(group, replace(parts_of(_composed("signals/quantile", [])), **change))
 
 
 class Misspelt(Peeks):
@@ -185,4 +186,4 @@ def test_shipped_strategies_have_no_such_mistake(kind: type) -> None:
 
 def test_contracts_name_a_misspelt_hook() -> None:
     with pytest.raises(Broken, match="did you mean needs_torch"):
-        check("strategy", replace(parts_of(composed("signals/quantile", [])), strategy=Misspelt()))
+        check("strategy", replace(parts_of(_composed("signals/quantile", [])), strategy=Misspelt()))

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barwise.commands.resume import after, remaining
+from barwise.commands.resume import _after, remaining
 from barwise.console.messages import one_line
 from barwise.console.printing import printable
-from barwise.console.shortages import REMEDIES, shortage
+from barwise.console.shortages import _REMEDIES, shortage
 from barwise.errors import DataError, LeakError
 from barwise.evidence import sealed, trials
 from barwise.runs import directory as runs
@@ -67,7 +67,7 @@ def test_what_a_library_says_of_a_full_disk_names_the_file(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", REMEDIES)
+@pytest.mark.parametrize("number", _REMEDIES)
 def test_each_reason_that_a_file_cannot_be_written_is_one_line(number: int):
     code, line = one_line(OSError(number, os.strerror(number), "/x/y"), started=False)
     assert code == 2 and line.startswith("/x/y: ") and "overrides" not in line
@@ -205,9 +205,9 @@ def test_a_run_that_is_done_without_its_page_says_how_to_get_it(tmp_path: Path):
     assert remaining(out.path) == f"python train.py 'resume={out.path}'"
     out.finish("done")
     assert remaining(out.path) == f"python -m barwise report '{out.path}'"
-    assert after(out.path) == f"its page is not: {remaining(out.path)}"
+    assert _after(out.path) == f"its page is not: {remaining(out.path)}"
     (out.path / "report.html").touch()
-    assert after(out.path) == "there is nothing left to do"
+    assert _after(out.path) == "there is nothing left to do"
 
 
 def test_a_torn_line_is_left_out_and_told_and_the_next_one_is_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
@@ -238,13 +238,13 @@ def test_half_a_line_in_either_ledger_stops_nobody(tmp_path: Path):
     sealed.record(tmp_path, stretch)
     trials.enter(tmp_path, {"trial": "t", "problem": "p", "market": "m", "sharpe": 0.1})
     odd = ('{"half', "[]", "null", '{"symbols": 5}', '{"trial": []}', '{"trial": "t", "sharpe": "x"}', "\udcff")
-    for name in (sealed.NAME, trials.NAME):
+    for name in (sealed._NAME, trials._NAME):
         with (tmp_path / name).open("ab") as file:
             file.write("\n".join(odd).encode("utf-8", "surrogateescape"))
     sealed.record(tmp_path, stretch)
     trials.enter(tmp_path, {"trial": "u", "problem": "p", "market": "m", "net": {"minutes": 3}})
-    assert len(sealed.openings(tmp_path, ["A"], "2020-06-01", "2020-07-01")) == 2
-    known = trials.latest(trials.lines(tmp_path))
+    assert len(sealed._openings(tmp_path, ["A"], "2020-06-01", "2020-07-01")) == 2
+    known = trials._latest(trials.lines(tmp_path))
     assert set(known) == {"t", "u"} and trials.independent(known)[0] == 2.0
 
 

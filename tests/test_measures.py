@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from barwise.report.terminal import overall_table
+from barwise.report.terminal import _overall_table
 from barwise.runs.measures import LEAST_IS_BEST, MEASURES, OBJECTIVES, fold_correlation, measures, shown_in
 
 BESIDE = {"baselines", "folds", "paths", "seeds"}  # of metrics.json: no single number
@@ -19,7 +19,7 @@ def test_what_is_compared_and_shown_is_read_off_them() -> None:
     names = {m.name for m in MEASURES}
     assert names >= set(OBJECTIVES) > set(LEAST_IS_BEST) == {"annual_volatility", "turnover"}
     values = dict.fromkeys(names, 1.0)
-    table = overall_table({**values, "baselines": {}})
+    table = _overall_table({**values, "baselines": {}})
     assert table.row_count == len(shown_in("terminal")) > len(shown_in("dashboard")) > 0
 
 

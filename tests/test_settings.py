@@ -19,13 +19,13 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.commands.train import settings as train_words
+from barwise.commands.train import _settings as train_words
 from barwise.console.messages import one_line
 from barwise.console.progress import Progress
 from barwise.data.synthetic import load
 from barwise.errors import BarwiseError
 from barwise.evidence.identity import identity
-from barwise.experiment.facts import left_out_lines
+from barwise.experiment.facts import _left_out_lines
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run
 from barwise.features.context import context
@@ -76,7 +76,13 @@ CASES = [(option, key, odd) for option, key in SETTINGS for odd in ODD]
 def composed(option: str) -> DictConfig:
     group, _, name = option.rpartition("/")
     words = ["experiment=smoke", "threads=1", "strategy=ridge"]
-    words += ["strategy=lstm", *NET] if group == "strategy/net" else NET if option == "strategy/lstm" else []
+    words += (
+        ["strategy=lstm", *NET]
+        if group in ("strategy/net", "monitor", "device")
+        else NET
+        if option == "strategy/lstm"
+        else []
+    )
     words += [f"strategy={name}", "search=optuna", *(NET if name == "lstm" else [])] if group == "search/space" else []
     words += ["~data.n_symbols", "~data.n_bars"] if group == "data" and name != "synthetic" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -191,6 +197,7 @@ def test_a_key_of_ones_own_that_another_value_refers_to_is_no_mistake():
 SET = {
     "xgboost": ["num_class", "eval_metric", "seed", "nthread", "device", "eta", "lambda", "rate_drop"],
     "lightgbm": ["num_class", "seed", "num_threads", "verbosity", "subsample", "max_iter", "top_rate"],
+    "catboost": ["loss_function", "random_seed", "thread_count", "verbose", "max_depth", "bagging_temperature"],
 }
 
 
@@ -255,9 +262,9 @@ def test_a_constant_column_leaves_no_symbol_out():
 
 def test_many_symbols_left_out_for_one_reason_are_one_line():
     left_out = tuple((f"S{i}", f"{i} bars, and ma_200 is defined on none of them; needs more") for i in range(29))
-    (line,) = left_out_lines(left_out)
+    (line,) = _left_out_lines(left_out)
     assert line.startswith("29 symbols are left out (S0, S1, S2 and 26 more): ma_200 is defined on none")
-    assert len(left_out_lines(left_out[:2])) == 2
+    assert len(_left_out_lines(left_out[:2])) == 2
 
 
 def test_flags_may_stand_anywhere():

@@ -6,7 +6,7 @@ from barwise._moved import install
 
 __version__ = "0.1.0"
 __all__ = ["Run", "Sweep", "live", "load", "read", "sweep", "train"]
-MADE = ("Sweep", "read", "sweep", "train")
+_MADE = ("Sweep", "read", "sweep", "train")
 
 
 install()
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
         from barwise.serving.live import live
 
         return live
-    if name in MADE:
+    if name in _MADE:
         from barwise.commands import api
 
         return getattr(api, name)

@@ -18,12 +18,12 @@ def main(words: list[str] | None = None) -> None:
     """Run one verb; exit code 2 and one line for a user's mistake, 3 for a leak, 1 for our fault."""
     given = sys.argv[1:] if words is None else words
     if not given or given[0] in ("-h", "--help", "help"):
-        guarded(lambda: print(overview()))
+        guarded(lambda: print(_overview()))
         return
-    guarded(lambda: run_verb(given[0], given[1:]))
+    guarded(lambda: _run_verb(given[0], given[1:]))
 
 
-def run_verb(verb: str, words: list[str]) -> None:
+def _run_verb(verb: str, words: list[str]) -> None:
     """Import the verb's module and call it."""
     if verb == "train":
         from barwise.commands import train
@@ -31,12 +31,12 @@ def run_verb(verb: str, words: list[str]) -> None:
         sys.argv = ["barwise train", *words]
         train.main()
         return
-    if verb not in verbs():
-        raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(verbs())}")
+    if verb not in _verbs():
+        raise ConfigError(f"{verb}: no such verb; there are train, {', '.join(_verbs())}")
     import_module(f"barwise.commands.{verb}").main(words)
 
 
-def verbs() -> dict[str, str]:
+def _verbs() -> dict[str, str]:
     """What each verb does: a verb is a module of barwise.commands that begins `python -m barwise NAME: …`."""
     found = {}
     for folder in commands.__path__:
@@ -48,10 +48,10 @@ def verbs() -> dict[str, str]:
     return found
 
 
-def overview() -> str:
+def _overview() -> str:
     """The verbs, one line each."""
-    width = max(map(len, verbs())) + 2
-    lines = [f"  {name:<{width}}{what}" for name, what in [("train", "as train.py does"), *verbs().items()]]
+    width = max(map(len, _verbs())) + 2
+    lines = [f"  {name:<{width}}{what}" for name, what in [("train", "as train.py does"), *_verbs().items()]]
     return "\n".join(["usage: python -m barwise VERB …   (VERB --help tells more)", "", *lines])
 
 

@@ -74,7 +74,7 @@ MOVED = {  # below barwise: old, new
 }
 
 
-class Moved(MetaPathFinder, Loader):
+class _Moved(MetaPathFinder, Loader):
     """Finds modules by their old names."""
 
     def find_spec(
@@ -95,8 +95,8 @@ class Moved(MetaPathFinder, Loader):
 
 def install() -> None:
     """Old names can be imported from now on."""
-    if not any(isinstance(finder, Moved) for finder in sys.meta_path):
-        sys.meta_path.append(Moved())
+    if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
+        sys.meta_path.append(_Moved())
 
 
 def of_module(package: str, module: str, name: str) -> Any:

@@ -14,11 +14,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from barwise.data.memmap import on_disk, release
 from barwise.samples import Panel
 
-NAT = np.datetime64("NaT", "ns")
-COPIED = 2**31  # bytes of a matrix that is copied to be asked again
+_NAT = np.datetime64("NaT", "ns")
+_COPIED = 2**31  # bytes of a matrix that is copied to be asked again
 
 
-class KnownRows(NDArrayOperatorsMixin):
+class _KnownRows(NDArrayOperatorsMixin):
     """A feature matrix whose `hidden` rows are NaN; reads as an array does, and cannot be written."""
 
     ndim = 2
@@ -54,7 +54,7 @@ class KnownRows(NDArrayOperatorsMixin):
             found = self._X[key]
             return _read_only(found) if np.may_share_memory(found, self._X) else found
         if isinstance(rows, slice) and not rest:
-            return KnownRows(self._X[rows], hidden)
+            return _KnownRows(self._X[rows], hidden)
         found = np.array(self._X[key])
         if np.ndim(hidden) == 0:
             found[...] = np.nan
@@ -69,7 +69,7 @@ class KnownRows(NDArrayOperatorsMixin):
         return found
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        plain = [np.asarray(x) if isinstance(x, KnownRows) else x for x in inputs]
+        plain = [np.asarray(x) if isinstance(x, _KnownRows) else x for x in inputs]
         return getattr(ufunc, method)(*plain, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -95,8 +95,8 @@ class Rising:
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
-        self.last: Any = NAT
-        small = not on_disk(panel.X) and panel.X.nbytes <= COPIED
+        self.last: Any = _NAT
+        small = not on_disk(panel.X) and panel.X.nbytes <= _COPIED
         self.X = np.full(panel.X.shape, np.nan, panel.X.dtype) if small else None
 
     def at(self, first: np.datetime64, last: np.datetime64, shown: np.ndarray | None = None) -> Panel:
@@ -113,7 +113,7 @@ class Rising:
 def to_fit_alone(panel: Panel, train: np.ndarray, valid: np.ndarray, lookback: int) -> Panel:
     """As `known_to_fit`, in a matrix of its own."""
     found = known_to_fit(panel, train, valid, lookback)
-    if on_disk(panel.X) or panel.X.nbytes > COPIED:
+    if on_disk(panel.X) or panel.X.nbytes > _COPIED:
         return found
     return replace(found, X=_read_only(np.asarray(found.X)))
 
@@ -125,7 +125,7 @@ def known_to_fit(panel: Panel, train: np.ndarray, valid: np.ndarray, lookback: i
     """
     learned = np.zeros(len(panel), bool)
     learned[train] = learned[valid] = True
-    last = panel.time[learned].max() if learned.any() else NAT
+    last = panel.time[learned].max() if learned.any() else _NAT
     return _seen(panel, learned, ~learned if lookback == 1 else ~(panel.time <= last))
 
 
@@ -139,19 +139,26 @@ def known_to_explain(panel: Panel, valid: np.ndarray, test: np.ndarray) -> Panel
 
 def _seen(panel: Panel, labelled: np.ndarray, hidden: np.ndarray) -> Panel:
     labels = {
-        name: _read_only(np.where(labelled, getattr(panel, name), NAT if name == "end" else np.nan))
+        name: _read_only(np.where(labelled, getattr(panel, name), _NAT if name == "end" else np.nan))
         for name in ("y", "ret", "end", "weight")
     }
     return replace(
         panel,
-        X=cast(np.ndarray, KnownRows(panel.X, hidden)),
+        X=cast(np.ndarray, _KnownRows(panel.X, hidden)),
         **labels,
         symbol=_read_only(panel.symbol),
         time=_read_only(panel.time),
         finite=_read_only(panel.finite & ~hidden),
         warm=_read_only(panel.warm & ~hidden),
-        start=_read_only(np.where(hidden, np.arange(len(panel)), panel.start)),
+        start=_read_only(_starts(panel.start, hidden)),
     )
+
+
+def _starts(start: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    found = start.copy()
+    rows = np.flatnonzero(hidden)
+    found[rows] = rows
+    return found
 
 
 def _read_only(values: Any) -> Any:

@@ -45,10 +45,11 @@ from barwise.runs.directory import plain
 from barwise.samples import Panel
 from barwise.strategies.hooks import OwnNets, Stateful, mistakes
 from barwise.strategies.rows import scores_of
+from barwise.validation import hooks as dividing
 from barwise.validation.folds import Fold, touches
 
-PIECES = 4  # dates whose bars are scored again by themselves
-BARS, CUT = 700, 600  # and how many are kept when the later ones are taken away
+_PIECES = 4  # dates whose bars are scored again by themselves
+_BARS, _CUT = 700, 600  # and how many are kept when the later ones are taken away
 
 
 class Broken(BarwiseError):
@@ -64,7 +65,7 @@ class Bench:
 
     @cached_property
     def bars(self) -> tuple[Bars, ...]:
-        some = synthetic.load(n_symbols=2, n_bars=BARS, seed=7).bars
+        some = synthetic.load(n_symbols=2, n_bars=_BARS, seed=7).bars
         index = some[0].close
         bars = tuple(replace(b, extra={"bid": b.close * 0.9995, "ask": b.close * 1.0005, "index": index}) for b in some)
         with contextlib.suppress(ConfigError):  # without exchange_calendars no set asks for one
@@ -88,13 +89,13 @@ class Bench:
 Promises = Iterator[tuple[str, bool]]
 
 
-def looked_up(found: Iterator[str]) -> Promises:
+def _looked_up(found: Iterator[str]) -> Promises:
     """What is looked up by its name is what it looks like."""
     for mistake in found:
         yield f"its optional methods and attributes are what they look like: {mistake}", False
 
 
-def data(bench: Bench) -> Promises:
+def _data(bench: Bench) -> Promises:
     """The same bars each time, one series a symbol, in order, and facts that run.json can hold."""
     market = bench.parts.data()
     yield "it gives a Market", isinstance(market, Market)
@@ -121,26 +122,26 @@ def _odd(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def features(bench: Bench) -> Promises:
+def _features(bench: Bench) -> Promises:
     """Row t uses bars up to t, and the same bars give the same rows."""
     for each in bench.parts.features.values():
-        yield from looked_up(hooks.mistakes(each, (AcrossSymbols,), kinds={"across_symbols": bool}))
-    cut = tuple(b.take(slice(0, CUT)) for b in bench.bars)
+        yield from _looked_up(hooks.mistakes(each, (AcrossSymbols,), kinds={"across_symbols": bool}))
+    cut = tuple(b.take(slice(0, _CUT)) for b in bench.bars)
     every, first, twice = (bound(bench.parts.features, some) for some in (bench.bars, cut, bench.bars))
     for bars, before in zip(bench.bars, cut, strict=True):
         whole, early = compute(bars, every), compute(before, first)
         yield "the same columns, however many bars there are", list(whole) == list(early)
         for name, values in whole.items():
-            same = np.array_equal(np.asarray(values)[:CUT], np.asarray(early[name]), equal_nan=True)
+            same = np.array_equal(np.asarray(values)[:_CUT], np.asarray(early[name]), equal_nan=True)
             yield f"{name} does not change when later bars are taken away", same
         again = compute(bars, twice)
         yield "the same bars give the same rows", all(np.array_equal(whole[n], again[n], equal_nan=True) for n in whole)
 
 
-def labels(bench: Bench) -> Promises:
+def _labels(bench: Bench) -> Promises:
     """A label ends after its bar, and what has ended does not change."""
-    yield from looked_up(hooks.mistakes(bench.parts.labels, (AcrossSymbols,), kinds={"across_symbols": bool}))
-    cut = [bars.take(slice(0, CUT)) for bars in bench.bars]
+    yield from _looked_up(hooks.mistakes(bench.parts.labels, (AcrossSymbols,), kinds={"across_symbols": bool}))
+    cut = [bars.take(slice(0, _CUT)) for bars in bench.bars]
     every, first = bound_labels(bench.parts.labels, bench.bars), bound_labels(bench.parts.labels, cut)
     for bars, before in zip(bench.bars, cut, strict=True):
         whole, early = every(bars), first(before)
@@ -150,12 +151,13 @@ def labels(bench: Bench) -> Promises:
         yield "a label with a return has an end", not np.isnat(whole.end[known]).any()
         yield "the last bar has no label yet", not np.isfinite(whole.ret[-1])
         over = np.isfinite(early.ret)
-        yield "a label that has ended does not change", np.array_equal(whole.ret[:CUT][over], early.ret[over])
+        yield "a label that has ended does not change", np.array_equal(whole.ret[:_CUT][over], early.ret[over])
         yield "weights are above 0", bool((whole.weight[known] > 0).all())
 
 
-def validation(bench: Bench) -> Promises:
+def _validation(bench: Bench) -> Promises:
     """Training and test rows lie apart, by the stretch of their labels."""
+    yield from _looked_up(hooks.mistakes(bench.parts.validation, dividing.HOOKS, ("folds", "embargo")))
     yield "there is a fold", len(bench.folds) > 0
     for fold in bench.folds:
         yield f"fold {fold.number} tests something", len(fold.test) > 0
@@ -163,9 +165,9 @@ def validation(bench: Bench) -> Promises:
         yield f"fold {fold.number} purges its validation rows", not touches(bench.panel, fold.valid, fold.test).any()
 
 
-def strategy(bench: Bench) -> Promises:
+def _strategy(bench: Bench) -> Promises:
     """Scores lie in [-1, 1], depend on the seed and the past alone, and survive being saved."""
-    yield from looked_up(mistakes(bench.parts.strategy))
+    yield from _looked_up(mistakes(bench.parts.strategy))
     rows, before = bench.folds[0].test, bench.panel.X.copy()
     model, scaler = bench.fit()
     scores = scores_of(model, bench.panel, rows, scaler)
@@ -181,7 +183,7 @@ def strategy(bench: Bench) -> Promises:
     close = np.allclose(scores[: len(half)], early, rtol=0, atol=1e-6, equal_nan=True)
     yield "a score does not depend on the rows beside it", close
     found = rescored("", lambda part, own: scores_of(model, part, own, scaler), bench.panel, rows, scores,
-                     dates_of(bench.panel, rows, PIECES, [0]))  # fmt: skip
+                     dates_of(bench.panel, rows, _PIECES, [0]))  # fmt: skip
     yield "a score needs no later bar and no label that was not known", not found.findings
     if isinstance(model, Stateful):
         row = int(rows[-1])
@@ -202,9 +204,9 @@ def strategy(bench: Bench) -> Promises:
     yield "it saves no pickle", not pickles
 
 
-def signals(bench: Bench) -> Promises:
+def _signals(bench: Bench) -> Promises:
     """Signals lie in [-1, 1]; no score is no position; what was learned can be kept."""
-    yield from looked_up(hooks.mistakes(bench.parts.signals, (AcrossSymbols,), kinds={"across_symbols": bool}))
+    yield from _looked_up(hooks.mistakes(bench.parts.signals, (AcrossSymbols,), kinds={"across_symbols": bool}))
     random = np.random.default_rng(0)
     score, time = random.uniform(-1, 1, 400), np.repeat(bench.bars[0].time[:200], 2)
     rule = copy.deepcopy(bench.parts.signals).fit(score)
@@ -217,25 +219,25 @@ def signals(bench: Bench) -> Promises:
     yield "what it learned can be kept", np.array_equal(kept(holes, time), signal)
 
 
-def backtest(bench: Bench) -> Promises:
+def _backtest(bench: Bench) -> Promises:
     """Doing nothing earns nothing, and trading costs."""
-    yield from looked_up(hooks.mistakes(bench.parts.backtest, trading.HOOKS, ("run",), trading.KINDS))
+    yield from _looked_up(hooks.mistakes(bench.parts.backtest, trading.HOOKS, ("run",), trading.KINDS))
     grid = Grid.build(bench.bars)
-    symbol = np.repeat([0, 1], BARS)
+    symbol = np.repeat([0, 1], _BARS)
     time = np.concatenate([b.time for b in bench.bars])
-    flat = bench.parts.backtest.run(grid, Signals(symbol, time, np.zeros(2 * BARS)), 252.0)
-    yield from looked_up(hooks.mistakes(flat, trading.LEDGER, tuple(Ledger.__dataclass_fields__)))
+    flat = bench.parts.backtest.run(grid, Signals(symbol, time, np.zeros(2 * _BARS)), 252.0)
+    yield from _looked_up(hooks.mistakes(flat, trading.LEDGER, tuple(Ledger.__dataclass_fields__)))
     yield "doing nothing earns nothing", bool(np.all(flat.net == 0))
-    side = np.where(np.arange(2 * BARS) // 5 % 2 == 0, 1.0, -1.0)
+    side = np.where(np.arange(2 * _BARS) // 5 % 2 == 0, 1.0, -1.0)
     busy = bench.parts.backtest.run(grid, Signals(symbol, time, side), 252.0)
     yield "costs are never below zero", bool((busy.cost >= 0).all())
     yield "trading costs", float(busy.cost.sum()) > 0
 
 
-def portfolio(bench: Bench) -> Promises:
+def _portfolio(bench: Bench) -> Promises:
     """Weights of a bar depend on what was known by then, and no signal is no position."""
     whole = portfolio_of(bench.parts.backtest)
-    yield from looked_up(hooks.mistakes(whole.rule, weighing.HOOKS, kinds=weighing.KINDS))
+    yield from _looked_up(hooks.mistakes(whole.rule, weighing.HOOKS, kinds=weighing.KINDS))
     context = probe(whole, 0, bench.bars)
     weights = whole.weights(context)
     yield "a weight for each bar and symbol", weights.shape == context.has.shape
@@ -245,18 +247,18 @@ def portfolio(bench: Bench) -> Promises:
 
 
 CONTRACTS: Mapping[str, Callable[[Bench], Promises]] = {
-    "data": data,
-    "features": features,
-    "labels": labels,
-    "validation": validation,
-    "strategy": strategy,
-    "strategy/net": strategy,
-    "search": strategy,
-    "search/space": strategy,
-    "select": strategy,
-    "signals": signals,
-    "portfolio": portfolio,
-    "backtest": backtest,
+    "data": _data,
+    "features": _features,
+    "labels": _labels,
+    "validation": _validation,
+    "strategy": _strategy,
+    "strategy/net": _strategy,
+    "search": _strategy,
+    "search/space": _strategy,
+    "select": _strategy,
+    "signals": _signals,
+    "portfolio": _portfolio,
+    "backtest": _backtest,
 }
 
 

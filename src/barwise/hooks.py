@@ -16,6 +16,11 @@ def unwrapped(part: Any) -> Any:
     return part
 
 
+def direct(part: Any) -> Any:
+    """The same function with the same settings, without what Hydra looks at in each call of what it made."""
+    return partial(part.func, *part.args, **part.keywords) if isinstance(part, partial) else part
+
+
 def names_of(hook: type) -> set[str]:
     """The names that make a part one of `hook`."""
     own = {name for name in vars(hook) if not name.startswith("_")}

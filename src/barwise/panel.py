@@ -29,9 +29,10 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
         found = _checked(labeler(b), b)
         y[low:high], ret[low:high], end[low:high], weight[low:high] = found.y, found.ret, found.end, found.weight
     lengths = [len(b) for b in bars]
-    age = np.concatenate([np.arange(n) for n in lengths])
-    warm = age >= np.repeat(matrix.warmup, lengths)
-    finite = warm & finite_rows(matrix.X)
+    warm = np.zeros(offsets[-1], bool)
+    for low, high, cold in zip(offsets[:-1], offsets[1:], matrix.warmup, strict=True):
+        warm[low + cold : high] = True
+    finite = warm & _finite_rows(matrix.X)
     return Panel(
         X=matrix.X,
         features=matrix.names,
@@ -55,7 +56,7 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
     return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
 
 
-def finite_rows(X: np.ndarray) -> np.ndarray:
+def _finite_rows(X: np.ndarray) -> np.ndarray:
     """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
     found = np.zeros(len(X), bool)
     for rows in blocks(X, len(X)):
@@ -69,7 +70,8 @@ def stretch_starts(finite: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     begins = ~finite
     begins[1:] |= ~finite[:-1]
     begins[offsets[:-1]] = True
-    return np.maximum.accumulate(np.where(begins, index, 0))
+    index[~begins] = 0
+    return np.maximum.accumulate(index, out=index)
 
 
 def _checked(labels: Labels, bars: Bars) -> Labels:

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save
 from barwise.data.memmap import blocks, gather, on_disk
 from barwise.runs.directory import write_bytes
 
+_MANY = 2**28  # bytes of rows that are not copied at once where blocks do as well
 NO_MOVE = 1e-12  # a return of less is what rounding left of none
 
 
@@ -87,6 +88,12 @@ class Scaler:
         found: np.ndarray = (X - self.mean) / self.std
         return found
 
+    def in_place(self, X: np.ndarray) -> np.ndarray:
+        """The same, written over `X`."""
+        X -= self.mean
+        X /= self.std
+        return X
+
     def save(self, path: Path) -> None:
         """Write mean and std as safetensors."""
         write_bytes(path, save({"mean": self.mean, "std": self.std}))
@@ -119,8 +126,10 @@ class Samples:
     @property
     def X(self) -> np.ndarray:
         """(row, feature) float32, scaled if there is a scaler."""
-        X = gather(self.panel.X, self.rows)
-        return X if self.scaler is None else self.scaler(X)
+        X = gather(self.panel.X, self.rows)  # a copy
+        if self.scaler is None:
+            return X
+        return self.scaler.in_place(X) if X.dtype == np.float32 and X.flags.writeable else self.scaler(X)
 
     @property
     def y(self) -> np.ndarray:
@@ -146,9 +155,15 @@ class Samples:
         """The samples where `mask` (bool, index or slice, over these rows) holds."""
         return replace(self, rows=self.rows[mask])
 
+    @property
+    def many(self) -> bool:
+        """Whether a copy of these rows takes so much memory that they are better read in blocks."""
+        return len(self) * len(self.features) * self.panel.X.itemsize > _MANY
+
     def blocks(self) -> Iterator[Samples]:
-        """These samples in order: all at once, or block by block where the matrix is larger than memory."""
-        if not on_disk(self.panel.X) or not len(self):
+        """These samples in order: all at once, or block by block where they are many or the matrix is larger than
+        memory."""
+        if not (self.many or on_disk(self.panel.X)) or not len(self):
             yield self
         else:
             yield from (self.select(part) for part in blocks(self.panel.X, len(self)))

@@ -14,4 +14,4 @@ def idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that were there before a test began (of loggers, pools, event loops) are idle while it runs."""
     here = threading.current_thread()
     left = tuple(thread.name for thread in threading.enumerate() if thread is not here)
-    monkeypatch.setattr(parallel, "IDLE", (*parallel.IDLE, *left))
+    monkeypatch.setattr(parallel, "_IDLE", (*parallel._IDLE, *left))

@@ -221,8 +221,8 @@ def without(guards: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
         patch.setattr(in_run, "_same_at_first", nothing)
     if "rule" in guards:
         patch.setattr(checks, "learning_ignores_later_rows", nothing)
-        patch.setattr(in_run, "signals_look_back", nothing)
-        patch.setattr(in_run, "cut_signals", nothing)
+        patch.setattr(in_run, "_signals_look_back", nothing)
+        patch.setattr(in_run, "_cut_signals", nothing)
     if "book" in guards:
         patch.setattr(checks, "weights_wait", nothing)
         for name in ("ledger_adds_up", "ledger_looks_back", "book_again"):
@@ -233,7 +233,7 @@ def without(guards: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
     if "folds" in guards:
         patch.setattr(checks, "nothing_is_left_out", nothing)
     if "threads" in guards:
-        patch.setattr(checks, "nothing_can_be_kept", nothing)
+        patch.setattr(checks, "_nothing_can_be_kept", nothing)
     if "tables" in guards:
         patch.setattr(recompute, "tables_of", lambda *_: [])
     if "watch" in guards:
@@ -359,7 +359,7 @@ def test_workers_that_an_estimator_left_behind_keep_no_process_from_being_forked
     finally:
         clean.close()
     assert Parallel(n_jobs=2, backend="loky")(delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
-    process.end_idle_workers()
+    process._end_idle_workers()
 
 
 def test_a_thread_that_waits_for_addresses_keeps_no_process_from_being_forked():

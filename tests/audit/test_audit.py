@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.audit.bars import altered, holes
-from barwise.audit.features import independent
+from barwise.audit.features import _independent
 from barwise.audit.findings import Audit, Finding
-from barwise.audit.fit import TINY, like_training, miniature, unlike_training
+from barwise.audit.fit import _TINY, _like_training, _miniature, _unlike_training
 from barwise.data import synthetic
 from barwise.data.checks import check_bars
 from barwise.errors import LeakError
@@ -54,7 +54,7 @@ def test_other_test_rows_leave_all_others_alone():
     panel = build_panel(build(parts.data().bars, parts.features), parts.labels)
     fold = parts.validation.folds(panel)[0]
     rest = np.setdiff1d(np.arange(len(panel)), fold.test)
-    for other in (like_training(panel, fold), unlike_training(panel, fold)):
+    for other in (_like_training(panel, fold), _unlike_training(panel, fold)):
         for name in ("X", "y", "ret", "weight"):
             np.testing.assert_array_equal(getattr(other, name)[rest], getattr(panel, name)[rest])
         assert np.isfinite(other.X[fold.test][panel.finite[fold.test]]).all()
@@ -64,10 +64,10 @@ def test_other_test_rows_leave_all_others_alone():
 def test_a_miniature_is_one_stretch_of_labelled_rows():
     parts = honest()
     panel = build_panel(build(parts.data().bars, parts.features), parts.labels)
-    small = miniature(panel, TINY)
-    assert small is not None and len(small) == TINY and len(np.unique(small.symbol)) == 1
+    small = _miniature(panel, _TINY)
+    assert small is not None and len(small) == _TINY and len(np.unique(small.symbol)) == 1
     assert small.finite.all() and np.isfinite(small.ret).all() and (np.diff(small.time) > np.timedelta64(0)).all()
-    assert miniature(panel, 5_000) is None
+    assert _miniature(panel, 5_000) is None
 
 
 @pytest.mark.parametrize(("horizon", "days"), [(1, 2), (9, 14)])  # until the last price, by the calendar
@@ -75,7 +75,7 @@ def test_overlapping_labels_count_for_less(horizon: int, days: int):
     parts = honest()
     panel = build_panel(build(parts.data().bars, parts.features), partial(forward_return, horizon=horizon))
     rows = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
-    assert independent(panel, rows) == pytest.approx(len(rows) / days)
+    assert _independent(panel, rows) == pytest.approx(len(rows) / days)
 
 
 class FilesAllRows(Honest):

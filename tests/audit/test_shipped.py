@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from barwise.commands.audit import examine
+from barwise.commands.audit import _examine
 from barwise.console.arguments import compose
 from barwise.console.progress import Progress
 from barwise.experiment.recipe import parts_of
@@ -36,7 +36,7 @@ def test_what_ships_passes_the_thorough_audit(option: str, bars_file: Path):
     own = [*SMALL.get(option, SMALL.get(group, [])), *([f"data.path={bars_file}"] if option in FROM_A_FILE else [])]
     strategy = [] if group.startswith("strategy") else [FAST]
     words = ["experiment=smoke", "data.n_bars=900", "threads=1", "audit=thorough", *strategy, *own, f"{group}={name}"]
-    audit, _ = examine(compose(words))
+    audit, _ = _examine(compose(words))
     assert not audit.leaks and audit.report()["passed"] is True
     assert not [f for f in audit.findings if f.level == "suspicion"]
     assert all(audit.checks[check] > 0 for check in ("features", "labels", "folds", "execution", "learning"))

@@ -138,8 +138,8 @@ def test_it_passes_without_its_guard(name: str, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(experiment, "known_to_fit", lambda panel, *_: panel)
         monkeypatch.setattr(in_run, "rescored", lambda *_, **__: Scoring())
         monkeypatch.setattr(in_run, "_same_at_first", lambda *_: iter(()))
-        monkeypatch.setattr(in_run, "cut_signals", lambda *_: iter(()))
-        monkeypatch.setattr(in_run, "signals_look_back", lambda *_, **__: iter(()))
+        monkeypatch.setattr(in_run, "_cut_signals", lambda *_: iter(()))
+        monkeypatch.setattr(in_run, "_signals_look_back", lambda *_, **__: iter(()))
     run(parts_of(case, tmp_path), out, Progress(quiet=True))
     found = json.loads((out.path / "run.json").read_text())["audit"]
     assert found["passed"] is True and not found["not_audited"]

@@ -151,7 +151,7 @@ def test_each_bar_adds_up_and_a_stretch_at_once_is_the_same(execution, exits, mo
     told = slow.held.trades(grid, execution)
     assert {"stop", "target"} <= set(told["ended"])
     monkeypatch.setattr(stretch, "LONG", 0)
-    monkeypatch.setattr(stretch, "LEAST", 2)
+    monkeypatch.setattr(stretch, "_LEAST", 2)
     fast = rules.run(grid, given_signals, 252)
     for name in ("net", "cost", "equity", "turnover", "positions"):
         np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-12, atol=1e-12)

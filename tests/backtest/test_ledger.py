@@ -69,7 +69,7 @@ def test_a_stretch_at_once_is_the_stretch_bar_by_bar(seed, n_symbols, gaps, rule
     )  # fmt: skip
     slow = rules.run(grid, given_signals, 252)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("LONG", 0), ("LEAST", 2), ("CELLS", 40 * n_symbols)):
+        for name, value in (("LONG", 0), ("_LEAST", 2), ("_CELLS", 40 * n_symbols)):
             patch.setattr(stretch, name, value)
         patch.setattr(stretch, "_bar_by_bar", lambda account, begin, end: end - begin < 2 and account.bar(begin))
         fast = rules.run(grid, given_signals, 252)

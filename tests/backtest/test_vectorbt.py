@@ -7,7 +7,7 @@ import pytest
 
 from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest
-from barwise.benchmarks.backtest import by_vectorbt, shares
+from barwise.benchmarks.backtest import _by_vectorbt, _shares
 from tests.backtest.markets import market, signals
 
 
@@ -20,5 +20,5 @@ def test_returns_equal_vectorbts(execution, kind, seed):
     # An exposure of half keeps cash above the fees: vectorbt shrinks orders that it cannot pay for, we borrow.
     rules = Backtest(execution, borrow_bps=0, max_gross=0.5)
     ledger = rules.run(grid, given, 252)
-    expected = by_vectorbt(grid, shares(grid, given, rules), rules)[1:]
+    expected = _by_vectorbt(grid, _shares(grid, given, rules), rules)[1:]
     np.testing.assert_allclose(ledger.net[1:], expected, rtol=0, atol=1e-9)

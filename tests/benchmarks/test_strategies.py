@@ -24,9 +24,9 @@ def test_what_changed_beyond_noise_is_said_with_the_day():
     row = {"strategy": "lstm", "device": "cpu", "threads": 1, "train_seconds": 1.0, "predict_seconds": 1.0}
     now = {"size": size, "rows": [{**row, "predict_seconds": 1.22, "train_seconds": 1.1}]}
     before = {"at": "2026-11-03T10:00:00+00:00", "size": size, "rows": [row]}
-    assert strategies.compared(now, before) == ["lstm inference on cpu 22% slower than on 3 November"]
-    assert strategies.compared(now, {**before, "size": {"n_symbols": 3}}) == []
-    assert strategies.compared(now, None) == []
+    assert strategies._compared(now, before) == ["lstm inference on cpu 22% slower than on 3 November"]
+    assert strategies._compared(now, {**before, "size": {"n_symbols": 3}}) == []
+    assert strategies._compared(now, None) == []
 
 
 def test_results_are_kept_with_their_history(tmp_path):
@@ -56,11 +56,11 @@ def test_a_mistake_is_one_line(words, line, capsys):
 def test_features_are_measured_in_small_and_the_usual_way_gives_the_same_columns(tmp_path, capsys):
     import numpy as np
 
-    from barwise.benchmarks.features import SEED_SETS, market_of, usual_way
+    from barwise.benchmarks.features import _SEED_SETS, _market_of, _usual_way
     from barwise.features.matrix import compute
 
-    bars = market_of(1, 300).bars[0]
-    usual, ours = usual_way(bars), compute(bars, SEED_SETS)
+    bars = _market_of(1, 300).bars[0]
+    usual, ours = _usual_way(bars), compute(bars, _SEED_SETS)
     assert set(usual.columns) == set(ours)
     for name in usual:
         kept = np.isfinite(ours[name]) & (np.arange(300) > 60)

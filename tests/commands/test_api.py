@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import barwise
-from barwise.commands.api import Sweep, words_of
+from barwise.commands.api import Sweep, _words_of
 from barwise.errors import ConfigError
 from barwise.report.run import Run
 
@@ -57,10 +57,10 @@ def test_a_mistake_is_an_error_of_one_line(given: dict, line: str, tmp_path: Pat
 
 def test_values_are_written_as_on_the_command_line() -> None:
     given = {"a__b": True, "c.d": None, "e": ["x", "y"], "f": {"k": 1}, "g": "my file.csv", "h": 0.1, "i": "x=${y}"}
-    assert words_of(given) == [
+    assert _words_of(given) == [
         "a.b=true", "c.d=null", "e=[x,y]", "f={k: 1}", "g='my file.csv'", "h=0.1", r"i='x=\${y}'"
     ]  # fmt: skip
-    assert words_of({"seed": [1, 2], "features": [["price"], ["price", "volume"]]}, several=True) == [
+    assert _words_of({"seed": [1, 2], "features": [["price"], ["price", "volume"]]}, several=True) == [
         "seed=1,2",
         "features=[price],[price,volume]",
     ]

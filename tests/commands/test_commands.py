@@ -10,7 +10,7 @@ from barwise import __main__ as program
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize("verb", program.verbs())
+@pytest.mark.parametrize("verb", program._verbs())
 def test_each_verb_is_a_module_that_answers_help(verb: str, capsys: pytest.CaptureFixture[str]):
     module = import_module(f"barwise.commands.{verb}")
     with pytest.raises(SystemExit) as stop:
@@ -37,7 +37,7 @@ def test_a_mistake_is_one_line(words: list[str], line: str, capsys: pytest.Captu
 def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str]):
     program.main([])
     out = capsys.readouterr().out
-    assert all(verb in out for verb in program.verbs())
+    assert all(verb in out for verb in program._verbs())
 
 
 @pytest.mark.parametrize("words", [["-m", "barwise", "--help"], ["train.py", "--help"]])

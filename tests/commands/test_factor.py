@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from barwise.commands.factor import examined, main
+from barwise.commands.factor import _examined, main
 from barwise.console.arguments import compose
 from barwise.errors import ConfigError, LeakError
-from barwise.evidence.sealed import NAME
+from barwise.evidence.sealed import _NAME
 from barwise.factor.inference import false_discovery
 
 SMALL = ["data=synthetic", "data.n_symbols=24", "data.n_bars=300", "data.ic=0.2", "threads=1", "cache.gb=0"]
@@ -29,12 +29,12 @@ def test_the_pattern_stands_first_and_pages_are_made(tmp_path: Path, capsys: pyt
     (page,) = tmp_path.glob("factors/*/returns_5.html")
     text = page.read_text()
     assert "Quantile spread" in text and text.count("<svg") == 3 and "Not shown" not in text
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / _NAME).exists()
 
 
 def test_its_row_is_the_run_of_the_study(tmp_path: Path):
     cfg = compose([*SMALL, "features=[price]", f"output_dir={tmp_path}", "audit=none"])
-    table, pages, note = examined(cfg, 5, ["returns_5"])
+    table, pages, note = _examined(cfg, 5, ["returns_5"])
     row = int(np.flatnonzero(table["feature"] == "returns_5")[0])
     decay = pages["returns_5"]["decay"]
     five = int(np.flatnonzero(decay["horizon"] == 5)[0])

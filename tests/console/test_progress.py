@@ -42,7 +42,7 @@ def shown(monkeypatch):
 
     LINES.clear()
     SHOWN.clear()
-    monkeypatch.setattr(progress, "PATIENCE", 0.01)
+    monkeypatch.setattr(progress, "_PATIENCE", 0.01)
     monkeypatch.setattr(rich.progress, "Progress", Line)
     found = Progress()
     found.quiet = False
@@ -72,7 +72,7 @@ def test_a_bar_over_folds_takes_the_place_of_its_stage(shown):
 
 
 def test_a_short_stage_is_not_shown(shown, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 3600.0)
+    monkeypatch.setattr(progress, "_PATIENCE", 3600.0)
     for name in ("data", None, "labels", None):
         shown.stage(name)
     assert not LINES and threading.active_count() < 50

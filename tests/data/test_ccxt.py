@@ -74,7 +74,7 @@ def exchange(monkeypatch: pytest.MonkeyPatch, tmp_path) -> type[Exchange]:
     made.exchanges, made.fake = ["fake", "other"], Exchange  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ccxt", made)
     monkeypatch.setenv("BARWISE_CACHE", str(tmp_path))
-    monkeypatch.setattr(ccxt, "PAUSE", 0.0)
+    monkeypatch.setattr(ccxt, "_PAUSE", 0.0)
     Exchange.asked, Exchange.failures, Exchange.bars = [], [], BARS
     return Exchange
 

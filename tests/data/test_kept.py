@@ -54,7 +54,7 @@ def test_any_change_means_reading_again(change, keep, source, tmp_path, monkeypa
     elif change == "universe":
         (tmp_path / "members.csv").write_text((tmp_path / "members.csv").read_text().replace("12-31", "11-30"))
     elif change == "code":
-        monkeypatch.setattr(kept, "code", lambda: "another")
+        monkeypatch.setattr(kept, "_code", lambda: "another")
     elif change == "library":
         monkeypatch.setattr(kept, "version", lambda name: "0")
     else:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from barwise.data.bars import PRICES, Bars
-from barwise.data.plausible import doubts_of, plausible
+from barwise.data.plausible import _doubts_of, plausible
 from barwise.errors import DataError
 
 N = 600
@@ -119,4 +119,4 @@ def test_what_a_warning_advises_does_what_it_says():
         advice = re.findall(r"data\.on_jump=(\w+)", warning)
         assert advice == ["drop"], warning
         kept, _ = plausible([bars, market(7, symbol="BBB")], advice[0], splits_known=False)
-        assert not any(d.kind == kind for b in kept for d in doubts_of(b, False)) and kept[-1].symbol == "BBB"
+        assert not any(d.kind == kind for b in kept for d in _doubts_of(b, False)) and kept[-1].symbol == "BBB"

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from barwise.console.secrets import _secret, holds_secret
 from barwise.data import frame, query, synthetic
 from barwise.data.bars import Market
 from barwise.errors import BarwiseError, ConfigError
@@ -144,20 +145,56 @@ def test_a_password_is_kept_by_no_run(address, monkeypatch):
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("how", ["word", "yaml"])
+SWEEP = ["-m", "seed=1,2"]
+HOW = {  # the command beside `data=mine`, whose YAML carries a password; or one whose words do
+    "word": ["data=query", "data.sql=bars", "data.database=ADDRESS"],
+    "yaml": ["data=mine"],
+    "sweep": [*SWEEP, "data=mine"],
+    "sweep over data": ["-m", "data=mine,sample", "hydra.launcher.n_jobs=1"],
+    "sweep by Hydra": [*SWEEP, "data=mine", "hydra/launcher=basic"],
+    "study": [*SWEEP, "data=mine", "hydra/sweeper=study", "hydra.sweeper.n_trials=2"],
+    "a key named so": ["data=keyed"],
+    "a tracker": ["+tracking.mlflow.uri=https://me:hunter2@h/"],
+}
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_a_refused_password_stands_in_no_file(how, tmp_path):
-    """Hydra keeps what it composed before a part is made."""
+    """Hydra keeps what it composed before a part is made, and a sweeper before a trial is."""
     conf = tmp_path / "conf" / "data"
     conf.mkdir(parents=True)
     node = (ROOT / "conf/data/query.yaml").read_text("utf-8").replace("sql: null", "sql: bars")
     address = "postgresql://me:hunter2@127.0.0.1:1/b"
     (conf / "mine.yaml").write_text(node.replace("database: null", f"database: {address}"))
-    mine = [f"hydra.searchpath=[file://{conf.parent}]", "data=mine"]
-    said = mine if how == "yaml" else ["data=query", "data.sql=bars", f"data.database={address}"]
-    done = warm.run(["train.py", *said, f"output_dir={tmp_path / 'out'}"])
-    assert done.returncode == 2 and "holds a secret" in done.stderr and "hunter2" not in done.stdout + done.stderr
+    (conf / "keyed.yaml").write_text("_target_: my.load\n_partial_: true\nserver: {password: hunter2}\n")
+    words = [word.replace("ADDRESS", address) for word in HOW[how]]
+    searched = f"hydra.searchpath=[file://{conf.parent}]"
+    done = warm.run(["train.py", searched, *words, "experiment=smoke" if how == "sweep over data" else "audit=none",
+                     f"output_dir={tmp_path / 'out'}"])  # fmt: skip
+    some_ran = how in ("sweep over data", "sweep by Hydra")  # 4: trials failed, each of them with the line
+    assert done.returncode == (4 if some_ran else 2) and "holds a secret" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr and "Traceback" not in done.stderr
     kept = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "held"),
+    [
+        ("data.database", "postgresql://me:pw@h/b", True),
+        ("data.database", "postgresql://me:${oc.env:PW}@h/b", False),
+        ("data.database", "postgresql://me@h/b", False),
+        ("hydra.sweeper.storage", "postgresql://me:pw@h/b", True),
+        ("hydra.sweeper.storage", "${oc.env:BARWISE_STORAGE,null}", False),
+        ("data.server.api_key", "abc", True),
+        ("data.server.password", "${oc.env:PW}", False),
+        ("features.x.path", "s3://b/x?token=abc", True),
+        ("strategy.tokens", "abc", False),
+    ],
+)
+def test_what_holds_a_secret(key, value, held):
+    assert _secret(key, value) is held
+    assert not held or ("pw" not in str(holds_secret(key, value)) and "abc" not in str(holds_secret(key, value)))
 
 
 @pytest.mark.parametrize("database", ["postgresql://h/b", "env:BARS_URL"])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from barwise.data.bars import Bars
-from barwise.data.sessions import schedule
+from barwise.data.schedules import schedule
 
 MINUTES = np.timedelta64(5, "m").astype("timedelta64[ns]")
 

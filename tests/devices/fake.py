@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ class Fake(Backend):
     """`wrong`: gradient of this parameter is a tenth too large. `lacks`: this layer has no kernel.
 
     `most_rows`: a training batch with more rows is out of memory. `breaks_at`: the driver dies at this training step.
+    Like CUDA's, its driver does not outlive a fork: a process forked after its first use cannot use it.
     """
 
     name: str = "mps"
@@ -32,6 +34,8 @@ class Fake(Backend):
     total_mb: float = 1000.0
     steps: int = 0
     emptied: int = 0
+    placed: int = 0
+    process: int | None = None
     rows: list[int] = field(default_factory=list)
 
     def missing(self) -> str | None:
@@ -47,6 +51,10 @@ class Fake(Backend):
         self.set = (memory_fraction, tf32)
 
     def place(self, net: nn.Module) -> nn.Module:
+        self.process = self.process or os.getpid()
+        if self.process != os.getpid():
+            raise RuntimeError("Cannot re-initialize CUDA in forked subprocess; the 'spawn' start method would do")
+        self.placed += 1
         if self.wrong:
             dict(net.named_parameters())[self.wrong].register_hook(lambda gradient: gradient * 1.1)
         if self.lacks:

@@ -17,7 +17,7 @@ def make(size: int):
 
 @pytest.mark.parametrize(("rows", "expected"), [(100, 32), (1024, 64), (5000, 256), (10_000_000, 8192)])
 def test_where_memory_is_no_limit_an_epoch_keeps_its_steps(rows, expected, monkeypatch):
-    monkeypatch.setattr("barwise.devices.batch.one_step", lambda *_: None)
+    monkeypatch.setattr("barwise.devices.batch._one_step", lambda *_: None)
     size, why = largest_batch(make, BACKENDS["cpu"], rows)
     assert size == expected and "16 steps an epoch" in why
 

@@ -1,9 +1,11 @@
 """The device of a run: asked for, used, and why; a fake stands in for MPS."""
 
+import sys
+
 import pytest
 
 from barwise.devices.choice import DeviceSettings
-from barwise.devices.choose import resolve
+from barwise.devices.choose import missing_for_trees, resolve
 from barwise.errors import ConfigError, DeviceError
 from barwise.strategies.sequence import LSTMStrategy
 from tests.devices.fake import faked
@@ -99,3 +101,8 @@ def test_a_wrong_setting_is_one_line(wrong, line):
     with pytest.raises(ConfigError) as error:
         DeviceSettings(**wrong)
     assert str(error.value).startswith(line)
+
+
+def test_an_xgboost_that_cannot_be_imported_is_a_reason_not_an_end(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)  # what a Mac without libomp comes close to
+    assert "xgboost cannot be imported" in str(missing_for_trees("cuda"))

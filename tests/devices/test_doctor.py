@@ -13,13 +13,13 @@ from tests.devices.fake import faked
 @pytest.fixture(autouse=True)
 def small_nets(monkeypatch):
     net = LSTMStrategy(lookback=4, hidden_size=4, batch_size=16)
-    monkeypatch.setattr(doctor, "shipped_nets", lambda: [("lstm", lambda: net.probe(3))])
+    monkeypatch.setattr(doctor, "_shipped_nets", lambda: [("lstm", lambda: net.probe(3))])
 
 
 def test_without_an_accelerator_it_says_why_and_what_was_never_run(capsys):
     doctor.main([])
     out = capsys.readouterr().out
-    for words in ("this build of torch has no MPS", "TA-Lib", "the reference", doctor.NEVER_RUN[:40]):
+    for words in ("this build of torch has no MPS", "TA-Lib", "the reference", doctor._NEVER_RUN[:40]):
         assert words in out
 
 

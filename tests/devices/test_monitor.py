@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from barwise.devices.monitor import BASE, RECENT, SKIPPED, Monitor, RunMonitor, memory_in_use
+from barwise.devices.monitor import _BASE, _RECENT, _SKIPPED, Monitor, RunMonitor, memory_in_use
 from barwise.errors import ConfigError
 from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory
@@ -32,12 +32,12 @@ def test_steps_that_become_slow_are_told_once_a_fold(out):
     watcher = RunMonitor(Monitor(callback=heard.append), out)
     for fold in (0, 1):
         watcher.fold_started(fold)
-        for _ in range(SKIPPED):
+        for _ in range(_SKIPPED):
             watcher.step(1.0, 0.0)  # the first steps compile
-        for _ in range(BASE + RECENT):
+        for _ in range(_BASE + _RECENT):
             watcher.step(0.01, 0.001)
         assert len(told(out)) == fold
-        for _ in range(2 * RECENT):
+        for _ in range(2 * _RECENT):
             watcher.step(0.05, 0.0)
         assert len(told(out)) == fold + 1
     assert [alert["fold"] for alert in heard] == [0, 1] and heard == told(out)
@@ -124,14 +124,14 @@ def test_memory_is_flat_over_fifty_jobs_in_one_process(tmp_path):
     """Small LSTM runs, one after the other; the first few fill caches."""
     import gc
 
-    from barwise.devices.monitor import process_memory
+    from barwise.devices.monitor import _process_memory
     from tests.strategies.test_fallback import finished
 
     resident = []
     for job in range(50):
         finished(tmp_path / str(job), f"seed={job}")
         gc.collect()
-        resident.append(process_memory()["process_mb"])
+        resident.append(_process_memory()["process_mb"])
     early, late = sum(resident[8:13]) / 5, sum(resident[45:]) / 5
     print(f"\nresident MB after jobs 8 to 12: {early:.0f}, after 45 to 49: {late:.0f}")
     assert late < 1.05 * early

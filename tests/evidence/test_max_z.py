@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from barwise.benchmarks.levels import DESIGNS, level_of
+from barwise.benchmarks.levels import _DESIGNS, _exposed, _Exposure, _level_of
 from barwise.evidence.max_z import MaxZ
 from barwise.evidence.sketch import sketch, unit_vectors
 
@@ -77,13 +77,30 @@ def test_trials_of_unequal_lengths_correlate_by_what_they_share():
 @pytest.mark.parametrize("number", [1, 3, 8])
 def test_false_alarms_are_as_rare_as_they_should_be(number):
     """300 sets: 5 % ± 3.8 is three standard errors; the whole proof is below."""
-    found = level_of(DESIGNS[number], 300, seed=number)
+    found = _level_of(_DESIGNS[number], 300, seed=number)
     assert 0.012 <= found.alarms <= 0.088
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(10), ids=lambda k: DESIGNS[k].name)
+@pytest.mark.parametrize("number", range(10), ids=lambda k: _DESIGNS[k].name)
 def test_the_level_of_ten_designs(number):
-    found = level_of(DESIGNS[number], 2000, seed=16 + number)
+    found = _level_of(_DESIGNS[number], 2000, seed=16 + number)
     assert 0.03 <= found.alarms <= 0.07, found
     assert found.alarms > found.deflated or number == 0
+
+
+@pytest.mark.parametrize(("m", "at_most"), [(1, 0.09), (10, 0.10)])
+def test_exposure_to_a_market_that_rises_is_no_evidence_however_often_it_is_tried(m, at_most):
+    """Of ten that are long or flat by chance, the best has a t of alpha above one trial's limit in a third of cases."""
+    alone, single, after = _exposed(_Exposure(m, 1.0), 100, 5)
+    assert after <= at_most < alone and (single > 0.2 or m == 1)
+
+
+def test_what_the_market_explains_correlates_no_trials():
+    random = np.random.default_rng(2)
+    market, own = random.standard_normal(len(DAYS)), random.standard_normal((2, len(DAYS)))
+    kept = [sketch(DAYS, 3.0 * market + one) for one in own]
+    v, w = unit_vectors(kept), unit_vectors(kept, sketch(DAYS, market))
+    assert v[0] @ v[1] > 0.8 and abs(w[0] @ w[1]) < 0.15
+    later = sketch(DAYS[-100:], market[-100:])
+    assert 0.5 < unit_vectors(kept, later)[0] @ unit_vectors(kept, later)[1] < v[0] @ v[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arch.bootstrap import SPA, StepM
 
-from barwise.evidence.reality_check import drawn_means, long_run_variance, reality_check
+from barwise.evidence.reality_check import _drawn_means, _long_run_variance, reality_check
 
 
 def returns(seed: int, means: list[float], bars: int = 600, memory: float = 0.1) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_p_and_skilled_trials_are_those_of_arch(name):
     p differs by the draws alone: three standard errors of two samples of 2,000 are 0.05 at p = 0.5.
     """
     x = returns(7, CASES[name])
-    x = x / np.sqrt(long_run_variance(x, 8.0))
+    x = x / np.sqrt(_long_run_variance(x, 8.0))
     ours = reality_check(x, block=8, n=2000, seed=1)
     spa = SPA(np.zeros(len(x)), -x, block_size=8, reps=2000, seed=2)
     spa.compute()
@@ -41,14 +41,14 @@ def test_the_long_run_variance_is_archs():
     x = returns(3, [0.0, 0.1], bars=200)
     spa = SPA(np.zeros(len(x)), -x, block_size=6, reps=2, seed=0)
     spa.compute()
-    np.testing.assert_allclose(long_run_variance(x, 6.0), spa._loss_diff_var, rtol=1e-9)
+    np.testing.assert_allclose(_long_run_variance(x, 6.0), spa._loss_diff_var, rtol=1e-9)
 
 
 def test_draws_have_the_mean_and_the_variance_of_the_stationary_bootstrap():
     x = returns(5, [0.1], bars=300, memory=0.4)
-    drawn = drawn_means(x, 7.0, 4000, seed=0)
+    drawn = _drawn_means(x, 7.0, 4000, seed=0)
     assert drawn.mean() == pytest.approx(x.mean(), abs=4 * drawn.std() / np.sqrt(4000))
-    assert drawn.var() * 300 == pytest.approx(long_run_variance(x, 7.0)[0], rel=0.1)
+    assert drawn.var() * 300 == pytest.approx(_long_run_variance(x, 7.0)[0], rel=0.1)
 
 
 def test_a_calm_trial_of_small_returns_is_not_hidden_by_a_wild_one():

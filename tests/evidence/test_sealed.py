@@ -17,7 +17,7 @@ from barwise.__main__ import main
 from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, DataError
-from barwise.evidence.sealed import before, openings, record, sealed
+from barwise.evidence.sealed import _openings, before, record, sealed
 from tests.evidence.finished import train_all
 
 UNCHECKED = "audit=none: nothing was checked for look-ahead"  # the small runs do without
@@ -50,9 +50,9 @@ def test_a_symbol_that_lies_behind_the_seal_is_left_out_and_told():
 
 
 def test_an_opening_spends_what_it_overlaps_and_nothing_else(tmp_path: Path):
-    assert openings(tmp_path, ["A"], "2010-01-01", "2020-01-01") == []
+    assert _openings(tmp_path, ["A"], "2010-01-01", "2020-01-01") == []
     record(tmp_path, {"run": "r", "symbols": ["A", "B"], "from": "2018-01-01", "to": "2019-01-01"})
-    count = partial(openings, tmp_path)
+    count = partial(_openings, tmp_path)
     assert len(count(["B", "C"], "2010-01-01", "2018-06-01")) == 1
     assert count(["C"], "2010-01-01", "2020-01-01") == []
     assert count(["A"], "2010-01-01", "2017-12-31") == [] and count(["A"], "2019-01-02", "2020-01-01") == []

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from barwise.commands.train import conf_dir
 from barwise.console.arguments import compose
 from barwise.evidence import aliases, own_code, trials
-from barwise.evidence.identity import ALWAYS, canonical, identity, seen, shipped_defaults
-from barwise.evidence.sketch import MOST, mean_correlation, sketch
+from barwise.evidence.identity import _ALWAYS, _canonical, identity, seen, shipped_defaults
+from barwise.evidence.sketch import _MOST, mean_correlation, sketch
 from barwise.evidence.trials import Scope
 from tests.conftest import PATIENCE
 
@@ -97,15 +97,15 @@ def test_a_part_has_one_name_wherever_it_is_imported_from(alias, own_package):
         for name in (alias, ALIASES[alias])
     )
     assert one == other
-    assert aliases.canonical(alias) == ALIASES[alias]
-    assert aliases.canonical("own_package.circle.x") == "own_package.circle.x"
+    assert aliases._canonical(alias) == ALIASES[alias]
+    assert aliases._canonical("own_package.circle.x") == "own_package.circle.x"
 
 
 def test_every_target_that_is_shipped_is_named_as_where_it_is_defined():
     """So that no trial that was filed becomes another."""
     for path in Path(conf_dir()).rglob("*.yaml"):
-        for target in own_code.targets(yaml.safe_load(path.read_text())):
-            assert aliases.canonical(target) == target
+        for target in own_code._targets(yaml.safe_load(path.read_text())):
+            assert aliases._canonical(target) == target
 
 
 def test_the_shipped_defaults_are_the_defaults_of_train_py():
@@ -114,7 +114,7 @@ def test_the_shipped_defaults_are_the_defaults_of_train_py():
     assert {k: v for k, v in config.items() if k not in ("features", "strategy", "baseline", "sweep")}.items() <= {
         k: v for k, v in defaults.items()
     }.items()
-    assert set(canonical(config, defaults)) == set(ALWAYS)
+    assert set(_canonical(config, defaults)) == set(_ALWAYS)
 
 
 def test_an_edited_part_of_ones_own_is_another_trial_and_a_comment_is_not(tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_entries_of_an_older_version_are_matched_by_their_run_else_by_the_market
 
 def test_a_line_that_a_dying_process_left_unfinished_harms_no_other(tmp_path: Path):
     trials.enter(tmp_path, entered(trial="a", sharpe=0.1))
-    with (tmp_path / trials.NAME).open("a") as file:
+    with (tmp_path / trials._NAME).open("a") as file:
         file.write('{"problem": "p", "tri')
     trials.enter(tmp_path, entered(trial="b", sharpe=0.2))
     assert set(trials.read(tmp_path, Scope.of(DATA))) == {"a", "b"}
@@ -198,7 +198,7 @@ def test_many_processes_append_at_once_and_no_line_is_lost(tmp_path: Path):
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abcd"]
     assert [w.wait(timeout=PATIENCE) for w in writers] == [0] * 4
     assert (
-        len((tmp_path / trials.NAME).read_text().splitlines())
+        len((tmp_path / trials._NAME).read_text().splitlines())
         == len({e["trial"] for e in trials.lines(tmp_path)})
         == 200
     )
@@ -209,7 +209,7 @@ def test_a_sketch_is_small_and_keeps_correlations():
     common, own = random.standard_normal((2, len(DAYS)))
     a, b = common * 0.01, (0.6 * common + 0.8 * own) * 0.02
     kept = [sketch(DAYS, a), sketch(DAYS, b)]
-    assert len(json.dumps(kept[0])) < 4 * MOST
+    assert len(json.dumps(kept[0])) < 4 * _MOST
     assert mean_correlation(kept) == pytest.approx(0.6, abs=0.06)
     assert mean_correlation([sketch(DAYS, a), sketch(DAYS, a * 3)]) == pytest.approx(1.0, abs=1e-3)
     assert mean_correlation(kept[:1]) is None

@@ -21,7 +21,7 @@ from barwise.evidence.sentence import Finding, sentence, with_audit
 from barwise.evidence.sketch import sketch
 from barwise.evidence.thresholds import POWER, T_ALPHA
 from barwise.evidence.trials import Scope
-from barwise.evidence.verdict import Record, verdict, verdict_of
+from barwise.evidence.verdict import Record, _verdict, verdict_of
 from barwise.runs.measures import MEASURES, VERDICT
 from tests.evidence.finished import train_all
 
@@ -64,13 +64,13 @@ def tried(n: int) -> dict[str, dict]:
             0.15,
             37,
             1.0,
-            "No evidence of skill beyond buy-and-hold: t of alpha 1.00 is below 1.645; p below 0.001 after",
+            "No evidence of skill: beyond buy-and-hold p is 1.00 (t of alpha 1.00); p below 0.001 after",
         ),
         (-0.05, 1, 0.0, "No evidence of skill: p 0.97 after 1 trial"),
     ],
 )
 def test_one_sentence_says_what_the_evidence_supports(ratio, n, t_alpha, begins):
-    found = verdict(returns(0, ratio), tried(n), 252.0, t_alpha)
+    found = _verdict(returns(0, ratio), tried(n), 252.0, t_alpha)
     assert found["sentence"].startswith(begins), found["sentence"]
     assert found["n_trials"] == n and n - 1.5 < found["n_effective"] <= n
     assert found["trials"]["failed"] == 1
@@ -80,7 +80,7 @@ def test_one_sentence_says_what_the_evidence_supports(ratio, n, t_alpha, begins)
 
 
 def test_one_trial_has_the_p_of_its_own_probabilistic_sharpe():
-    found = verdict(returns(0, 0.06), {})
+    found = _verdict(returns(0, 0.06), {})
     assert found["p_value"] == pytest.approx(1 - found["psr"], rel=1e-9)
 
 
@@ -146,28 +146,28 @@ def test_what_the_audit_could_not_see_or_doubts_stands_first_and_is_no_evidence(
 
 
 def test_what_never_traded_is_said():
-    found = verdict(np.zeros(100), tried(3))
+    found = _verdict(np.zeros(100), tried(3))
     assert found["sentence"] == "No evidence of skill: the strategy did not trade, or never moved."
     assert found["dsr"] is None and found["p_value"] is None and found["n_trials"] == 3
 
 
 def test_more_trials_never_make_it_surer_and_copies_hardly_count():
     net = returns(0, 0.1)
-    found = [verdict(net, tried(n)) for n in (2, 5, 20, 80)]
+    found = [_verdict(net, tried(n)) for n in (2, 5, 20, 80)]
     for name, sign in (("dsr", -1), ("p_value", 1)):
         values = [sign * f[name] for f in found]
         assert values == sorted(values) and values[0] < values[-1]
     copies = {str(k): done(net) for k in range(80)}
-    alone = verdict(net, {})
-    assert verdict(net, copies)["dsr"] == pytest.approx(alone["dsr"], abs=1e-3)
-    assert verdict(net, copies)["p_value"] == pytest.approx(alone["p_value"], rel=0.1)
+    alone = _verdict(net, {})
+    assert _verdict(net, copies)["dsr"] == pytest.approx(alone["dsr"], abs=1e-3)
+    assert _verdict(net, copies)["p_value"] == pytest.approx(alone["p_value"], rel=0.1)
 
 
 def test_one_bad_short_trial_does_not_make_luck_look_large():
     """The variance over trials counts each by its bars: 148 bad bars tell little of luck."""
     good = {str(k): done(returns(0, 0.0) + 0.003 * returns(k, 0.0)) for k in range(1, 4)}
     bad = {**good, "bad": done(returns(50, 0.0)[:148] - 0.0015)}
-    luck = [verdict(returns(0, 0.05), x)["sharpe_of_luck"] for x in (good, bad)]
+    luck = [_verdict(returns(0, 0.05), x)["sharpe_of_luck"] for x in (good, bad)]
     plain = expected_maximum(4, np.var([t["sharpe"] for t in bad.values()], ddof=1)) * np.sqrt(252)
     assert luck[0] < 0.05 and plain > 0.85 and luck[1] < 0.4 * plain
 
@@ -193,11 +193,11 @@ def test_the_median_of_the_seeds_is_judged_with_its_own_gates():
         "b": done(middle, family="f", t_alpha=0.1, delayed=-1.0),
         "c": done(unlucky, family="f", t_alpha=0.0, delayed=-1.0), "d": done(returns(4, 0.0), family="other"),
     }  # fmt: skip
-    found = verdict(lucky, trials, 252.0, 3.0, 1.0, family="f")
+    found = _verdict(lucky, trials, 252.0, 3.0, 1.0, family="f")
     assert found["n_seeds"] == 3 and found["z"] == pytest.approx(Moments.of(middle).z)
     assert found["sentence"].startswith("No evidence of skill: p 0.") and "the median of 3 seeds" in found["sentence"]
-    assert verdict(lucky, trials, 252.0, 3.0, 1.0)["sentence"].startswith("Evidence of skill")
-    assert verdict(lucky, {"d": trials["d"]}, 252.0, 3.0, 1.0, family="f")["n_seeds"] == 1
+    assert _verdict(lucky, trials, 252.0, 3.0, 1.0)["sentence"].startswith("Evidence of skill")
+    assert _verdict(lucky, {"d": trials["d"]}, 252.0, 3.0, 1.0, family="f")["n_seeds"] == 1
 
 
 def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says():
@@ -267,7 +267,7 @@ def test_a_ledger_that_was_cut_makes_no_verdict_kinder(sweep, tmp_path):
     first = home / "sweep" / "0"
     main(["verdict", str(first)])
     assert verdict_of(first)["n_trials"] == 6
-    path = home / trials.NAME
+    path = home / trials._NAME
     path.write_text(path.read_text().splitlines(keepends=True)[0])
     assert verdict_of(first)["n_trials"] == 6
     path.unlink()
@@ -295,7 +295,7 @@ def test_a_placebo_is_told_as_such_and_is_no_trial(sweep):
     run = sweep / "rest" / "placebo"
     found = json.loads((run / "verdict.json").read_text())
     assert "trained on shuffled labels" in found["sentence"] and "not counted as a trial" in found["sentence"]
-    assert str(run) not in (sweep / trials.NAME).read_text() and found["n_trials"] == 5
+    assert str(run) not in (sweep / trials._NAME).read_text() and found["n_trials"] == 5
     other, real = (json.loads((x / "metrics.json").read_text()) for x in (run, sweep / "sweep" / "0"))
     assert other["n_bars"] == real["n_bars"] and other["rank_ic"] != real["rank_ic"]
     assert other["baselines"]["buy_and_hold"] == real["baselines"]["buy_and_hold"]

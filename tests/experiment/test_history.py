@@ -11,7 +11,7 @@ import pytest
 from barwise.data import synthetic
 from barwise.errors import DataError
 from barwise.experiment.history import folds_of
-from barwise.experiment.recipe import shipped_sets
+from barwise.experiment.recipe import _shipped_sets
 from barwise.features.prepare import prepared
 from barwise.labels import next_return_sign
 from barwise.panel import build_panel
@@ -21,9 +21,9 @@ from barwise.validation.splits import WalkForward
 
 def folds(name: str, n_bars: int = 200, min_train: int = 100):
     market = synthetic.load(n_symbols=1, n_bars=n_bars)
-    matrix, _ = prepared(market, "x", {name: shipped_sets()[name]}, 1, None)
+    matrix, _ = prepared(market, "x", {name: _shipped_sets()[name]}, 1, None)
     panel = build_panel(matrix, partial(next_return_sign), None)
-    return folds_of(Validation(WalkForward(), min_train=min_train), panel, matrix.bars, shipped_sets)
+    return folds_of(Validation(WalkForward(), min_train=min_train), panel, matrix.bars, _shipped_sets)
 
 
 def test_the_warm_up_is_told_and_the_sets_that_are_named_do():

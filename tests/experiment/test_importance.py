@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from barwise.experiment.importance import collect, explain, gains, permuted
+from barwise.experiment.importance import _gains, _permuted, collect, explain
 from barwise.samples import Samples
 from barwise.strategies.base import FitContext
 from barwise.strategies.xgb import XGBoostStrategy
@@ -31,17 +31,17 @@ def planted():
 
 def test_gain_names_the_feature(planted):
     panel, _, model, _ = planted
-    found = gains(model, panel.features)
+    found = _gains(model, panel.features)
     assert sum(found.values()) == pytest.approx(1) and found["f1"] > 0.8 and tuple(found) == panel.features
 
 
 def test_permutation_names_the_feature_and_leaves_the_panel_as_it_was(planted):
     panel, fold, model, score = planted
     before = panel.X.copy()
-    found = permuted(model, panel, fold, score)
+    found = _permuted(model, panel, fold, score)
     assert found["f1"] > 0.4 and all(abs(found[name]) < 0.1 for name in ("f0", "f2", "f3"))
     np.testing.assert_array_equal(panel.X, before)
-    assert permuted(model, panel, fold, score) == found, "the same again"
+    assert _permuted(model, panel, fold, score) == found, "the same again"
 
 
 def test_permutation_of_a_net_that_reads_windows():
@@ -51,14 +51,14 @@ def test_permutation_of_a_net_that_reads_windows():
         model_of("gru", lookback=4, hidden_size=16, epochs=6, patience=6, learning_rate=0.03), panel, rows
     )
     fold = Fold(0, rows[:400], rows[400:], rows[400:])
-    found = permuted(model, panel, fold, lambda other, chosen: model.predict(Samples(other, chosen, scaler)))
+    found = _permuted(model, panel, fold, lambda other, chosen: model.predict(Samples(other, chosen, scaler)))
     assert found["f0"] > 0.3 > max(abs(found["f1"]), abs(found["f2"]))
 
 
 def test_too_few_rows_or_no_opinion_is_none(planted):
     panel, fold, model, score = planted
-    assert permuted(model, panel, replace(fold, valid=fold.valid[:20]), score) is None
-    assert permuted(model, panel, fold, lambda other, rows: np.zeros(len(rows))) is None
+    assert _permuted(model, panel, replace(fold, valid=fold.valid[:20]), score) is None
+    assert _permuted(model, panel, fold, lambda other, rows: np.zeros(len(rows))) is None
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_without_any_there_is_no_table(tmp_path: Path):
 def test_permutation_where_scores_are_made_neutral_is_that_of_the_model(planted):
     panel, fold, model, score = planted
     with_step = replace(panel, neutral=lambda symbols, symbol, time, given: given)
-    assert permuted(model, with_step, fold, score) == permuted(model, panel, fold, score)
+    assert _permuted(model, with_step, fold, score) == _permuted(model, panel, fold, score)

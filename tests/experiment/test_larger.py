@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from barwise.benchmarks.features import apart
+from barwise.benchmarks.features import _apart
 from barwise.data import memmap as mapped
 from barwise.data import synthetic
 from barwise.data.hash import data_hash
@@ -155,7 +155,7 @@ def test_a_container_has_less_free_memory_than_its_machine(monkeypatch, tmp_path
     whole = mapped.free_memory()
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("400000\n")
-    monkeypatch.setattr(mapped, "CGROUP", tmp_path)
+    monkeypatch.setattr(mapped, "_CGROUP", tmp_path)
     assert mapped.free_memory() == 600_000 < whole
 
 
@@ -196,7 +196,7 @@ def test_building_takes_memory_for_a_symbol_not_for_the_matrix(tmp_path):
 
 
 def test_in_memory_building_takes_the_matrix_and_little_more():
-    assert 0.5 < apart("seed:400:2500:2")["ratio"] < 1.3  # the peak itself may pass between two looks
+    assert 0.5 < _apart("seed:400:2500:2")["ratio"] < 1.3  # the peak itself may pass between two looks
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_a_strategy_that_reads_all_rows_at_once_is_refused_where_they_do_not_fit
 
 @pytest.mark.parametrize("shape", [(0,), (50,), (30, 7)])
 def test_rows_are_gathered_in_any_order_and_shape(tmp_path, small_blocks, monkeypatch, shape):
-    monkeypatch.setattr(mapped, "FOLIO", 100)
+    monkeypatch.setattr(mapped, "_FOLIO", 100)
     panel = panel_of((400, 300))
     rows = np.random.default_rng(0).integers(0, 700, shape)
     np.testing.assert_array_equal(mapped.gather(on_file(panel, tmp_path).X, rows), panel.X[rows])

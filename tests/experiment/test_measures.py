@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from barwise.__main__ import main as barwise
 from barwise.console.arguments import compose
 from barwise.console.messages import one_line
 from barwise.console.progress import Progress
@@ -66,3 +67,17 @@ def test_one_that_fails_names_itself_and_what_is_not_finite_is_null() -> None:
     with pytest.raises(ConfigError, match=r"measures\.bad: must give one number"):
         measured({"bad": lambda net, per_year: net}, np.zeros(3), 252.0)
     assert measured({"odd": lambda net, per_year: np.nan}, np.zeros(3), 252.0) == {"odd": None}
+
+
+def test_the_leaderboard_ranks_by_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("low", 0.1), ("high", 0.3), ("mid", 0.2)):
+        out = RunDirectory(tmp_path / name)
+        out.start()
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"sharpe": 1.0, "ulcer": value}))
+        out.finish("done")
+    barwise(["leaderboard", str(tmp_path), "--by", "ulcer"])
+    ranked = (tmp_path / "leaderboard.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in ranked[1:]] == ["high", "mid", "low"] and "ulcer" in ranked[0]
+    with pytest.raises(SystemExit) as raised:
+        barwise(["leaderboard", str(tmp_path), "--by", "ulcers"])
+    assert raised.value.code == 2 and "must be one of sharpe" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from barwise.factor import bars as within
 from barwise.factor.drawdowns import drawdowns
 from barwise.factor.exposure import Series, alphas, exposures
 from barwise.factor.files import FactorReturns, read
-from barwise.factor.inference import false_discovery, lags_of, mean_of, regression
+from barwise.factor.inference import bootstrap_of, false_discovery, lags_of, mean_of, regression
 from barwise.factor.scores import Scores
 from barwise.factor.study import study
 from barwise.portfolio.rules import past_deviation
@@ -175,7 +175,7 @@ def test_nothing_of_a_bar_changes_with_what_comes_later(symbols: int):
     again = study(early)
     if symbols == 30:
         np.testing.assert_allclose(exposures(early)["rank_correlation"], exposures(replace(early))["rank_correlation"])
-    assert set(again) == {"decay", "series", "turnover", "quantiles", "spread", "by"}
+    assert set(again) == {"decay", "series", "turnover", "quantiles", "spread", "by", "quantiles_by"}
 
 
 def test_few_symbols_are_pooled_in_time_and_the_pattern_is_found():
@@ -304,3 +304,40 @@ def test_the_state_of_the_market_is_that_of_its_past_volatility():
     row = 350
     assert series["wild"][row - scores.rows[0]] == (deviation[row] > np.nanmedian(deviation[: row + 1]))
     assert np.isfinite(FactorReturns.market(scores.grid.time, index).values).all()
+
+
+def test_quantiles_and_turnover_of_a_part_are_those_of_its_bars_alone(wide: Scores):
+    """Of a year or a state by the rows of that part; of a group by its cells: plain loops."""
+    tables = study(wide)
+    parts, series = tables["quantiles_by"], tables["series"]
+    of = (parts["kind"] == "market") & (parts["value"] == "up")
+    rows = series["up"] == 1
+    for k, excess in zip(parts["quantile"][of], parts["excess"][of], strict=True):
+        np.testing.assert_allclose(excess, np.nanmean((series[f"q{k}"] - series["market"])[rows]), rtol=1e-9)
+    quantile, ret = wide.quantile, wide.returns(1)
+    tech = np.array([i % 3 == 2 for i in range(45)])
+    lows, new = [], []
+    for t in range(len(quantile)):
+        there = tech & (quantile[t] > 0) & np.isfinite(ret[t])
+        low = there & (quantile[t] == 1)
+        if low.any():
+            lows.append(ret[t, low].mean() - ret[t, there].mean())
+        now = tech & (quantile[t] == 1)
+        if t and now.any():
+            new.append((now & (quantile[t - 1] != 1)).sum() / now.sum())
+    of = (parts["kind"] == "sector") & (parts["value"] == "tech") & (parts["quantile"] == 1)
+    np.testing.assert_allclose(parts["excess"][of], np.mean(lows), rtol=1e-9)
+    by = tables["by"]
+    np.testing.assert_allclose(
+        by["lowest"][(by["kind"] == "sector") & (by["value"] == "tech")], np.mean(new), rtol=1e-9
+    )
+    whole, turnover = by["kind"] == "all", tables["turnover"]
+    np.testing.assert_allclose(by["highest"][whole], turnover["highest"][turnover["lag"] == 1], rtol=1e-9)
+
+
+def test_blocks_drawn_again_say_what_newey_and_west_do_of_a_long_series():
+    noise = np.random.default_rng(2).standard_normal(4004)
+    series = 0.1 + np.convolve(noise, np.ones(5) / 5, "valid")
+    found, (low, high) = mean_of(series, 5), bootstrap_of(series, 5)
+    np.testing.assert_allclose([low, high], [found.low, found.high], atol=0.15 * (found.high - found.low))
+    assert np.isnan(bootstrap_of(series[:9])).all()

@@ -12,7 +12,7 @@ import pytest
 
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError
-from barwise.features.alpha158 import ALPHA20, alpha20, alpha158
+from barwise.features.alpha158 import _ALPHA20, alpha20, alpha158
 from tests.reference.alpha158 import plain_alpha158
 
 ORACLE = Path(__file__).parents[1] / "reference" / "alpha158_oracle.parquet"  # qlib 0.9.7's values, float32
@@ -63,7 +63,7 @@ def test_values_are_plain_pandas_to_a_billionth(oracle):
 def test_alpha20_is_a_part_of_it(oracle):
     bars, _ = oracle["S0002"]
     whole, part = alpha158(bars), alpha20(bars)
-    assert tuple(part) == ALPHA20
+    assert tuple(part) == _ALPHA20
     for name, values in part.items():
         np.testing.assert_array_equal(values, whole[name], err_msg=name)
 

@@ -12,7 +12,7 @@ from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Bars
 from barwise.experiment.run import run
-from barwise.features.drift import TOLERANCE, start_up, warmed
+from barwise.features.drift import _TOLERANCE, start_up, warmed
 from barwise.features.matrix import build
 from barwise.features.price import price
 from barwise.features.technical import technical
@@ -36,7 +36,7 @@ def smoothed(b: Bars, span: int) -> dict[str, np.ndarray]:
 def test_a_smoother_settles_when_its_formula_has_forgotten(span: int):
     found = start_up(bars(), {"mine": partial(smoothed, span=span)})
     decay = 1 - 2 / (span + 1)
-    forgotten = np.log(TOLERANCE) / np.log(decay)  # bars until a distance of one deviation is within the tolerance
+    forgotten = np.log(_TOLERANCE) / np.log(decay)  # bars until a distance of one deviation is within the tolerance
     assert found.slowest == "smooth" and 0.5 * forgotten < found.bars < 2.0 * forgotten
     assert found.drift["smooth"].defined == 0 and found.drift["smooth"].at_first > 0.3
     assert found.report()["features"]["smooth"]["settled"] == found.bars
@@ -67,7 +67,7 @@ def test_rows_within_the_tolerance_from_the_warm_up_on():
         later = technical(bars()[0].take(slice(start, None)))
         for name, values in later.items():
             distance = np.abs(values - whole[name][start:])[found.bars :]
-            assert distance.max() < 2 * TOLERANCE * np.std(whole[name][start:]), name
+            assert distance.max() < 2 * _TOLERANCE * np.std(whole[name][start:]), name
 
 
 def test_a_symbol_without_a_warm_row_is_told_as_left_out():

@@ -26,6 +26,7 @@ from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import build, compute
 from barwise.features.price import price
 from barwise.features.store import Store
+from barwise.features.store_writer import Made
 from barwise.panel import build_panel
 from barwise.runs.directory import RunDirectory
 from barwise.serving.live import Live
@@ -142,7 +143,9 @@ def test_the_store_tells_the_sizes_apart(tmp_path):
     store, market = Store(tmp_path), Market(tuple(pairs(60)))
 
     def status() -> str:
-        made = store.matrix("bars", market, sets[1], lambda room, _=None: (build(market.bars, sets[1], 1, room), {}))
+        made = store.matrix(
+            "bars", market, sets[1], lambda room, _=None: Made(build(market.bars, sets[1], 1, room), {})
+        )
         return made.report.status
 
     assert [status(), status()] == ["built", "opened"]

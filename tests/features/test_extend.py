@@ -11,7 +11,8 @@ import pytest
 from barwise.data import synthetic
 from barwise.data.bars import Bars, Market
 from barwise.data.hash import data_hash
-from barwise.features import cross_section, price, technical
+from barwise.features import cross_section, price, side_by_side, technical
+from barwise.features.matrix import compute
 from barwise.features.prepare import prepared
 from barwise.features.store import Report, Store
 
@@ -84,3 +85,71 @@ def test_a_set_without_a_window_is_built_anew(tmp_path):
     matrix, _, report = made(WHOLE, tmp_path, {"total": total})
     assert report.status == "built"
     np.testing.assert_allclose(matrix.X[:900, 0], total(WHOLE.bars[0])["total"], rtol=1e-6)
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "features").glob("[0-9a-f]*"), key=lambda one: one.stat().st_mtime)
+
+
+def test_day_after_day_only_what_is_new_is_written(tmp_path):
+    sets = {"price": price.price, "technical": technical.technical}
+    made(first(880), tmp_path, sets)
+    whole = kept(tmp_path)[0] / "X.npy"
+    for n in (881, 884, 900):
+        longer, _, report = made(first(n), tmp_path, sets)
+        assert report.status == "extended"
+        anew = made(first(n), tmp_path / "other", sets, gb=0)[0]
+        np.testing.assert_allclose(longer.X, anew.X, rtol=1e-5, atol=1e-7)
+        opened, _, again = made(first(n), tmp_path, sets)
+        assert again.status == "opened"
+        np.testing.assert_array_equal(opened.X, longer.X)
+        folder = next(one for one in kept(tmp_path) if one.name == report.key)
+        assert (folder / "X.npy").samefile(whole)
+        assert np.load(folder / "more.npy").shape == (4 * (n - 880), len(longer.names))
+    sizes = [size for _, size, _ in Store(tmp_path).entries()]
+    assert sum(sizes) < 2 * whole.stat().st_size  # four matrices, one file
+
+
+@pytest.mark.parametrize(("name", "status"), [("X.npy", "built"), ("more.npy", "extended")])
+def test_damage_to_either_file_is_noticed(name, status, tmp_path):
+    sets = {"price": price.price}
+    made(first(880), tmp_path, sets)
+    key = made(WHOLE, tmp_path, sets)[2].key
+    path = tmp_path / "features" / key / name
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(bytes(data))
+    matrix, _, report = made(WHOLE, tmp_path, sets)
+    assert report.status == status and "is damaged" in report.warning  # the old matrix alone is whole, or neither
+    np.testing.assert_allclose(matrix.X, made(WHOLE, tmp_path / "other", sets)[0].X, rtol=1e-5, atol=1e-7)
+
+
+def weekday(bars: Bars) -> dict[str, np.ndarray]:
+    """Reads the date: windows of several symbols have none."""
+    days = (bars.time.astype("datetime64[D]").astype(int) + 3) % 7
+    return {"weekday": days.astype(float), "change": np.append(0.0, np.diff(np.log(bars.close)))}
+
+
+def named(bars: Bars) -> dict[str, np.ndarray]:
+    """Reads the symbol's name."""
+    return {"scaled": bars.close / (1 + int(bars.symbol[-1]))}
+
+
+@pytest.mark.parametrize("one", [weekday, named])
+def test_what_reads_dates_or_names_is_computed_symbol_by_symbol(one, tmp_path):
+    made(first(895), tmp_path, {"own": one})
+    longer, _, report = made(WHOLE, tmp_path, {"own": one})
+    assert report.status == "extended"
+    np.testing.assert_array_equal(longer.X, made(WHOLE, tmp_path / "other", {"own": one})[0].X)
+
+
+def test_windows_side_by_side_give_what_each_gives(monkeypatch):
+    monkeypatch.setattr(side_by_side, "_ROWS", 900)
+    sets = {"price": price.price, "technical": technical.technical}
+    names = tuple(compute(WHOLE.bars[0], sets))
+    parts = {i: b.take(slice(300, None)) for i, b in enumerate(WHOLE.bars)}
+    found = side_by_side.side_by_side(parts, {i: 5 + i for i in parts}, sets, names)
+    assert [len(one) for one in found.values()] == [5, 6, 7, 8]
+    for i, rows in found.items():
+        alone = np.array([values[-5 - i :] for values in compute(parts[i], sets).values()], np.float32).T
+        np.testing.assert_allclose(rows, alone, rtol=2e-5, atol=1e-6)

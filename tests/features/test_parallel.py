@@ -20,7 +20,7 @@ from barwise.features.price import price
 def fork(monkeypatch):
     """Small matrices are forked for too, though pytest has threads and libraries of its own."""
     monkeypatch.setattr(matrix, "MUCH", 0)
-    monkeypatch.setattr(parallel, "may_fork", lambda: True)
+    monkeypatch.setattr(parallel, "_may_fork", lambda: True)
 
 
 def bars(n: int = 7):
@@ -30,7 +30,7 @@ def bars(n: int = 7):
 def test_forked_threaded_and_alone_give_the_same(fork, monkeypatch):
     alone = build(bars(), {"price": price}, 1)
     forked = build(bars(), {"price": price}, 3)
-    monkeypatch.setattr(parallel, "may_fork", lambda: False)
+    monkeypatch.setattr(parallel, "_may_fork", lambda: False)
     threaded = build(bars(), {"price": price}, 3)
     for other in (forked, threaded):
         assert alone.X.tobytes() == other.X.tobytes() and alone.X.shape == other.X.shape
@@ -59,12 +59,12 @@ def test_an_error_in_a_forked_process_is_the_one_that_is_raised(fork, capfd):
 
 
 def test_nothing_is_forked_beside_threads(monkeypatch):
-    monkeypatch.setattr(parallel, "KEEP_THREADS", ())
+    monkeypatch.setattr(parallel, "_KEEP_THREADS", ())
     ended = threading.Event()
     other = threading.Thread(target=ended.wait)
     other.start()
-    assert not parallel.may_fork()
+    assert not parallel._may_fork()
     ended.set()
     other.join()
-    monkeypatch.setattr(parallel, "KEEP_THREADS", ("numpy",))
-    assert not parallel.may_fork()
+    monkeypatch.setattr(parallel, "_KEEP_THREADS", ("numpy",))
+    assert not parallel._may_fork()

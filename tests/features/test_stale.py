@@ -15,6 +15,7 @@ from barwise.data import synthetic
 from barwise.data.hash import data_hash
 from barwise.features.matrix import build
 from barwise.features.store import Store
+from barwise.features.store_writer import Made
 from tests.features.ways import INVENTED, NAMED, Way
 
 NEVER_TWICE = ("the clock", "pandas' clock", "chance", "numpy's chance", "a generator", "a global that calls change")
@@ -65,7 +66,7 @@ def imported(place: Path, expression: str):
 def stored(store: Store, market, one):
     sets = {"mine": one}
     return store.matrix(
-        data_hash(market), market, sets, lambda room, base=None: (build(market.bars, sets, room=room), {})
+        data_hash(market), market, sets, lambda room, base=None: Made(build(market.bars, sets, room=room), {})
     )
 
 
@@ -139,7 +140,7 @@ def test_another_version_of_a_library_makes_a_new_matrix(market, place, library,
     if how == "imported":
         monkeypatch.setattr(sys.modules[library], "__version__", "99.0", raising=False)
     else:
-        real = fingerprint.found
+        real = fingerprint._found
 
         class Other:
             version = "99.0"
@@ -147,14 +148,14 @@ def test_another_version_of_a_library_makes_a_new_matrix(market, place, library,
             def read_text(self, name):
                 return ""
 
-        monkeypatch.setattr(fingerprint, "found", lambda top: Other() if top == library else real(top))
+        monkeypatch.setattr(fingerprint, "_found", lambda top: Other() if top == library else real(top))
     assert fingerprint.fingerprint("data", sets).key not in (None, before.key)
 
 
 def test_a_library_that_was_installed_while_the_process_ran_is_not_trusted(market, place, monkeypatch):
     from barwise.features import fingerprint
 
-    monkeypatch.setattr(fingerprint, "IMPORTED", 0.0)  # all of them are later than that
+    monkeypatch.setattr(fingerprint, "_IMPORTED", 0.0)  # all of them are later than that
     named = fingerprint.fingerprint("data", {"price": len})
     assert named.key is None and "numpy was installed anew since it was imported" in named.reasons
 

@@ -24,6 +24,7 @@ from barwise.features.normalized import normalized
 from barwise.features.prepare import prepared
 from barwise.features.price import price
 from barwise.features.store import Store
+from barwise.features.store_writer import Made
 from barwise.features.volume import volume
 from tests.conftest import PATIENCE, ROOT
 
@@ -41,7 +42,7 @@ def asked(market, store, sets=SETS):
 
     def make(room, base=None):
         made.append(1)
-        return build(market.bars, sets, room=room), {"one": 1}
+        return Made(build(market.bars, sets, room=room), {"one": 1})
 
     stored = store.matrix(data_hash(market), market, sets, make)
     assert stored.facts == {"one": 1}
@@ -241,9 +242,10 @@ def test_of_several_processes_one_makes_it(tmp_path):
         "import sys, time\n"
         "from barwise.data import synthetic\nfrom barwise.data.hash import data_hash\n"
         "from barwise.features.matrix import build\nfrom barwise.features.price import price\n"
-        "from barwise.features.store import Store\n"
+        "from barwise.features.store import Store\nfrom barwise.features.store_writer import Made\n"
         "m = synthetic.load(n_symbols=2, n_bars=300); sets = {'price': price}\n"
-        "def make(room, base=None):\n    print('made', flush=True); time.sleep(0.5); return build(m.bars, sets), {}\n"
+        "def make(room, base=None):\n    print('made', flush=True); time.sleep(0.5)\n"
+        "    return Made(build(m.bars, sets), {})\n"
         "x = Store(sys.argv[1]).matrix(data_hash(m), m, sets, make).matrix\nprint(float(x.X[-1].sum()))\n"
     )
     command_line = [sys.executable, "-c", code, str(tmp_path)]

@@ -83,24 +83,24 @@ def mutate(run: Path, rng: random.Random) -> str:
 
 def looked_at(run: Path, other: Path, draw: bool) -> list[Callable[[], object]]:
     """What a user may do with the directory; the page's figures take longest."""
-    from barwise.__main__ import run_verb
+    from barwise.__main__ import _run_verb
     from barwise.commands.resume import remaining
     from barwise.report import html, sections
     from barwise.report.run import load
 
     ways: list[Callable[[], object]] = [
-        lambda: run_verb("leaderboard", [str(run.parent)]),
-        lambda: run_verb("verdict", [str(run)]),
-        lambda: run_verb("compare", [str(run), str(other)]),
+        lambda: _run_verb("leaderboard", [str(run.parent)]),
+        lambda: _run_verb("verdict", [str(run)]),
+        lambda: _run_verb("compare", [str(run), str(other)]),
         lambda: repr(load(run)),
         lambda: load(run)._repr_html_(),
-        lambda: html.attempted(lambda: html.head(load(run))),
-        lambda: [html.tables(load(run), anchor) for anchor in sections.TABLES],
+        lambda: html._attempted(lambda: html._head(load(run))),
+        lambda: [html._tables(load(run), anchor) for anchor in sections.TABLES],
         lambda: remaining(run),
     ]
     if draw:
-        ways.append(lambda: run_verb("report", [str(run)]))
-        ways.append(lambda: run_verb("report", [str(run.parent)]))
+        ways.append(lambda: _run_verb("report", [str(run)]))
+        ways.append(lambda: _run_verb("report", [str(run.parent)]))
     return ways
 
 

@@ -92,7 +92,7 @@ def test_sweep_html(tab: Tab, sweep: Path):
     assert tab.value(cells % 3)[-1] == "–", "what is undefined stays below"
     for chart in ("equity", "parallel", "effects", "seeds", "luck"):
         assert tab.value(f"document.querySelector('#chart-{chart} .main-svg') !== null"), chart
-    assert "strategy.max_depth=-1: must lie between" in tab.value("document.body.innerText")
+    assert "strategy.max_depth=-1: must be a whole number of 1 or more" in tab.value("document.body.innerText")
     assert tab.value("document.getElementById('pbo').innerText").startswith("Probability of backtest overfitting")
     light = tab.value("getComputedStyle(document.querySelector('.xtick text')).fill")
     tab.emulate("dark")

@@ -126,14 +126,14 @@ def test_a_title_lies_beside_no_legend() -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from barwise.report.figures import entitle
+    from barwise.report.figures import _entitle
 
     figure = Figure(figsize=(4, 3), layout="constrained")
     axes = figure.subplots()
     for number in range(6):
         axes.plot([0, 1], [number, 1], label=f"fold {number}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    entitle(figure, "Training curves of all folds")
+    _entitle(figure, "Training curves of all folds")
     FigureCanvasAgg(figure).draw()
     assert figure.get_suptitle() == "" and figure.legends[0].get_title().get_text() == "Training curves of all folds"
     assert figure.legends[0].get_window_extent().y0 >= axes.get_window_extent().y1

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from barwise.report.figures import DRAWINGS
-from barwise.report.html import document, has_capacity, render, tables
+from barwise.report.html import _document, _has_capacity, _tables, render
 from barwise.report.run import load
 from tests.report.finished import SECRET, write_run
 
@@ -58,7 +61,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(finished: Path) -> str:
-    return document(load(finished))
+    return _document(load(finished))
 
 
 def test_render_writes_one_page_under_1_mb(finished: Path) -> None:
@@ -99,7 +102,7 @@ def test_capacity_is_shown_where_costs_know_volume_and_said_where_not(finished: 
             ("odd", json.dumps({**metrics, "capacity": {"capital": [1, "x"]}})),
         ):
             (finished / "metrics.json").write_text(text)
-            found[kind] = has_capacity(load(finished)), str(tables(load(finished), "capacity"))
+            found[kind] = _has_capacity(load(finished)), str(_tables(load(finished), "capacity"))
     finally:
         (finished / "metrics.json").write_text(json.dumps(metrics))
     assert not found["without"][0] and "Costs (flat) know no volume" in found["without"][1]
@@ -132,7 +135,7 @@ def test_the_verdict_comes_first_and_how_to_run_it_last(text: str) -> None:
 
 
 def test_the_same_run_gives_the_same_page(finished: Path, text: str) -> None:
-    assert document(load(finished)) == text
+    assert _document(load(finished)) == text
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_a_missing_file_costs_its_sections_one_line(finished: Path, tmp_path: Pa
             target = folder / path.relative_to(finished)
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(path.read_bytes())
-    text = document(load(folder))
+    text = _document(load(folder))
     Page(text)
     if gone not in ("verdict.json", "curves.json"):
         assert f"this run kept no {gone}" in text
@@ -164,7 +167,7 @@ def test_a_missing_file_costs_its_sections_one_line(finished: Path, tmp_path: Pa
 def test_failed_and_refused_runs_say_so_and_show_no_axis(tmp_path: Path) -> None:
     for status in ("failed", "refused"):
         (tmp_path / "run.json").write_text(json.dumps({"status": status, "reason": "the audit found a leak"}))
-        text = document(load(tmp_path))
+        text = _document(load(tmp_path))
         Page(text)
         assert f"The run was {status}: the audit found a leak" in text and "<svg" not in text
 
@@ -180,10 +183,10 @@ def test_short_flat_and_ruined_runs_are_reported(tmp_path: Path) -> None:
     write_parquet(
         folder / "ledger.parquet", {**table, "net": zero, "excess": zero, "gross": zero, "cost": zero, "turnover": zero}
     )
-    text = document(load(folder))
+    text = _document(load(folder))
     assert "a rolling year is 252 bars; the run has 40" in text and "the strategy did not trade" in text
     write_parquet(folder / "ledger.parquet", {**table, "net": np.where(np.arange(40) == 20, -1.0, table["net"])})
-    Page(document(load(folder)))
+    Page(_document(load(folder)))
 
 
 def test_a_report_imports_no_torch(finished: Path) -> None:
@@ -206,3 +209,44 @@ def test_a_directory_that_is_no_run_does_not_keep_the_others_from_their_pages(
         main([str(tmp_path / "none"), str(run)])
     assert capsys.readouterr().out.strip() == str(run / "report.html")
     assert (run / "report.html").stat().st_size > 10_000
+
+
+def test_funding_is_shown_apart_from_costs(tmp_path: Path):
+    from barwise.report.draw import turnover
+    from barwise.report.sections import TABLES
+    from barwise.runs.directory import write_parquet
+
+    run = load(write_run(tmp_path / "run"))
+    assert "Funding" not in str(TABLES["results"](run))
+    ledger = run.ledger
+    flow = np.where(np.arange(len(ledger)) % 2, -3e-4, 1e-4)
+    write_parquet(run.folder / "ledger.parquet", {**{n: ledger[n].to_numpy() for n in ledger}, "funding": flow})
+    manifest = json.loads((run.folder / "run.json").read_text())
+    manifest["funding"] = {"paid": 3e-4 * len(flow) / 2, "received": 1e-4 * len(flow) / 2}
+    (run.folder / "run.json").write_text(json.dumps(manifest))
+    run = load(run.folder)
+    assert "3.78% of the equity a year paid, 1.26% received, -2.52% in all" in str(TABLES["results"](run))
+    figure = Figure()
+    turnover(figure, run)
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["funding paid, less received"]
+
+
+def test_the_dashboard_draws_what_scores_know_where_symbols_are_compared(finished: Path):
+    from barwise.report.dashboard import _write_ending
+
+    drawn: list[str] = []
+
+    class Writer:
+        file_writer = SimpleNamespace(add_summary=lambda summary: None)
+
+        def add_image(self, name: str, pixels: np.ndarray, step: int, dataformats: str) -> None:
+            drawn.append(name.removeprefix("figures/"))
+
+        def __getattr__(self, name: str):
+            return lambda *given: None
+
+    _write_ending(Writer(), load(finished))
+    assert drawn[-3:] == ["decay", "quantiles", "growth"]
+    del drawn[:]
+    _write_ending(Writer(), load(finished), ("equity",))  # a trial of a sweep
+    assert drawn == ["equity"]

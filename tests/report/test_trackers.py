@@ -19,7 +19,7 @@ from barwise.console.arguments import compose
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment.recipe import trackers
-from barwise.report.trackers.mlflow import PARENT, MLflow
+from barwise.report.trackers.mlflow import _PARENT, MLflow
 from barwise.report.trackers.tensorboard import TensorBoard
 from barwise.report.trackers.wandb import WandB
 from barwise.runs.directory import RunDirectory
@@ -120,7 +120,7 @@ def test_mlflow_gets_all_of_a_trial_nested_in_its_sweep(store, run: Path) -> Non
     shutil.copytree(run, run.parent / "5")
     told(MLflow().listener(RunDirectory(run.parent / "5"), run.parents[2], False), run.parent / "5")
     assert len(store.runs) == 3 and store.runs["run-2"]["tags"]["mlflow.parentRunId"] == "run-0"
-    assert (run.parent / PARENT).read_text() == "run-0"
+    assert (run.parent / _PARENT).read_text() == "run-0"
 
 
 def test_a_run_that_failed_says_so_and_keeps_what_there_is(store, run: Path) -> None:

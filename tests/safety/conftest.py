@@ -25,6 +25,7 @@ def watched() -> Iterator[Watched]:
 STRATEGIES = {
     "xgboost": ["strategy=xgboost"],
     "lightgbm": ["strategy=lightgbm", "strategy.min_data_in_leaf=10"],
+    "catboost": ["strategy=catboost", "strategy.n_estimators=20"],
     "forest": ["strategy=random_forest", "strategy.estimator.n_estimators=3"],
     "hist": ["strategy=hist_gradient_boosting", "strategy.estimator.max_iter=3"],
     "lstm": ["strategy=lstm", "strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5"],

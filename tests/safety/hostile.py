@@ -124,6 +124,22 @@ def xgboost(place: str, value: object) -> Callable[[Path], None]:
     return tamper
 
 
+def catboost(place: str, value: object) -> Callable[[Path], None]:
+    """One value of the first tree replaced: `splits.0.border`."""
+
+    def tamper(run: Path) -> None:
+        path = run / FOLD / "catboost.json"
+        model = json.loads(path.read_text())
+        node = model["oblivious_trees"][0]
+        *way, last = place.split(".")
+        for word in way:
+            node = node[int(word) if isinstance(node, list) else word]
+        node[last] = value
+        path.write_text(json.dumps(model))
+
+    return tamper
+
+
 def lightgbm_cut(run: Path) -> None:
     """The file ends within its parameters, where LightGBM reads on beyond its end."""
     path = run / FOLD / "model.txt"

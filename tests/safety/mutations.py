@@ -95,6 +95,7 @@ def models(folder: Path) -> dict[str, Path]:
     """Small models of every format, by name; the file to damage."""
     from sklearn import ensemble, linear_model
 
+    from barwise.strategies.cat import CatBoostStrategy
     from barwise.strategies.lgbm import LightGBMStrategy
     from barwise.strategies.sequence import SequenceStrategy
     from barwise.strategies.sklearn import SklearnStrategy
@@ -107,6 +108,8 @@ def models(folder: Path) -> dict[str, Path]:
         "xgboost regression": (XGBoostStrategy(5, task="regress"), "model.json"),
         "lightgbm": (LightGBMStrategy(5), "model.txt"),
         "lightgbm regression": (LightGBMStrategy(5, task="regress"), "model.txt"),
+        "catboost": (CatBoostStrategy(5), "catboost.json"),
+        "catboost regression": (CatBoostStrategy(5, task="regress"), "catboost.json"),
         "forest": (SklearnStrategy(ensemble.RandomForestClassifier(2, max_depth=4)), "model.skops"),
         "histogram": (SklearnStrategy(ensemble.HistGradientBoostingClassifier(max_iter=2)), "model.skops"),
         "linear": (SklearnStrategy(linear_model.Ridge()), "model.skops"),
@@ -131,17 +134,23 @@ def score_each(given: dict[str, Any]) -> None:
     """In a child: load and score each model as serving does; a crash ends the child."""
     from barwise.errors import BarwiseError
     from barwise.safety.apart import at
-    from barwise.serving.model_files import score_some
+    from barwise.serving.model_files import _score_some
+    from barwise.strategies.cat import CatBoostStrategy
     from barwise.strategies.lgbm import LightGBMStrategy
     from barwise.strategies.sequence import SequenceStrategy
     from barwise.strategies.sklearn import SklearnStrategy
     from barwise.strategies.xgb import XGBoostStrategy
 
-    kinds = {"xgboost": XGBoostStrategy, "lightgbm": LightGBMStrategy, "net": SequenceStrategy}
+    kinds = {
+        "xgboost": XGBoostStrategy,
+        "lightgbm": LightGBMStrategy,
+        "catboost": CatBoostStrategy,
+        "net": SequenceStrategy,
+    }
     for place in map(Path, given["places"]):
         at(place)
         with suppress(BarwiseError):
-            score_some(place, kinds.get(place.name.split("-")[0], SklearnStrategy), 6)
+            _score_some(place, kinds.get(place.name.split("-")[0], SklearnStrategy), 6)
 
 
 def main(n: int, seed: int, folder: Path) -> None:
@@ -176,7 +185,7 @@ def main(n: int, seed: int, folder: Path) -> None:
         slowest = max(slowest, time.perf_counter() - begin)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
     crashes = []
-    libraries = ("xgboost", "lightgbm", "skops.io", "sklearn.ensemble", "torch")
+    libraries = ("xgboost", "lightgbm", "catboost", "skops.io", "sklearn.ensemble", "torch")
     while passed:
         try:
             apart(f"{__spec__.name}:score_each", {"places": passed}, libraries, 0)

@@ -16,6 +16,7 @@ from barwise.notebook.frames import panel_of
 from barwise.safety.model import check_model
 from barwise.samples import Samples
 from barwise.strategies.base import FitContext
+from barwise.strategies.cat import CatBoostStrategy
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.sklearn import SklearnStrategy
 from barwise.strategies.xgb import XGBoostStrategy
@@ -29,6 +30,9 @@ FITS = [
     LightGBMStrategy(5, task="regress"),
     LightGBMStrategy(5, boosting="dart", early_stopping_rounds=None),
     LightGBMStrategy(5, boosting="rf", bagging_freq=1, bagging_fraction=0.5, early_stopping_rounds=None),
+    CatBoostStrategy(5),
+    CatBoostStrategy(5, task="regress"),
+    CatBoostStrategy(5, boosting_type="Ordered", bootstrap_type="Bayesian", depth=6),
     *map(SklearnStrategy, [
         ensemble.RandomForestClassifier(5), ensemble.ExtraTreesRegressor(5), tree.DecisionTreeClassifier(max_depth=3),
         ensemble.GradientBoostingClassifier(n_estimators=3), ensemble.HistGradientBoostingRegressor(max_iter=3),

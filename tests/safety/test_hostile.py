@@ -36,6 +36,11 @@ PREDICT = {  # name: (strategy, how it is tampered with, what the line says)
     "LightGBM zeros in its features": ("lightgbm", h.lightgbm_bytes(b"feature_infos=", b"\0\0"), "control character"),
     "LightGBM other machines": ("lightgbm", h.replaced("model.txt", b"[machines: ]", b"[machines: example:1]"),
                                 "name other files or machines"),
+    "pickle for CatBoost": ("catboost", h.pickled("catboost.json"), "is no CatBoost model that can be read"),
+    "CatBoost column outside": ("catboost", h.catboost("splits.0.float_feature_index", 999), "splits on column 999"),
+    "CatBoost border of none": ("catboost", h.catboost("splits.0.border", 1e9), "splits at no border"),
+    "CatBoost leaf too many": ("catboost", h.catboost("leaf_values", [0.0] * 10**5), "leaves of other classes"),
+    "CatBoost part that is not known": ("catboost", h.catboost("splits.0.ctr", {}), "other parts than barwise keeps"),
     "pickle for a net": ("lstm", h.pickled("model.safetensors"), "is no safetensors file"),
     "pickle for a forest": ("forest", h.pickled("model.skops"), "is no skops archive"),
     "target os.system": ("xgboost", h.config(features={"x": SYSTEM}), "may name only parts that barwise ships"),
@@ -102,7 +107,7 @@ def test_predict_refuses_with_one_line_and_runs_nothing(name, copy, files, watch
     assert found.executed == [] and not MARK.exists()
 
 
-@pytest.mark.parametrize("strategy", ["xgboost", "lightgbm", "forest", "hist", "lstm", "ridge"])
+@pytest.mark.parametrize("strategy", ["xgboost", "lightgbm", "catboost", "forest", "hist", "lstm", "ridge"])
 def test_the_same_runs_untouched_are_served(strategy, copy, files, watched):
     found = watched(["predict", str(copy(strategy)), f"data.path={files['all']}"])
     assert found.code == 0 and len(found.out.splitlines()) > 10 and found.executed == []

@@ -16,7 +16,7 @@ import pytest
 
 from barwise import __main__ as program
 from barwise.errors import DataError
-from barwise.runs.csv_files import cell, write_csv
+from barwise.runs.csv_files import _cell, write_csv
 from barwise.safety import files, signature
 from barwise.safety.apart import apart
 from barwise.serving import model_files
@@ -112,12 +112,12 @@ def test_a_folder_named_like_a_script_is_a_folder(copy, tmp_path):
 
 @pytest.mark.parametrize("text", ["=1+1", "+SUM(A1)", "-2+3", "@x", "\t=1", "\r=1", " =1", "-x", "=-0.3"])
 def test_a_formula_in_a_cell_is_text(text):
-    assert cell(text) == f"'{text}"
+    assert _cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["-0.3", "+1e-5", "-inf", "seed=1", "a-b", "", None, -0.3, 7, True])
 def test_other_cells_stay_as_they_are(value):
-    assert cell(value) == value
+    assert _cell(value) == value
 
 
 def test_numbers_and_formulas_in_leaderboard_csv(copy, tmp_path):
@@ -176,9 +176,9 @@ def test_what_was_changed_is_a_strangers(change, copy, monkeypatch, tmp_path):
         monkeypatch.setenv("BARWISE_CACHE", str(tmp_path / "cache"))
         signature.sign(run)
     elif change == "no signature":
-        (place / signature.NAME).unlink()
+        (place / signature._NAME).unlink()
     else:
-        (place / signature.NAME).write_text('{"hmac-sha256": "' + "0" * 64 + '"}')
+        (place / signature._NAME).write_text('{"hmac-sha256": "' + "0" * 64 + '"}')
     assert not signature.signed(place)
 
 
@@ -187,8 +187,8 @@ def test_a_key_that_others_could_read_is_none(tmp_path, monkeypatch):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a").write_text("a")
     signature.sign(tmp_path / "x")
-    assert signature.signed(tmp_path / "x") and signature.key_file().stat().st_mode & 0o777 == 0o600
-    signature.key_file().chmod(0o644)
+    assert signature.signed(tmp_path / "x") and signature._key_file().stat().st_mode & 0o777 == 0o600
+    signature._key_file().chmod(0o644)
     assert not signature.signed(tmp_path / "x")
 
 
@@ -229,7 +229,7 @@ def writes(given: dict[str, object]) -> None:
      (never_ends, "took more than 1 s"), (writes, "ended with")],
 )  # fmt: skip
 def test_what_a_process_of_its_own_does_ends_in_one_line(function, line, monkeypatch, tmp_path):
-    monkeypatch.setattr("barwise.safety.apart.SECONDS", 1 if function is never_ends else 60)
+    monkeypatch.setattr("barwise.safety.apart._SECONDS", 1 if function is never_ends else 60)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     with pytest.raises(DataError, match=line) as error:
         apart(f"{__name__}:{function.__name__}", {"place": str(tmp_path / "x")}, (), 0)
@@ -269,14 +269,14 @@ def test_git_is_asked_for_the_revision_alone_whatever_a_branch_is_called(tmp_pat
 
 
 def test_texts_in_tensorboard_are_code_whatever_a_name_says():
-    from barwise.report.dashboard import texts
+    from barwise.report.dashboard import _texts
 
     evil = "![x](http://example.invalid/x.png)"
-    found = texts({"sentence": f"Not audited: S1\n\n{evil}\n<script>"}, {"data": {f"```\n{evil}": f"```\n{evil}"}})
+    found = _texts({"sentence": f"Not audited: S1\n\n{evil}\n<script>"}, {"data": {f"```\n{evil}": f"```\n{evil}"}})
     assert found["verdict"] == f"    Not audited: S1 {evil} <script>"
     first, *inner, last = found["configuration"].splitlines()
     assert first == last == "```" and not any(line.lstrip().startswith("```") for line in inner)
-    assert texts({}, {})["verdict"] == "    no verdict"
+    assert _texts({}, {})["verdict"] == "    no verdict"
 
 
 def test_temporary_places_have_random_names_of_their_own(tmp_path, monkeypatch):

@@ -85,7 +85,7 @@ def test_the_scores_are_those_of_the_strategy_underneath(frame):
     rows = np.flatnonzero(features.notna().all(axis=1) & np.isfinite(y))
     panel = panel_of(features.to_numpy(np.float32)[rows], y[rows])
     cut = len(rows) - len(rows) // 5
-    core = Core(**{**estimators.shipped("xgboost"), "n_estimators": 7})
+    core = Core(**{**estimators._shipped("xgboost"), "n_estimators": 7})
     core.fit(Samples(panel, np.arange(cut - 2)), Samples(panel, np.arange(cut, len(rows))), FitContext())
     np.testing.assert_array_equal(strategy.predict(features)[rows], core.predict(Samples(panel, np.arange(len(rows)))))
 
@@ -138,7 +138,7 @@ def test_scikit_learns_own_checks_of_the_others(estimator, check):
 )  # fmt: skip
 def test_a_strategy_has_the_settings_of_the_runs(kind, name):
     """One truth: what is said in a notebook and what conf/ says are the same model."""
-    shipped = estimators.shipped(name)
+    shipped = estimators._shipped(name)
     shipped = {**shipped, **shipped.get("estimator", {})}
     defaults = {key: p.default for key, p in inspect.signature(kind).parameters.items() if key in shipped}
     assert defaults and defaults == {key: shipped[key] for key in defaults}

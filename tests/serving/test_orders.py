@@ -16,7 +16,7 @@ from barwise.data.synthetic import load as made
 from barwise.errors import ConfigError, DataError
 from barwise.report.run import load
 from barwise.serving.model import serve
-from barwise.serving.orders import desk_of, shares
+from barwise.serving.orders import _shares, desk_of
 from barwise.serving.predict import predict
 from tests.serving.conftest import train_here, write_csv
 
@@ -94,6 +94,25 @@ def test_live_gives_the_orders_of_the_batch(desk, tmp_path: Path, capsys):
     capsys.readouterr()
 
 
+def test_orders_of_a_run_that_compares_no_symbols_are_of_all_of_them(trained, files, tmp_path: Path, capsys):
+    """Each symbol of a bar is a line of its own, and orders are those of the whole bar."""
+    words = ["--capital", "1e6", "--orders"]
+    (tmp_path / "late.csv").write_text("".join(sorted_by_time(files["late"])))
+    run = trained()
+    program.main(["live", str(run), f"data.path={files['early']}", "--bars", str(tmp_path / "late.csv"), *words,
+                  str(tmp_path / "live.csv")])  # fmt: skip
+    program.main(["predict", str(run), f"data.path={files['all']}", "--out", str(tmp_path / "s.csv"), *words,
+                  str(tmp_path / "batch.csv")])  # fmt: skip
+    live, batch = (pd.read_csv(tmp_path / f"{name}.csv").set_index("symbol").sort_index() for name in ("live", "batch"))
+    pd.testing.assert_frame_equal(live, batch, rtol=1e-9)
+    capsys.readouterr()
+
+
+def sorted_by_time(path: Path) -> list[str]:
+    head, *rows = path.read_text().splitlines(keepends=True)
+    return [head, *sorted(rows)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -108,15 +127,15 @@ def test_mistakes_in_what_is_held_end_in_one_line(tmp_path: Path, text: str | No
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match=f"--held .*{words}"):
-        shares(path)
+        _shares(path)
 
 
 def test_settings_without_effect_are_refused(desk, tmp_path: Path):
     run, path = desk
     with pytest.raises(ConfigError, match="--held: goes with --orders FILE"):
-        program.run_verb("predict", [str(run), f"data.path={path}", "--held", "x.csv"])
+        program._run_verb("predict", [str(run), f"data.path={path}", "--held", "x.csv"])
     with pytest.raises(ConfigError, match=r"--orders .*\.txt: must end in \.csv"):
-        program.run_verb("predict", [str(run), f"data.path={path}", "--orders", "x.txt"])
+        program._run_verb("predict", [str(run), f"data.path={path}", "--orders", "x.txt"])
     served = serve(run)
     with pytest.raises(ConfigError, match="--capital 0: must be a number above 0"):
         desk_of(served, capital=0.0)

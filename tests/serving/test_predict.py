@@ -12,7 +12,7 @@ from barwise import __main__ as program
 from barwise.data import files as source
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
-from barwise.report.html import document
+from barwise.report.html import _document
 from barwise.report.run import load
 from barwise.serving.model import serve
 from barwise.serving.predict import predict
@@ -194,4 +194,4 @@ def test_a_model_that_does_not_know_says_so(trained, files, tmp_path):
     served = serve(run)
     with pytest.raises(ConfigError, match=r"does not know what each feature adds; xgboost and lightgbm do"):
         predict(served, source.load(str(files["all"])), explain=True)
-    assert "No contributions by feature: xgboost and lightgbm" in document(load(run))
+    assert "No contributions by feature: xgboost and lightgbm" in _document(load(run))

@@ -23,7 +23,7 @@ import pytest
 import barwise
 from barwise import __main__ as program
 from barwise.backtest.grid import Grid, Signals
-from barwise.console.stopping import Stopped
+from barwise.console.stopping import _Stopped
 from barwise.data.bars import Market
 from barwise.data.files import load as read
 from barwise.errors import ConfigError
@@ -33,6 +33,7 @@ from barwise.serving.paper import Paper
 from barwise.serving.predict import predict
 from barwise.serving.refit import refit
 from barwise.serving.service import Service
+from barwise.serving.tail import Line, by_time, lines_of
 from tests.conftest import ROOT
 from tests.serving.conftest import BARS, EARLY
 
@@ -80,7 +81,7 @@ def test_killed_at_random_moments_and_restarted_it_says_the_same(
 
     def end(number, _):
         if inside.is_set():  # before the service listens itself
-            raise Stopped(number)
+            raise _Stopped(number)
 
     for kind in (signal.SIGTERM, signal.SIGINT):
         handlers.callback(signal.signal, kind, signal.signal(kind, end))
@@ -165,6 +166,31 @@ def test_a_bad_tick_of_one_symbol_takes_no_others_bar_with_it(trained, files, fe
     program.main(["live", str(run), f"data.path={files['early']}"])
     out, err = capsys.readouterr()
     assert len(answers(out)) == 5 and err.count("alert") == 1
+
+
+def test_a_bar_of_all_symbols_is_answered_when_its_last_one_came():
+    """Not only when the next bar begins, five minutes later."""
+    lines = [Line(i, time, name, {}) for i, (time, name) in enumerate(["1A", "1B", "2A"], 1)]
+    whole = {"A", "B"}.__eq__
+    silent = by_time(iter([*lines[:1], None, lines[1], None, lines[2]]), True, whole)
+    assert [[line.number for line in group] for group in silent] == [[1, 2], [3]]
+    waiting = by_time(iter([*lines[:2], None, lines[2]]), True)
+    assert [[line.number for line in group] for group in waiting] == [[1, 2], [3]]
+    told = by_time(iter([None, *lines]), False)
+    assert [len(group) for group in told] == [1, 1, 1]
+
+
+def test_lines_that_come_late_through_a_pipe_are_waited_for(monkeypatch):
+    read, write = os.pipe()
+    with os.fdopen(read) as source, os.fdopen(write, "w") as feed:
+        monkeypatch.setattr("sys.stdin", source)
+        found = lines_of(None)
+        assert next(found) == ""
+        feed.write("a\n")
+        feed.flush()
+        assert next(line for line in found if line != "") == "a\n"
+        feed.close()
+        assert [line for line in found if line != ""] == []
 
 
 def test_history_is_a_frame_or_a_path(trained, files, market):
@@ -259,10 +285,10 @@ def test_a_refit_every_week_goes_on_when_its_source_is_away(trained, files, tmp_
         if len(slept) > 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "LOOK", 1e9)
+    monkeypatch.setattr(command, "_LOOK", 1e9)
     monkeypatch.setattr(command.time, "sleep", sleep)
     clock = iter(np.datetime64("2024-01-01", "ns") + np.array([0, 1, 8, 9, 16, 17], "timedelta64[D]"))
-    monkeypatch.setattr(command, "now", lambda: next(clock))
+    monkeypatch.setattr(command, "_now", lambda: next(clock))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         command.main([str(run), f"data.path={away}", "--every", "1W"])
     out, err = capsys.readouterr()

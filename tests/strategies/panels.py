@@ -14,8 +14,9 @@ from barwise.strategies.attention import TransformerNet
 from barwise.strategies.base import FitContext
 from barwise.strategies.nets import GRUNet, LSTMNet, MLPNet, TCNNet
 from barwise.strategies.sequence import SequenceStrategy
+from barwise.strategies.tabm import TabMNet
 
-NETS = {"lstm": LSTMNet, "gru": GRUNet, "tcn": TCNNet, "transformer": TransformerNet, "mlp": MLPNet}
+NETS = {"lstm": LSTMNet, "gru": GRUNet, "tcn": TCNNet, "transformer": TransformerNet, "mlp": MLPNet, "tabm": TabMNet}
 MODES = ("window", "stream")
 
 
@@ -54,7 +55,7 @@ def readable(panel: Panel, lookback: int) -> np.ndarray:
 
 def model_of(net: str = "lstm", mode: str = "window", **settings: Any) -> SequenceStrategy:
     """A small net behind the strategy interface."""
-    keywords = {"num_heads": 2} if net == "transformer" else {}
+    keywords = {"transformer": {"num_heads": 2}, "tabm": {"members": 4}}.get(net, {})
     chosen = {"lookback": 6, "hidden_size": 8, "epochs": 1, "batch_size": 16, "chunk": 8, "dropout": 0.0} | settings
     return SequenceStrategy(net=partial(NETS[net], **keywords), sequence=mode, **chosen)
 

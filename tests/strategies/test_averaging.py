@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from barwise.console.arguments import compose
 from barwise.errors import ConfigError
-from barwise.experiment.learning import alert_unlearned, learned_little, unlearned
+from barwise.experiment.configuration import recomposed, unresolved
+from barwise.experiment.learning import _unlearned, alert_unlearned, learned_little
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.strategy import averaged, settle_seeds
 from barwise.runs.directory import RunDirectory
@@ -21,7 +22,7 @@ from barwise.samples import Samples
 from barwise.serving.model import serve
 from barwise.strategies.averaging import Averaged
 from barwise.strategies.base import FitContext
-from barwise.strategies.parts import known_strategy
+from barwise.strategies.parts import _known_strategy
 from barwise.strategies.sklearn import SklearnStrategy
 from barwise.strategies.xgb import XGBoostStrategy
 from tests.strategies.panels import panel_of
@@ -54,10 +55,10 @@ def test_a_seed_that_changes_nothing_is_told_and_trained_once() -> None:
 
 
 def test_only_shipped_classes_or_those_allowed_are_loaded() -> None:
-    for target in ("os.path.Path", "barwise.strategies.xgb.log", "barwise.runs.directory.RunDirectory", None):
+    for target in ("os.path.Path", "barwise.strategies.xgb._log", "barwise.runs.directory.RunDirectory", None):
         with pytest.raises(ConfigError, match="is no strategy of barwise's"):
-            known_strategy(target, frozenset())
-    assert issubclass(known_strategy(f"{__name__}.Mine", frozenset([f"{__name__}.Mine"])), SklearnStrategy)
+            _known_strategy(target, frozenset())
+    assert issubclass(_known_strategy(f"{__name__}.Mine", frozenset([f"{__name__}.Mine"])), SklearnStrategy)
 
 
 class Mine(SklearnStrategy):
@@ -70,10 +71,11 @@ def test_auto_is_five_in_a_run_by_itself_and_one_in_a_trial(tmp_path: Path) -> N
     (tmp_path / ".hydra" / "config.yaml").write_text("")
     cfg = compose(["strategy=xgboost"])
     assert cfg.strategy.n_seeds == "auto" and isinstance(parts_of(cfg).strategy, XGBoostStrategy)
-    single = settle_seeds(cfg, out, single=True)
-    assert single.strategy.n_seeds == 5 and parts_of(single).strategy.n_seeds == 5
+    raw = unresolved(cfg)
+    single = settle_seeds(raw, out, single=True)
+    assert single["strategy"]["n_seeds"] == 5 and parts_of(recomposed(single)).strategy.n_seeds == 5
     assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").strategy.n_seeds == 5
-    assert settle_seeds(cfg, out, single=False).strategy.n_seeds == 1
+    assert settle_seeds(raw, out, single=False)["strategy"]["n_seeds"] == 1
     assert settle_seeds(single, out, single=False) is single  # what was set stays
 
 
@@ -104,14 +106,15 @@ def test_a_run_tells_what_each_seed_earns_alone_and_can_be_served(smoke) -> None
 
 def test_a_fold_that_learned_nothing_is_told(tmp_path: Path) -> None:
     flat = learned_little(np.full(400, 0.1), np.zeros(400))
-    assert "one score" in str(unlearned(flat)) and "100% of them without a position" in str(unlearned(flat))
+    assert "one score" in str(_unlearned(flat)) and "100% of them without a position" in str(_unlearned(flat))
     few = learned_little(np.repeat(np.linspace(-1, 1, 29), 20), np.ones(580))
-    assert unlearned(few) == "29 distinct scores in 580 test rows"
+    assert _unlearned(few) == "29 distinct scores in 580 test rows"
     rich = learned_little(np.linspace(-1, 1, 400), np.ones(400))
-    assert unlearned({**rich, "rounds": 7}) is None
-    assert unlearned({**rich, "rounds": 1}) == "stopped after one boosting round"
+    assert _unlearned({**rich, "rounds": 7}) is None
+    assert _unlearned({**rich, "rounds": 1}) == "stopped after one boosting round"
     assert (
-        unlearned({**rich, "rounds": 3, "rounds_by_seed": [1, 1, 7]}) == "2 of 3 seeds stopped after one boosting round"
+        _unlearned({**rich, "rounds": 3, "rounds_by_seed": [1, 1, 7]})
+        == "2 of 3 seeds stopped after one boosting round"
     )
     out = RunDirectory(tmp_path)
     out.start()

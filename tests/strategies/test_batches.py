@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.samples import Samples
-from barwise.strategies.batches import Chunks, Windows, first_rows, resident, window_rows
+from barwise.strategies.batches import Chunks, Windows, _resident, first_rows, window_rows
 from tests.strategies.panels import MODES, fitted, model_of, panel_of, readable
 
 LOOKBACK = 6
@@ -78,7 +78,7 @@ def test_a_matrix_that_does_not_fit_the_device_stays_where_it_is():
 
     small = torch.zeros(3)
     large = small.as_subclass(Large)
-    assert resident(small, "cpu") is small and resident(large, "cuda") is large
+    assert _resident(small, "cpu") is small and _resident(large, "cuda") is large
 
 
 @BOTH

@@ -7,15 +7,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from barwise.samples import Samples
+from barwise.strategies.abstain import Abstaining
+from barwise.strategies.averaging import Averaged
 from barwise.strategies.base import FitContext
+from barwise.strategies.blend import Blend
 from barwise.strategies.hooks import Contributing
 from barwise.strategies.lgbm import LightGBMStrategy
+from barwise.strategies.search import Search, Searched
+from barwise.strategies.select import Gain, Selected
+from barwise.strategies.sklearn import SklearnStrategy
 from barwise.strategies.xgb import XGBoostStrategy
 from tests.strategies.panels import panel_of
 
-CASES = {
+TREES = XGBoostStrategy(n_estimators=10)
+MADE = {
+    "averaged": Averaged(XGBoostStrategy(n_estimators=10, subsample=0.5), n_seeds=2),
+    "selected": Selected(Averaged(TREES, n_seeds=1), Gain(keep=2)),
+    "blended": Blend({"one": TREES, "two": LightGBMStrategy(n_estimators=10, min_data_in_leaf=5)}),
+    "abstaining": Abstaining(TREES),
+    "searched": Searched(lambda given, final: XGBoostStrategy(**{"n_estimators": 10, **given}),
+                         Search({"n_estimators": [8, 10]}), fixed={"n_estimators": 8}),
+}  # fmt: skip
+CASES = MADE | {
     "xgboost, classes": XGBoostStrategy(n_estimators=20),
     "xgboost, returns": XGBoostStrategy(n_estimators=20, task="regress"),
     "xgboost, ranks": XGBoostStrategy(n_estimators=10, objective="rank:ndcg"),
@@ -29,7 +45,7 @@ CASES = {
 def test_base_and_contributions_sum_to_the_margin(name: str, tmp_path: Path):
     made = panel_of((150, 150, 150), 4, seed=1, gaps=(7, 160))
     moved = np.nan_to_num(made.X[:, 1]) + 0.5 * np.random.default_rng(0).standard_normal(450)
-    panel = replace(made, y=np.sign(moved) if "classes" in name else moved, ret=0.01 * moved)
+    panel = replace(made, y=moved if "returns" in name or "ranks" in name else np.sign(moved), ret=0.01 * moved)
     day = np.tile(np.arange(150), 3)
     train, valid, test = (
         Samples(panel, np.flatnonzero((day >= a) & (day < b))) for a, b in ((0, 90), (90, 120), (120, 150))
@@ -47,3 +63,10 @@ def test_base_and_contributions_sum_to_the_margin(name: str, tmp_path: Path):
     model.save(tmp_path)
     again = type(model).load(tmp_path)
     np.testing.assert_allclose(again.contributions(test), found, rtol=1e-6, atol=1e-7)
+
+
+def test_who_is_made_of_one_that_does_not_know_says_nothing():
+    panel = panel_of((150, 150), 3, seed=1)
+    train = Samples(panel, np.arange(300))
+    model = Blend({"one": TREES, "two": SklearnStrategy(LinearRegression())}).fit(train, train, FitContext())
+    assert not isinstance(model, Contributing)

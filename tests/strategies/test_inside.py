@@ -12,7 +12,7 @@ from barwise.console.arguments import compose
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment.recipe import parts_of, strategy_class
-from barwise.report.inside import agreement, searched, selected
+from barwise.report.inside import _agreement, _searched, _selected
 from barwise.safety.model import check_model
 from barwise.samples import Samples
 from barwise.strategies.base import FitContext
@@ -191,7 +191,7 @@ def test_what_was_found_is_kept_for_a_refit_and_the_class_that_loads_is_known() 
 
 
 def test_the_page_says_how_far_folds_agree() -> None:
-    assert agreement([3, 3, 3], 3) == "3 in 3 of 3" and agreement([1.0, 3.0], 2) == "± 50%"
+    assert _agreement([3, 3, 3], 3) == "3 in 3 of 3" and _agreement([1.0, 3.0], 2) == "± 50%"
     kept = [{"fold": k, "search": {"chosen": {"a": 1}, "value": 0.1, "configured": 0.0, "trials": 5, "pruned": 1},
              "selected": ["x"]} for k in range(2)]  # fmt: skip
-    assert "1 in 2 of 2" in str(searched(kept)[1]) and "2 of 2" in str(selected(kept)[1])
+    assert "1 in 2 of 2" in str(_searched(kept)[1]) and "2 of 2" in str(_selected(kept)[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,17 @@ def test_save_and_load_give_the_same_scores(trained, net, mode, tmp_path):
     assert np.array_equal(again.predict(samples), model.predict(samples))
 
 
+def test_a_net_of_members_learns_each_by_itself_and_scores_their_mean():
+    net = NETS["tabm"](n_features=3, lookback=2, hidden_size=8, members=4, dropout=0.0)
+    x = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    learning, scoring = net.train()(x), net.eval()(x)
+    assert learning.shape == (4, 5) and scoring.shape == (5,) and not torch.allclose(learning[0], learning[1])
+    torch.testing.assert_close(learning.mean(dim=0), scoring)
+    classes = NETS["tabm"](n_features=3, lookback=2, hidden_size=8, members=4, dropout=0.0, outputs=3, squash=False)
+    each = classes.train()(x).softmax(dim=-1).mean(dim=0)
+    torch.testing.assert_close(classes.eval()(x).softmax(dim=-1), each)
+
+
 def test_a_run_directory_may_name_no_other_class(trained, tmp_path):
     trained("lstm", "window")[0].save(tmp_path)
     path = tmp_path / "strategy.json"
@@ -119,7 +131,7 @@ def test_the_same_fit_twice_gives_the_same_bits(net, mode):
     assert np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("net", ["lstm", "gru", "tcn", "transformer", "mlp"])
+@pytest.mark.parametrize("net", ["lstm", "gru", "tcn", "transformer", "mlp", "tabm"])
 @BOTH
 def test_a_planted_pattern_is_learned(net, mode):
     panel = panel_of((600, 600), n_features=2)

@@ -14,7 +14,7 @@ from barwise.errors import ConfigError
 from barwise.samples import Panel, Samples
 from barwise.strategies.base import FitContext
 from barwise.strategies.lgbm import LightGBMStrategy
-from barwise.strategies.ranking import GRADES, Queries, loss, shares
+from barwise.strategies.ranking import _GRADES, Queries, _loss, _shares
 from barwise.strategies.xgb import XGBoostStrategy
 from tests.strategies.panels import panel_of
 
@@ -53,7 +53,7 @@ def test_shares_and_loss_are_the_plain_ones():
     random = np.random.default_rng(0)
     bar = np.repeat([0, 1, 2, 3], [5, 1, 4, 7])
     values = random.integers(0, 4, len(bar)).astype(float)
-    found, predicted = shares(values, bar), random.normal(size=len(bar))
+    found, predicted = _shares(values, bar), random.normal(size=len(bar))
     kept = []
     for k, size in enumerate((5, 1, 4, 7)):
         own = bar == k
@@ -61,7 +61,7 @@ def test_shares_and_loss_are_the_plain_ones():
         np.testing.assert_allclose(found[own], wanted)
         if size > 1:
             kept.append(np.corrcoef(predicted[own], values[own])[0, 1])
-    assert loss(predicted, values, np.array([5, 1, 4, 7])) == pytest.approx(1 - np.mean(kept))
+    assert _loss(predicted, values, np.array([5, 1, 4, 7])) == pytest.approx(1 - np.mean(kept))
 
 
 def test_queries_are_bars_in_the_order_of_time(panel: Panel):
@@ -69,7 +69,7 @@ def test_queries_are_bars_in_the_order_of_time(panel: Panel):
     queries = Queries.of(train)
     assert (queries.sizes == SYMBOLS).all() and (np.diff(queries.samples.time) >= np.timedelta64(0)).all()
     first = queries.grades[:SYMBOLS]
-    assert sorted(first) == sorted(np.rint(GRADES * np.arange(SYMBOLS) / (SYMBOLS - 1)))
+    assert sorted(first) == sorted(np.rint(_GRADES * np.arange(SYMBOLS) / (SYMBOLS - 1)))
     assert first.argmax() == queries.samples.y[:SYMBOLS].argmax()
 
 

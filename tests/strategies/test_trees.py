@@ -19,7 +19,7 @@ from barwise.samples import Panel, Samples, Scaler
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.sklearn import SklearnStrategy
-from barwise.strategies.xgb import XGBoostStrategy
+from barwise.strategies.xgb import XGBoostStrategy, _intercept
 from tests.conftest import ROOT, train
 from tests.strategies.panels import panel_of
 
@@ -30,6 +30,7 @@ OTHERS = {
     "calibrated",
     "meta",
     "rule",
+    "tabm",
 }  # nets, what is made of others, and what learns nothing
 NAMES = sorted(p.stem for p in (ROOT / "conf" / "strategy").glob("*.yaml") if p.stem not in OTHERS)
 NEAR = ("knn", "gaussian_process")
@@ -43,7 +44,7 @@ def strategy(name: str) -> Strategy:
 
 @functools.cache
 def composed(name: str) -> Strategy:
-    more = {"xgboost": ["strategy.n_estimators=40"], "lightgbm": ["strategy.n_estimators=40"]}
+    more = {name: ["strategy.n_estimators=40"] for name in ("xgboost", "lightgbm", "catboost")}
     for forest in ("random_forest", "extra_trees"):
         more[forest] = ["strategy.estimator.n_estimators=20"]
     return parts_of(compose([f"strategy={name}", *more.get(name, [])])).strategy
@@ -234,3 +235,20 @@ def test_any_estimator_from_the_command_line(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "model" / "fold-0" / "model.skops").exists()
+
+
+def test_the_start_that_cuda_is_given_is_xgboosts_own_also_of_a_class_without_rows(panel):
+    """XGBoost 3.4.1 on CUDA starts an absent class at minus infinity and learns nothing: seen on an H200."""
+    for y in (np.where(panel.y == 0, 1.0, panel.y), panel.y):
+        data = Samples(replace(panel, y=y), np.arange(800))
+        own = XGBoostStrategy(n_estimators=5).fit(data, data.select(np.arange(0)), FitContext())
+        given = XGBoostStrategy(n_estimators=5)
+        given.parameters = {"base_score": _intercept(data)}
+        given.fit(data, data.select(np.arange(0)), FitContext())
+        assert _intercept(data) == pytest.approx(start_of(own), abs=1e-4)
+        assert np.abs(own.predict(data) - given.predict(data)).max() < 1e-6
+
+
+def start_of(model: XGBoostStrategy) -> list[float]:
+    found = json.loads(model.booster_.save_config())["learner"]["learner_model_param"]["base_score"]
+    return json.loads(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from barwise.runs.directory import write_json
-from barwise.sweeps.claims import FOLDER, SILENT_S, Claims, key_of, myself
+from barwise.sweeps.claims import _FOLDER, _SILENT_S, Claims, key_of, myself
 
 DEAD = f"{myself().split('~')[0]}~{2**22 - 1}~1"  # of this machine, and of no process
 
@@ -86,8 +86,8 @@ def test_another_machine_is_believed_for_a_while(tmp_path: Path):
     Claims(tmp_path, owner=far).take("a", 0)
     state(tmp_path, 0, "running")
     assert Claims(tmp_path).take("a", 0) is None
-    silent = time.time() - SILENT_S - 1
-    os.utime(next((tmp_path / FOLDER / "a").iterdir()), (silent, silent))
+    silent = time.time() - _SILENT_S - 1
+    os.utime(next((tmp_path / _FOLDER / "a").iterdir()), (silent, silent))
     assert Claims(tmp_path).take("a", 0) == 0
 
 

@@ -16,7 +16,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.arguments import compose
-from barwise.sweeps.outcome import reason_of
+from barwise.sweeps.outcome import _reason_of
 from barwise.sweeps.pool import Job, Pool
 from barwise.sweeps.trial import plain_config
 from tests import warm
@@ -229,7 +229,7 @@ def test_a_trial_that_hangs_says_where_and_is_killed(tmp_path: Path, monkeypatch
         while not (ended := pool.wait(0.05)):
             pass
     assert (ended[0].timed_out, ended[0].code) == (True, -signal.SIGKILL)
-    assert reason_of(ended[0]).startswith("took longer than hydra.launcher.timeout_s and was killed; output.log has")
+    assert _reason_of(ended[0]).startswith("took longer than hydra.launcher.timeout_s and was killed; output.log has")
     assert 'misbehave.py", line' in output.read_text()
 
 

@@ -15,7 +15,8 @@ from barwise.audit.findings import Audit, Finding
 from barwise.audit.own import is_users, users
 from barwise.audit.process import Arrays, CleanProcess, Failed, Work
 from barwise.audit.recompute import alone
-from barwise.audit.rows import RowProof, default_workers, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof, default_workers
 from barwise.audit.scores import blocks_of, differing
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.hooks import portfolio_of
@@ -26,8 +27,8 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold
 
 CUTS, MOST = 4, 2_000  # bars at which a book is cut off: by a quick look, by the proof
-BLOCKS = {"quick": 12, "thorough": 200}  # test blocks before which labels are cut off
-PIECE = 50  # cuts that one process makes, the earliest first
+_BLOCKS = {"quick": 12, "thorough": 200}  # test blocks before which labels are cut off
+_PIECE = 50  # cuts that one process makes, the earliest first
 
 
 def work_again(
@@ -119,8 +120,8 @@ def labels_are_over(
             over = learned[np.isfinite(panel.ret[learned]) & (panel.end[learned] < begin)]
             begins.setdefault(int(begin.astype("datetime64[ns]").astype(np.int64)), []).append(over)
     chosen = np.array(sorted(begins))
-    if len(chosen) > BLOCKS[audit.mode]:
-        chosen = np.sort(np.random.default_rng(audit.seed).choice(chosen, BLOCKS[audit.mode], replace=False))
+    if len(chosen) > _BLOCKS[audit.mode]:
+        chosen = np.sort(np.random.default_rng(audit.seed).choice(chosen, _BLOCKS[audit.mode], replace=False))
     starts = np.concatenate([[0], np.cumsum([len(b) for b in proof.bars])])
     own = np.concatenate([starts[p] + np.arange(len(b)) for p, b in zip(proof.place, proof.matrix.bars, strict=True)])
     hide = not sees_all(labeler) and proof.matrix.universe is None
@@ -172,7 +173,7 @@ def rules_again(
             yield Finding("proof", "not_audited", f"{name} cannot be asked on fewer scores ({answer})")
             return
         yield len(score)
-        yield from heard_in(answer)
+        yield from _heard_in(answer)
         differ = differing(signal, answer["signal"])
         if len(differ):
             bar = when(time[differ[0]])
@@ -206,7 +207,7 @@ def book_again(
         "held": np.array([] if portfolio is None else [portfolio.held_bars], int),
     }  # fmt: skip
     hide = proof.matrix.universe is None
-    pieces = np.array_split(some, max(1, -(-len(some) // PIECE)))
+    pieces = np.array_split(some, max(1, -(-len(some) // _PIECE)))
     for hidden in (True, False) if hide else (False,):
         asked = [{**common, "cuts": p.astype(np.int64), "hide": np.array(hidden)} for p in pieces]
         heard = done(len(asked), "proving the book") if done and not (hide and not hidden) else None
@@ -216,7 +217,7 @@ def book_again(
             if isinstance(answer, Failed):
                 yield Finding("execution", "not_audited", f"{name} cannot trade on fewer bars ({answer})")
                 return
-            yield from heard_in(answer)
+            yield from _heard_in(answer)
             begin = 0
             for t, size in zip(piece, answer["sizes"], strict=True):
                 again = answer["net"][begin : begin + size]
@@ -241,7 +242,7 @@ def book_again(
     yield Finding("execution", "not_audited", text)
 
 
-def heard_in(answer: Arrays) -> Iterator[Finding]:
+def _heard_in(answer: Arrays) -> Iterator[Finding]:
     """What the user's code read while it answered."""
     for name in answer["_opened"].tolist():
         yield Finding("parts", "not_audited", f"parts of your own read {name}")

@@ -16,7 +16,8 @@ from barwise.audit.neutral import neutral_waits
 from barwise.audit.own import is_users
 from barwise.audit.panels import panels_look_back
 from barwise.audit.portfolio import weights_wait
-from barwise.audit.rows import RowProof, rows_look_back
+from barwise.audit.row_sample import rows_look_back
+from barwise.audit.rows import RowProof
 from barwise.audit.trades import trades_wait
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.hooks import execution_of, portfolio_of
@@ -26,7 +27,7 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold
 
 
-def nothing_can_be_kept(parts: Any, proof: RowProof) -> Iterator[Finding]:
+def _nothing_can_be_kept(parts: Any, proof: RowProof) -> Iterator[Finding]:
     """Whether parts of the user's could be asked where nothing was kept; threads keep a process from being forked."""
     named = (parts.features, parts.strategy, parts.labels, parts.signals, parts.backtest, parts.neutral)
     own = any(is_users(one) for one in named)
@@ -44,7 +45,7 @@ def audited(
     if audit.mode == "none" or proof is None:
         return audit
     execution = execution_of(parts.backtest)
-    audit.hear("parts", nothing_can_be_kept(parts, proof))
+    audit.hear("parts", _nothing_can_be_kept(parts, proof))
     hear_features(audit, parts, matrix, panel, proof)
     across = sees_all(parts.labels)
     wait, earned = (

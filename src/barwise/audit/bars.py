@@ -55,11 +55,11 @@ def _again(look: Look, bars: Bars, random: np.random.Generator) -> Iterator[Agai
     for row in np.concatenate([rows, found]).astype(int):
         yield Again("cut off", row, bars.take(slice(0, row + 1)))
         yield Again("altered", row, altered(bars, row + 1))
-    for row in np.concatenate([np.minimum(rows + 1, n - 2), before_closings(bars.time, random)]).astype(int):
+    for row in np.concatenate([np.minimum(rows + 1, n - 2), _before_closings(bars.time, random)]).astype(int):
         yield Again("cut off", int(row), bars.take(slice(0, row + 1)))
 
 
-def before_closings(time: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _before_closings(time: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """One row of the later half for hours, days and weeks: the bar before the last of one, where a larger bar that is
     taken as closed one bar early shows, and nowhere else."""
     found = []

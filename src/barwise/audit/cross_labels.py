@@ -15,8 +15,8 @@ from barwise.features.aligned import AlignedBars, align
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Labels
 
-ROUNDING = 1e-9  # relative: what a price may lose on the way to a return and back
-LONGEST = 300  # own bars that an exit is looked for in
+_ROUNDING = 1e-9  # relative: what a price may lose on the way to a return and back
+_LONGEST = 300  # own bars that an exit is looked for in
 
 
 def compared_labels_wait(audit: Audit, matrix: FeatureMatrix, labeler: Any) -> Iterator[Finding | int]:
@@ -82,10 +82,10 @@ def compared_labels_can_be_earned(
         yield len(rows)
         exit_price = price[rows + 1] * (1 + labels.ret[own[rows], i])
         last = np.searchsorted(time, labels.end[own[rows], i], side="right") - 1
-        earned = last - rows > LONGEST
-        for step in range(1, int(min(LONGEST, (last - rows).max(initial=0))) + 1):
+        earned = last - rows > _LONGEST
+        for step in range(1, int(min(_LONGEST, (last - rows).max(initial=0))) + 1):
             at = np.minimum(rows + step, len(own) - 1)
-            within = (exit_price <= high[at] * (1 + ROUNDING)) & (exit_price >= low[at] * (1 - ROUNDING))
+            within = (exit_price <= high[at] * (1 + _ROUNDING)) & (exit_price >= low[at] * (1 - _ROUNDING))
             earned |= within & (rows + step <= last)
         if not earned.all():
             bad = np.zeros(market.has.shape, bool)

@@ -11,7 +11,7 @@ from barwise.features.aligned import AlignedBars
 from barwise.samples import Panel
 
 CYCLE = np.timedelta64(10_227, "D")  # 28 years: weekdays, months and leap years come back the same until 2100
-LATEST = np.datetime64("2071", "ns")
+_LATEST = np.datetime64("2071", "ns")
 
 
 def disguised(bars: Bars, number: int, named: bool = True, dated: bool = True) -> Bars:
@@ -37,4 +37,4 @@ def disguise(number: int) -> str:
 
 
 def away(time: np.ndarray) -> np.timedelta64:
-    return CYCLE if not len(time) or time[-1] < LATEST else -CYCLE
+    return CYCLE if not len(time) or time[-1] < _LATEST else -CYCLE

@@ -11,17 +11,18 @@ from barwise.audit.bars import CODES, coded, probes
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.plausibility import Plausibility
 from barwise.data.memmap import gather, on_disk
+from barwise.data.times import distinct
 from barwise.features import FeatureSet
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix, compute
 from barwise.samples import Panel
 
-DEFAULTS = Plausibility()
-SAME = 1e-9  # relative to the column's size around the row: what a formula may lose to rounding
-BLOCK_ROWS = 64
-REPRODUCED = 0.9  # |rank correlation| of a feature with the label
-BLIND, MISSED = 0.05, 0.05  # shares of rows whose class the commonest one misses, and of these that a code may miss
-ROWS = 2_000  # that a quick audit ranks: a correlation of 0.13 is six standard errors
+_DEFAULTS = Plausibility()
+_SAME = 1e-9  # relative to the column's size around the row: what a formula may lose to rounding
+_BLOCK_ROWS = 64
+_REPRODUCED = 0.9  # |rank correlation| of a feature with the label
+_BLIND, _MISSED = 0.05, 0.05  # shares of rows whose class the commonest one misses, and of these that a code may miss
+_ROWS = 2_000  # that a quick audit ranks: a correlation of 0.13 is six standard errors
 
 
 def features_look_back(
@@ -68,18 +69,18 @@ def features_look_back(
         yield Finding("features", "note", text)
 
 
-def features_are_no_label(audit: Audit, panel: Panel, limits: Plausibility = DEFAULTS) -> Iterator[Finding | int]:
+def features_are_no_label(audit: Audit, panel: Panel, limits: Plausibility = _DEFAULTS) -> Iterator[Finding | int]:
     """No feature is the label, or suspiciously like it, by rank correlation with `ret` and with `y`."""
     from scipy.stats import rankdata
 
     rows = every = np.flatnonzero(panel.warm & np.isfinite(panel.ret))
-    if len(rows) > ROWS and (not audit.thorough or on_disk(panel.X)):
-        rows = np.sort(np.random.default_rng(audit.seed).choice(rows, ROWS, replace=False))
+    if len(rows) > _ROWS and (not audit.thorough or on_disk(panel.X)):
+        rows = np.sort(np.random.default_rng(audit.seed).choice(rows, _ROWS, replace=False))
     yield len(panel.features)
     if len(rows) < 30:
         return
-    count, times = independent(panel, rows), panel.time[rows]
-    years = float((times.max() - times.min()) / np.timedelta64(365, "D")) * count / independent(panel, every)
+    count, times = _independent(panel, rows), panel.time[rows]
+    years = float((times.max() - times.min()) / np.timedelta64(365, "D")) * count / _independent(panel, every)
     labels = {"return": rankdata(panel.ret[rows]), "y": rankdata(panel.y[rows])}
     sample = gather(panel.X, rows) if on_disk(panel.X) else None
     for column, name in enumerate(panel.features):
@@ -89,10 +90,10 @@ def features_are_no_label(audit: Audit, panel: Panel, limits: Plausibility = DEF
             continue
         ranks = rankdata(values[known])
         rho, what = max((_correlation(ranks, label[known]), what) for what, label in labels.items())
-        if rho > REPRODUCED:
+        if rho > _REPRODUCED:
             text = f"feature {name} is the label: rank correlation {rho:.2f} with its {what}."
             yield Finding("features", "leak", text)
-        elif named(values[known], panel.y[rows][known]):
+        elif _named(values[known], panel.y[rows][known]):
             text = f"feature {name} is the label under other names: each of its values goes with one value of y."
             yield Finding("features", "leak", text)
         elif limits.suspicious(rho, count, years):
@@ -104,7 +105,7 @@ def features_are_no_label(audit: Audit, panel: Panel, limits: Plausibility = DEF
             yield Finding("features", "suspicion", text)
 
 
-def named(values: np.ndarray, y: np.ndarray) -> bool:
+def _named(values: np.ndarray, y: np.ndarray) -> bool:
     """Whether a column of codes tells the class of y almost always, and much better than the commonest class does."""
     if not coded(values):
         return False
@@ -115,12 +116,12 @@ def named(values: np.ndarray, y: np.ndarray) -> bool:
     counts = np.zeros((codes.max() + 1, classes.max() + 1))
     np.add.at(counts, (codes, classes), 1.0)
     missed, blind = 1 - counts.max(axis=1).sum() / len(y), 1 - counts.sum(axis=0).max() / len(y)
-    return bool(blind > BLIND and missed < MISSED * blind)
+    return bool(blind > _BLIND and missed < _MISSED * blind)
 
 
-def independent(panel: Panel, rows: np.ndarray) -> float:
+def _independent(panel: Panel, rows: np.ndarray) -> float:
     """How many labels that do not overlap the labelled `rows` are worth."""
-    step = np.median(np.diff(np.unique(panel.time)).view(np.int64))
+    step = np.median(np.diff(distinct(panel.time)).view(np.int64))
     span = (panel.end[rows] - panel.time[rows]).view(np.int64)
     return max(1.0, len(rows) / max(1.0, float(np.median(span)) / max(1.0, float(step))))
 
@@ -139,11 +140,11 @@ def scale_of(values: np.ndarray) -> np.ndarray:
     itself if that is larger; one huge value elsewhere says nothing of it."""
     size = np.abs(np.asarray(values, dtype=np.float64))
     size = np.where(np.isfinite(size), size, np.nan)
-    spare = -len(size) % BLOCK_ROWS
+    spare = -len(size) % _BLOCK_ROWS
     padded = np.concatenate([size, np.full((spare, *size.shape[1:]), np.nan)])
-    grouped = padded.reshape(-1, BLOCK_ROWS, *size.shape[1:])
+    grouped = padded.reshape(-1, _BLOCK_ROWS, *size.shape[1:])
     middle = np.nan_to_num(bn.nanmedian(grouped, axis=1))
-    found: np.ndarray = np.maximum(np.repeat(middle, BLOCK_ROWS, axis=0)[: len(size)], np.nan_to_num(size))
+    found: np.ndarray = np.maximum(np.repeat(middle, _BLOCK_ROWS, axis=0)[: len(size)], np.nan_to_num(size))
     return found
 
 
@@ -153,5 +154,5 @@ def differs(values: np.ndarray, again: np.ndarray | None, scale: np.ndarray) -> 
         return len(values) - 1
     again, scale = again[: len(values)], scale[: len(values)]
     with np.errstate(invalid="ignore"):
-        same = (np.abs(values - again) <= SAME * scale) | (np.isnan(values) & np.isnan(again)) | (values == again)
+        same = (np.abs(values - again) <= _SAME * scale) | (np.isnan(values) & np.isnan(again)) | (values == again)
     return None if same.all() else int((~same).argmax())

@@ -10,9 +10,9 @@ from barwise.audit.bars import STRETCH, Look
 from barwise.audit.watch import Watch
 from barwise.errors import LeakError
 
-SHOWN = 5  # leaks that the one paragraph of a refusal tells; it counts the rest
-READ = 3  # files that a sentence names
-LOOKS = {
+_SHOWN = 5  # leaks that the one paragraph of a refusal tells; it counts the rest
+_READ = 3  # files that a sentence names
+_LOOKS = {
     "quick": Look(symbols=3, pairs=1, holes=1, stretch=STRETCH),
     "thorough": Look(symbols=None, pairs=8, holes=4, stretch=None),
 }
@@ -48,7 +48,7 @@ class Audit:
 
     @property
     def look(self) -> Look:
-        return LOOKS[self.mode]
+        return _LOOKS[self.mode]
 
     @property
     def thorough(self) -> bool:
@@ -66,8 +66,8 @@ class Audit:
         """Put what the user's code was seen to do among the findings."""
         found = sorted(self.watch.found)
         if found:
-            more = f" and {len(found) - READ:,} more" if len(found) > READ else ""
-            text = f"parts of your own read {', '.join(found[:READ])}{more}"
+            more = f" and {len(found) - _READ:,} more" if len(found) > _READ else ""
+            text = f"parts of your own read {', '.join(found[:_READ])}{more}"
             others = [f for f in self.findings if f.check != "watch"]
             self.findings = [*others, Finding("watch", "not_audited", text)]
 
@@ -106,6 +106,6 @@ class Audit:
     def refuse(self) -> None:
         """Raise LeakError with what was found, if anything was."""
         if self.leaks:
-            more = len(self.leaks) - SHOWN
-            words = [f.text for f in self.leaks[:SHOWN]] + ([f"And {more} more."] if more > 0 else [])
+            more = len(self.leaks) - _SHOWN
+            words = [f.text for f in self.leaks[:_SHOWN]] + ([f"And {more} more."] if more > 0 else [])
             raise LeakError("refused by the audit: " + " ".join(words))

@@ -20,11 +20,11 @@ from barwise.samples import Panel
 from barwise.strategies.hooks import Stateful
 from barwise.validation.folds import Fold
 
-TINY = 400  # rows of one symbol that a quick audit trains on
-MORE = 1_600  # that it trains on where so few raise
-SOME = 1_500  # rows of a run's own fold that a thorough audit trains on
-DATES = {"quick": 3, "thorough": 24}  # whose bars are scored again by themselves
-FAR = 5.0  # standard deviations that a planted pattern stands out by
+_TINY = 400  # rows of one symbol that a quick audit trains on
+_MORE = 1_600  # that it trains on where so few raise
+_SOME = 1_500  # rows of a run's own fold that a thorough audit trains on
+_DATES = {"quick": 3, "thorough": 24}  # whose bars are scored again by themselves
+_FAR = 5.0  # standard deviations that a planted pattern stands out by
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def learning_ignores_later_rows(
     """Fitted on a few rows, the strategy is the same whatever the test rows hold, and its scores of a bar are the same
     whatever comes later; a thorough audit also takes rows of the run's first and last fold.
     """
-    few, more = (miniature(panel, max(n, 8 * learner.strategy.lookback)) for n in (TINY, MORE))
+    few, more = (_miniature(panel, max(n, 8 * learner.strategy.lookback)) for n in (_TINY, _MORE))
     cases = [(small, _thirds(small)) for small in (few, more) if small]
     if on_disk(panel.X) and (audit.thorough or not cases):
         text = f"{learner.name}: not fitted on the run's folds: the matrix, larger than memory, would be copied."
         yield Finding("learning", "note", text)
     elif not on_disk(panel.X):
-        own = [(panel, thinned(folds[0])), (panel, thinned(folds[-1]))][: len({f.number for f in folds})]
+        own = [(panel, _thinned(folds[0])), (panel, _thinned(folds[-1]))][: len({f.number for f in folds})]
         cases = cases[:1] + own + cases[1:] if audit.thorough else cases + own
         cases.append((panel, folds[-1]))
     raised, wanted = "", 3 if audit.thorough else 1
@@ -84,39 +84,39 @@ def learning_ignores_later_rows(
 
 
 def _one_fold(audit: Audit, panel: Panel, fold: Fold, learner: Learner, rule: Any) -> Iterator[Finding | int]:
-    first = learner.fitted(like_training(panel, fold), fold)
-    second = learner.fitted(unlike_training(panel, fold), fold)
+    first = learner.fitted(_like_training(panel, fold), fold)
+    second = learner.fitted(_unlike_training(panel, fold), fold)
     rows = np.concatenate([fold.train, fold.valid])
     before, again = learner.scores(first, panel, rows), learner.scores(second, panel, rows)
     yield len(rows)
     differ = differing(before, again)
     files: tuple[str, ...] = ()
     if audit.thorough or len(differ):
-        third = learner.fitted(like_training(panel, fold), fold)
+        third = learner.fitted(_like_training(panel, fold), fold)
         if len(differing(before, learner.scores(third, panel, rows))):
             text = f"{learner.name}: two fits on the same rows score them differently; seed it, or no audit can tell."
             yield Finding("learning", "not_audited", text)
             return
-        files = changed_files(learner, first, second, third) if audit.thorough else ()
+        files = _changed_files(learner, first, second, third) if audit.thorough else ()
     if len(differ) or files:
         filed = f"what it files in {', '.join(files)}"
         what = described(panel, rows, differ[0], before, again) if len(differ) else filed
         text = f"{learner.name}: what it learns from training rows changes when test rows are altered: {what}."
         yield Finding("learning", "leak", text)
         return
-    yield from scores_look_back(audit, panel, fold, learner, first)
-    yield from fits_are_forgotten(panel, fold, learner, first)
+    yield from _scores_look_back(audit, panel, fold, learner, first)
+    yield from _fits_are_forgotten(panel, fold, learner, first)
     score = learner.scores(first, panel, fold.test)
-    yield from rule_looks_back(rule, before[len(fold.train) :], score, panel.time[fold.test])
+    yield from _rule_looks_back(rule, before[len(fold.train) :], score, panel.time[fold.test])
 
 
-def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
+def _scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
     """Scores of test rows need neither later rows nor labels that were not known yet, and a net keeps its state."""
 
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return learner.scores(fitted, part, rows)
 
-    dates = dates_of(panel, fold.test, DATES[audit.mode], [audit.seed])
+    dates = dates_of(panel, fold.test, _DATES[audit.mode], [audit.seed])
     try:
         score = scored(score_of, panel, fold.test)
         yield from rescored(learner.name, score_of, panel, fold.test, score, dates, apart=not learner.ours)
@@ -132,7 +132,7 @@ def scores_look_back(audit: Audit, panel: Panel, fold: Fold, learner: Learner, f
         yield from walked(model, learner.name, panel, fold.test, score, scaler, int(own[-1]))
 
 
-def fits_are_forgotten(panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
+def _fits_are_forgotten(panel: Panel, fold: Fold, learner: Learner, fitted: Any) -> Iterator[Finding | int]:
     """Scores of test rows are the same after another one of its kind was fitted on these rows, labels and all."""
     if learner.ours:
         return
@@ -150,7 +150,7 @@ def fits_are_forgotten(panel: Panel, fold: Fold, learner: Learner, fitted: Any) 
         yield Finding("learning", "leak", text)
 
 
-def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.ndarray) -> Iterator[Finding | int]:
+def _rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.ndarray) -> Iterator[Finding | int]:
     """Signals of a bar do not change when later scores are cut off or altered."""
     if not np.isfinite(valid).any():
         return
@@ -169,7 +169,7 @@ def rule_looks_back(rule: Any, valid: np.ndarray, score: np.ndarray, time: np.nd
             return
 
 
-def miniature(panel: Panel, n: int) -> Panel | None:
+def _miniature(panel: Panel, n: int) -> Panel | None:
     """The first `n` finite, labelled rows of the symbol with the longest such stretch, as a panel of its own."""
     good = panel.finite & panel.warm & np.isfinite(panel.ret)
     edge = np.ones(len(panel), bool)  # where a symbol or a stretch of good rows begins
@@ -192,13 +192,13 @@ def _thirds(small: Panel) -> Fold:
     return Fold(0, train, valid, test)
 
 
-def thinned(fold: Fold) -> Fold:
+def _thinned(fold: Fold) -> Fold:
     """Every so many rows of the fold, so that a thorough audit ends; the test rows stay."""
-    train, valid = (rows[:: max(1, len(rows) // SOME)] for rows in (fold.train, fold.valid))
+    train, valid = (rows[:: max(1, len(rows) // _SOME)] for rows in (fold.train, fold.valid))
     return replace(fold, train=train, valid=valid)
 
 
-def like_training(panel: Panel, fold: Fold) -> Panel:
+def _like_training(panel: Panel, fold: Fold) -> Panel:
     """Test rows are copies of training rows: who looks at them finds that all it learns holds there."""
     X, y, ret, weight = panel.X.copy(), panel.y.copy(), panel.ret.copy(), panel.weight.copy()
     copied = _copied(panel, fold)
@@ -207,7 +207,7 @@ def like_training(panel: Panel, fold: Fold) -> Panel:
     return replace(panel, X=X, y=y, ret=ret, weight=weight)
 
 
-def unlike_training(panel: Panel, fold: Fold) -> Panel:
+def _unlike_training(panel: Panel, fold: Fold) -> Panel:
     """Test rows teach the opposite: labels turned round, and planted in the features that training finds weakest."""
     X, y, ret = panel.X.copy(), panel.y.copy(), panel.ret.copy()
     copied = _copied(panel, fold)
@@ -217,7 +217,7 @@ def unlike_training(panel: Panel, fold: Fold) -> Panel:
     target = panel.y[fold.train] - panel.y[fold.train].mean()
     strength = np.abs(np.nan_to_num((train - center) / spread).T @ target)
     weak = strength <= np.median(strength)
-    planted = center + spread * FAR * np.sign(y[fold.test] + 0.5 * np.sign(ret[fold.test]))[:, None]
+    planted = center + spread * _FAR * np.sign(y[fold.test] + 0.5 * np.sign(ret[fold.test]))[:, None]
     moved = np.nan_to_num(X[fold.test][::-1]) * 3.0 + spread
     X[fold.test] = np.where(weak, planted, moved).astype(np.float32)
     return replace(panel, X=X, y=y, ret=ret)
@@ -229,7 +229,7 @@ def _copied(panel: Panel, fold: Fold) -> np.ndarray:
     return np.resize(finite if len(finite) else fold.train, len(fold.test))
 
 
-def changed_files(learner: Learner, first: Any, second: Any, third: Any) -> tuple[str, ...]:
+def _changed_files(learner: Learner, first: Any, second: Any, third: Any) -> tuple[str, ...]:
     """Files that differ between `first` and `second`, and not between `first` and `third`, its twin."""
     with tempfile.TemporaryDirectory() as folder:
         kept = []

@@ -11,16 +11,18 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.audit.own import is_users
 from barwise.data.durations import duration
+from barwise.data.times import distinct
 from barwise.samples import Panel
 from barwise.validation.folds import Fold, splits
+from barwise.validation.hooks import splitter_of
 
 
 def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     """The splitter puts no time in training and in test at once; the purge would hide it."""
-    splitter = getattr(validation, "splitter", None)
+    splitter = splitter_of(validation)
     if splitter is None:
         return
-    times = np.unique(panel.time[panel.warm])
+    times = distinct(panel.time, panel.warm)
     for number, (*learned, test) in enumerate(splits(splitter, times)):
         train = np.concatenate(learned)
         yield len(test)
@@ -36,10 +38,10 @@ def splitter_divides(panel: Panel, validation: Any) -> Iterator[Finding | int]:
 
 def nothing_is_left_out(panel: Panel, validation: Any) -> Iterator[Finding | int]:
     """A splitter of the user's own tests every bar from its first to its last: it picks none."""
-    splitter = getattr(validation, "splitter", None)
+    splitter = splitter_of(validation)
     if splitter is None or not is_users(splitter):
         return
-    times = np.unique(panel.time[panel.warm])
+    times = distinct(panel.time, panel.warm)
     tested = np.unique(np.concatenate([test for *_, test in splits(splitter, times)]))
     between = int(tested[-1] - tested[0]) + 1
     yield between
@@ -53,10 +55,10 @@ def nothing_is_left_out(panel: Panel, validation: Any) -> Iterator[Finding | int
 
 def folds_are_purged(panel: Panel, folds: list[Fold], embargo: int | str) -> Iterator[Finding | int]:
     """No training or validation label's stretch meets a test row's, and none lies in the embargo after a test block."""
-    times = np.unique(panel.time[panel.warm])
+    times = distinct(panel.time, panel.warm)
     for fold in folds:
         yield len(fold.train) + len(fold.valid)
-        place = np.unique(np.searchsorted(times, panel.time[fold.test]))
+        place = np.searchsorted(times, distinct(panel.time[fold.test]))
         for block in np.split(place, np.flatnonzero(np.diff(place) > 1) + 1):
             inside = (panel.time[fold.test] >= times[block[0]]) & (panel.time[fold.test] <= times[block[-1]])
             begin, end = times[block[0]], _ends(panel, fold.test[inside]).max()

@@ -14,13 +14,14 @@ from barwise.audit.features import when
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.own import is_users
 from barwise.audit.scores import Scores, bar_by_bar, dates_of, described, differing, rescored, scored, walked
+from barwise.data.times import distinct
 from barwise.samples import Panel
 from barwise.strategies.hooks import Online, Stateful
 from barwise.validation.folds import Fold
 
-DATES = {"quick": 8, "thorough": 40}  # whose bars are scored again by themselves, of each fold
-OURS = 2  # of each fold where none of the code is the user's
-CUTS = 6  # at which a fold's signals are made again without the later scores
+_DATES = {"quick": 8, "thorough": 40}  # whose bars are scored again by themselves, of each fold
+_OURS = 2  # of each fold where none of the code is the user's
+_CUTS = 6  # at which a fold's signals are made again without the later scores
 
 
 @dataclass
@@ -79,7 +80,7 @@ class FoldAudit:
             self.by_bar = True
         if self.audit.mode == "none":
             return scored(score_of, panel, fold.test, self.by_bar)
-        seen = dates_of(panel, fold.test, OURS if self.ours else DATES[self.audit.mode], [self.seed, fold.number])
+        seen = dates_of(panel, fold.test, _OURS if self.ours else _DATES[self.audit.mode], [self.seed, fold.number])
         first = None if self.ours else self._first_look(model, scorer, panel, fold, seen)
         try:
             score = scored(score_of, panel, fold.test, self.by_bar)
@@ -99,10 +100,10 @@ class FoldAudit:
     def signals(self, rule: Any, score: np.ndarray, time: np.ndarray, fold: int = -1, valid: Any = None) -> np.ndarray:
         """Signals of the fold's test rows, by a rule that learned from the `valid` scores."""
         own = self.audit.mode != "none" and is_users(rule)
-        early = list(cut_signals(rule, score, time, CUTS, self.seed)) if own else []
+        early = list(_cut_signals(rule, score, time, _CUTS, self.seed)) if own else []
         signal: np.ndarray = rule(score, time)
         if self.audit.mode != "none":
-            self._hear(signals_look_back(rule, score, time, signal, CUTS, self.seed))
+            self._hear(_signals_look_back(rule, score, time, signal, _CUTS, self.seed))
         for upto, again in early:
             self._hear(_same_signals(rule, time, signal, upto, again))
         if own:
@@ -151,11 +152,11 @@ def _same_at_first(
         yield Finding("learning", "leak", text)
 
 
-def cut_signals(
+def _cut_signals(
     rule: Any, score: np.ndarray, time: np.ndarray, cuts: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(which rows, their signals) of scores cut off at some times, the earliest first."""
-    times = np.unique(time)
+    times = distinct(time)
     for t in np.sort(np.random.default_rng([seed, 1]).choice(times, min(cuts, len(times)), replace=False)):
         early = time <= t
         now = time[early] == t
@@ -174,7 +175,7 @@ def _same_signals(
         yield Finding("learning", "leak", text)
 
 
-def signals_look_back(
+def _signals_look_back(
     rule: Callable[..., np.ndarray], score: np.ndarray, time: np.ndarray, signal: np.ndarray, cuts: int, seed: int
 ) -> Iterator[Finding | int]:
     """Signals are the same where later scores are cut off; and `cuts` times later scores are others."""
@@ -182,7 +183,7 @@ def signals_look_back(
     if len(dated):
         text = f"{type(rule).__name__} looks up dates: its signal of {when(time[dated[0]])} is another 28 years later"
         yield Finding("learning", "not_audited", text)
-    times = np.unique(time)
+    times = distinct(time)
     for k, t in enumerate(np.random.default_rng(seed).choice(times, min(cuts, len(times)), replace=False)):
         early = time <= t
         yield int(early.sum())

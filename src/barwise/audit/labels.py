@@ -14,7 +14,7 @@ from barwise.data.bars import Bars
 from barwise.features.matrix import FeatureMatrix
 from barwise.samples import Labels
 
-ROUNDING = 1e-9  # relative: what a price may lose on the way to a return and back
+_ROUNDING = 1e-9  # relative: what a price may lose on the way to a return and back
 
 
 def labels_wait(audit: Audit, matrix: FeatureMatrix, labeler: Callable[[Bars], Labels]) -> Iterator[Finding | int]:
@@ -65,7 +65,7 @@ def labels_can_be_earned(audit: Audit, matrix: FeatureMatrix, labeler: Any, exec
         exit_price = price[rows + 1] * (1 + labels.ret[rows])
         end = np.minimum(np.searchsorted(b.time, labels.end[rows]), len(b) - 1)
         outside = np.zeros(len(b), bool)
-        outside[rows] = (exit_price > b.high[end] * (1 + ROUNDING)) | (exit_price < b.low[end] * (1 - ROUNDING))
+        outside[rows] = (exit_price > b.high[end] * (1 + _ROUNDING)) | (exit_price < b.low[end] * (1 - _ROUNDING))
         if outside.any():
             place = execution.replace("_", " ")
             yield _label(b, outside, f"holds a return that no trade at the {place} after it can earn")

@@ -16,9 +16,9 @@ from barwise.backtest.hooks import Ends, FillsIntrabar, Holds, Lends, Receives, 
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
 
-ROUNDING = 1e-9  # of the equity
-CLOSING = 1e-5  # that closing what ended at the bar before may have cost
-CUTS = 2  # bars after which prices, or signals, are others
+_ROUNDING = 1e-9  # of the equity
+_CLOSING = 1e-5  # that closing what ended at the bar before may have cost
+_CUTS = 2  # bars after which prices, or signals, are others
 
 
 def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, ...]) -> Iterator[Finding | int]:
@@ -42,7 +42,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
     low, high = _earned(backtest, ledger, grid, rows, positions, bars)
     flow = ledger.cash_flow if isinstance(ledger, Receives) else None
     gross = ledger.gross - (0.0 if flow is None else flow)
-    near = np.where(np.isin(rows - 1, list(grid.gone)), CLOSING, ROUNDING)
+    near = np.where(np.isin(rows - 1, list(grid.gone)), _CLOSING, _ROUNDING)
     off = (gross < low - near) | (gross > high + near) | ~np.isfinite(gross)
     off &= ~np.isin(rows, list(grid.gone)) & (ledger.equity > 0)  # what ends is closed at the same close
     if off.any():
@@ -52,7 +52,7 @@ def ledger_adds_up(backtest: Any, ledger: Ledger, grid: Grid, bars: tuple[Bars, 
             f" {low[i]:.4%} by fills at the execution price: a fill that no order could have had."
         )
         yield Finding("execution", "leak", text)
-    below = ledger.cost < -ROUNDING
+    below = ledger.cost < -_ROUNDING
     if below.any():
         text = (
             f"{name}: a cost below zero on {when(ledger.time[int(below.argmax())])}; declare what is paid as cash_flow."
@@ -78,7 +78,7 @@ def _books_balance(name: str, ledger: Ledger, grid: Grid) -> Iterator[Finding]:
         "excess is not net less what cash earns": ledger.excess - (ledger.net - ledger.risk_free),
     }
     for what, off in wrong.items():
-        bad = ~(np.abs(off) <= ROUNDING)
+        bad = ~(np.abs(off) <= _ROUNDING)
         if bad.any():
             yield Finding("execution", "leak", f"{name}: on {when(ledger.time[int(bad.argmax())])} {what}.")
             return
@@ -149,7 +149,7 @@ def _fills(name: str, ledger: Ledger, rows: np.ndarray, grid: Grid, bars: tuple[
     if fills is None:
         return
     low, high = (_prices(grid, bars, price)[rows] for price in ("low", "high"))
-    off = np.isfinite(fills) & ~((fills >= low * (1 - ROUNDING)) & (fills <= high * (1 + ROUNDING)))
+    off = np.isfinite(fills) & ~((fills >= low * (1 - _ROUNDING)) & (fills <= high * (1 + _ROUNDING)))
     if off.any():
         i, s = np.argwhere(off)[0]
         text = (
@@ -180,7 +180,7 @@ def ledger_looks_back(
     name = type(backtest).__name__
     whole = backtest.run(grid_of(bars), signals, per_year)
     times = np.unique(signals.time)
-    for t in np.random.default_rng(seed).choice(times[len(times) // 4 : -2], CUTS, replace=False):
+    for t in np.random.default_rng(seed).choice(times[len(times) // 4 : -2], _CUTS, replace=False):
         firsts = [int(np.searchsorted(b.time, t, side="right")) for b in bars]
         others = tuple(altered(b, k) if k < len(b) else b for b, k in zip(bars, firsts, strict=True))
         turned = Signals(signals.symbol, signals.time, np.where(signals.time >= t, -signals.value, signals.value))

@@ -11,10 +11,11 @@ from barwise.audit.features import when
 from barwise.audit.findings import Finding
 from barwise.audit.scores import differing
 from barwise.data.bars import Bars, Universe
+from barwise.data.times import times_of
 from barwise.neutral import NEEDED, Exposures
 
-LOOKS = 4  # bars after which the market is cut off
-SYMBOLS = 64  # that are compared, at most
+_LOOKS = 4  # bars after which the market is cut off
+_SYMBOLS = 64  # that are compared, at most
 
 
 class Neutralizes(Protocol):
@@ -33,8 +34,8 @@ def neutral_waits(
     if neutral is None:
         return
     random = np.random.default_rng(seed)
-    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:SYMBOLS])]
-    times = np.unique(np.concatenate([b.time for b in bars]))
+    bars = [bars[i] for i in np.sort(random.permutation(len(bars))[:_SYMBOLS])]
+    times = times_of(bars)
     if len(times) < 4:
         return
     symbols = tuple(b.symbol for b in bars)
@@ -42,7 +43,7 @@ def neutral_waits(
     time = np.concatenate([b.time for b in bars])
     score = random.uniform(-1, 1, len(time))
     first = min(NEEDED, len(times) // 2)
-    looks = times[np.linspace(first, len(times) - 2, LOOKS).astype(int)]
+    looks = times[np.linspace(first, len(times) - 2, _LOOKS).astype(int)]
     alone = []
     for last in looks:
         kept = [b.take(b.time <= last) for b in bars]

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import BuiltinFunctionType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-OURS = f"{Path(__file__).resolve().parents[1]}{os.sep}"
-STANDARD = tuple(f"{Path(sysconfig.get_path(k)).resolve()}{os.sep}" for k in ("stdlib", "platstdlib"))
-INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-DEEP = 6  # parts of parts
+_OURS = f"{Path(__file__).resolve().parents[1]}{os.sep}"
+_STANDARD = tuple(f"{Path(sysconfig.get_path(k)).resolve()}{os.sep}" for k in ("stdlib", "platstdlib"))
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_DEEP = 6  # parts of parts
 
 
 @lru_cache(maxsize=8192)
@@ -23,11 +23,11 @@ def origin(path: str) -> str:
     if path.startswith("<"):
         return "standard" if path.startswith("<frozen") else "users"
     real = os.path.realpath(path)
-    if any(mark in real for mark in INSTALLED):
+    if any(mark in real for mark in _INSTALLED):
         return "library"
-    if real.startswith(OURS):
+    if real.startswith(_OURS):
         return "ours"
-    return "standard" if real.startswith(STANDARD) else "users"
+    return "standard" if real.startswith(_STANDARD) else "users"
 
 
 def of_frame(frame: FrameType) -> str:
@@ -46,7 +46,7 @@ def is_users(part: Any) -> bool:
 def users(part: Any) -> Iterator[str]:
     """The names of what is the user's own in a part: functions and classes, deep in its settings too."""
     seen: set[int] = set()
-    yield from _users(part, DEEP, seen)
+    yield from _users(part, _DEEP, seen)
 
 
 def _users(one: Any, deep: int, seen: set[int]) -> Iterator[str]:

@@ -11,11 +11,12 @@ from barwise.audit.bars import altered
 from barwise.audit.features import differs, scale_of, when
 from barwise.audit.findings import Audit, Finding
 from barwise.data.bars import Bars
+from barwise.data.times import times_of
 from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars, align, between, evaluated, sees_all
 from barwise.features.matrix import FeatureMatrix
 
-SYMBOLS = 30  # that a quick audit makes a market of, spread over all
+_SYMBOLS = 30  # that a quick audit makes a market of, spread over all
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ def stretch(audit: Audit, matrix: FeatureMatrix, random: np.random.Generator) ->
     bars, length = list(matrix.bars), audit.look.stretch
     if length is None:
         return bars
-    few = np.unique(np.linspace(0, len(bars) - 1, min(SYMBOLS, len(bars))).astype(int))
+    few = np.unique(np.linspace(0, len(bars) - 1, min(_SYMBOLS, len(bars))).astype(int))
     bars = [bars[i] for i in few]
-    time = np.unique(np.concatenate([b.time for b in bars]))
+    time = times_of(bars)
     length = max(length, 4 * int(matrix.warmup.max()))
     first = int(random.integers(max(1, len(time) - length + 1)))
     parts = [between(b, time[first], time[min(len(time), first + length) - 1]) for b in bars]

@@ -10,7 +10,7 @@ import numpy as np
 
 from barwise.errors import require
 
-DAILY = 252.0
+_DAILY = 252.0
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Plausibility:
 
     def suspicious(self, rho: float, labels: float, years: float) -> bool:
         """Whether a feature's rank correlation with `labels` independent labels of so many `years` is no honest one."""
-        a_year = labels / max(years, 1 / DAILY)
+        a_year = labels / max(years, 1 / _DAILY)
         beyond_luck = rho > self.standard_errors / np.sqrt(labels)
         return bool(beyond_luck and rho * np.sqrt(a_year) > self.information_ratio)
 
     def implausible(self, metrics: Mapping[str, Any], bars: int, per_year: float, cause: str | None) -> str | None:
         """Why a result is beyond what trading earns, and the likeliest cause; None for one that is not."""
         sharpe = metrics.get("sharpe")
-        limit = self.sharpe * max(1.0, np.sqrt(per_year / DAILY))
+        limit = self.sharpe * max(1.0, np.sqrt(per_year / _DAILY))
         if sharpe is None or bars < self.bars or sharpe <= limit:
             return None
-        cause = cause or likeliest(metrics)
+        cause = cause or _likeliest(metrics)
         return f"a net Sharpe ratio of {sharpe:.1f} over {bars:,} bars is implausible; the likeliest cause is {cause}"
 
 
-def likeliest(metrics: Mapping[str, Any]) -> str:
+def _likeliest(metrics: Mapping[str, Any]) -> str:
     """What a result too good to be true most often comes from, by how it was earned."""
     sharpe, delayed, gross = (metrics.get(name) for name in ("sharpe", "sharpe_delayed", "sharpe_gross"))
     if delayed is not None and sharpe and delayed < 0.5 * sharpe:

@@ -16,9 +16,9 @@ from barwise.hooks import unwrapped
 from barwise.portfolio.context import Context
 from barwise.portfolio.portfolio import Portfolio
 
-BARS, SYMBOLS, LOOKS = 90, 24, 6
-LONGEST = 2000  # bars of a window that the probe is made longer by
-EQUAL = 1e-9
+_BARS, _SYMBOLS, _LOOKS = 90, 24, 6
+_LONGEST = 2000  # bars of a window that the probe is made longer by
+_EQUAL = 1e-9
 
 
 def weights_wait(
@@ -31,19 +31,19 @@ def weights_wait(
     if portfolio is None or portfolio.plain:
         return
     context = probe(portfolio, seed, bars)
-    first = len(context.time) - 2 * BARS // 3
-    rows = np.unique(np.linspace(first, len(context.time) - 2, LOOKS).astype(int))
+    first = len(context.time) - 2 * _BARS // 3
+    rows = np.unique(np.linspace(first, len(context.time) - 2, _LOOKS).astype(int))
     cut = [portfolio.weights(context.until(int(row)))[row] for row in rows]
     whole = portfolio.weights(context)
     for row, alone in zip(rows, cut, strict=True):
         yield 1
-        differs = ~(np.isclose(alone, whole[row], rtol=EQUAL, atol=EQUAL) | (np.isnan(alone) & np.isnan(whole[row])))
+        differs = ~(np.isclose(alone, whole[row], rtol=_EQUAL, atol=_EQUAL) | (np.isnan(alone) & np.isnan(whole[row])))
         if differs.any():
             rule = unwrapped(portfolio.rule)
             name = rule.__name__ if inspect.isfunction(rule) else type(rule).__name__
             text = (
                 f"{name}: the weights of a bar change when later bars are cut off, for {int(differs.sum())} of"
-                f" {SYMBOLS} symbols: the portfolio looks ahead."
+                f" {_SYMBOLS} symbols: the portfolio looks ahead."
             )
             yield Finding("portfolio", "leak", text)
             return
@@ -56,31 +56,33 @@ def probe(portfolio: Portfolio, seed: int, bars: Sequence[Bars] = ()) -> Context
     It is longer than the longest window of the rule, which does nothing before.
     """
     random = np.random.default_rng(seed)
-    shape = (BARS + windows_of(portfolio), SYMBOLS)
+    shape = (_BARS + _windows_of(portfolio), _SYMBOLS)
     has = random.random(shape) > 0.05
     score = np.where(has, np.clip(random.normal(0, 0.4, shape), -1, 1), np.nan)
-    inside = np.arange(len(has))[:, None] >= random.integers(0, len(has) // 2, SYMBOLS) * (np.arange(SYMBOLS) % 3 == 0)
-    inside &= np.arange(len(has))[:, None] < np.where(np.arange(SYMBOLS) % 5 == 1, len(has) - BARS // 3, len(has))
+    inside = np.arange(len(has))[:, None] >= random.integers(0, len(has) // 2, _SYMBOLS) * (
+        np.arange(_SYMBOLS) % 3 == 0
+    )
+    inside &= np.arange(len(has))[:, None] < np.where(np.arange(_SYMBOLS) % 5 == 1, len(has) - _BARS // 3, len(has))
     names = dict.fromkeys([*names_of(bars), *([portfolio.group] if portfolio.group else [])])
     return Context(
         time=np.datetime64("2020-01-01", "ns") + np.arange(len(has)) * np.timedelta64(1, "D"),
-        symbols=tuple(f"S{i:02d}" for i in range(SYMBOLS)),
+        symbols=tuple(f"S{i:02d}" for i in range(_SYMBOLS)),
         score=score,
         signal=np.where(np.abs(np.nan_to_num(score)) > 0.3, np.sign(np.nan_to_num(score)), 0.0),
         has=has,
         inside=inside,
         returns=np.where(has, random.normal(0, 0.02, shape), np.nan),
-        held=np.zeros(SYMBOLS),
-        groups={name: np.broadcast_to(np.arange(SYMBOLS) % 4, shape) for name in names},
+        held=np.zeros(_SYMBOLS),
+        groups={name: np.broadcast_to(np.arange(_SYMBOLS) % 4, shape) for name in names},
         columns=lambda name: np.where(has, np.random.default_rng([seed, len(name)]).lognormal(0, 1, shape), np.nan),
         extra_names=tuple(dict.fromkeys(name for b in bars for name in b.extra)),
     )
 
 
-def windows_of(portfolio: Portfolio) -> int:
+def _windows_of(portfolio: Portfolio) -> int:
     """The longest window that the portfolio and its rule are set to, by their settings' names; at most `LONGEST`."""
     rule: Any = portfolio.rule
     given = rule.keywords if isinstance(rule, partial) else getattr(rule, "__dict__", {})
     found = [value for name, value in given.items() if "window" in name and isinstance(value, int)]
     window = portfolio.volatility_window if portfolio.volatility_target is not None else 0
-    return min(max([window, *found]), LONGEST)
+    return min(max([window, *found]), _LONGEST)

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from barwise.audit.watch import Watch, listen
+from barwise.console.fork import fork
 from barwise.errors import LeakError
 from barwise.features.parallel import threads_beside
 
 Arrays = dict[str, np.ndarray]
 Work = Callable[[Arrays], Arrays]
-FIXED = 0x10  # MAP_FIXED of Linux
-ALONE = ("rows", "dates")  # work that opens nothing by itself, whoever's code it runs
-LARGE = 2**26  # bytes of a file that is read in place
+_FIXED = 0x10  # MAP_FIXED of Linux
+_ALONE = ("rows", "dates")  # work that opens nothing by itself, whoever's code it runs
+_LARGE = 2**26  # bytes of a file that is read in place
 
 
 class Failed(Exception):
@@ -37,7 +38,7 @@ class CleanProcess:
         self.work = dict(work)
         self.pid = 0
         self.folder = ""
-        end_idle_workers()
+        _end_idle_workers()
         self.threads = bool(threads_beside())
         if sys.platform == "linux" and not self.threads:
             self._fork()
@@ -100,14 +101,12 @@ class CleanProcess:
         self.folder = tempfile.mkdtemp(prefix="barwise-audit-")
         request, self.to = os.pipe()
         answer, back = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             try:
                 os.close(self.to)
                 os.close(answer)
-                sever((request, back))
+                _sever((request, back))
                 os.write(back, b"severed\n")
                 _serve(request, back, self.work, self.folder)
             finally:
@@ -147,11 +146,11 @@ def _serve(request: int, back: int, work: Mapping[str, Work], folder: str) -> No
             *lines, text = (text + more).split(b"\n")
             for line in lines:
                 name, number = line.decode().split()
-                pid = os.fork()
+                pid = fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    _do(work[name], f"{folder}/{number}", name in ALONE)
+                    _do(work[name], f"{folder}/{number}", name in _ALONE)
                 running[pid] = number
 
 
@@ -175,14 +174,14 @@ def _do(work: Work, place: str, everyone: bool) -> None:
         os._exit(0)
 
 
-def end_idle_workers() -> None:
+def _end_idle_workers() -> None:
     """End the processes that joblib keeps for its next call, with the threads that wait for them; it starts others."""
     pool = getattr(sys.modules.get("joblib.externals.loky.reusable_executor"), "_executor", None)
     if pool is not None and not getattr(pool, "_pending_work_items", True):
         pool.shutdown(wait=True)
 
 
-def sever(keep: tuple[int, ...]) -> None:
+def _sever(keep: tuple[int, ...]) -> None:
     """End what could still be heard of the parent: open files and pipes but `keep`, memory that processes share."""
     null = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
@@ -190,7 +189,7 @@ def sever(keep: tuple[int, ...]) -> None:
         if number > 2 and number not in (*keep, null) and _is_open(number):
             os.dup2(null, number)
     os.close(null)
-    own_copies()
+    _own_copies()
 
 
 def _is_open(number: int) -> bool:
@@ -201,7 +200,7 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def own_copies() -> None:
+def _own_copies() -> None:
     """Put a copy of this process's own in place of each piece of memory that it shares with others; large files that
     are only read stay."""
     import ctypes
@@ -210,11 +209,11 @@ def own_copies() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-    how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | FIXED
+    how = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         span, mode, *_ = line.split()
         low, high = (int(x, 16) for x in span.split("-"))
-        if mode[3] != "s" or mode[0] != "r" or (mode[1] != "w" and (high - low > LARGE or "/usr/" in line)):
+        if mode[3] != "s" or mode[0] != "r" or (mode[1] != "w" and (high - low > _LARGE or "/usr/" in line)):
             continue
         held = ctypes.string_at(low, high - low)
         if libc.mmap(low, high - low, mmap.PROT_READ | mmap.PROT_WRITE, how, -1, 0) == low:

@@ -6,7 +6,6 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,23 +39,23 @@ def prove(
     test = np.unique(np.concatenate([fold.test for fold in folds]))
     learned = np.unique(np.concatenate([np.concatenate([fold.train, fold.valid]) for fold in folds]))
     wanted = np.union1d(test, learned) if audit.thorough else test
-    rows.proven |= read(kept, len(rows.proven))
+    rows.proven |= _read(kept, len(rows.proven))
     left = wanted[~rows.proven[wanted]]
     if len(left):
         done = over(-(-len(left) // SIZE), "proving rows")
         audit.hear("proof", rows.compare(left, default_workers(), SIZE, done))
         if kept is not None and not audit.leaks:
-            write(kept, rows.proven)
+            _write(kept, rows.proven)
     count = int(rows.proven[test].sum())
     audit.proven = {
         "rows": count, "of": len(test), "share": count / max(1, len(test)),
         "training": float(rows.proven[learned].mean()) if audit.thorough else None, "kept": len(left) == 0,
     }  # fmt: skip
     if not checks.ours:
-        audit.hear("proof", scores_again(checks, panel, folds))
+        audit.hear("proof", _scores_again(checks, panel, folds))
 
 
-def scores_again(checks: FoldAudit, panel: Panel, folds: list[Fold]) -> Iterator[Finding | int]:
+def _scores_again(checks: FoldAudit, panel: Panel, folds: list[Fold]) -> Iterator[Finding | int]:
     """Each bar's scores again by themselves, unless the run asked for them bar by bar."""
     for fold in folds:
         if fold.number not in checks.folds:
@@ -131,7 +130,7 @@ def kept_in(home: Path | None, key: str | None, X: np.ndarray) -> Path | None:
     return home / "proofs" / f"{digest.hexdigest()[:32]}.npy"
 
 
-def read(path: Path | None, count: int) -> np.ndarray:
+def _read(path: Path | None, count: int) -> np.ndarray:
     """The mask in `path`; none is proven where there is no such file, or another one."""
     none = np.zeros(count, bool)
     try:
@@ -142,7 +141,7 @@ def read(path: Path | None, count: int) -> np.ndarray:
     return bits.astype(bool) if len(bits) == count else none
 
 
-def write(path: Path, proven: np.ndarray) -> None:
+def _write(path: Path, proven: np.ndarray) -> None:
     """Keep the mask; where the disk is full or read-only it is proven again next time."""
     data = io.BytesIO()
     np.save(data, np.packbits(proven), allow_pickle=False)
@@ -151,10 +150,3 @@ def write(path: Path, proven: np.ndarray) -> None:
         write_bytes(path, data.getvalue())
     except OSError:
         return
-
-
-def shown(found: dict[str, Any] | None) -> str:
-    """The share of the test rows that was proven, in words."""
-    if found is None:
-        return "none of the test rows was proven one by one"
-    return f"{found['share']:.0%} of the test rows proven one by one ({found['rows']:,} of {found['of']:,})"

@@ -13,12 +13,13 @@ from barwise.audit.disguise import disguised, disguised_market
 from barwise.audit.process import Arrays, Work, words_of
 from barwise.audit.tables import tables_of
 from barwise.data.bars import COLUMNS, Bars, Universe
+from barwise.data.times import times_of
 from barwise.features import FeatureSet
 from barwise.features.aligned import align, between, evaluated, sees_all
 from barwise.features.matrix import compute
 
 CUT, WHOLE, ALTERED, TURNED, OTHER = range(5)  # bars up to the row; all; others after it, in two ways; all others
-APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
+_APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
 NAMED, DATED = 1, 2  # the disguise: other names, other dates
 
 
@@ -111,7 +112,7 @@ def _joined(bars: Sequence[Bars], items: np.ndarray) -> list[list[int]]:
             last = bars[items[group[-1], 0]]
             if (
                 times[group[-1]][1] < times[i][0]
-                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= APART))
+                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= _APART))
                 and last.extra.keys() == b.extra.keys()
             ):
                 group.append(i)
@@ -152,7 +153,7 @@ def _date(
     bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Universe | None, item: list[int]
 ) -> dict[str, np.ndarray]:
     _, place, first, how, hidden = item
-    time = np.unique(np.concatenate([b.time for b in bars]))
+    time = times_of(bars)
     last = time[place] if how == CUT else time[-1]
     parts = [between(b, time[first], last) for b in bars]
     kept = [i for i, part in enumerate(parts) if len(part)]

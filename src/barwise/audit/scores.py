@@ -12,11 +12,12 @@ import numpy as np
 from barwise.as_of import Rising, known_at
 from barwise.audit.features import when
 from barwise.audit.findings import Finding
+from barwise.data.times import distinct
 from barwise.samples import Panel
 
 Scores = Callable[[Panel, np.ndarray], np.ndarray]
-PIECES = 4  # that a stretch is cut into, to be walked bar by bar as live serving does
-SOME_BARS = 64  # of a stretch that a net of windows is walked over
+_PIECES = 4  # that a stretch is cut into, to be walked bar by bar as live serving does
+_SOME_BARS = 64  # of a stretch that a net of windows is walked over
 
 
 @dataclass
@@ -37,9 +38,9 @@ def blocks_of(panel: Panel, rows: np.ndarray) -> list[np.ndarray]:
     """`rows` in blocks of times that follow one another among those of the panel's warm rows."""
     if not len(rows):
         return []
-    times = np.unique(panel.time[panel.warm])
+    times = distinct(panel.time, panel.warm)
     place = np.searchsorted(times, panel.time[rows])
-    own = np.unique(place)
+    own = distinct(place)
     block = np.cumsum(np.append(0, np.diff(own) > 1))[np.searchsorted(own, place)]
     return [rows[block == k] for k in range(int(block.max()) + 1)]
 
@@ -68,7 +69,7 @@ def scored(score_of: Scores, panel: Panel, rows: np.ndarray, by_bar: bool = Fals
 
 def dates_of(panel: Panel, rows: np.ndarray, count: int, seed: list[int]) -> np.ndarray:
     """`count` of the times of `rows`, the last among them."""
-    times = np.unique(panel.time[rows])
+    times = distinct(panel.time[rows])
     if len(times) <= count:
         return times
     chosen = np.random.default_rng(seed).choice(times[:-1], count - 1, replace=False)
@@ -127,11 +128,11 @@ def walked(model: Any, name: str, panel: Panel, rows: np.ndarray, score: np.ndar
     """Walk the stretch that ends at `row` in pieces, as live serving does, and compare with `score` of `rows`."""
     found = Scoring()
     stream = model.sequence == "stream"
-    begin = int(panel.start[row]) if stream else max(int(panel.start[row]), row - SOME_BARS - model.lookback)
+    begin = int(panel.start[row]) if stream else max(int(panel.start[row]), row - _SOME_BARS - model.lookback)
     x = np.asarray(panel.X[begin : row + 1])
     x = x if scaler is None else scaler(x)
     memory, parts = None, []
-    for piece in np.array_split(x, min(PIECES, len(x))):
+    for piece in np.array_split(x, min(_PIECES, len(x))):
         part, memory = model.advance(piece, memory)
         parts.append(part)
     live = np.concatenate(parts)

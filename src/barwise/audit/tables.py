@@ -9,19 +9,19 @@ from typing import Any
 
 from barwise.audit.own import attributes, class_is_users, origin
 
-LONG = 200  # rows of a table that could hold a value for each bar; a matrix of weights has fewer
-DEEP = 6  # functions that call functions, parts of parts
-MOST = 200_000  # values that are counted
-LETTERS = 8  # of a text, for a value
+_LONG = 200  # rows of a table that could hold a value for each bar; a matrix of weights has fewer
+_DEEP = 6  # functions that call functions, parts of parts
+_MOST = 200_000  # values that are counted
+_LETTERS = 8  # of a text, for a value
 
 
 def tables_of(parts: Mapping[str, Any], bars: int) -> list[str]:
     """`name (where)` of each table of half as many values as the shortest symbol has bars, or more."""
-    least = max(LONG, bars // 2)
+    least = max(_LONG, bars // 2)
     found = []
     for name, one in parts.items():
-        for where, value in _kept(one, name, DEEP, set()):
-            rows = _size(value, DEEP, set())
+        for where, value in _kept(one, name, _DEEP, set()):
+            rows = _size(value, _DEEP, set())
             if rows >= least:
                 found.append(f"{name} keeps a table of {rows:,} rows ({where})")
                 break
@@ -37,7 +37,7 @@ def _size(value: Any, deep: int, seen: set[int]) -> int:
     if isinstance(shape, tuple):
         return max(shape, default=0) if all(isinstance(n, int) for n in shape) else 0
     if isinstance(value, str | bytes | bytearray | memoryview):
-        return len(value) // LETTERS
+        return len(value) // _LETTERS
     if isinstance(value, Mapping):
         return max(len(value), _sum(value.values(), deep, seen))
     if isinstance(value, list | tuple | set | frozenset) or type(value).__name__ in ("deque", "array"):
@@ -54,7 +54,7 @@ def _sum(values: Iterable[Any], deep: int, seen: set[int]) -> int:
     total = 0
     for value in values:
         total += 1 if isinstance(value, int | float | bool) or value is None else _size(value, deep - 1, seen)
-        if total > MOST:
+        if total > _MOST:
             break
     return total
 
@@ -96,9 +96,9 @@ def _kept(one: Any, where: str, deep: int, seen: set[int]) -> Iterator[tuple[str
         yield where, one
         inside: list[tuple[str, Any]] = []
         if isinstance(one, Mapping):
-            inside = [(where, value) for value in list(one.values())[:LONG]]
+            inside = [(where, value) for value in list(one.values())[:_LONG]]
         elif isinstance(one, list | tuple | set):
-            inside = [(where, value) for value in list(one)[:LONG]]
+            inside = [(where, value) for value in list(one)[:_LONG]]
         elif not hasattr(one, "dtype"):
             inside = [(f"{where}.{name}", value) for name, value in attributes(one).items()]
             inside.append((where, getattr(one, "__wrapped__", None)))

@@ -16,26 +16,26 @@ from typing import Any
 
 from barwise.audit.own import of_frame
 
-OUTSIDE = {  # event: place of the name among its arguments
+_OUTSIDE = {  # event: place of the name among its arguments
     "open": 0, "sqlite3.connect": 0, "socket.connect": 1, "subprocess.Popen": 0, "os.system": 0, "os.posix_spawn": 0,
     "os.exec": 0, "os.listdir": 0, "os.scandir": 0, "os.mkdir": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1,
     "os.utime": 0, "os.truncate": 0, "os.setxattr": 0, "os.getxattr": 0, "os.remove": 0, "os.chmod": 0,
     "glob.glob": 0, "shutil.copyfile": 1, "urllib.Request": 0, "winreg.OpenKey": 1,
 }  # fmt: skip
-INSIDE = (  # of the program, beyond what a part is given
+_INSIDE = (  # of the program, beyond what a part is given
     "sys._getframe", "sys._current_frames", "sys._current_exceptions", "sys.settrace", "sys.setprofile",
     "gc.get_objects", "gc.get_referrers", "gc.get_referents", "ctypes.cdata", "ctypes.cdata/buffer",
     "ctypes.string_at", "ctypes.wstring_at", "ctypes.PyObj_FromPtr",
 )  # fmt: skip
-FRAMES = ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
-ASKING = ("inspect.py", "traceback.py")  # Python's own ways to a frame
-READERS = (".py", ".pyc", ".so", ".pyi", ".typed")
-SYSTEM = (
+_FRAMES = ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
+_ASKING = ("inspect.py", "traceback.py")  # Python's own ways to a frame
+_READERS = (".py", ".pyc", ".so", ".pyi", ".typed")
+_SYSTEM = (
     "/proc/meminfo", "/proc/cpuinfo", "/proc/self/status", "/proc/self/maps", "/proc/self/cgroup", "/proc/self/stat",
     "/proc/stat", "/proc/version", "/sys/", "/dev/null", "/dev/urandom", "/dev/random", "/usr/share/zoneinfo",
     "/etc/localtime", "/lib/", "/usr/lib/",
 )  # fmt: skip
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @dataclass
@@ -51,10 +51,10 @@ class Watch:
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         frame = sys._getframe(2)
-        if event in OUTSIDE:
+        if event in _OUTSIDE:
             self._outside(event, args, frame)
-        elif event in INSIDE or (event == "object.__getattr__" and len(args) > 1 and args[1] in FRAMES):
-            asked = os.path.basename(frame.f_code.co_filename) in ASKING and event.startswith("sys._getframe")
+        elif event in _INSIDE or (event == "object.__getattr__" and len(args) > 1 and args[1] in _FRAMES):
+            asked = os.path.basename(frame.f_code.co_filename) in _ASKING and event.startswith("sys._getframe")
             while asked and frame.f_back is not None and of_frame(frame) == "standard":
                 frame = frame.f_back
             if of_frame(frame) == "users":
@@ -62,20 +62,20 @@ class Watch:
                 self.found.add(f"the program that runs it ({what}, in {frame.f_code.co_name})")
 
     def _outside(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
-        place = OUTSIDE[event]
+        place = _OUTSIDE[event]
         name = args[place] if len(args) > place else None
         if name is None or isinstance(name, int):
             return
         name = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
         caller = frame.f_code.co_filename
-        if caller.startswith("<frozen importlib") or (name.endswith(READERS) and of_frame(frame) == "standard"):
+        if caller.startswith("<frozen importlib") or (name.endswith(_READERS) and of_frame(frame) == "standard"):
             return
         writes = event not in ("os.listdir", "os.scandir", "os.getxattr", "glob.glob")
         if event == "open":
             flags = args[2] if len(args) > 2 and isinstance(args[2], int) else 0
             mode = args[1] if len(args) > 1 and isinstance(args[1], str) else ""
-            writes = bool(flags & WRITING) or any(letter in mode for letter in "wxa+")
-        if name.startswith(SYSTEM) or (not writes and name.startswith(LIBRARIES)):
+            writes = bool(flags & _WRITING) or any(letter in mode for letter in "wxa+")
+        if name.startswith(_SYSTEM) or (not writes and name.startswith(_LIBRARIES)):
             return
         whole = os.path.abspath(name)
         if any(whole == folder or whole.startswith(folder + os.sep) for folder in self.folders):
@@ -94,14 +94,14 @@ class Watch:
 
 
 _libraries = {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-LIBRARIES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *sorted(_libraries))
+_LIBRARIES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *sorted(_libraries))
 _listening: list[Watch] = []
 _installed: list[bool] = []
 _busy: list[bool] = []
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not _listening or _busy or not (event in OUTSIDE or event in INSIDE or event == "object.__getattr__"):
+    if not _listening or _busy or not (event in _OUTSIDE or event in _INSIDE or event == "object.__getattr__"):
         return
     _busy.append(True)
     try:

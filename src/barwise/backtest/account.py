@@ -12,7 +12,7 @@ from barwise.backtest.grid import Grid
 from barwise.backtest.positions import Positions
 
 ROUNDING = 1.0 + 1e-9  # a gross exposure above its cap by less is not above it
-total = np.add.reduce
+_total = np.add.reduce
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Terms:
     def lent(self, row: int, wanted: np.ndarray, bought: float) -> float:
         """What shorts pay at the row; `bought`: the sum of `wanted`."""
         if self.lent_by is not None:
-            return float(total(self.lent_by[row] * np.maximum(-wanted, 0.0)))
-        return self.lending * 0.5 * max(0.0, float(total(np.abs(wanted))) - bought) if self.lending else 0.0
+            return float(_total(self.lent_by[row] * np.maximum(-wanted, 0.0)))
+        return self.lending * 0.5 * max(0.0, float(_total(np.abs(wanted))) - bought) if self.lending else 0.0
 
     def lent_each(self, row: int, wanted: np.ndarray) -> np.ndarray:
         """The same by symbol."""
@@ -110,16 +110,16 @@ class Account:
         """Drift to the execution price, trade to the target weights, drift to the close, pay; one bar."""
         terms, i, worth = self.terms, t - self.first, self.worth
         moved = self.value * terms.to_price[t]
-        held = float(total(moved))
+        held = float(_total(moved))
         account = self.cash + held
         self.ruined = account <= 0.0
         wanted, bought, change = self._ordered(t, moved, held, account)
-        volume = float(total(np.abs(change)))
+        volume = float(_total(np.abs(change)))
         lent = terms.lent(t, wanted, bought)
         paid = (terms.rate * volume if terms.prices is None else terms.prices.paid(t, change)) + lent
         rolled = terms.rolling(t, self.value, moved, wanted)
         if rolled is not None:
-            paid, volume = paid + float(total(rolled[0])), volume + float(total(rolled[1]))
+            paid, volume = paid + float(_total(rolled[0])), volume + float(_total(rolled[1]))
         self.cash = (account - bought) * (1.0 + terms.interest) - paid
         after = wanted * terms.to_close[t]
         self.contribution += (after - self.value - change) / worth
@@ -131,7 +131,7 @@ class Account:
                 i, weight=wanted / share, before=(moved - self.value) / worth, after=(after - wanted) / worth,
                 cost=fees / worth, traded=np.abs(change) / share,
             )  # fmt: skip
-        self.value, now = after, self.cash + float(total(after))
+        self.value, now = after, self.cash + float(_total(after))
         closing = after
         traded = volume / account if account > 0.0 else 0.0
         if terms.charged is not None:
@@ -148,7 +148,7 @@ class Account:
         if self.kept is not None:
             self.kept.closing[i] = closing / now
         self.net[i], self.equity[i] = now / worth - 1.0, now
-        self.exposure[i] = total(np.abs(self.value)) / now
+        self.exposure[i] = _total(np.abs(self.value)) / now
         self.worth = now
 
     def _ordered(self, t: int, moved: np.ndarray, held: float, account: float) -> tuple[np.ndarray, float, np.ndarray]:
@@ -161,19 +161,19 @@ class Account:
         elif terms.bought_by[t] == terms.bought_by[t]:  # no NaN: an order for every symbol
             wanted, bought = target * account, terms.bought_by[t] * account
         else:
-            wanted = within(order * account, moved, terms.max_gross * account)
-            bought = float(total(wanted))
+            wanted = _within(order * account, moved, terms.max_gross * account)
+            bought = float(_total(wanted))
         change = wanted - moved
         if terms.prices is not None and terms.prices.most is not None:
             change, asked = terms.prices.room(t, change), change
             self._waiting = np.where(change == asked, np.nan, order)  # what is left is traded later
             wanted = moved + change
-            bought = float(total(wanted))
+            bought = float(_total(wanted))
         return wanted, bought, change
 
     def _fund(self, i: int, flow: np.ndarray) -> float:
         """Take or pay `flow` (symbol,) and note it; its sum."""
-        paid = float(total(flow))
+        paid = float(_total(flow))
         self.cash += paid
         self.contribution += flow / self.worth
         self.flow[i] = paid / self.worth
@@ -191,18 +191,18 @@ class Account:
             self.contribution[gone] += lost / self.worth
             if self.kept is not None:
                 self.kept.after[i, gone] += lost / self.worth
-            now += float(total(lost))
-        left = total(np.abs(value[ended]))
+            now += float(_total(lost))
+        left = _total(np.abs(value[ended]))
         sold = np.where(np.isin(self._columns, ended), value, 0.0)
         fee = terms.rate * left if terms.prices is None else terms.prices.paid(t, -sold)
         if self.kept is not None:
             self.kept.cost[i] += terms.fees(t, -sold) / self.worth
-        self.cash += total(value[ended]) - fee
+        self.cash += _total(value[ended]) - fee
         value[ended] = 0.0
         return now - fee, fee, left / now
 
 
-def within(wanted: np.ndarray, held: np.ndarray, most: float) -> np.ndarray:
+def _within(wanted: np.ndarray, held: np.ndarray, most: float) -> np.ndarray:
     """Values wanted, or `held` where that is NaN; those wanted are scaled down until Σ|value| is at most `most`."""
     ordered = ~np.isnan(wanted)
     if not ordered.any():

@@ -8,7 +8,7 @@ from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.samples import direction
 
-DRAWS = 10  # random strategies; their mean is reported
+_DRAWS = 10  # random strategies; their mean is reported
 
 
 def baselines(
@@ -21,26 +21,36 @@ def baselines(
     """
     span = (grid.time >= signals.time.min()) & (grid.time <= signals.time.max())
     inside = grid.member & span[:, None]
-    rows, columns = np.nonzero(inside)
 
     def traded(dense: np.ndarray) -> Ledger:
         if type(backtest) is Backtest and backtest.plain:
-            values = np.where(inside & np.isfinite(dense), dense, 0.0)
-            return backtest.run_dense(grid, values, (int(rows[0]), int(rows[-1])), periods_per_year)
+            dense[~(inside & np.isfinite(dense))] = 0.0
+            first, last = np.flatnonzero(inside.any(axis=1))[[0, -1]]
+            return backtest.run_dense(grid, dense, (int(first), int(last)), periods_per_year)
+        rows, columns = np.nonzero(inside)
         return backtest.run(grid, Signals(columns, grid.time[rows], dense[rows, columns]), periods_per_year)
 
-    with np.errstate(invalid="ignore"):
-        last_return = np.nan_to_num(direction(grid.close / grid.before - 1.0))
+    hold = _buy_and_hold(grid, backtest, signals, periods_per_year)
+    persistence = traded(_last_direction(grid))
     dense = signals.on(grid)
     random = np.random.default_rng(seed)
     return {
-        "buy_and_hold": [buy_and_hold(grid, backtest, signals, periods_per_year)],
-        "persistence": [traded(last_return)],
-        "random": [traded(shifted(dense, inside, random)) for _ in range(DRAWS)],
+        "buy_and_hold": [hold],
+        "persistence": [persistence],
+        "random": [traded(_shifted(dense, inside, random)) for _ in range(_DRAWS)],
     }
 
 
-def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _last_direction(grid: Grid) -> np.ndarray:
+    """(time, symbol): the sign of the last close return, 0 where there is none."""
+    with np.errstate(invalid="ignore"):
+        found = grid.close / grid.before
+    found -= 1.0
+    signs: np.ndarray = np.nan_to_num(direction(found), copy=False)
+    return signs
+
+
+def _shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning."""
     out = np.zeros(dense.shape)
     for s in range(dense.shape[1]):
@@ -50,11 +60,11 @@ def shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> 
     return out
 
 
-def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
+def _buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_year: float) -> Ledger:
     """Equal weights at the first execution price and whenever the set of symbols grows; left alone in between."""
     first, last = np.searchsorted(grid.time, [signals.time.min(), signals.time.max()])
     if grid.universe is not None:
-        return hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
+        return _hold_members(grid, backtest, (int(first), int(last)), periods_per_year)
     target = np.full(grid.has.shape, np.nan)
     held = grid.has[: first + 1].any(axis=0) & grid.has[first:].any(axis=0)
     bought = False
@@ -69,7 +79,7 @@ def buy_and_hold(grid: Grid, backtest: Backtest, signals: Signals, periods_per_y
     return backtest.trade(grid, target, (int(first), int(last)), periods_per_year, int(held.sum()))
 
 
-def hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
+def _hold_members(grid: Grid, backtest: Backtest, span: tuple[int, int], periods_per_year: float) -> Ledger:
     """Equal weights in the symbols of the universe, anew whenever one comes, leaves or has its last bar."""
     first, last = span
     target = np.full(grid.has.shape, np.nan)

@@ -17,7 +17,7 @@ from barwise.errors import ConfigError, require
 from barwise.portfolio.rules import past_deviation
 from barwise.samples import NO_MOVE
 
-TIME, SESSION = REASONS.index("time"), REASONS.index("session")
+_TIME, _SESSION = REASONS.index("time"), REASONS.index("session")
 UNITS = ("volatility", "percent")
 Distance = Annotated[float, Number(0.0, 1000.0, above=True)]
 Bars = Annotated[int, Whole(1, 1_000_000)]
@@ -91,7 +91,7 @@ class Stops:
     def _of_symbol(self, unit: np.ndarray, execution: str, evenings: bool, path: Paths, order: np.ndarray) -> Trades:
         width, late = unit[path.rows, path.column], execution != "next_open"
         final = path.last if evenings and path.last is not None else np.zeros(len(order), bool)
-        begin, end = runs(order, np.isfinite(width) & ~(final & late), final)
+        begin, end = _runs(order, np.isfinite(width) & ~(final & late), final)
         shut = final[end - 1]
         limit = end if self.bars is None else np.minimum(end, begin + self.bars)
         end, limit = end - (shut & late), np.minimum(limit, end - (shut & late))  # at a close: the order of that bar
@@ -99,9 +99,9 @@ class Stops:
         bounds = Bounds(*(far if x is None else x * width[begin] for x in (self.stop, self.target, self.trailing)))
         row, price, why = first_touch(path, np.sign(order[begin]), begin, limit, execution, bounds)
         timed = (row < 0) & (limit < end)
-        row, why = np.where(timed, limit, row), np.where(timed, TIME, why)
+        row, why = np.where(timed, limit, row), np.where(timed, _TIME, why)
         closed = (row < 0) & shut
-        row, why = np.where(closed, end if late else end - 1, row), np.where(closed, SESSION, why)
+        row, why = np.where(closed, end if late else end - 1, row), np.where(closed, _SESSION, why)
         price = price if late else np.where(closed, path.close[end - 1], price)
         return Trades(begin, end, row, price, why)
 
@@ -172,12 +172,12 @@ class Barriers:
         bounds = Bounds(np.where(side > 0, down, up), np.where(side > 0, up, down), np.full(len(begin), np.nan))
         row, price, why = first_touch(path, side, begin, limit, execution, bounds)
         timed = (row < 0) & (begin + horizon < len(order))
-        row, why = np.where(timed, limit, row), np.where(timed, TIME, why)
-        kept = chained(begin, np.where(row < 0, len(order), row))
+        row, why = np.where(timed, limit, row), np.where(timed, _TIME, why)
+        kept = _chained(begin, np.where(row < 0, len(order), row))
         return Trades(begin[kept], np.full(len(kept), len(order)), row[kept], price[kept], why[kept])
 
 
-def runs(order: np.ndarray, known: np.ndarray, final: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _runs(order: np.ndarray, known: np.ndarray, final: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First row and end of each run of orders to one side, from the first of its orders on at which `known` holds; a
     run is over with a `final` row."""
     given = np.flatnonzero(~np.isnan(order))
@@ -195,7 +195,7 @@ def runs(order: np.ndarray, known: np.ndarray, final: np.ndarray) -> tuple[np.nd
     return begin[held], end[held]
 
 
-def chained(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _chained(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Which trades are taken where one can be open at a time: the next one begins after the last one's end."""
     following = np.searchsorted(begin, end, side="right").tolist()
     kept, k = [], 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +10,13 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.groups import NONE, names_of, shared
+from barwise.data.times import times_of
 from barwise.errors import ConfigError, DataError
 
-FEW = 8  # columns, of which numpy adds up one after the other
-LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
+_SYMBOLS = 16  # that are laid side by side at once
+_CELLS = 2**20  # of rows that are worked on at once
+_FEW = 8  # columns, of which numpy adds up one after the other
+_LONGEST = 4_000_000  # steps of a table of times; beyond it times are searched
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,21 @@ class Grid:
     @classmethod
     def build(cls, bars: Sequence[Bars], universe: Universe | None = None) -> Grid:
         """The grid of `bars`, one column a symbol, in their order."""
-        time = np.unique(np.concatenate([b.time for b in bars]))
-        column = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
-        cell = np.searchsorted(ticks(time), ticks(np.concatenate([b.time for b in bars]))) * len(bars) + column
+        time = times_of(bars)
         shape = (len(time), len(bars))
-        has, open_, close = np.zeros(shape, bool), np.full(shape, np.nan), np.full(shape, np.nan)
-        has.ravel()[cell] = True
-        open_.ravel()[cell] = np.concatenate([b.open for b in bars])
-        close.ravel()[cell] = np.concatenate([b.close for b in bars])
-        prior = np.full(shape, -1)
-        if has.all():
-            prior[1:] = np.arange(len(time) - 1)[:, None]
-        else:
-            last = np.maximum.accumulate(np.where(has, np.arange(len(time))[:, None], -1), axis=0)
-            close = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), np.nan)
-            prior[1:] = last[:-1]
-        before = np.vstack([np.full((1, len(bars)), np.nan), close[:-1]])
+        has, open_ = np.zeros(shape, bool), np.full(shape, np.nan)
+        closes = np.full((len(time) + 1, len(bars)), np.nan)  # the first row: before there is any
+        before, close = closes[:-1], closes[1:]
+        for s in range(0, len(bars), _SYMBOLS):  # a cell is near the next symbol's, not near its own next one
+            _lay(bars[s : s + _SYMBOLS], _ticks(time), has[:, s:], open_[:, s:], close[:, s:])
+        prior = np.broadcast_to(np.arange(-1, len(time) - 1)[:, None], shape)
+        if not has.all():
+            last = np.where(has, np.arange(len(time), dtype=np.int32)[:, None], np.int32(-1))
+            np.maximum.accumulate(last, axis=0, out=last)
+            for rows in _row_blocks(shape):  # in place: what is read is a bar's own close, which stays
+                known = np.take_along_axis(close, np.maximum(last[rows], 0), axis=0)
+                close[rows] = np.where(last[rows] >= 0, known, np.nan)
+            prior = np.vstack([np.full((1, len(bars)), -1, np.int32), last[:-1]])
         return cls(time, tuple(b.symbol for b in bars), has, open_, close, before, prior, universe, tuple(bars))
 
     def column(self, name: str, otherwise: float = np.nan) -> np.ndarray:
@@ -96,7 +98,7 @@ class Grid:
     @cached_property
     def members(self) -> np.ndarray:
         """(time, 1): how many symbols of the universe have a bar, 1 where none has."""
-        return np.maximum(row_sums(self.member).astype(np.int64)[:, None], 1)
+        return np.maximum(_row_sums(self.member).astype(np.int64)[:, None], 1)
 
     @cached_property
     def complete(self) -> np.ndarray:
@@ -106,10 +108,10 @@ class Grid:
     @cached_property
     def _places(self) -> tuple[int, int, np.ndarray]:
         """Where a time's row stands: first time, common step, and a row (or -1) for each step; empty if it is long."""
-        known = ticks(self.time)
+        known = _ticks(self.time)
         step = int(np.gcd.reduce(np.diff(known))) if len(known) > 1 else 1
         length = int(known[-1] - known[0]) // step + 1
-        if length > LONGEST:
+        if length > _LONGEST:
             return int(known[0]), step, np.zeros(0, np.int64)
         table = np.full(length, -1)
         table[(known - known[0]) // step] = np.arange(len(known))
@@ -117,7 +119,7 @@ class Grid:
 
     def row_of(self, time: np.ndarray) -> np.ndarray:
         """The row of each time; -1 for one that no symbol has a bar at."""
-        known, wanted = ticks(self.time), ticks(time)
+        known, wanted = _ticks(self.time), _ticks(time)
         first, step, table = self._places
         if len(table):
             place = (wanted - first) * (1.0 / step)
@@ -129,20 +131,33 @@ class Grid:
         return row if right.all() else np.where(right, row, -1)
 
     @cached_property
-    def drifts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """By execution: price ratios from the close before to the execution price, and on to the close; 1 without."""
+    def _by_open(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._ratio(self.open, self.before), self._ratio(self.close, self.open)
+
+    @cached_property
+    def _by_close(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._ratio(self.close, self.before), np.ones((len(self.time), 1))
+
+    def _ratio(self, price: np.ndarray, over: np.ndarray) -> np.ndarray:
+        """(time, symbol) `price` over another one; 1 where there is no bar, or either is unknown."""
         with np.errstate(invalid="ignore"):
-            over_night, over_day, whole = self.open / self.before, self.close / self.open, self.close / self.before
-        for ratio in (over_night, over_day, whole):
-            ratio[~np.isfinite(ratio) | ~self.has] = 1.0
-        return {"next_open": (over_night, over_day), "next_close": (whole, np.ones((len(self.time), 1)))}
+            found: np.ndarray = price / over
+        for rows in _row_blocks(found.shape):
+            found[rows][~np.isfinite(found[rows]) | ~self.has[rows]] = 1.0
+        return found
+
+    def forget_drifts(self) -> None:
+        """Let go of the price ratios, which nothing but trading reads; they are made again where it goes on."""
+        for name in ("_by_open", "_by_close"):
+            self.__dict__.pop(name, None)
 
     def drift(self, execution: str, dividends: str | None) -> tuple[np.ndarray, np.ndarray]:
-        """`drifts` of one execution, with what the column `dividends` pays a share to who held it at the close before.
+        """Price ratios from the close before to the execution price, and on to the close; 1 without. With what the
+        column `dividends` pays a share to who held it at the close before.
 
         ConfigError where no symbol has such a column.
         """
-        to_price, to_close = self.drifts[execution]
+        to_price, to_close = self._by_open if execution == "next_open" else self._by_close
         if dividends is None:
             return to_price, to_close
         self.known(dividends, "backtest.dividends")
@@ -169,11 +184,12 @@ class Grid:
         if self.complete.all():
             out[bars:] = values[: max(0, len(values) - bars)]
             return out
-        row = self.prior
-        for _ in range(bars - 1):
-            row = np.where(row >= 0, np.take_along_axis(self.prior, np.maximum(row, 0), axis=0), -1)
-        known = self.has & (row >= 0)
-        out[known] = np.take_along_axis(values, np.maximum(row, 0), axis=0)[known]
+        for rows in _row_blocks(values.shape):
+            row = self.prior[rows]
+            for _ in range(bars - 1):
+                row = np.where(row >= 0, np.take_along_axis(self.prior, np.maximum(row, 0), axis=0), -1)
+            known = self.has[rows] & (row >= 0)
+            out[rows][known] = np.take_along_axis(values, np.maximum(row, 0), axis=0)[known]
         return out
 
 
@@ -225,9 +241,26 @@ class Signals:
         return cell
 
 
-def row_sums(values: np.ndarray) -> np.ndarray:
+def _lay(bars: Sequence[Bars], known: np.ndarray, has: np.ndarray, open_: np.ndarray, close: np.ndarray) -> None:
+    """Write some symbols' bars into the first columns of arrays (time, symbol)."""
+    there, prices = np.zeros((len(known), len(bars)), bool), np.full((2, len(known), len(bars)), np.nan)
+    for s, b in enumerate(bars):
+        rows = slice(None) if len(b) == len(known) else np.searchsorted(known, _ticks(b.time))
+        there[rows, s], prices[0, rows, s], prices[1, rows, s] = True, b.open, b.close
+    for table, own in ((has, there), (open_, prices[0]), (close, prices[1])):
+        table[:, : len(bars)] = own
+
+
+def _row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of rows that hold some 2^20 cells each."""
+    step = max(1, _CELLS // max(1, shape[1]))
+    for begin in range(0, shape[0], step):
+        yield slice(begin, begin + step)
+
+
+def _row_sums(values: np.ndarray) -> np.ndarray:
     """`values.sum(axis=1)`, to the bit, and faster where a row is short."""
-    if values.shape[1] >= FEW:
+    if values.shape[1] >= _FEW:
         found: np.ndarray = values.sum(axis=1)
         return found
     total = np.zeros(len(values))
@@ -236,6 +269,12 @@ def row_sums(values: np.ndarray) -> np.ndarray:
     return total
 
 
-def ticks(time: np.ndarray) -> np.ndarray:
+def gross_sums(values: np.ndarray) -> np.ndarray:
+    """Σ|value| of each row, some rows at a time."""
+    parts = [_row_sums(np.abs(values[rows])) for rows in _row_blocks(values.shape)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _ticks(time: np.ndarray) -> np.ndarray:
     """Times as whole numbers, which are searched faster."""
     return time.astype("datetime64[ns]", copy=False).view(np.int64)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.account import Account, Terms
 from barwise.backtest.contracts import contract_prices, rolls_of
 from barwise.backtest.costs import borrow_by_symbol
 from barwise.backtest.exits import Ended, Evening, Exits
-from barwise.backtest.grid import Grid, Signals, row_sums
+from barwise.backtest.grid import Grid, Signals
+from barwise.backtest.orders import capped, filled, trades
 from barwise.backtest.positions import Positions
 from barwise.backtest.stretch import carry
 from barwise.backtest.weights import WEIGHTINGS, weigh
@@ -161,13 +161,13 @@ class Backtest:
         delay: int,
     ) -> Ledger:  # fmt: skip
         """Trade `weights` decided at each row's close; `signal` is what a change of counts as a trade."""
+        count = trades(grid, grid.later(signal, 1 + delay), span, self.execution) if self.exits is None else 0
         target = grid.later(weights, 1 + delay)
         target[: span[0] + 1] = np.nan  # nothing is known before the close of the first signal's bar
         if self.execution == "next_close":
             for row, ended in grid.gone.items():
                 target[row, ended] = 0.0  # the position ends at this close: nothing new is opened at it
         if self.exits is None:
-            count = trades(grid, grid.later(signal, 1 + delay), span, self.execution)
             ledger = self.trade(grid, target, span, periods_per_year, count)
         else:
             after = self.exits.on(grid, target, self.execution, 1 + delay)
@@ -232,25 +232,6 @@ class Backtest:
         return replace(Positions.empty(grid, span, self.funding is not None), ended=ended)
 
 
-def filled(
-    grid: Grid, execution: str, fill: np.ndarray, drifts: tuple[np.ndarray, np.ndarray]
-) -> tuple[tuple[np.ndarray, np.ndarray], dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """Price ratios to and from the execution price where positions end inside bars at `fill`; what ends after each row
-    at its last price; and those of them whose symbol has its last bar there."""
-    to_price, to_close = drifts
-    rows, columns = np.nonzero(~np.isnan(fill))
-    if execution != "next_open":
-        to_price = to_price.copy()
-        to_price[rows, columns] += (fill - grid.close)[rows, columns] / grid.before[rows, columns]
-        return (to_price, to_close), grid.gone, grid.gone
-    to_close = to_close.copy()
-    to_close[rows, columns] = fill[rows, columns] / grid.open[rows, columns]
-    cut = np.flatnonzero(np.diff(rows)) + 1
-    ends = {int(r[0]): c for r, c in zip(np.split(rows, cut), np.split(columns, cut), strict=True) if len(r)}
-    gone = {t: np.setdiff1d(ended, ends.get(t, ended[:0])) for t, ended in grid.gone.items()}
-    return (to_price, to_close), ends | {t: np.union1d(c, ends.get(t, c)) for t, c in gone.items()}, gone
-
-
 def check_columns(backtest: object, bars: Sequence[Bars]) -> None:
     """ConfigError where no symbol has a column that the backtest reads."""
     there = sorted({name for b in bars for name in b.extra})
@@ -270,38 +251,3 @@ def funding_rates(grid: Grid, column: str) -> np.ndarray:
     grid.known(column, "backtest.funding")
     found: np.ndarray = np.nan_to_num(grid.column(column))
     return found
-
-
-def capped(target: np.ndarray, most: float) -> np.ndarray:
-    """Orders with each row (of a time) scaled down whose Σ|weight| is above `most`; not one that lacks an order."""
-    gross = row_sums(np.abs(target))
-    above = gross > most * ROUNDING
-    if above.any():
-        target = target * np.where(above, most / np.where(above, gross, 1.0), 1.0)[:, None]
-    return target
-
-
-def trades(grid: Grid, ordered: np.ndarray, span: tuple[int, int], execution: str) -> int:
-    """How often a symbol's ordered signal changes, from flat on, the closing at its last bar included."""
-    first, last = span
-    ordered = ordered[first : last + 1].copy()
-    ordered[0] = np.nan
-    closed = 0
-    for row, ended in grid.gone.items():
-        if first < row <= last:
-            final = ordered[row - first, ended]
-            if execution == "next_open":
-                closed += int(np.count_nonzero(np.nan_to_num(final)))
-            else:
-                ordered[row - first, ended] = 0.0
-    known = ~np.isnan(ordered)
-    if known[1:].all():
-        return closed + int(np.count_nonzero(ordered[1:2]) + np.count_nonzero(ordered[2:] != ordered[1:-1]))
-    last_known = np.maximum.accumulate(np.where(known, np.arange(len(ordered))[:, None], 0), axis=0)
-    standing = np.nan_to_num(np.take_along_axis(ordered, last_known, axis=0))
-    return closed + int(np.count_nonzero(np.diff(standing, axis=0)))
-
-
-def is_number(value: Any) -> bool:
-    """A finite int or float, no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

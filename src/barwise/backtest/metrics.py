@@ -110,6 +110,9 @@ def correlations(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> dict[s
 
 def cross_section(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> float | None:
     """Mean over bars of the rank correlation across symbols, over bars with 20 symbols or more."""
+    ordered = np.sort(time, kind="stable")
+    if not (ordered[CROSS_SECTION - 1 :] == ordered[: 1 - CROSS_SECTION]).any():
+        return None
     order = np.argsort(time, kind="stable")
     _, begins, counts = np.unique(time[order], return_index=True, return_counts=True)
     found = []

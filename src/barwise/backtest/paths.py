@@ -9,8 +9,8 @@ import numpy as np
 from barwise.backtest.grid import Grid
 
 REASONS = ("", "stop", "target", "trailing stop", "time", "session")
-STOP, TARGET, TRAILING = 1, 2, 3
-FIRST, MOST = 16, 1_000_000  # bars looked at in the first pass, and cells in any
+_STOP, _TARGET, _TRAILING = 1, 2, 3
+_FIRST, _MOST = 16, 1_000_000  # bars looked at in the first pass, and cells in any
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def first_touch(
     entry = side * (path.close if late else path.open)[begin]
     row, price, why = np.full(len(begin), -1), np.full(len(begin), np.nan), np.zeros(len(begin), np.int8)
     last = np.minimum(limit + late, len(path.open))
-    best, at, wide = entry.copy(), begin + late, FIRST
+    best, at, wide = entry.copy(), begin + late, _FIRST
     alive = np.flatnonzero(at < last)
     while len(alive):
-        wide = max(1, min(wide, MOST // len(alive), int((last[alive] - at[alive]).max())))
+        wide = max(1, min(wide, _MOST // len(alive), int((last[alive] - at[alive]).max())))
         found = _look(path, side[alive], entry[alive], best[alive], at[alive], last[alive], wide, bounds.select(alive))
         hit = found.row >= 0
         row[alive[hit]], price[alive[hit]], why[alive[hit]] = found.row[hit], found.price[hit], found.why[hit]
@@ -138,7 +138,7 @@ def _look(
     i = np.arange(len(at))
     lost = stopped[i, k]
     level = np.where(lost, np.minimum(stop[i, k], opened[i, k]), np.maximum(target[:, 0], opened[i, k]))
-    why = np.where(lost, np.where(moving[i, k] > fixed[:, 0], TRAILING, STOP), TARGET)
+    why = np.where(lost, np.where(moving[i, k] > fixed[:, 0], _TRAILING, _STOP), _TARGET)
     return _Seen(
         np.where(any_, at + k, -1), np.where(any_, side * level, np.nan), np.where(any_, why, 0).astype(np.int8),
         peak[:, -1],

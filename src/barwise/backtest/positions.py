@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from barwise.backtest.exits import Ended
     from barwise.backtest.grid import Grid
 
-TRADE_COLUMNS = (
+_TRADE_COLUMNS = (
     "symbol", "side", "entry", "exit", "bars", "entry_price", "exit_price", "weight", "gross", "cost", "funding", "net",
     "ended",
 )  # fmt: skip
@@ -66,7 +66,7 @@ class Positions:
         trailing stop or time. With funding a column of that name tells what it paid, which `net` includes.
         """
         found = [self._of_symbol(grid, s, execution) for s in range(self.weight.shape[1])]
-        names = [name for name in TRADE_COLUMNS if name in found[0]]
+        names = [name for name in _TRADE_COLUMNS if name in found[0]]
         columns = {name: np.concatenate([each[name] for each in found]) for name in names}
         rank = np.argsort(np.argsort(np.asarray(grid.symbols)))
         place = np.repeat(rank, [len(each["side"]) for each in found])
@@ -92,9 +92,9 @@ class Positions:
         last = np.where(at_close, b - 1, next_row)
         time, rows = grid.time[self.first :], slice(self.first, self.first + n)
         price = (grid.open if execution == "next_open" else grid.close)[rows, s]
-        gross = sums(self.after[:, s], a, b) + sums(self.before[:, s], a + 1, next_row + 1)
+        gross = _sums(self.after[:, s], a, b) + _sums(self.before[:, s], a + 1, next_row + 1)
         closing = self._closing(s)
-        cost = sums(self.cost[:, s], a, b) - closing[a]
+        cost = _sums(self.cost[:, s], a, b) - closing[a]
         cost = np.where(at_close, cost, cost + closing[next_row])
         bars = np.concatenate([[0], np.cumsum(grid.has[rows, s])])
         ended = np.where(
@@ -103,12 +103,12 @@ class Positions:
         reason = np.where(inside, why[b - 1], np.where(still | closed[next_row], 0, why[next_row]))
         exit_price = np.where(at_close, grid.close[rows, s][last], price[last])
         exit_price = np.where(np.isnan(fill[last]) | (reason == 0), exit_price, fill[last])
-        funding = {} if self.flow is None else {"funding": sums(self.flow[:, s], a, b)}
+        funding = {} if self.flow is None else {"funding": _sums(self.flow[:, s], a, b)}
         net = gross - cost if self.flow is None else gross + funding["funding"] - cost
         return {
             "symbol": np.full(len(a), grid.symbols[s], dtype=object), "side": side[a], "entry": time[a],
             "exit": time[last], "bars": bars[b] - bars[a], "entry_price": price[a],
-            "exit_price": exit_price, "weight": largest(np.abs(weight), a, b), "gross": gross, "cost": cost, **funding,
+            "exit_price": exit_price, "weight": _largest(np.abs(weight), a, b), "gross": gross, "cost": cost, **funding,
             "net": net, "ended": np.where(reason > 0, np.array(REASONS, dtype=object)[reason], ended).astype(object),
         }  # fmt: skip
 
@@ -127,7 +127,7 @@ class Positions:
         return np.where(both, self.cost[:, s] * (1.0 - opened / np.where(both, traded, 1.0)), 0.0)
 
 
-def sums(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _sums(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     """`values[begin:end].sum()` of each pair; stretches that follow each other and do not overlap."""
     if not len(begin):
         return np.zeros(0)
@@ -138,7 +138,7 @@ def sums(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     return found
 
 
-def largest(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _largest(values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     """`values[begin:end].max()` of each pair, as `sums` takes them."""
     if not len(begin):
         return np.zeros(0)

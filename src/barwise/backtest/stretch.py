@@ -14,23 +14,23 @@ import numpy as np
 from barwise.backtest.account import ROUNDING, Account, Terms
 
 LONG = 20_000  # rows from which stretches are taken; shorter ledgers go bar by bar, and sum as they always did
-CELLS = 12_288  # of a stretch: what the cache holds of some ten arrays
-LEAST = 64  # rows of a stretch
-PASSES = 60
-SETTLED = 1e-15  # a change of a bar's growth that is rounding
+_CELLS = 12_288  # of a stretch: what the cache holds of some ten arrays
+_LEAST = 64  # rows of a stretch
+_PASSES = 60
+_SETTLED = 1e-15  # a change of a bar's growth that is rounding
 
 
 def carry(account: Account) -> None:
     """Move the account over all its rows, or to its ruin."""
     terms, t = account.terms, account.first
-    most = CELLS // max(1, terms.target.shape[1])
+    most = _CELLS // max(1, terms.target.shape[1])
     limited = terms.lent_by is not None or (terms.prices is not None and terms.prices.most is not None)
-    slow = account.last + 1 - account.first < LONG or most < LEAST or limited
+    slow = account.last + 1 - account.first < LONG or most < _LEAST or limited
     ends = [] if slow else _cuts(terms, account.first, account.last)
     for cut in [*ends, account.last + 1]:
         while t < cut and not account.ruined:
             end = min(t + most, cut)
-            if slow or end - t < LEAST or not stretch(account, t, end):
+            if slow or end - t < _LEAST or not _stretch(account, t, end):
                 _bar_by_bar(account, t, end)
             t = end
 
@@ -46,11 +46,11 @@ def _cuts(terms: Terms, first: int, last: int) -> list[int]:
     """Rows at which long runs without an order begin and end: what is only held is one stretch."""
     idle = np.isnan(terms.target[first : last + 1]).all(axis=1)
     edges = np.flatnonzero(np.diff(idle, prepend=False, append=False))
-    long = [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a >= LEAST]
+    long = [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a >= _LEAST]
     return sorted({first + row for pair in long for row in pair} - {first, last + 1})
 
 
-def stretch(account: Account, begin: int, end: int) -> bool:
+def _stretch(account: Account, begin: int, end: int) -> bool:
     """Move the account over the rows from `begin` to before `end`; False, with nothing changed, where it is ruined on
     the way, or does not settle."""
     terms, i = account.terms, slice(begin - account.first, end - account.first)
@@ -146,14 +146,14 @@ def _settled(orders: _Orders, account: Account) -> _Found | None:
     elif orders.source is None and orders.ending is None and account.terms.prices is None:
         worth = begun * np.append(1.0, np.cumprod(_growth(orders, account, begun)))
     scale, growth = np.ones(len(worth)), worth[1:] / worth[:-1]
-    for _ in range(PASSES):
+    for _ in range(_PASSES):
         if not (worth > 0.0).all():
             return None
         values, scaled = _values(orders, account, worth, scale)
         found = _accounts(orders, account, worth, values)
         again = (found.cash[:-1] + _sum(found.carried[:-1] * orders.to_price[1:])) / worth[:-1]
         moved = max(np.abs(again - growth).max(initial=0.0), np.abs(scaled - scale).max(initial=0.0))
-        if moved <= SETTLED:
+        if moved <= _SETTLED:
             return found
         growth, scale = again, scaled
         worth = begun * np.append(1.0, np.cumprod(growth))
@@ -173,10 +173,10 @@ def _growth(orders: _Orders, account: Account, begun: float) -> np.ndarray:
     free = free[:-1] + _sum(moved[1:])
     growth: np.ndarray = free
     known = moved[:-1].copy()
-    for _ in range(PASSES):
+    for _ in range(_PASSES):
         known[1:] = moved[1:-1] / growth[:-1, None]
         last, growth = growth, free - terms.rate * _sum(np.abs(share[:-1] - known))
-        if np.abs(growth - last).max(initial=0.0) <= SETTLED:
+        if np.abs(growth - last).max(initial=0.0) <= _SETTLED:
             break
     return growth
 

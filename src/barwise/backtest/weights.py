@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from barwise.backtest.grid import row_sums
+from barwise.backtest.grid import gross_sums
 from barwise.portfolio.rules import relative_calm
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def weigh(grid: Grid, signal: np.ndarray, backtest: Weighting) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)
         weight = weight * relative_calm(returns, grid.has, backtest.volatility_window)
-    gross = row_sums(np.abs(weight))[:, None]
+    gross = gross_sums(weight)[:, None]
     above = gross > backtest.max_gross
     found: np.ndarray = weight
     if above.any():

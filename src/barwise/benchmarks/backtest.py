@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ def main(words: list[str]) -> None:
     parser.add_argument("--stage", action="store_true", help="a run's whole backtest, no vectorbt")
     given = parser.parse_args(words)
     if given.stage:
-        stage(given.n_symbols, given.n_bars, given.repeats, given.folder)
+        _stage(given.n_symbols, given.n_bars, given.repeats, given.folder)
         return
     try:
         import vectorbt  # noqa: F401
     except ImportError:
         raise ConfigError("benchmark backtest: needs vectorbt to compare with; pip install 'barwise[test]'") from None
-    facts = measure(given.n_symbols, given.n_bars, given.repeats)
+    facts = _measure(given.n_symbols, given.n_bars, given.repeats)
     print(
         f"{given.n_symbols} symbols × {given.n_bars} bars, median of {given.repeats}\n"
         f"  barwise ledger, from a matrix  {facts['matrix_seconds']:.3f} s\n"
@@ -51,26 +52,29 @@ def main(words: list[str]) -> None:
     print(f"stored: {store('backtest', facts, given.folder)}")
 
 
-def stage(n_symbols: int, n_bars: int, repeats: int, folder: Path) -> None:
+def _stage(n_symbols: int, n_bars: int, repeats: int, folder: Path) -> None:
     """Time what `evaluate` does with scores of noise on five-minute bars, and one ledger both ways; print and store."""
-    bars = five_minutes(n_symbols, n_bars)
+    bars = _five_minutes(n_symbols, n_bars)
     grid, rules = Grid.build(bars), Backtest()
-    table = scored(grid, n_bars // 6)
+    table = _scored(grid, n_bars // 6)
     signals = table.signals()
     keeping = replace(rules, keep_positions=True)
     times = interleaved(
         {
             "stage": lambda: evaluate(table, table, Grid.build(bars), rules, 73_584, 0),
             "ledger": lambda: keeping.run(grid, signals, 73_584),
-            "bar_by_bar": lambda: bar_by_bar(keeping, grid, signals),
+            "bar_by_bar": lambda: _bar_by_bar(keeping, grid, signals),
         },
         repeats,
     )
-    ours, theirs = keeping.run(grid, signals, 73_584), bar_by_bar(keeping, grid, signals)
+    begin = time.process_time()
+    evaluate(table, table, Grid.build(bars), rules, 73_584, 0)
+    times["stage_cpu"] = time.process_time() - begin
+    ours, theirs = keeping.run(grid, signals, 73_584), _bar_by_bar(keeping, grid, signals)
     off = float(np.abs(ours.net - theirs.net).max())
     print(
         f"{n_symbols} symbols × {n_bars} bars, five sixths of them traded, median of {repeats}\n"
-        f"  the whole backtest, fifteen ledgers   {times['stage']:.2f} s\n"
+        f"  the whole backtest, fifteen ledgers   {times['stage']:.2f} s ({times['stage_cpu']:.2f} of CPU)\n"
         f"  one ledger                            {times['ledger']:.3f} s\n"
         f"  the same, bar by bar                  {times['bar_by_bar']:.3f} s\n"
         f"  bar by bar / at once                  {times['bar_by_bar'] / times['ledger']:.1f}\n"
@@ -81,20 +85,20 @@ def stage(n_symbols: int, n_bars: int, repeats: int, folder: Path) -> None:
     print(f"stored: {store('backtest-stage', facts, folder)}")
 
 
-def five_minutes(n_symbols: int, n_bars: int) -> tuple[Bars, ...]:
+def _five_minutes(n_symbols: int, n_bars: int) -> tuple[Bars, ...]:
     """Random walks on bars of five minutes."""
-    time = np.datetime64("2018-01-01", "ns") + np.arange(n_bars) * np.timedelta64(5, "m")
+    when = np.datetime64("2018-01-01", "ns") + np.arange(n_bars) * np.timedelta64(5, "m")
     found = []
     for s in range(n_symbols):
         random = np.random.default_rng(s)
         close = 100 * np.exp(np.cumsum(5e-4 * random.standard_normal(n_bars)))
         open_ = np.append(100.0, close[:-1])
         high, low = np.maximum(open_, close), np.minimum(open_, close)
-        found.append(Bars(f"S{s}", time, open_, high, low, close, np.full(n_bars, 1e6)))
+        found.append(Bars(f"S{s}", when, open_, high, low, close, np.full(n_bars, 1e6)))
     return tuple(found)
 
 
-def scored(grid: Grid, first: int) -> OutOfSample:
+def _scored(grid: Grid, first: int) -> OutOfSample:
     """Scores of noise from row `first` on in five folds, and signals that stand for some bars."""
     n, symbols = len(grid.time) - first, len(grid.symbols)
     random = np.random.default_rng(0)
@@ -108,7 +112,7 @@ def scored(grid: Grid, first: int) -> OutOfSample:
     )
 
 
-def bar_by_bar(rules: Backtest, grid: Grid, signals: Signals) -> Ledger:
+def _bar_by_bar(rules: Backtest, grid: Grid, signals: Signals) -> Ledger:
     """The ledger as short ones are made."""
     long, stretch.LONG = stretch.LONG, len(grid.time) + 1
     try:
@@ -117,7 +121,7 @@ def bar_by_bar(rules: Backtest, grid: Grid, signals: Signals) -> Ledger:
         stretch.LONG = long
 
 
-def measure(n_symbols: int, n_bars: int, repeats: int) -> dict[str, Any]:
+def _measure(n_symbols: int, n_bars: int, repeats: int) -> dict[str, Any]:
     """Median seconds of each way, and the largest difference of their returns."""
     bars = load(n_symbols=n_symbols, n_bars=n_bars).bars
     grid = Grid.build(bars)
@@ -125,18 +129,18 @@ def measure(n_symbols: int, n_bars: int, repeats: int) -> dict[str, Any]:
     symbol = np.repeat(np.arange(n_symbols), n_bars)
     signals = Signals(symbol, np.tile(grid.time, n_symbols), random.integers(-1, 2, len(symbol)).astype(float))
     rules = Backtest(borrow_bps=0, max_gross=0.5)  # half: vectorbt shrinks orders that cash cannot pay for
-    orders = shares(grid, signals, rules)
+    orders = _shares(grid, signals, rules)
     dense, span = signals.on(grid), signals.span(grid)
     times = interleaved(
         {
             "matrix": lambda: rules.run_dense(grid, dense, span, 252),
             "ledger": lambda: rules.run(grid, signals, 252),
             "whole": lambda: rules.run(Grid.build(bars), signals, 252),
-            "vectorbt": lambda: by_vectorbt(grid, orders, rules),
+            "vectorbt": lambda: _by_vectorbt(grid, orders, rules),
         },
         repeats,
     )
-    ours, theirs = rules.run(grid, signals, 252).net[1:], by_vectorbt(grid, orders, rules)[1:]
+    ours, theirs = rules.run(grid, signals, 252).net[1:], _by_vectorbt(grid, orders, rules)[1:]
     return {
         "n_symbols": n_symbols,
         "n_bars": n_bars,
@@ -148,13 +152,13 @@ def measure(n_symbols: int, n_bars: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def shares(grid: Grid, signals: Signals, rules: Backtest) -> np.ndarray:
+def _shares(grid: Grid, signals: Signals, rules: Backtest) -> np.ndarray:
     """The orders of each bar as target shares of value: the weights of the bar before."""
     weight = weigh(grid, signals.on(grid), rules)
     return np.vstack([np.full((1, weight.shape[1]), np.nan), weight[:-1]])
 
 
-def by_vectorbt(grid: Grid, orders: np.ndarray, rules: Backtest) -> np.ndarray:
+def _by_vectorbt(grid: Grid, orders: np.ndarray, rules: Backtest) -> np.ndarray:
     """Net returns by vectorbt's from_orders, one account for all symbols."""
     import pandas as pd
     import vectorbt

@@ -25,22 +25,23 @@ from barwise.devices.cores import cores
 from barwise.errors import ConfigError
 from barwise.runs.directory import peak_memory_mb
 
-HORIZON, QUANTILES, TRAINED = 5, 10, 0.6  # bars of a label and of a position; parts; share of the bars trained on
-PERIODS = (1, 5, 10, 20, 60)  # of alphalens; barwise's page has 15 horizons
-STAGES = ("features", "labels", "fit", "score", "backtest", "factor page")
+_HORIZON, _QUANTILES, _TRAINED = 5, 10, 0.6  # bars of a label and of a position; parts; share of the bars trained on
+_PERIODS = (1, 5, 10, 20, 60)  # of alphalens; barwise's page has 15 horizons
+_STAGES = ("features", "labels", "fit", "score", "backtest", "factor page")
 
 
 @dataclass
-class Clock:
-    """Seconds and peak memory by stage."""
+class _Clock:
+    """Seconds, by the clock and of CPU, and peak memory by stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def stage(self, name: str, action: Callable[[], Any]) -> Any:
-        begin = time.perf_counter()
+        begin, work = time.perf_counter(), time.process_time()
         found = action()
-        self.seconds[name] = time.perf_counter() - begin
+        self.seconds[name], self.cpu[name] = time.perf_counter() - begin, time.process_time() - work
         self.peak_mb[name] = peak_memory_mb()
         return found
 
@@ -57,7 +58,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--side", choices=("ours", "theirs"), help="one side in this process, for whom watches it")
     given = parser.parse_args(words)
     if given.side:
-        measure = ours if given.side == "ours" else theirs
+        measure = _ours if given.side == "ours" else _theirs
         print(json.dumps(measure(given.n_symbols, given.n_bars, given.rounds, given.plain, given.threads or cores())))
         return
     try:
@@ -70,27 +71,30 @@ def main(words: list[str]) -> None:
         text, _ = watched(command, every=1.0)
         sides[side] = json.loads(text.strip().splitlines()[-1])
     facts = {"symbols": given.n_symbols, "bars": given.n_bars, "rounds": given.rounds, **sides}
-    show(facts)
+    _show(facts)
     print(f"stored: {store('cross_section', facts, given.folder)}")
 
 
-def show(facts: dict[str, Any]) -> None:
+def _show(facts: dict[str, Any]) -> None:
     """The table: seconds and peak memory by stage, and their ratio."""
     one, other = facts["ours"], facts["theirs"]
     print(f"{facts['symbols']:,} symbols × {facts['bars']:,} bars, alpha158, {facts['rounds']} rounds of lambdarank")
-    print(f"  {'stage':<14}{'barwise':>18}{'pandas and others':>22}{'ratio':>8}")
-    for name in STAGES:
-        a, b = one["seconds"][name], other["seconds"][name]
-        memory = f"{one['peak_mb'][name]:,.0f} MB", f"{other['peak_mb'][name]:,.0f} MB"
-        print(f"  {name:<14}{a:>8.1f} s {memory[0]:>8}{b:>12.1f} s {memory[1]:>8}{a / b:>8.2f}")
-    rest = [sum(s for name, s in side["seconds"].items() if name in STAGES and name != "fit") for side in (one, other)]
-    print(f"  {'all but fit':<14}{rest[0]:>8.1f} s {'':>8}{rest[1]:>12.1f} s {'':>8}{rest[0] / rest[1]:>8.2f}")
+    head = "".join(f"{side:>11}{'CPU':>8}{'memory':>11}" for side in ("barwise", "others"))
+    print(f"  {'stage':<14}{head}{'ratio of CPU':>14}")
+    rest = [name for name in _STAGES if name != "fit"]
+    for label, stages in [(name, [name]) for name in _STAGES] + [("all but fit", rest)]:
+        line, cpu = f"  {label:<14}", []
+        for side in (one, other):
+            cpu.append(sum(side["cpu"][name] for name in stages))
+            memory = f"{max(side['peak_mb'][name] for name in stages):,.0f} MB"
+            line += f"{sum(side['seconds'][name] for name in stages):>9.1f} s{cpu[-1]:>6.1f} s{memory:>11}"
+        print(f"{line}{cpu[0] / cpu[1]:>14.2f}")
     print(f"  barwise also traded the baselines and folds in {one['seconds']['baselines']:.1f} s")
     print(f"  pandas' features: {other['plain']} symbols, times {facts['symbols'] / other['plain']:.0f}")
     print(f"  rank correlation across symbols {one['rank_ic']:.4f} and {other['rank_ic']:.4f}")
 
 
-def ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
+def _ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
     """The study by barwise's own stages."""
     from barwise.backtest.grid import Grid, Signals
     from barwise.backtest.ledger import Backtest
@@ -108,12 +112,12 @@ def ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> 
     from barwise.strategies.base import FitContext
     from barwise.strategies.lgbm import LightGBMStrategy
 
-    market, clock = universe(n_symbols, n_bars), Clock()
+    market, clock = universe(n_symbols, n_bars), _Clock()
     clock.peak_mb["data"] = peak_memory_mb()
     matrix = clock.stage("features", lambda: build(market.bars, {"alpha158": alpha158}, threads))
-    labels = partial(cross_rank, horizon=HORIZON)
+    labels = partial(cross_rank, horizon=_HORIZON)
     panel = clock.stage("labels", lambda: build_panel(matrix, bound(labels, matrix.bars)))
-    edge = np.unique(panel.time)[int(TRAINED * len(np.unique(panel.time)))]
+    edge = np.unique(panel.time)[int(_TRAINED * len(np.unique(panel.time)))]
     train = np.flatnonzero(panel.warm & np.isfinite(panel.y) & (panel.end < edge))
     test = np.flatnonzero(panel.warm & (panel.time >= edge))
     model = LightGBMStrategy(rounds, early_stopping_rounds=None, objective="lambdarank")
@@ -121,18 +125,19 @@ def ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> 
     clock.stage("fit", lambda: model.fit(Samples(panel, train), nothing, FitContext(threads=threads)))
     score = clock.stage("score", lambda: model.predict(Samples(panel, test)))
     symbol, when = panel.symbol[test], panel.time[test]
-    rules = Backtest(portfolio=Portfolio(partial(deciles, quantiles=QUANTILES), HORIZON), keep_positions=True)
+    rules = Backtest(portfolio=Portfolio(partial(deciles, quantiles=_QUANTILES), _HORIZON), keep_positions=True)
     grid = Grid.build(matrix.bars)
     clock.stage("backtest", lambda: rules.run(Grid.build(matrix.bars), Signals(symbol, when, score), 252.0))
     fold = np.zeros(len(test), np.int32)
     table = OutOfSample(panel.symbols, symbol, when, fold, panel.y[test], panel.ret[test], score, score)
     clock.stage("baselines", lambda: evaluate(table, None, grid, rules, 252.0, 0))
-    clock.stage("factor page", lambda: study(Scores.of(grid, symbol, when, score, horizon=HORIZON)))
+    clock.stage("factor page", lambda: study(Scores.of(grid, symbol, when, score, horizon=_HORIZON)))
     found = cross_section(score, panel.ret[test], when)
-    return {"seconds": clock.seconds, "peak_mb": clock.peak_mb, "rank_ic": found, "train_rows": len(train)}
+    times = {"seconds": clock.seconds, "cpu": clock.cpu, "peak_mb": clock.peak_mb}
+    return {**times, "rank_ic": found, "train_rows": len(train)}
 
 
-def theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
+def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
     """The same study as a notebook writes it: frames by symbol, LightGBM on them, alphalens' tables.
 
     Features of more than `plain` symbols are those of the first ones again, and their time is scaled.
@@ -140,24 +145,25 @@ def theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -
     import lightgbm
     import pandas as pd
 
-    market, clock = universe(n_symbols, n_bars), Clock()
+    market, clock = universe(n_symbols, n_bars), _Clock()
     clock.peak_mb["data"] = peak_memory_mb()
     few = min(plain, n_symbols)
-    frames = clock.stage("features", lambda: [usual_alpha158(b) for b in market.bars[:few]])
+    frames = clock.stage("features", lambda: [_usual_alpha158(b) for b in market.bars[:few]])
     clock.seconds["features"] *= n_symbols / few
-    X = joined(market, frames)
+    clock.cpu["features"] *= n_symbols / few
+    X = _joined(market, frames)
     clock.peak_mb["features"] = peak_memory_mb()
-    prices = {name: wide(market, name) for name in ("open", "close")}
+    prices = {name: _wide(market, name) for name in ("open", "close")}
 
     def labelled() -> Any:
-        ret = prices["open"].shift(-1 - HORIZON) / prices["open"].shift(-1) - 1
+        ret = prices["open"].shift(-1 - _HORIZON) / prices["open"].shift(-1) - 1
         y = (29 * (ret.rank(axis=1) - 1) / (ret.count(axis=1) - 1).to_numpy()[:, None]).round()
         return pd.DataFrame({"ret": ret.stack(), "y": y.stack()}).rename_axis(["time", "symbol"])
 
     label = clock.stage("labels", labelled)
     times = X.index.get_level_values(0)
-    edge = times.unique().sort_values()[int(TRAINED * n_bars)]
-    last = times.unique().sort_values()[int(TRAINED * n_bars) - HORIZON - 2]
+    edge = times.unique().sort_values()[int(_TRAINED * n_bars)]
+    last = times.unique().sort_values()[int(_TRAINED * n_bars) - _HORIZON - 2]
 
     def fitted() -> Any:
         known = X[(times <= last) & X.notna().all(axis=1).to_numpy()].join(label, how="inner").sort_index()
@@ -171,15 +177,15 @@ def theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -
     model = clock.stage("fit", fitted)
     tested = X[(times >= edge) & X.notna().all(axis=1).to_numpy()]
     score = clock.stage("score", lambda: pd.Series(model.predict(tested), tested.index))
-    clock.stage("backtest", lambda: traded(score, prices["open"], prices["close"]))
+    clock.stage("backtest", lambda: _traded(score, prices["open"], prices["close"]))
     untied = score.groupby(level=0).rank(method="first")  # alphalens drops bars whose quantiles tie
-    clock.stage("factor page", lambda: tears(untied, prices["open"]))
+    clock.stage("factor page", lambda: _tears(untied, prices["open"]))
     both = pd.DataFrame({"score": score, "ret": label["ret"]}).dropna()
     ic = both.groupby(level=0).apply(lambda bar: bar["score"].rank().corr(bar["ret"].rank())).mean()
-    return {"seconds": clock.seconds, "peak_mb": clock.peak_mb, "rank_ic": float(ic), "plain": few}
+    return {"seconds": clock.seconds, "cpu": clock.cpu, "peak_mb": clock.peak_mb, "rank_ic": float(ic), "plain": few}
 
 
-def joined(market: Market, frames: list[Any]) -> Any:
+def _joined(market: Market, frames: list[Any]) -> Any:
     """All symbols' features, by time and symbol."""
     import pandas as pd
 
@@ -188,14 +194,14 @@ def joined(market: Market, frames: list[Any]) -> Any:
     return found.sort_index()
 
 
-def wide(market: Market, name: str) -> Any:
+def _wide(market: Market, name: str) -> Any:
     """A column of all symbols, by time."""
     import pandas as pd
 
     return pd.DataFrame({b.symbol: pd.Series(getattr(b, name), b.time) for b in market.bars})
 
 
-def usual_alpha158(b: Bars) -> Any:
+def _usual_alpha158(b: Bars) -> Any:
     """Alpha158 as pandas writes it: a rolling window for each factor, lines by covariance with the time."""
     import pandas as pd
 
@@ -236,14 +242,14 @@ def usual_alpha158(b: Bars) -> Any:
     return pd.DataFrame(out).astype(np.float32)
 
 
-def traded(score: Any, open_: Any, close: Any) -> Any:
+def _traded(score: Any, open_: Any, close: Any) -> Any:
     """Net returns of the highest tenth long and the lowest short, in tranches, by frames of weights."""
     s = score.unstack().reindex(columns=open_.columns)
     rank = s.rank(axis=1, method="first")
     count = s.count(axis=1)
-    size = (count // QUANTILES).clip(lower=1)
+    size = (count // _QUANTILES).clip(lower=1)
     top, bottom = rank.gt(count - size, axis=0), rank.le(size, axis=0)
-    weight = (top.astype(float) - bottom.astype(float)).div(2 * size, axis=0).rolling(HORIZON, min_periods=1).mean()
+    weight = (top.astype(float) - bottom.astype(float)).div(2 * size, axis=0).rolling(_HORIZON, min_periods=1).mean()
     held = weight.shift(1)
     night, day = (open_ / close.shift(1) - 1).loc[s.index], (close / open_ - 1).loc[s.index]
     gross = (held.shift(1) * night).sum(axis=1) + (held * day).sum(axis=1)
@@ -251,7 +257,7 @@ def traded(score: Any, open_: Any, close: Any) -> Any:
     return gross - 5e-4 * change - held.clip(upper=0).abs().sum(axis=1) * 50e-4 / 252
 
 
-def tears(score: Any, prices: Any) -> dict[str, Any]:
+def _tears(score: Any, prices: Any) -> dict[str, Any]:
     """What alphalens' full tear sheet computes, without its plots."""
     import contextlib
     import io
@@ -264,14 +270,14 @@ def tears(score: Any, prices: Any) -> dict[str, Any]:
         factor = score.copy()
         factor.index = factor.index.set_names(["date", "asset"])
         data = utils.get_clean_factor_and_forward_returns(
-            factor, prices.shift(-1), quantiles=QUANTILES, periods=PERIODS, max_loss=1.0
+            factor, prices.shift(-1), quantiles=_QUANTILES, periods=_PERIODS, max_loss=1.0
         )
-        bars = range(1, QUANTILES + 1)
+        bars = range(1, _QUANTILES + 1)
         return {
             "ic": performance.factor_information_coefficient(data),
             "by_quantile": performance.mean_return_by_quantile(data, by_date=True),
             "returns": performance.factor_returns(data),
             "alpha_beta": performance.factor_alpha_beta(data),
             "turnover": {q: performance.quantile_turnover(data["factor_quantile"], q) for q in bars},
-            "rank_autocorrelation": [performance.factor_rank_autocorrelation(data, k) for k in PERIODS],
+            "rank_autocorrelation": [performance.factor_rank_autocorrelation(data, k) for k in _PERIODS],
         }

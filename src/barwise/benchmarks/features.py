@@ -25,12 +25,12 @@ from barwise.features.price import price
 from barwise.features.technical import technical
 from barwise.features.volume import volume
 
-SEED_SETS: dict[str, FeatureSet] = {
+_SEED_SETS: dict[str, FeatureSet] = {
     "price": price, "volume": volume, "technical": technical, "microstructure": microstructure,
 }  # fmt: skip
-SETS: dict[str, dict[str, FeatureSet]] = {"seed": SEED_SETS, "alpha158": {"alpha158": alpha158}}
-DISTINCT = 50  # symbols that are simulated; a larger market repeats them under other names
-QLIB_ROWS = 18_000  # rows a second of qlib's own engine on two of these cores
+_SETS: dict[str, dict[str, FeatureSet]] = {"seed": _SEED_SETS, "alpha158": {"alpha158": alpha158}}
+_DISTINCT = 50  # symbols that are simulated; a larger market repeats them under other names
+_QLIB_ROWS = 18_000  # rows a second of qlib's own engine on two of these cores
 
 
 def main(words: list[str]) -> None:
@@ -45,29 +45,29 @@ def main(words: list[str]) -> None:
     parser.add_argument("--peak", help="build SET:SYMBOLS:BARS:THREADS in this process, for whom watches it")
     given = parser.parse_args(words)
     if given.peak:
-        print(json.dumps(peak(given.peak)))
+        print(json.dumps(_peak(given.peak)))
         return
     threads = given.threads or cores()
     facts: dict[str, Any] = {
         "threads": threads,
-        "seed": beside_pandas(given.n_symbols, given.n_bars, given.plain, given.repeats, threads),
-        "alpha158": alone(given.n_symbols // 4, given.n_bars, given.repeats, threads),
-        "store": warm_store(given.n_symbols // 4, given.n_bars, threads),
-        "memory": apart(f"seed:{given.n_symbols}:{given.n_bars}:{threads}"),
-        "growth": growth(given.n_symbols // 4, given.n_bars, threads),
+        "seed": _beside_pandas(given.n_symbols, given.n_bars, given.plain, given.repeats, threads),
+        "alpha158": _alone(given.n_symbols // 4, given.n_bars, given.repeats, threads),
+        "store": _warm_store(given.n_symbols // 4, given.n_bars, threads),
+        "memory": _apart(f"seed:{given.n_symbols}:{given.n_bars}:{threads}"),
+        "growth": _growth(given.n_symbols // 4, given.n_bars, threads),
     }
-    show(facts)
+    _show(facts)
     given.folder.mkdir(parents=True, exist_ok=True)
-    plot(facts["growth"], given.folder / "features.png")
+    _plot(facts["growth"], given.folder / "features.png")
     print(f"stored: {store('features', facts, given.folder)}, {given.folder / 'features.png'}")
 
 
-def beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, threads: int) -> dict[str, Any]:
+def _beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, threads: int) -> dict[str, Any]:
     """Rows a second of the plain sets on all symbols, and of the usual pandas way on a few of them, in turns."""
-    bars = market_of(n_symbols, n_bars).bars
+    bars = _market_of(n_symbols, n_bars).bars
     few = bars[: max(1, min(plain, n_symbols))]
     times = interleaved(
-        {"ours": lambda: build(bars, SEED_SETS, threads), "plain": lambda: [usual_way(b) for b in few]}, repeats
+        {"ours": lambda: build(bars, _SEED_SETS, threads), "plain": lambda: [_usual_way(b) for b in few]}, repeats
     )
     ours, theirs = n_symbols * n_bars / times["ours"], len(few) * n_bars / times["plain"]
     return {
@@ -76,15 +76,15 @@ def beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, threads
     }  # fmt: skip
 
 
-def alone(n_symbols: int, n_bars: int, repeats: int, threads: int) -> dict[str, Any]:
+def _alone(n_symbols: int, n_bars: int, repeats: int, threads: int) -> dict[str, Any]:
     """Rows a second of alpha158."""
-    bars = market_of(n_symbols, n_bars).bars
-    took = seconds(lambda: build(bars, SETS["alpha158"], threads), repeats)
+    bars = _market_of(n_symbols, n_bars).bars
+    took = seconds(lambda: build(bars, _SETS["alpha158"], threads), repeats)
     rate = n_symbols * n_bars / took
-    return {"symbols": n_symbols, "bars": n_bars, "rows_a_second": rate, "qlib": QLIB_ROWS, "ratio": rate / QLIB_ROWS}
+    return {"symbols": n_symbols, "bars": n_bars, "rows_a_second": rate, "qlib": _QLIB_ROWS, "ratio": rate / _QLIB_ROWS}
 
 
-def usual_way(b: Bars) -> Any:
+def _usual_way(b: Bars) -> Any:
     """The plain sets' columns as a notebook makes them: a DataFrame a symbol, pandas' windows, TA-Lib's indicators."""
     import pandas as pd
     import talib
@@ -118,14 +118,14 @@ def usual_way(b: Bars) -> Any:
     return out.astype(np.float32)
 
 
-def warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
+def _warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
     """Seconds of the feature stage the first time and the second, with the store: normalized, drift and all."""
     from barwise.data.hash import data_hash
     from barwise.features.normalized import normalized
     from barwise.features.prepare import prepared
     from barwise.features.store import Store
 
-    market, sets = market_of(n_symbols, n_bars), {"normalized": normalized}
+    market, sets = _market_of(n_symbols, n_bars), {"normalized": normalized}
     data = data_hash(market)
     with tempfile.TemporaryDirectory() as folder:
         kept = Store(folder)
@@ -134,19 +134,19 @@ def warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
     return {"symbols": n_symbols, "bars": n_bars, "first_s": first, "second_s": second, "share": second / first}
 
 
-def growth(n_symbols: int, n_bars: int, threads: int) -> dict[str, list[tuple[int, float]]]:
+def _growth(n_symbols: int, n_bars: int, threads: int) -> dict[str, list[tuple[int, float]]]:
     """Seconds of alpha158 over symbols at fixed bars, and over bars at fixed symbols."""
-    bars = market_of(n_symbols, n_bars).bars
+    bars = _market_of(n_symbols, n_bars).bars
     over: dict[str, list[tuple[int, float]]] = {"symbols": [], "bars": []}
     for part in (0.25, 0.5, 0.75, 1.0):
         some = bars[: max(1, int(n_symbols * part))]
-        over["symbols"].append((len(some), once(lambda some=some: build(some, SETS["alpha158"], threads))))  # type: ignore[misc]
+        over["symbols"].append((len(some), once(lambda some=some: build(some, _SETS["alpha158"], threads))))  # type: ignore[misc]
         cut = [b.take(slice(0, int(n_bars * part))) for b in bars[: max(1, n_symbols // 2)]]
-        over["bars"].append((len(cut[0]), once(lambda cut=cut: build(cut, SETS["alpha158"], threads))))  # type: ignore[misc]
+        over["bars"].append((len(cut[0]), once(lambda cut=cut: build(cut, _SETS["alpha158"], threads))))  # type: ignore[misc]
     return over
 
 
-def apart(what: str) -> dict[str, Any]:
+def _apart(what: str) -> dict[str, Any]:
     """Peak memory that building adds, in a fresh process and those it forks, beside the size of the matrix."""
     command = [sys.executable, "-m", "barwise", "benchmark", "features", "--peak", what]
     text, most = watched(command)
@@ -155,25 +155,25 @@ def apart(what: str) -> dict[str, Any]:
     return found | {"added_mb": added, "ratio": added / found["matrix_mb"]}
 
 
-def peak(what: str) -> dict[str, Any]:
+def _peak(what: str) -> dict[str, Any]:
     """Build, for whom watches this process; its memory before, and the size of the matrix."""
     name, n_symbols, n_bars, threads = what.split(":")
-    market = market_of(int(n_symbols), int(n_bars))
-    build(market.bars[:1], SETS[name])  # what imports and first calls take is no part of it
+    market = _market_of(int(n_symbols), int(n_bars))
+    build(market.bars[:1], _SETS[name])  # what imports and first calls take is no part of it
     before = resident()
-    matrix = build(market.bars, SETS[name], int(threads))
+    matrix = build(market.bars, _SETS[name], int(threads))
     time.sleep(0.1)
     return {"matrix_mb": matrix.X.nbytes / 2**20, "before_mb": before}
 
 
-def market_of(n_symbols: int, n_bars: int) -> Market:
+def _market_of(n_symbols: int, n_bars: int) -> Market:
     """A random-walk market; beyond 50 symbols the same bars come again under other names, and take no memory."""
-    market = synthetic.load(n_symbols=min(n_symbols, DISTINCT), n_bars=n_bars)
+    market = synthetic.load(n_symbols=min(n_symbols, _DISTINCT), n_bars=n_bars)
     many = tuple(replace(market.bars[i % len(market.bars)], symbol=f"S{i:05d}") for i in range(n_symbols))
     return replace(market, bars=many)
 
 
-def show(facts: dict[str, Any]) -> None:
+def _show(facts: dict[str, Any]) -> None:
     """The table."""
     f, a = facts["seed"], facts["alpha158"]
     print(f"{facts['threads']} threads")
@@ -190,7 +190,7 @@ def show(facts: dict[str, Any]) -> None:
     print(f"  memory    matrix {m['matrix_mb']:,.0f} MB, building adds {m['added_mb']:,.0f} MB: {m['ratio']:.2f} times")
 
 
-def plot(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
+def _plot(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
     """How the cost grows."""
     from matplotlib.figure import Figure
 

@@ -18,8 +18,8 @@ import pandas as pd
 from barwise.benchmarks.measure import FOLDER, interleaved, store
 from barwise.console.arguments import Arguments
 
-BARE = ("pandas", "duckdb", "polars")
-PROBE = """
+_BARE = ("pandas", "duckdb", "polars")
+_PROBE = """
 import sys
 from barwise.benchmarks.files import high_water, reader
 read, before = reader(sys.argv[1]), high_water()
@@ -39,8 +39,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as scratch:
-        one, many = write(Path(scratch), given.n_rows, given.n_files, given.n_bars)
-        facts = measure({"one": one, "many": many}, given.repeats, given.memory)
+        one, many = _write(Path(scratch), given.n_rows, given.n_files, given.n_bars)
+        facts = _measure({"one": one, "many": many}, given.repeats, given.memory)
     titles = {"one": f"one file of {given.n_rows:,} rows", "many": f"{given.n_files:,} files of {given.n_bars} rows"}
     for kind, title in titles.items():
         print(title)
@@ -50,9 +50,9 @@ def main(words: list[str]) -> None:
     print(f"stored: {store('files', {**vars(given), 'folder': str(given.folder), **facts}, given.folder)}")
 
 
-def measure(paths: dict[str, Path], repeats: int, memory: bool = True) -> dict[str, dict[str, Any]]:
+def _measure(paths: dict[str, Path], repeats: int, memory: bool = True) -> dict[str, dict[str, Any]]:
     """{one, many: {reader: seconds, ratio to pandas, mb of peak memory (of the long file)}}."""
-    names = ["barwise", *(name for name in BARE if find_spec(name))]
+    names = ["barwise", *(name for name in _BARE if find_spec(name))]
     out: dict[str, dict[str, Any]] = {}
     for kind, path in paths.items():
         actions: dict[str, Callable[[], Any]] = {name: _bound(reader(name), path) for name in names}
@@ -62,7 +62,7 @@ def measure(paths: dict[str, Path], repeats: int, memory: bool = True) -> dict[s
             name: {
                 "seconds": times[name],
                 "ratio": times[name] / times["pandas"],
-                "mb": peak(name, path) if memory and kind == "one" else None,
+                "mb": _peak(name, path) if memory and kind == "one" else None,
             }
             for name in names
         }
@@ -73,9 +73,9 @@ def _bound(read: Callable[[str], Any], path: Path) -> Callable[[], Any]:
     return lambda: read(str(path))
 
 
-def peak(name: str, path: Path) -> float:
+def _peak(name: str, path: Path) -> float:
     """MB by which the largest resident memory of a new process grows while it reads."""
-    done = subprocess.run([sys.executable, "-c", PROBE, name, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", _PROBE, name, str(path)], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
@@ -113,7 +113,7 @@ def _files(path: str) -> list[str]:
     return [path] if Path(path).is_file() else sorted(map(str, Path(path).iterdir()))
 
 
-def write(folder: Path, n_rows: int, n_files: int, n_bars: int) -> tuple[Path, Path]:
+def _write(folder: Path, n_rows: int, n_files: int, n_bars: int) -> tuple[Path, Path]:
     """One long file of minutes, and a folder of short ones of days."""
     one, many = folder / "minutes.csv", folder / "many"
     _bars(0, n_rows, pd.date_range("2015-01-01", periods=n_rows, freq="min")).to_csv(one, index=False)

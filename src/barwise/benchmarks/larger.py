@@ -20,8 +20,8 @@ from barwise.data.bars import Market
 from barwise.devices.cores import cores
 from barwise.runs.directory import peak_memory_mb
 
-WINDOWS = (5, 10, 15, 20, 30, 40, 50, 60)  # of alpha158's rolling factors: 245 columns
-TOGETHER = 100  # symbols that are simulated at once
+_WINDOWS = (5, 10, 15, 20, 30, 40, 50, 60)  # of alpha158's rolling factors: 245 columns
+_TOGETHER = 100  # symbols that are simulated at once
 
 
 def main(words: list[str]) -> None:
@@ -37,7 +37,7 @@ def main(words: list[str]) -> None:
     given = parser.parse_args(words)
     if given.here:
         size = (given.n_symbols, given.n_bars, given.rounds, given.threads or cores())
-        print(json.dumps(larger(size, given.scratch)))
+        print(json.dumps(_larger(size, given.scratch)))
         return
     with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
         command = [sys.executable, "-m", "barwise", "benchmark", "larger", "--here", *words, "--scratch", folder]
@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
     print(f"stored: {store('larger', facts, given.folder)}")
 
 
-def larger(size: tuple[int, int, int, int], folder: Path) -> dict[str, Any]:
+def _larger(size: tuple[int, int, int, int], folder: Path) -> dict[str, Any]:
     """alpha158 over eight windows, built mapped in `folder`; XGBoost trained on the first 45 % of times, stopped by the
     next 10 %, and asked for the rest.
 
@@ -71,7 +71,7 @@ def larger(size: tuple[int, int, int, int], folder: Path) -> dict[str, Any]:
     market = universe(n_symbols, n_bars)
     facts: dict[str, Any] = {"symbols": n_symbols, "bars": n_bars, "data_mb": resident()}
     begin = time.perf_counter()
-    kept, sets = Store(folder, gb=1e6, mapped=True), {"alpha158": partial(alpha158, windows=WINDOWS)}
+    kept, sets = Store(folder, gb=1e6, mapped=True), {"alpha158": partial(alpha158, windows=_WINDOWS)}
     matrix, _ = prepared(market, "larger", sets, threads, kept)
     panel = build_panel(matrix, next_return_sign)
     facts |= {"features": len(matrix.names), "matrix_mb": matrix.X.nbytes / 2**20}
@@ -95,7 +95,7 @@ def universe(n_symbols: int, n_bars: int) -> Market:
     """A random-walk market, simulated some symbols at a time."""
     bars = [
         replace(b, symbol=f"S{first + i:05d}")
-        for first in range(0, n_symbols, TOGETHER)
-        for i, b in enumerate(synthetic.load(min(TOGETHER, n_symbols - first), n_bars, seed=first).bars)
+        for first in range(0, n_symbols, _TOGETHER)
+        for i, b in enumerate(synthetic.load(min(_TOGETHER, n_symbols - first), n_bars, seed=first).bars)
     ]
     return Market(tuple(bars))

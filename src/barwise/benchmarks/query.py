@@ -15,9 +15,9 @@ from barwise.benchmarks.measure import FOLDER, store
 from barwise.console.arguments import Arguments
 from barwise.errors import DataError
 
-TABLE = "barwise_benchmark"
-CHUNK = 200  # symbols that are written at once
-PROBE = """
+_TABLE = "barwise_benchmark"
+_CHUNK = 200  # symbols that are written at once
+_PROBE = """
 import sys, time
 from barwise.benchmarks.files import high_water
 from barwise.benchmarks.query import read
@@ -39,14 +39,14 @@ def main(words: list[str]) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args(words)
-    rows = fill(given.database, given.n_symbols, given.n_bars)
+    rows = _fill(given.database, given.n_symbols, given.n_bars)
     step = max(1, given.n_symbols // given.wanted)
     symbols = [f"S{i:05d}" for i in range(0, given.n_symbols, step)][: given.wanted]
     facts: dict[str, Any] = {"rows": rows, "asked": len(symbols)}
     found: dict[str, list[tuple[int, float, float]]] = {"adbc": [], "barwise": [], "pandas": []}
     for _ in range(given.repeats):
         for name, runs in found.items():
-            runs.append(probe(name, given.database, symbols))
+            runs.append(_probe(name, given.database, symbols))
     bare = float(np.median([seconds for _, seconds, _ in found["adbc"]]))
     print(f"{len(symbols)} symbols of {given.n_symbols:,}, out of {rows:,} rows")
     for name, runs in found.items():
@@ -59,9 +59,9 @@ def main(words: list[str]) -> None:
     print(f"stored: {store('query', {**vars(given), 'folder': str(given.folder), **facts}, given.folder)}")
 
 
-def probe(name: str, database: str, symbols: list[str]) -> tuple[int, float, float]:
+def _probe(name: str, database: str, symbols: list[str]) -> tuple[int, float, float]:
     """(rows, seconds, MB by which the largest resident memory grew) of one reader in a new process."""
-    words = [sys.executable, "-c", PROBE, name, database, ",".join(symbols)]
+    words = [sys.executable, "-c", _PROBE, name, database, ",".join(symbols)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DataError(f"{name}: {' '.join(done.stderr.split())[-400:]}")
@@ -72,11 +72,11 @@ def probe(name: str, database: str, symbols: list[str]) -> tuple[int, float, flo
 def read(name: str, database: str, symbols: list[str]) -> int:
     """Rows of these symbols, by one of the readers."""
     listed = ", ".join(f"'{symbol}'" for symbol in symbols)
-    sql = f"SELECT * FROM {TABLE} WHERE symbol IN ({listed})"
+    sql = f"SELECT * FROM {_TABLE} WHERE symbol IN ({listed})"
     if name == "barwise":
         from barwise.data.query import load
 
-        return sum(map(len, load(TABLE, database, symbols=symbols).bars))
+        return sum(map(len, load(_TABLE, database, symbols=symbols).bars))
     if name == "pandas":
         import pandas as pd
         import psycopg
@@ -90,28 +90,28 @@ def read(name: str, database: str, symbols: list[str]) -> int:
         return int(cursor.fetch_arrow_table().num_rows)
 
 
-def fill(database: str, n_symbols: int, n_bars: int) -> int:
+def _fill(database: str, n_symbols: int, n_bars: int) -> int:
     """Write a table of daily bars with an index by symbol and time, unless one of that size is there; its rows."""
     from adbc_driver_postgresql import dbapi
 
     with dbapi.connect(database, autocommit=True) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT to_regclass('{TABLE}') IS NOT NULL")
+        cursor.execute(f"SELECT to_regclass('{_TABLE}') IS NOT NULL")
         if cursor.fetchone()[0]:
-            cursor.execute(f"SELECT count(*) FROM {TABLE}")
+            cursor.execute(f"SELECT count(*) FROM {_TABLE}")
             if cursor.fetchone()[0] == n_symbols * n_bars:
                 return n_symbols * n_bars
-            cursor.execute(f"DROP TABLE {TABLE}")
+            cursor.execute(f"DROP TABLE {_TABLE}")
         begin = time.perf_counter()
-        for first in range(0, n_symbols, CHUNK):
-            part = bars(first, min(CHUNK, n_symbols - first), n_bars)
-            cursor.adbc_ingest(TABLE, part, mode="create" if first == 0 else "append")
-        cursor.execute(f"CREATE INDEX ON {TABLE} (symbol, time)")
-        cursor.execute(f"ANALYZE {TABLE}")
+        for first in range(0, n_symbols, _CHUNK):
+            part = _bars(first, min(_CHUNK, n_symbols - first), n_bars)
+            cursor.adbc_ingest(_TABLE, part, mode="create" if first == 0 else "append")
+        cursor.execute(f"CREATE INDEX ON {_TABLE} (symbol, time)")
+        cursor.execute(f"ANALYZE {_TABLE}")
         print(f"{n_symbols * n_bars:,} rows written in {time.perf_counter() - begin:.0f} s")
     return n_symbols * n_bars
 
 
-def bars(first: int, count: int, n_bars: int) -> pa.Table:
+def _bars(first: int, count: int, n_bars: int) -> pa.Table:
     """Daily bars of `count` symbols, one after the other."""
     random = np.random.default_rng(first)
     days = np.datetime64("1990-01-01", "us") + np.arange(n_bars) * np.timedelta64(1, "D")

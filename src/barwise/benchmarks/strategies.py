@@ -15,20 +15,19 @@ from barwise.benchmarks.measure import FOLDER, last, once, store
 from barwise.console.arguments import Arguments, compose
 from barwise.errors import BarwiseError, ConfigError
 
-NOT_MEASURED = ("sklearn",)  # a form to be filled in
-SEED_SIZE = {"n_symbols": 10, "n_periods": 10_000}
-SETTINGS = {"lstm": ["strategy.epochs=10"], "random_forest": ["strategy.estimator.n_estimators=100"],
+_NOT_MEASURED = ("sklearn",)  # a form to be filled in
+_SEED_SIZE = {"n_symbols": 10, "n_periods": 10_000}
+_SETTINGS = {"lstm": ["strategy.epochs=10"], "random_forest": ["strategy.estimator.n_estimators=100"],
             "xgboost": ["strategy.n_estimators=100"]}  # fmt: skip
-NOISE = 0.15  # machines are shared: less is no news
-COLUMNS = ("train_seconds", "predict_seconds", "signals_a_second", "peak_mb", "rank_ic")
+_NOISE = 0.15  # machines are shared: less is no news
 
 
 def main(words: list[str]) -> None:
     """Measure every strategy on every device present, each in a process of its own; print, store, plot, compare."""
     parser = Arguments("benchmark strategies", __doc__ or "")
     parser.add_argument("--strategies", help="names with commas between; all by default")
-    parser.add_argument("--n_symbols", type=int, default=SEED_SIZE["n_symbols"])
-    parser.add_argument("--n_periods", type=int, default=SEED_SIZE["n_periods"])
+    parser.add_argument("--n_symbols", type=int, default=_SEED_SIZE["n_symbols"])
+    parser.add_argument("--n_periods", type=int, default=_SEED_SIZE["n_periods"])
     parser.add_argument("--threads", type=int, default=None, help="for all of them; by default what a run would take")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--one", help="measure NAME:DEVICE in this process and print JSON")
@@ -36,24 +35,24 @@ def main(words: list[str]) -> None:
     size = {"n_symbols": given.n_symbols, "n_periods": given.n_periods}
     if given.one:
         name, device = given.one.split(":")
-        print(json.dumps(measure(name, device, size, given.threads)))
+        print(json.dumps(_measure(name, device, size, given.threads)))
         return
-    names = chosen(given.strategies)
-    rows = [row for name in names for device in devices_of(name) if (row := apart(name, device, size, given.threads))]
+    names = _chosen(given.strategies)
+    rows = [row for name in names for device in _devices_of(name) if (row := _apart(name, device, size, given.threads))]
     before = last("strategies", given.folder)
     facts = {"size": size, "rows": rows}
-    news = compared(facts, before)
-    show(rows, news)
+    news = _compared(facts, before)
+    _show(rows, news)
     given.folder.mkdir(parents=True, exist_ok=True)
-    plot(rows, given.folder / "strategies.png")
+    _plot(rows, given.folder / "strategies.png")
     print(f"stored: {store('strategies', facts, given.folder)}, {given.folder / 'strategies.png'}")
 
 
-def chosen(names: str | None) -> list[str]:
+def _chosen(names: str | None) -> list[str]:
     """The strategies asked for; ConfigError for one that there is not."""
     from barwise.console.config import conf_dir
 
-    known = sorted(p.stem for p in Path(conf_dir(), "strategy").glob("*.yaml") if p.stem not in NOT_MEASURED)
+    known = sorted(p.stem for p in Path(conf_dir(), "strategy").glob("*.yaml") if p.stem not in _NOT_MEASURED)
     if names is None:
         return known
     for name in names.split(","):
@@ -62,7 +61,7 @@ def chosen(names: str | None) -> list[str]:
     return names.split(",")
 
 
-def devices_of(name: str) -> list[str]:
+def _devices_of(name: str) -> list[str]:
     """The CPU, and the accelerators that this strategy can use here."""
     from barwise.devices.choose import missing_for_trees
 
@@ -73,7 +72,7 @@ def devices_of(name: str) -> list[str]:
     return ["cpu", "cuda"] if name == "xgboost" and missing_for_trees("cuda") is None else ["cpu"]
 
 
-def apart(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any] | None:
+def _apart(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any] | None:
     """`measure` in a fresh process, whose peak memory is this strategy's own."""
     words = ["--one", f"{name}:{device}", *(f"--{k}={v}" for k, v in size.items())]
     words += [f"--threads={threads}"] if threads else []
@@ -86,7 +85,7 @@ def apart(name: str, device: str, size: dict[str, int], threads: int | None) -> 
     return row
 
 
-def measure(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any]:
+def _measure(name: str, device: str, size: dict[str, int], threads: int | None) -> dict[str, Any]:
     """Fit on the first 80 % of a planted market and score the rest, through the parts of a run."""
     from barwise.backtest.metrics import correlations
     from barwise.experiment.compute import default_threads
@@ -101,7 +100,7 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     words = [
         "data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1",
         "validation=holdout", "validation.splitter.test_fraction=0.2",
-        f"strategy={name}", f"device={device}", *SETTINGS.get(name, []),
+        f"strategy={name}", f"device={device}", *_SETTINGS.get(name, []),
     ]  # fmt: skip
     parts = parts_of(compose(words))
     threads = threads or default_threads(parts.strategy)
@@ -135,7 +134,7 @@ def measure(name: str, device: str, size: dict[str, int], threads: int | None) -
     }
 
 
-def compared(facts: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
+def _compared(facts: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     """What became slower or faster than in the last stored result, beyond noise; [] where the sizes differ."""
     if before is None or before.get("size") != facts["size"]:
         return []
@@ -146,13 +145,13 @@ def compared(facts: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
         old = earlier.get((row["strategy"], row["device"], row["threads"]))
         for name, what in (("train_seconds", "training"), ("predict_seconds", "inference")):
             change = row[name] / old[name] - 1.0 if old else 0.0
-            if abs(change) > NOISE:
+            if abs(change) > _NOISE:
                 word = "slower" if change > 0 else "faster"
                 news.append(f"{row['strategy']} {what} on {row['device']} {abs(change):.0%} {word} than on {day}")
     return news
 
 
-def show(rows: list[dict[str, Any]], news: list[str]) -> None:
+def _show(rows: list[dict[str, Any]], news: list[str]) -> None:
     """The table, and what changed."""
     from rich.console import Console
     from rich.table import Table
@@ -173,7 +172,7 @@ def show(rows: list[dict[str, Any]], news: list[str]) -> None:
         console.print(line)
 
 
-def plot(rows: list[dict[str, Any]], path: Path) -> None:
+def _plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Training and inference seconds, one bar a strategy and device."""
     from matplotlib.figure import Figure
 

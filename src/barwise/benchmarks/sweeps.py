@@ -23,7 +23,7 @@ from barwise.console.arguments import Arguments
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Job
 
-ROOT = Path(__file__).resolve().parents[3]
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 def main(words: list[str]) -> None:
@@ -37,41 +37,41 @@ def main(words: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", help="of every trial, such as data=synthetic")
     given = parser.parse_args(words)
     if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded, and some are by now
-        os.execve(sys.executable, [sys.executable, "-m", "barwise", "benchmark", "sweeps", *words], environment())
+        os.execve(sys.executable, [sys.executable, "-m", "barwise", "benchmark", "sweeps", *words], _environment())
     fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
     with tempfile.TemporaryDirectory() as scratch:
-        empty = isolation_cost(fixed, 4 * given.pairs, Path(scratch) / "empty", (__name__, "nothing"))
-        cost = isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.commands.train", "job"))
+        empty = _isolation_cost(fixed, 4 * given.pairs, Path(scratch) / "empty", (__name__, "nothing"))
+        cost = _isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.commands.train", "job"))
         print(f"isolation costs {cost['cost_median_s']:+.3f} s of {cost['isolated_s']:.2f}", flush=True)
-        pace = throughput(fixed, given.trials, given.n_jobs, Path(scratch)) if given.trials else None
+        pace = _throughput(fixed, given.trials, given.n_jobs, Path(scratch)) if given.trials else None
     facts = {"overrides": fixed, "empty": empty, "isolation": cost, "throughput": pace}
-    show(facts)
+    _show(facts)
     print(f"stored: {store('sweeps', facts, given.folder)}")
 
 
-def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path, task: tuple[str, str]) -> dict[str, float]:
+def _isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path, task: tuple[str, str]) -> dict[str, float]:
     """The same trials in turns: one after another in a process that has all imported, and each in one of its own."""
     from barwise.sweeps.pool import Pool
 
     warm: list[float] = []
     alone: list[float] = []
     cpu: tuple[list[float], list[float]] = ([], [])
-    jobs = [replace(job, task=task) for job in composed(fixed, 2 * (pairs + 1), scratch)]
-    with Pool(n_jobs=1) as pool, Warm() as one_after_another:
+    jobs = [replace(job, task=task) for job in _composed(fixed, 2 * (pairs + 1), scratch)]
+    with Pool(n_jobs=1) as pool, _Warm() as one_after_another:
         for i in range(pairs + 1):  # the first pair pays for the imports, in both
-            begin, used = time.perf_counter(), cpu_seconds(one_after_another.pid)
+            begin, used = time.perf_counter(), _cpu_seconds(one_after_another.pid)
             one_after_another.run(jobs[2 * i])
             warm.append(time.perf_counter() - begin)
-            cpu[0].append(cpu_seconds(one_after_another.pid) - used)
+            cpu[0].append(_cpu_seconds(one_after_another.pid) - used)
             server = next((x.process.pid for x in pool.servers.values()), None)
-            begin, used = time.perf_counter(), cpu_seconds(server)
+            begin, used = time.perf_counter(), _cpu_seconds(server)
             pool.start(jobs[2 * i + 1])
             while not (ended := pool.wait()):
                 continue
             if ended[0].code:
                 raise RuntimeError(f"the trial failed; {ended[0].job.folder} has why")
             alone.append(time.perf_counter() - begin)
-            cpu[1].append(cpu_seconds(server) - used)
+            cpu[1].append(_cpu_seconds(server) - used)
     differences = [a - w for a, w in zip(alone[1:], warm[1:], strict=True)]
     return {
         "trials": pairs, "warm_s": statistics.median(warm[1:]), "isolated_s": statistics.median(alone[1:]),
@@ -81,7 +81,7 @@ def isolation_cost(fixed: Sequence[str], pairs: int, scratch: Path, task: tuple[
     }  # fmt: skip
 
 
-def cpu_seconds(pid: int | None) -> float:
+def _cpu_seconds(pid: int | None) -> float:
     """Processor seconds of a process and of those it started that have ended."""
     import psutil
 
@@ -91,13 +91,13 @@ def cpu_seconds(pid: int | None) -> float:
     return float(used.user + used.system + used.children_user + used.children_system)
 
 
-class Warm:
+class _Warm:
     """A process that runs one trial after another; of a session of its own, as trials are, for the scheduler's sake."""
 
-    def __enter__(self) -> Warm:
+    def __enter__(self) -> _Warm:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "barwise.benchmarks.sweeps"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            start_new_session=True, env=environment(), text=True,
+            start_new_session=True, env=_environment(), text=True,
         )  # fmt: skip
         self.pid = self.process.pid
         return self
@@ -116,7 +116,7 @@ class Warm:
             raise RuntimeError("the warm process is gone")
 
 
-def serve() -> None:
+def _serve() -> None:
     """The warm process: a job a line, an answer a line."""
     from barwise.sweeps.server import warm
     from barwise.sweeps.trial import run
@@ -135,7 +135,7 @@ def nothing(config: Any) -> float:
     return 0.0
 
 
-def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
+def _composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
     """`n` trials as the launcher would start them."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -143,6 +143,7 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
 
     from barwise.commands.train import job
     from barwise.console.config import conf_dir
+    from barwise.sweeps.composed import TrialConfigs, sweep_of
     from barwise.sweeps.runner import Trial, TrialRunner, local_pool
 
     with initialize_config_dir(conf_dir(), version_base="1.3"):
@@ -151,23 +152,24 @@ def composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
             raise RuntimeError("Hydra was not initialised")
         words = [*fixed, f"output_dir={scratch / 'isolation'}", "quiet=true", "sweep.name=isolation"]
         config = hydra.compose_config("config", words, RunMode.MULTIRUN)
-        isolation = TrialRunner.of(config, hydra.config_loader, job, local_pool(1, None, "auto", None))
+        trials, task = TrialConfigs(config, hydra.config_loader), (job.__module__, job.__qualname__)
+        isolation = TrialRunner(local_pool(1, None, "auto", None), sweep_of(config), trials, task)
         for i in range(n):
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
 
 
-def throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) -> dict[str, Any]:
+def _throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) -> dict[str, Any]:
     """A sweep, separate calls, separate calls, a sweep: half the trials each, so that a busy hour hits both kinds."""
     half = max(1, trials // 2)
     sweeps, calls, memory = [], [], []
     for turn, kind in enumerate(("sweep", "calls", "calls", "sweep")):
         if kind == "sweep":
-            took, sizes = sweep(fixed, half, n_jobs, scratch / str(turn))
+            took, sizes = _sweep(fixed, half, n_jobs, scratch / str(turn))
             sweeps.append(took)
             memory.append(sizes)
             print(f"{half} trials in one sweep: {took:.0f} s", flush=True)
         else:
-            calls.append(separate(fixed, half, n_jobs, scratch / str(turn)))
+            calls.append(_separate(fixed, half, n_jobs, scratch / str(turn)))
             print(f"{half} calls of train.py: {calls[-1]:.0f} s", flush=True)
     a, b = 60 * 2 * half / sum(sweeps), 60 * 2 * half / sum(calls)
     return {
@@ -177,11 +179,11 @@ def throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) ->
     }  # fmt: skip
 
 
-def environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
 
 
-def sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple[float, list[float]]:
+def _sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple[float, list[float]]:
     """Seconds of one sweep, and the parent's resident MB at every tenth of a second while trials end.
 
     What comes once all are done, the page of the sweep, takes its time and is left out of the parent's memory.
@@ -189,11 +191,11 @@ def sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple
     import psutil
 
     command = [
-        sys.executable, str(ROOT / "train.py"), "-m", *fixed, f"seed=range(0,{trials})", f"output_dir={folder}",
+        sys.executable, str(_ROOT / "train.py"), "-m", *fixed, f"seed=range(0,{trials})", f"output_dir={folder}",
         f"hydra.launcher.n_jobs={n_jobs}", "sweep.name=pace",
     ]  # fmt: skip
     begin, sizes = time.perf_counter(), []
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment())
+    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, env=_environment())
     parent, first = psutil.Process(process.pid), folder / "sweeps" / "pace" / "leaderboard.csv"
     while process.poll() is None:
         if first.exists() and first.read_text().count(",done,") < trials:
@@ -205,12 +207,12 @@ def sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple
     return time.perf_counter() - begin, [s for s in sizes if s > 1]
 
 
-def separate(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> float:
+def _separate(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> float:
     """Seconds of as many calls of train.py, `n_jobs` at a time."""
 
     def call(seed: int) -> None:
-        command = [sys.executable, str(ROOT / "train.py"), *fixed, f"seed={seed}", f"output_dir={folder}"]
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment(), check=True)
+        command = [sys.executable, str(_ROOT / "train.py"), *fixed, f"seed={seed}", f"output_dir={folder}"]
+        subprocess.run(command, cwd=_ROOT, stdout=subprocess.DEVNULL, env=_environment(), check=True)
 
     begin = time.perf_counter()
     with ThreadPoolExecutor(n_jobs) as pool:
@@ -218,7 +220,7 @@ def separate(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> fl
     return time.perf_counter() - begin
 
 
-def show(facts: dict[str, Any]) -> None:
+def _show(facts: dict[str, Any]) -> None:
     """The figures as a table."""
     from rich.console import Console
     from rich.table import Table
@@ -247,4 +249,4 @@ def show(facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    _serve()

@@ -38,17 +38,17 @@ from barwise.panel import build_panel
 from barwise.samples import Panel
 from barwise.strategies.rows import scores_of
 
-FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
-SETS = ("normalized", "lagged", "price", "technical", "volume")
-PAIRS = ("[price,volume]", "[price,technical]", "[technical,volume]", "microstructure", "alpha20")
-RULES = ("quantile", "rank", "proportional", "quantile signals.upper=0.6 signals.lower=0.4", "rank signals.top=0.4")
-SWEEPS: dict[str, tuple[tuple[str, ...], ...]] = {
+_FREE = ("backtest.commission_bps=0", "backtest.slippage_bps=0", "backtest.borrow_bps=0")
+_SETS = ("normalized", "lagged", "price", "technical", "volume")
+_PAIRS = ("[price,volume]", "[price,technical]", "[technical,volume]", "microstructure", "alpha20")
+_RULES = ("quantile", "rank", "proportional", "quantile signals.upper=0.6 signals.lower=0.4", "rank signals.top=0.4")
+_SWEEPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "10 trials": (  # that differ in what they see and in how they trade
-        *((f"features={name}", "signals=quantile") for name in SETS),
+        *((f"features={name}", "signals=quantile") for name in _SETS),
         *((f"features={name}", "signals=rank") for name in ("normalized", "lagged", "technical", "volume")),
         ("features=microstructure", "signals=proportional"),
     ),
-    "50 trials": tuple((f"features={x}", *f"signals={rule}".split()) for x in (*SETS, *PAIRS) for rule in RULES),
+    "50 trials": tuple((f"features={x}", *f"signals={rule}".split()) for x in (*_SETS, *_PAIRS) for rule in _RULES),
     "12 labels": (
         *(
             (f"labels.horizon={h}", "labels=forward_return", "signals=proportional")
@@ -58,13 +58,12 @@ SWEEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("labels=next_return_sign", "signals=quantile"),
     ),
 }
-SWEEP = SWEEPS["10 trials"]
-SYMBOLS = 5  # a market
-NAIVE = 1.6449  # t of a one-sided test at 5 %
+_SYMBOLS = 5  # a market
+_NAIVE = 1.6449  # t of a one-sided test at 5 %
 
 
 @dataclass(frozen=True)
-class Outcome:
+class _Outcome:
     """What a sweep on one market ended with: of its best trial t, p, DSR and how the gates of delay and market went;
     p of the reality check; how many independent trials it was worth."""
 
@@ -78,20 +77,20 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Cell:
+class _Cell:
     """Markets of one kind: how many looked significant, and how many the verdict believed."""
 
     sweep: str
     ic: float
     bars: int
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[_Outcome]
 
     def share(self, found: Any) -> float:
         return float(np.mean([found(o) for o in self.outcomes]))
 
     @cached_property
     def naive(self) -> float:
-        return self.share(lambda o: o.t > NAIVE)
+        return self.share(lambda o: o.t > _NAIVE)
 
     @cached_property
     def believed(self) -> float:
@@ -118,19 +117,19 @@ class Cell:
         )
 
 
-HEAD = (
+_HEAD = (
     f"{'sweep':<10} {'ic':>5} {'bars':>6} {'markets':>8} {'naive 5 %':>10} {'p<=.05':>9} {'reality':>9} {'DSR>.95':>9}"
     f" {'gone later':>11} {'the market':>11} {'worth':>9}"
 )
 
 
-def sweep_parts(sweep: str = "10 trials") -> list[Parts]:
+def _sweep_parts(sweep: str = "10 trials") -> list[Parts]:
     """The trials, composed as `train.py` would compose them."""
-    return [parts_of(compose(["data=synthetic", "strategy=ridge", *FREE, *words])) for words in SWEEPS[sweep]]
+    return [parts_of(compose(["data=synthetic", "strategy=ridge", *_FREE, *words])) for words in _SWEEPS[sweep]]
 
 
 @dataclass
-class MarketOf:
+class _MarketOf:
     """One synthetic market, with what its trials share."""
 
     seed: int
@@ -138,7 +137,7 @@ class MarketOf:
     ic: float
 
     def __post_init__(self) -> None:
-        self.market = synthetic.load(n_symbols=SYMBOLS, n_bars=self.bars, seed=self.seed, ic=self.ic)
+        self.market = synthetic.load(n_symbols=_SYMBOLS, n_bars=self.bars, seed=self.seed, ic=self.ic)
         self.grid = Grid.build(self.market.bars)
         self.per_year = periods_per_year(self.grid.time)
         self.session = FitSession()
@@ -176,7 +175,7 @@ class MarketOf:
         return self.scored[key]
 
 
-def trials_of(parts: Sequence[Parts], market: MarketOf) -> Iterator[tuple[np.ndarray, np.ndarray, OutOfSample]]:
+def _trials_of(parts: Sequence[Parts], market: _MarketOf) -> Iterator[tuple[np.ndarray, np.ndarray, OutOfSample]]:
     """Time, net returns and signals of each trial on one market."""
     for trial in parts:
         table = market.table(trial)
@@ -184,16 +183,10 @@ def trials_of(parts: Sequence[Parts], market: MarketOf) -> Iterator[tuple[np.nda
         yield ledger.time, ledger.net, table
 
 
-def net_returns(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Time and net returns of each trial on one market."""
-    for when, net, _ in trials_of(parts, MarketOf(seed, bars, ic)):
-        yield when, net
-
-
-def outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Outcome:
+def _outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> _Outcome:
     """A sweep on one market, each trial counted, and the verdict on its best by Sharpe ratio."""
-    market = MarketOf(seed, bars, ic)
-    found = list(trials_of(parts, market))
+    market = _MarketOf(seed, bars, ic)
+    found = list(_trials_of(parts, market))
     entries = {
         str(k): {"status": "done", "sharpe": sharpe(net), "bars": len(net), "net": sketch(when, net)}
         for k, (when, net, _) in enumerate(found)
@@ -201,29 +194,30 @@ def outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> Outcome:
     ratios = [sharpe(net) for _, net, _ in found]
     best = int(np.nanargmax(ratios))
     when, net, table = found[best]
-    record = Record(entries)
-    about = record.judgement(Moments.of(net))
     backtest = market.held(parts[best])
-    held = backtest.run(market.grid, everything(table), market.per_year)
+    held = backtest.run(market.grid, _everything(table), market.per_year)
+    record = Record(entries, sketch(held.time, held.excess))
+    about = record.judgement(Moments.of(net))
     t_alpha = regression(net, held.excess, market.per_year)["t_stat"]
     delayed = net_sharpe(backtest.run(market.grid, table.signals(), market.per_year, delay=1), market.per_year)
-    gates = Finding(about["p_value"], len(found), 1, t_alpha, delayed)
+    beside = None if t_alpha is None else record.max_alpha.p_value(t_alpha)
+    gates = Finding(about["p_value"], len(found), 1, t_alpha, delayed, p_alpha=beside)
     times = when[np.all([np.isin(when, other) for other, _, _ in found], axis=0)]
     check = reality_check(np.column_stack([x[np.isin(w, times)] for w, x, _ in found]))
-    return Outcome(
+    return _Outcome(
         ratios[best] * len(net) ** 0.5, about["p_value"], about["dsr"], gates.of_the_moment, gates.of_market,
         check.p_value if check else 1.0, record.independent[0],
     )  # fmt: skip
 
 
-def everything(table: OutOfSample) -> Signals:
+def _everything(table: OutOfSample) -> Signals:
     """Buy and hold of what the table scored."""
     return Signals(table.symbol, table.time, np.ones(len(table.signal)))
 
 
-def cell(parts: Sequence[Parts], ic: float, bars: int, markets: int, sweep: str = "10 trials") -> Cell:
+def _cell(parts: Sequence[Parts], ic: float, bars: int, markets: int, sweep: str = "10 trials") -> _Cell:
     """Sweeps on `markets` markets of one kind; their seeds are 0, 1, 2, …"""
-    return Cell(sweep, ic, bars, [outcome(parts, seed, bars, ic) for seed in range(markets)])
+    return _Cell(sweep, ic, bars, [_outcome(parts, seed, bars, ic) for seed in range(markets)])
 
 
 def main(words: list[str]) -> None:
@@ -234,10 +228,10 @@ def main(words: list[str]) -> None:
     parser.add_argument("--bars", type=int, nargs="*", default=[500, 1000, 4000, 8000], help="points of the curve")
     given = parser.parse_args(words)
     begin = time.perf_counter()
-    kinds = [(sweep, 0.0, 1250, given.markets) for sweep in SWEEPS]
+    kinds = [(sweep, 0.0, 1250, given.markets) for sweep in _SWEEPS]
     kinds += [("10 trials", 0.05, 2000, given.markets)]
     kinds += [("10 trials", ic, bars, given.planted) for ic in (0.05, 0.1) for bars in given.bars]
-    print(HEAD)
+    print(_HEAD)
     for sweep, ic, bars, markets in kinds:
-        print(cell(sweep_parts(sweep), ic, bars, markets, sweep).row(), flush=True)
+        print(_cell(_sweep_parts(sweep), ic, bars, markets, sweep).row(), flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")

@@ -41,18 +41,18 @@ def train(data: Any = None, quiet: bool = True, **overrides: Any) -> Run:
     from barwise.console.config import conf_dir
 
     own = data is not None and not isinstance(data, str)
-    words = [*words_of({"data": "frame" if own else data} if data is not None else {}), *words_of(overrides)]
+    words = [*_words_of({"data": "frame" if own else data} if data is not None else {}), *_words_of(overrides)]
     words.append(f"quiet={'true' if quiet else 'false'}")
     folders: list[str] = []
     setup_globals()
 
     def here(given: Any) -> Any:
         folders.append(HydraConfig.get().runtime.output_dir)
-        return task(given, source(given.data, data) if own else None)
+        return task(given, _source(given.data, data) if own else None)
 
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        config = composed(loader, words)
+        config = _composed(loader, words)
         JobRuntime.instance().set("name", config.hydra.job.name)
         HydraConfig.instance().set_config(config)
         result = run_job(
@@ -62,11 +62,11 @@ def train(data: Any = None, quiet: bool = True, **overrides: Any) -> Run:
         )  # fmt: skip
     if result.status != JobStatus.COMPLETED:
         error = result._return_value
-        raise in_one_line(error) from None
+        raise _in_one_line(error) from None
     return load(folders[0])
 
 
-def composed(loader: Any, words: list[str]) -> Any:
+def _composed(loader: Any, words: list[str]) -> Any:
     """The configuration of a run by itself; ConfigError for what Hydra does not take."""
     from hydra.types import RunMode
     from omegaconf import open_dict
@@ -74,13 +74,13 @@ def composed(loader: Any, words: list[str]) -> Any:
     try:
         config = loader.load_configuration("config", words, run_mode=RunMode.RUN)
     except Exception as error:
-        raise in_one_line(error) from None
+        raise _in_one_line(error) from None
     with open_dict(config):
         config.hydra.mode = RunMode.RUN
     return config
 
 
-def in_one_line(error: BaseException) -> BaseException:
+def _in_one_line(error: BaseException) -> BaseException:
     """A user's mistake as the error of barwise's that it is; anything else as it was."""
     told = next((one for one in chain_of(error) if isinstance(one, BarwiseError)), None)
     if told is not None:
@@ -89,7 +89,7 @@ def in_one_line(error: BaseException) -> BaseException:
     return ConfigError(line) if code == 2 else error
 
 
-def source(node: Any, frame: Any) -> Any:
+def _source(node: Any, frame: Any) -> Any:
     """What gives the bars of `frame`, with the settings of data=frame."""
     from omegaconf import OmegaConf
 
@@ -138,7 +138,7 @@ def sweep(name: str | None = None, **overrides: Any) -> Sweep:
     together are a list within it. The same `name` goes on with an earlier sweep.
     """
     name = name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    words = [*words_of(overrides, several=True), f"sweep.name={hydra_value(name)}", "quiet=true"]
+    words = [*_words_of(overrides, several=True), f"sweep.name={hydra_value(name)}", "quiet=true"]
     home = next((str(v) for k, v in overrides.items() if k == "output_dir"), "outputs")
     command = [sys.executable, "-m", "barwise", "train", "-m", *words]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
@@ -157,27 +157,27 @@ def read(path: str | Path) -> Run | Sweep:
     return load(folder)
 
 
-def words_of(given: Mapping[str, Any], several: bool = False) -> list[str]:
+def _words_of(given: Mapping[str, Any], several: bool = False) -> list[str]:
     """Overrides as the command line has them; `several`: a list is values to go through."""
     found = []
     for key, value in given.items():
         name = key.replace("__", ".")
         if several and isinstance(value, Sequence) and not isinstance(value, str):
-            found.append(f"{name}={','.join(map(worded, value))}")
+            found.append(f"{name}={','.join(map(_worded, value))}")
         else:
-            found.append(f"{name}={worded(value)}")
+            found.append(f"{name}={_worded(value)}")
     return found
 
 
-def worded(value: Any) -> str:
+def _worded(value: Any) -> str:
     """One value in Hydra's grammar."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}: {worded(one)}" for key, one in value.items()) + "}"
+        return "{" + ",".join(f"{key}: {_worded(one)}" for key, one in value.items()) + "}"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(map(worded, value)) + "]"
+        return "[" + ",".join(map(_worded, value)) + "]"
     text = str(value)
     return text if text.replace("_", "").isalnum() else hydra_value(text)

@@ -12,7 +12,7 @@ from barwise.errors import ConfigError
 if TYPE_CHECKING:
     from barwise.audit.findings import Audit
 
-LISTED = 12  # features of the table of start-up drift that the terminal shows
+_LISTED = 12  # features of the table of start-up drift that the terminal shows
 
 
 def main(words: list[str]) -> None:
@@ -28,17 +28,17 @@ def main(words: list[str]) -> None:
     cfg = compose(["audit=thorough", *where, *given.overrides])
     if cfg.audit == "none":
         raise ConfigError("audit=none: there is nothing to do; leave it out for the thorough audit")
-    audit, facts = examine(cfg)
+    audit, facts = _examine(cfg)
     folder = Path(cfg.output_dir) / "audits" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     filed = {"overrides": given.overrides, **facts, "audit": audit.report()}
     write_json(folder / "audit.json", filed)
     write_text(folder / "audit.html", document(filed))
-    show(filed)
+    _show(filed)
     print(f"report: {folder}/audit.html")
     audit.refuse()
 
 
-def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
+def _examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     """The audit of a composed configuration, and the facts that its report shows."""
     from barwise.audit.process import CleanProcess
     from barwise.audit.rows import RowProof
@@ -78,7 +78,7 @@ def examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     }
 
 
-def show(filed: dict[str, Any]) -> None:
+def _show(filed: dict[str, Any]) -> None:
     """The report on the terminal."""
     from rich.console import Console
     from rich.markup import escape
@@ -102,7 +102,7 @@ def show(filed: dict[str, Any]) -> None:
     drifting = Table(box=None)
     for name in ("depends on where history starts", "defined after", "settled after", "first value is off by"):
         drifting.add_column(name, justify="left" if name.startswith("depends") else "right")
-    for name, line in list(start_up["features"].items())[:LISTED]:
+    for name, line in list(start_up["features"].items())[:_LISTED]:
         never = "never" if line["settled"] is None else f"{line['settled']} bars"
         drifting.add_row(name, f"{line['defined']} bars", never, f"{line['at_first']:.2f} deviations")
     if start_up["features"]:

@@ -27,17 +27,17 @@ def main(words: list[str]) -> None:
         print(f"removed {store.trim()} matrices from {store.home}, {bars.trim()} sources of bars from {bars.home}")
     entries = store.entries()
     for folder, size, used in entries:
-        print(f"{folder.name}  {size / 2**20:8.1f} MB  {shape_of(folder)}, used {age(used)} ago")
+        print(f"{folder.name}  {size / 2**20:8.1f} MB  {_shape_of(folder)}, used {age(used)} ago")
     total = sum(size for _, size, _ in entries)
     print(f"{len(entries)} matrices, {total / GIB:.2f} GB in {store.home}")
     sources = bars.entries()
     for path, size, used in sources:
-        print(f"{path.stem}  {size / 2**20:8.1f} MB  {bars_of(path)}, used {age(used)} ago")
+        print(f"{path.stem}  {size / 2**20:8.1f} MB  {_bars_of(path)}, used {age(used)} ago")
     total = sum(size for _, size, _ in sources)
     print(f"{len(sources)} {'source' if len(sources) == 1 else 'sources'} of bars, {total / GIB:.2f} GB in {bars.home}")
 
 
-def shape_of(folder: Path) -> str:
+def _shape_of(folder: Path) -> str:
     """What is in one folder of the store, in words."""
     from barwise.features.store_writer import meta_of
     from barwise.runs.blocks import Damaged
@@ -49,7 +49,7 @@ def shape_of(folder: Path) -> str:
     return f"{meta['offsets'][-1]:,} bars × {len(meta['names'])} features, {len(meta['kept'])} symbols"
 
 
-def bars_of(path: Path) -> str:
+def _bars_of(path: Path) -> str:
     """What is in one file of kept bars, in words."""
     from barwise.data.kept import read
     from barwise.runs.blocks import Damaged

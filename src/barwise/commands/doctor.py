@@ -9,12 +9,12 @@ from typing import Any
 from barwise.console.arguments import Arguments
 from barwise.devices.checkup import machine, missing, rows_of, settings, talib_works, versions
 
-N_FEATURES = 32  # as the default feature set has
-NEVER_RUN = "barwise was never run on a real MPS device by its makers: there it is tested by a fake alone"
+_N_FEATURES = 32  # as the default feature set has
+_NEVER_RUN = "barwise was never run on a real MPS device by its makers: there it is tested by a fake alone"
 
 
 @dataclass
-class Checkup:
+class _Checkup:
     """Rows of (what, value) by section, and the devices' table."""
 
     machine: list[tuple[str, str]] = field(default_factory=list)
@@ -31,23 +31,23 @@ class Checkup:
         return all(row["ok"] for row in self.nets)
 
 
-def examine() -> Checkup:
+def _examine() -> _Checkup:
     """Ask everything once; a device that fails is a row, not an error."""
     from barwise.devices.backend import BACKENDS, present
     from barwise.devices.choose import missing_for_trees
 
-    found = Checkup(machine=machine(), versions=versions(), settings=settings(), missing=missing())
+    found = _Checkup(machine=machine(), versions=versions(), settings=settings(), missing=missing())
     for name, one in BACKENDS.items():
         found.devices.append((name, one.missing() or "there"))
     found.devices += [(f"xgboost on {name}", missing_for_trees(name) or "there") for name in ("cuda",)]
     found.devices.append(("TA-Lib", talib_works()))
-    found.nets = [row for name, probe in shipped_nets() for row in rows_of(name, probe, present())]
+    found.nets = [row for name, probe in _shipped_nets() for row in rows_of(name, probe, present())]
     if "mps" not in present():
-        found.notes.append(NEVER_RUN)
+        found.notes.append(_NEVER_RUN)
     return found
 
 
-def shipped_nets() -> list[tuple[str, Any]]:
+def _shipped_nets() -> list[tuple[str, Any]]:
     """Each net of `conf/strategy/net` as `lstm` trains it by default: name, and what makes it with one batch."""
     from hydra.utils import instantiate
 
@@ -57,7 +57,7 @@ def shipped_nets() -> list[tuple[str, Any]]:
     names = sorted(path.stem for path in Path(conf_dir(), "strategy", "net").glob("*.yaml"))
     chosen = [(name, ["strategy=lstm", f"strategy/net={name}"]) for name in names] or [("lstm", ["strategy=lstm"])]
     return [
-        (name, lambda words=words: instantiate(compose(words).strategy, _convert_="all").probe(N_FEATURES))
+        (name, lambda words=words: instantiate(compose(words).strategy, _convert_="all").probe(_N_FEATURES))
         for name, words in chosen
     ]
 
@@ -67,19 +67,19 @@ def main(words: list[str]) -> None:
     parser = Arguments("doctor", "Versions, devices, and parity and speed of every shipped net on each of them.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     given = parser.parse_args(words)
-    found = examine()
+    found = _examine()
     if given.json:
         import json
         from dataclasses import asdict
 
         print(json.dumps({**asdict(found), "well": found.well}, indent=1))
     else:
-        show(found)
+        _show(found)
     if not found.well:
         raise SystemExit(1)
 
 
-def show(found: Any) -> None:
+def _show(found: Any) -> None:
     """Tables, one a section."""
     from rich.console import Console
     from rich.markup import escape

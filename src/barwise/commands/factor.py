@@ -14,8 +14,8 @@ from barwise.errors import ConfigError
 if TYPE_CHECKING:
     from barwise.factor.scores import Frame
 
-LISTED = 40  # features that the terminal shows
-LONGEST = 250  # bars
+_LISTED = 40  # features that the terminal shows
+_LONGEST = 250  # bars
 
 
 def main(words: list[str]) -> None:
@@ -26,19 +26,19 @@ def main(words: list[str]) -> None:
     parser.add_argument("--page", action="append", default=[], metavar="FEATURE", help="also its page; may come again")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder of your own groups, as for train.py")
     given = parser.parse_args(words)
-    if not 1 <= given.horizon <= LONGEST:
-        raise ConfigError(f"--horizon {given.horizon}: must be from 1 to {LONGEST} bars")
+    if not 1 <= given.horizon <= _LONGEST:
+        raise ConfigError(f"--horizon {given.horizon}: must be from 1 to {_LONGEST} bars")
     where = [f"hydra.searchpath=[file://{given.config_dir.resolve()}]"] if given.config_dir else []
     cfg = compose([*where, *given.overrides])
     folder = Path(cfg.output_dir) / "factors" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    table, pages, note = examined(cfg, given.horizon, given.page)
+    table, pages, note = _examined(cfg, given.horizon, given.page)
 
     from barwise.report.factor_page import document, frames
     from barwise.runs.csv_files import write_csv
     from barwise.runs.directory import write_text
 
     write_csv(folder / "factors.csv", table)
-    show(table, note)
+    _show(table, note)
     print(f"table: {folder}/factors.csv")
     for name, tables in pages.items():
         path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.html"
@@ -46,7 +46,7 @@ def main(words: list[str]) -> None:
         print(f"page:  {path}")
 
 
-def examined(cfg: Any, horizon: int, pages: list[str]) -> tuple[Frame, dict[str, Any], str]:
+def _examined(cfg: Any, horizon: int, pages: list[str]) -> tuple[Frame, dict[str, Any], str]:
     """(the table of all features, the tables of those that pages are asked of, what the bars are); LeakError where the
     audit of features finds the future in one."""
     from dataclasses import replace
@@ -111,7 +111,7 @@ def examined(cfg: Any, horizon: int, pages: list[str]) -> tuple[Frame, dict[str,
     return table, found, note
 
 
-def show(table: Frame, note: str) -> None:
+def _show(table: Frame, note: str) -> None:
     """The table on the terminal, the strongest first."""
     from rich.console import Console
     from rich.markup import escape
@@ -124,12 +124,12 @@ def show(table: Frame, note: str) -> None:
         shown.add_column(name, justify="left" if name == "feature" else "right", no_wrap=name != "feature")
     columns = ("rank_ic", "icir", "t", "p", "fdr", "autocorrelation", "defined")
     forms = ("{:.4f}", "{:.3f}", "{:.1f}", "{:.3f}", "{:.3f}", "{:.2f}", "{:.0%}")
-    for k, name in enumerate(table["feature"][:LISTED]):
+    for k, name in enumerate(table["feature"][:_LISTED]):
         values = [form.format(table[c][k]).replace("nan", "–") for c, form in zip(columns, forms, strict=True)]
         shown.add_row(escape(str(name)), *values)
     console.print(shown)
     total, found = len(table["feature"]), int((table["fdr"] <= 0.05).sum())
-    rest = f"; the table holds all {total}" if total > LISTED else ""
+    rest = f"; the table holds all {total}" if total > _LISTED else ""
     console.print(f"{found} of {total} at a false discovery rate of 5 %{rest}", soft_wrap=True)
     console.print(
         "[dim]whatever is chosen by this table has seen these bars: later results on them are no longer out of sample;"

@@ -24,6 +24,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--orders", type=Path, metavar="FILE", help="rewrite this CSV after each bar, as predict does")
     parser.add_argument("--held", type=Path, metavar="FILE", help="with --orders: a CSV of symbol and shares held")
     parser.add_argument("--capital", type=float, help="with --orders: of the account; backtest.capital without it")
+    parser.add_argument("--contracts", type=Path, metavar="FILE", help="data.contracts of the run, where it lies now")
     parser.add_argument("--allow", action="append", default=[], metavar="TARGET", help="your own part, by name")
     given = parser.parse_intermixed_args(words)
 
@@ -48,7 +49,7 @@ def main(words: list[str]) -> None:
         raise DataError(f"--bars {given.bars}: is not there")
     history = data_source(data_config(given.data))() if given.data else None
     state = given.state if given.state and given.state.exists() else None
-    session = live(given.run, history, given.model, given.allow, state)
+    session = live(given.run, history, given.model, given.allow, state, given.contracts)
 
     def answer(a: Answer) -> None:
         print(json_line(a.time, a.symbol, a.score, a.signal, unusual=a.unusual), flush=True)
@@ -67,4 +68,5 @@ def main(words: list[str]) -> None:
         given.strict, given.model in ("auto", "refit"), allow, state is not None, after=order,
     )  # fmt: skip
     source = follow(given.bars, given.idle) if given.follow else lines_of(given.bars)
-    service.run(by_time(bars_in(source, service.where, given.symbol, session.groups, service.refuse), session.across))
+    lines = bars_in(source, service.where, given.symbol, session.groups, service.refuse)
+    service.run(by_time(lines, session.across or desk is not None, session.whole))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from barwise.data.bars import Bars, Market
 
-SYMBOLS = 10  # that the terminal lists
-ROWS = 5
-WIDTH, HEIGHT = 72, 8  # characters of the plot
-BLOCKS = " ▁▂▃▄▅▆▇█"
+_SYMBOLS = 10  # that the terminal lists
+_ROWS = 5
+_WIDTH, _HEIGHT = 72, 8  # characters of the plot
+_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def main(words: list[str]) -> None:
@@ -32,15 +32,15 @@ def main(words: list[str]) -> None:
     if given.path is not None:
         is_path = Path(given.path).exists() or "=" not in given.path
         overrides = ["data=files", f"data.path={given.path}", *overrides] if is_path else [given.path, *overrides]
-    market = market_of(overrides)
+    market = _market_of(overrides)
     if given.png:  # first, so that a reader who has had enough of the text does not lose it
-        draw(market, given.png)
-    show(market)
+        _draw(market, given.png)
+    _show(market)
     if given.png:
         print(f"picture: {given.png}")
 
 
-def market_of(overrides: list[str]) -> Market:
+def _market_of(overrides: list[str]) -> Market:
     """The bars that `train.py` would have with these overrides, checked; with none, the sample."""
     from barwise.data.checks import check_market
     from barwise.experiment.recipe import data_source
@@ -48,7 +48,7 @@ def market_of(overrides: list[str]) -> Market:
     return check_market(data_source(compose(overrides))())
 
 
-def show(market: Market) -> None:
+def _show(market: Market) -> None:
     """The market on the terminal."""
     from rich.console import Console
 
@@ -57,7 +57,7 @@ def show(market: Market) -> None:
     _columns(console, market.facts)
     _symbols(console, market)
     _rows(console, market.bars[0])
-    console.print("\n".join(plot(market.bars[0])), markup=False)
+    console.print("\n".join(_plot(market.bars[0])), markup=False)
     for kind, style in (("notes", "dim"), ("warnings", "yellow")):
         for line in _lines(market, kind):
             console.print(f"{kind[:-1]}: {line}", style=style, soft_wrap=True, markup=False)
@@ -84,7 +84,7 @@ def _overview(console: Console, market: Market) -> None:
         "source": str(market.facts.get("path") or market.facts.get("name") or "?"),
         "symbols": f"{count:,}",
         "bars": f"{sum(map(len, market.bars)):,}, {len(times):,} distinct times",
-        "from, to": f"{stamp(times[0])} to {stamp(times[-1])}",
+        "from, to": f"{_stamp(times[0])} to {_stamp(times[-1])}",
         "bar size": bar_size_name(longest.time),
         "periods a year": f"{per_year:,.6g}" + (_source(market)),
         "time zone": "dates, without a zone" if _dates(times) else str(market.facts.get("timezone") or "UTC"),
@@ -128,12 +128,12 @@ def _symbols(console: Console, market: Market) -> None:
     table = Table(box=None)
     for name in ("symbol", "bars", "first", "last", "lowest", "highest", "last close"):
         table.add_column(name, justify="left" if name == "symbol" else "right")
-    for bars in market.bars[:SYMBOLS]:
+    for bars in market.bars[:_SYMBOLS]:
         prices = (f"{value:,.6g}" for value in (bars.low.min(), bars.high.max(), bars.close[-1]))
-        table.add_row(_plain(bars.symbol), f"{len(bars):,}", stamp(bars.time[0]), stamp(bars.time[-1]), *prices)
+        table.add_row(_plain(bars.symbol), f"{len(bars):,}", _stamp(bars.time[0]), _stamp(bars.time[-1]), *prices)
     console.print(table)
-    if len(market.bars) > SYMBOLS:
-        console.print(f"and {len(market.bars) - SYMBOLS:,} more symbols")
+    if len(market.bars) > _SYMBOLS:
+        console.print(f"and {len(market.bars) - _SYMBOLS:,} more symbols")
 
 
 def _rows(console: Console, bars: Bars) -> None:
@@ -146,9 +146,9 @@ def _rows(console: Console, bars: Bars) -> None:
     extra = [name for name in bars.extra if name not in sessions.COLUMNS][:4]
     for name in ("time", *COLUMNS, *map(_plain, extra)):
         table.add_column(name, justify="right")
-    for i in range(min(ROWS, len(bars))):
+    for i in range(min(_ROWS, len(bars))):
         values = [getattr(bars, name)[i] for name in COLUMNS] + [bars.extra[name][i] for name in extra]
-        table.add_row(stamp(bars.time[i]), *(f"{v:,.8g}" for v in values))
+        table.add_row(_stamp(bars.time[i]), *(f"{v:,.8g}" for v in values))
     console.print(table)
 
 
@@ -156,34 +156,34 @@ def _dates(times: np.ndarray) -> bool:
     return bool((times == times.astype("datetime64[D]")).all())
 
 
-def stamp(time: Any) -> str:
+def _stamp(time: Any) -> str:
     """A time without what is zero: a date, a minute or a second."""
     second = str(time.astype("datetime64[s]"))
     return second.removesuffix("T00:00:00").removesuffix(":00").replace("T", " ")
 
 
-def plot(bars: Bars) -> list[str]:
+def _plot(bars: Bars) -> list[str]:
     """The closes as lines of block characters: a title, then `HEIGHT` rows of at most `WIDTH` columns, oldest left."""
     import numpy as np
 
-    edges = np.linspace(0, len(bars), min(WIDTH, len(bars)) + 1).astype(int)
+    edges = np.linspace(0, len(bars), min(_WIDTH, len(bars)) + 1).astype(int)
     values = np.array([bars.close[a:b].mean() for a, b in pairwise(edges)])
     low, high = float(values.min()), float(values.max())
-    level = (values - low) / (high - low) * (HEIGHT * 8 - 1) + 1 if high > low else np.full(len(values), HEIGHT * 4.0)
+    level = (values - low) / (high - low) * (_HEIGHT * 8 - 1) + 1 if high > low else np.full(len(values), _HEIGHT * 4.0)
     lines = [f"close of {bars.symbol}, {low:,.6g} to {high:,.6g}"]
-    for row in reversed(range(HEIGHT)):
-        lines.append("".join(BLOCKS[int(np.clip(round(v) - 8 * row, 0, 8))] for v in level).rstrip())
+    for row in reversed(range(_HEIGHT)):
+        lines.append("".join(_BLOCKS[int(np.clip(round(v) - 8 * row, 0, 8))] for v in level).rstrip())
     return lines
 
 
-def draw(market: Market, path: Path) -> None:
+def _draw(market: Market, path: Path) -> None:
     """The closes of up to ten symbols, each from 1, on a log scale, as a PNG."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for bars in market.bars[:SYMBOLS]:
+    for bars in market.bars[:_SYMBOLS]:
         axes.plot(bars.time, bars.close / bars.close[0], label=bars.symbol.replace("$", r"\$"), linewidth=1)
     axes.set_yscale("log")
     for places in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):

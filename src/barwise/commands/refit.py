@@ -10,7 +10,7 @@ import numpy as np
 
 from barwise.console.arguments import Arguments
 
-LOOK = 60.0  # seconds between looks at the clock, which may be set
+_LOOK = 60.0  # seconds between looks at the clock, which may be set
 
 
 def main(words: list[str]) -> None:
@@ -43,18 +43,18 @@ def main(words: list[str]) -> None:
     once()
     if every is None:
         return
-    begun = now()
+    begun = _now()
     for number in itertools.count(1):
         following = Duration(every.count * number, every.unit).after(begun)  # months keep their day
         print(f"next at {day(following)} UTC", flush=True)
-        while (left := (following - now()) / np.timedelta64(1, "s")) > 0:
-            time.sleep(min(left, LOOK))
+        while (left := (following - _now()) / np.timedelta64(1, "s")) > 0:
+            time.sleep(min(left, _LOOK))
         try:
             once()
         except (BarwiseError, OSError) as error:  # a source may be away for a while; the model before is served
             notice(f"alert: {' '.join(str(error).split())}; the last model stays")
 
 
-def now() -> np.datetime64:
+def _now() -> np.datetime64:
     """The time in UTC."""
     return np.datetime64("now", "ns")

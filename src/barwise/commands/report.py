@@ -16,7 +16,7 @@ def main(words: list[str]) -> None:
     failed: list[BarwiseError] = []
     for folder in parser.parse_args(words).runs:
         try:
-            print(page(folder))
+            print(_page(folder))
         except BarwiseError as error:
             failed.append(error)
     for other in failed[:-1]:
@@ -25,7 +25,7 @@ def main(words: list[str]) -> None:
         raise failed[-1]
 
 
-def page(folder: Path) -> Path:
+def _page(folder: Path) -> Path:
     """Render the page of a run, or of a folder of runs."""
     if folder.is_dir() and not (folder / "run.json").exists():
         from barwise.sweeps.page import render_sweep

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from barwise.console.arguments import Arguments
 
-SHOWN = 10
+_SHOWN = 10
 
 
 def main(words: list[str]) -> None:
@@ -32,7 +32,7 @@ def main(words: list[str]) -> None:
     print(f"{found.folder}  {found.metrics - len(found.differences)} of {found.metrics} metrics are equal")
     for change in found.changes:
         print(f"  not as recorded: {change}")
-    for name, (was, now) in list(found.differences.items())[:SHOWN]:
+    for name, (was, now) in list(found.differences.items())[:_SHOWN]:
         print(f"  {name}: {was} → {now}")
     if found.differences:
         sys.exit(1)

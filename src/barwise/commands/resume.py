@@ -13,7 +13,7 @@ from barwise.errors import ConfigError, DataError
 from barwise.safety.files import check_no_links
 from barwise.safety.signature import signed
 
-ALONE = ("resume", "quiet", "output_dir")  # what may be said again; the rest is as recorded
+_ALONE = ("resume", "quiet", "output_dir")  # what may be said again; the rest is as recorded
 
 
 def redirected(words: list[str]) -> list[str]:
@@ -25,7 +25,7 @@ def redirected(words: list[str]) -> list[str]:
     if not named or named[-1] in ("", "null"):
         return words
     folder = Path(named[-1])
-    others = [w for w in words if w.partition("=")[0] not in ALONE]
+    others = [w for w in words if w.partition("=")[0] not in _ALONE]
     if others:
         raise ConfigError(
             f"{others[0]}: resume= goes on with the recorded settings; only quiet= and output_dir= may stand beside it"
@@ -69,15 +69,15 @@ def recorded(given: Mapping[str, Any], out: Any) -> tuple[dict[str, Any], Any]:
     if missing:
         raise DataError(f"{out.path}/.hydra/config.yaml: has no {missing[0]}; begin again without resume=")
     if run.manifest.get("status") == "done":
-        raise ConfigError(f"resume={out.path}: this run is done; {after(out.path)}")
-    config.update(quiet=given["quiet"], output_dir=outputs(given, config, out.path, trusted=targets is None))
+        raise ConfigError(f"resume={out.path}: this run is done; {_after(out.path)}")
+    config.update(quiet=given["quiet"], output_dir=_outputs(given, config, out.path, trusted=targets is None))
     for checkpoint in sorted((out.path / "model").rglob("*.ckpt")):
-        try_checkpoint(checkpoint)
+        _try_checkpoint(checkpoint)
     out.resume(run.manifest)
     return config, targets
 
 
-def outputs(given: Mapping[str, Any], config: Mapping[str, Any], run: Path, trusted: bool) -> str:
+def _outputs(given: Mapping[str, Any], config: Mapping[str, Any], run: Path, trusted: bool) -> str:
     """Where the run is counted: as said now, else as recorded, which for a stranger's must be a folder around it."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -92,7 +92,7 @@ def outputs(given: Mapping[str, Any], config: Mapping[str, Any], run: Path, trus
     return recorded
 
 
-def try_checkpoint(path: Path) -> None:
+def _try_checkpoint(path: Path) -> None:
     """DataError unless a checkpoint loads, as plain tensors, in a process of its own."""
     from barwise.safety.apart import apart
 
@@ -115,7 +115,7 @@ def load_checkpoint(given: dict[str, Any]) -> None:
         raise DataError(f"{given['place']}: is no checkpoint that can be read ({line})") from None
 
 
-def after(folder: Path) -> str:
+def _after(folder: Path) -> str:
     """What is left to do for a run that is done: its page, where it was cut off before that."""
     if (folder / "report.html").is_file():
         return "there is nothing left to do"

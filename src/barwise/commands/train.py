@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from barwise.data.bars import Market
     from barwise.runs.directory import RunDirectory
 
-log = logging.getLogger("barwise")
+_log = logging.getLogger("barwise")
 
 
 def main() -> None:
@@ -48,11 +48,11 @@ def main() -> None:
     sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
     writable()
     stoppable()
-    process = Process()
+    process = _Process()
     _PROCESS.set(process)
     logging.raiseExceptions = False  # a log that cannot be written says nothing on top of what stopped the run
     try:
-        sys.argv[1:] = redirected(path_words(settings(sys.argv[1:])))
+        sys.argv[1:] = redirected(path_words(_settings(sys.argv[1:])))
         if help.asked(sys.argv[1:]):
             print(help.page(sys.argv[1:]), flush=True)
             return
@@ -66,25 +66,25 @@ def main() -> None:
     except (Exception, KeyboardInterrupt, SystemExit) as raised:
         if isinstance(raised, SystemExit) and stopped_by(raised) is None:
             raise
-        ended(raised, process.folder)
+        _ended(raised, process.folder)
 
 
-def ended(raised: BaseException, folder: Path | None) -> NoReturn:
+def _ended(raised: BaseException, folder: Path | None) -> NoReturn:
     """Say in one line what ended the run or the sweep, and how to go on where there is something to go on with."""
     number = stopped_by(raised)
     if number is not None:
-        sweep.interrupted() if sweep.current() else notice(f"stopped{resumable(folder)}")
+        sweep.interrupted() if sweep.current() else notice(f"stopped{_resumable(folder)}")
         leave(raised, 128 + number)
     short = shortage(raised) is not None
     error = raised if short else sweep.ended_by(raised)
     code, line = one_line(error, started=folder is not None)
-    notice(f"{line}{resumable(folder) if short else ''}")
+    notice(f"{line}{_resumable(folder) if short else ''}")
     if code == 1:
         notice("the traceback is in train.log of the run's directory")
     leave(error, code)
 
 
-def resumable(folder: Path | None) -> str:
+def _resumable(folder: Path | None) -> str:
     """The command that goes on with the sweep, or the run, that was cut off; empty where nothing is kept of it."""
     running = sweep.current()
     if running is not None:
@@ -94,33 +94,33 @@ def resumable(folder: Path | None) -> str:
     return f"; to go on: {remaining(folder)}"
 
 
-FLAGS = (  # Hydra's, and ours
+_FLAGS = (  # Hydra's, and ours
     "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
     "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
     "-i", "--info", "--quiet",  # not --experimental-rerun, which unpickles
 )  # fmt: skip
 
 
-ALONE = ("-m", "--multirun", "-r", "--run", "--resolve")  # flags that take no value
+_ALONE = ("-m", "--multirun", "-r", "--run", "--resolve")  # flags that take no value
 
 
-def settings(words: list[str]) -> list[str]:
+def _settings(words: list[str]) -> list[str]:
     """The command line with `--quiet` as Hydra knows it; ConfigError for a flag that there is not."""
     for word in words:
         if not word.isascii() and "\\udc" in ascii(word):
             raise ConfigError(f"{word}: is not UTF-8, which a setting has to be; name the folder that the file is in")
-        if word.startswith("-") and word.partition("=")[0] not in FLAGS:
+        if word.startswith("-") and word.partition("=")[0] not in _FLAGS:
             raise ConfigError(
                 f"{word}: there is no such flag; settings are name=value, as in seed=1, -m sweeps over values,"
                 " --quiet prints one line, --help shows what can be set"
             )
     refuse_secrets(words)
     words = ["quiet=true" if word == "--quiet" else word for word in words]
-    return sorted(words, key=lambda word: word not in ALONE)  # argparse takes no setting on both sides of a flag
+    return sorted(words, key=lambda word: word not in _ALONE)  # argparse takes no setting on both sides of a flag
 
 
 @dataclass
-class Process:
+class _Process:
     """What a process of the command line did: the directory, once composing went well, and what a single run raised,
     for which Hydra would print a line of its own."""
 
@@ -128,7 +128,7 @@ class Process:
     raised: BaseException | None = None
 
 
-_PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)  # none where a launcher calls the job
+_PROCESS: ContextVar[_Process | None] = ContextVar("process", default=None)  # none where a launcher calls the job
 
 
 def job(cfg: DictConfig) -> Any:
@@ -153,7 +153,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.console.progress import Progress
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
-    from barwise.experiment.configuration import check_hydra, plain
+    from barwise.experiment.configuration import check_hydra, plain, recomposed, unresolved
     from barwise.experiment.effects import check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
@@ -168,14 +168,15 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     hydra_cfg = HydraConfig.get()
     out = RunDirectory(Path(hydra_cfg.runtime.output_dir))
     resumed = bool(cfg.resume)
-    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
     single = hydra_cfg.mode == RunMode.RUN
-    composed = composed if resumed else settle_seeds(cfg, out, single)
+    composed, targets = recorded(plain(cfg), out) if resumed else (cfg, None)
+    if not resumed and (settled := settle_seeds(raw := unresolved(cfg), out, single)) is not raw:
+        composed = recomposed(settled)
     listeners: list[Listener] = []
-    with out.ending(lambda status, error: fail(out, listeners, error)):
+    with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
         config = plain(composed)
-        forget_secrets(config["data"], out.path / ".hydra")
+        forget_secrets(_unfilled(composed, hydra_cfg), config["data"], out.path)
         listeners += [Register(config, out), Progress(config["quiet"])]
         objectives = sweep.objectives_of(config["objective"])
         for name in objectives:
@@ -200,8 +201,15 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:
+def _unfilled(composed: Any, hydra_cfg: Any) -> dict[str, Any]:
+    """All that Hydra keeps of a run, as it was written."""
+    from barwise.experiment.configuration import unresolved
+
+    return {**unresolved(composed), "hydra": unresolved(hydra_cfg)}
+
+
+def _fail(out: RunDirectory, listeners: list[Listener], error: BaseException) -> None:
     """Tell of a run that did not end well, and keep the traceback in train.log unless nobody's code is at fault."""
     if one_line(error)[0] in (1, 3):
-        log.error("%s", shortened("".join(traceback.format_exception(error))))
+        _log.error("%s", shortened("".join(traceback.format_exception(error))))
     Listeners(tuple(listeners)).ended(out.path, out.manifest)

@@ -21,12 +21,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's directory, or a sweep's")
     for folder in parser.parse_args(words).runs:
         if (folder / "run.json").is_file():
-            tell(folder)
+            _tell(folder)
         else:
-            tell_sweep(folder)
+            _tell_sweep(folder)
 
 
-def tell(folder: Path) -> None:
+def _tell(folder: Path) -> None:
     """One run: the sentence, then the numbers."""
     from barwise.evidence.verdict import verdict_of
     from barwise.runs.directory import write_json
@@ -43,24 +43,24 @@ def tell(folder: Path) -> None:
         print(f"  {found['footnote']}")
 
 
-def tell_sweep(folder: Path) -> None:
+def _tell_sweep(folder: Path) -> None:
     """A sweep: how likely choosing its best is overfitting, and the verdict on its best by net Sharpe ratio."""
     from barwise.evidence.overfitting import of_runs
     from barwise.sweeps.leaderboard import Leaderboard
 
-    done = finished(folder)
+    done = _finished(folder)
     if not done:
         raise DataError(f"{folder}: is neither a run's directory nor a sweep's with finished runs")
     if len(done) > 1:
         print(of_runs(list(done)).sentence())
         board = Leaderboard(folder)
         board.update(write=False, final=True)
-        print(second_opinion(board))
+        print(_second_opinion(board))
     traded = {run: sharpe for run, sharpe in done.items() if sharpe is not None}
-    tell(max(traded, key=lambda run: traded[run]) if traded else next(iter(done)))
+    _tell(max(traded, key=lambda run: traded[run]) if traded else next(iter(done)))
 
 
-def second_opinion(board: Leaderboard) -> str:
+def _second_opinion(board: Leaderboard) -> str:
     """What a bootstrap over the sweep's own trials says."""
     if board.check is None:
         return "Reality check: not possible, the trials share too few bars."
@@ -70,7 +70,7 @@ def second_opinion(board: Leaderboard) -> str:
     return f"Reality check over the sweep's {done} trials: p {p}; StepM finds skill in {named}."
 
 
-def finished(folder: Path) -> dict[Path, Any]:
+def _finished(folder: Path) -> dict[Path, Any]:
     """Net Sharpe of each finished run below a sweep's folder, by its directory, in order."""
     found = sorted(path.parent for path in folder.glob("*/metrics.json") if (path.parent / "ledger.parquet").is_file())
     return {run: read_json(inside(run, "metrics.json")).get("sharpe") for run in found}

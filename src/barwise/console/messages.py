@@ -19,7 +19,7 @@ from barwise.console.shortages import shortage
 from barwise.console.stopping import stopped_by
 from barwise.errors import BarwiseError, chain_of
 
-MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
+_MODULE = re.compile(r"\(.*?full_key:.*?\)|\s*full_key: .*|\s*object_type=.*")
 
 
 def one_line(error: BaseException, started: bool = True) -> tuple[int, str]:
@@ -106,7 +106,7 @@ def _hydra(chain: list[BaseException]) -> str:
         target = re.search(r"target '([^']+)'", text)
         cause = _flat(str(chain[-1])) if len(chain) > 1 else _flat(text)
         return f"{target.group(1) if target else '?'}: {cause}"
-    return _flat(MODULE.sub("", text))
+    return _flat(_MODULE.sub("", text))
 
 
 def _unknown_key(text: str, chain: list[BaseException]) -> str:

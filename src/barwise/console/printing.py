@@ -7,15 +7,15 @@ import io
 import os
 import sys
 
-WORD, LINE = 300, 2000  # characters of a word and of a message that are shown
+_WORD, _LINE = 300, 2000  # characters of a word and of a message that are shown
 
 
-def printable(text: str, most: int = LINE) -> str:
+def printable(text: str, most: int = _LINE) -> str:
     """`text` as one line for a terminal, a page or a table: control signs and what UTF-8 cannot write are escaped, long
     words and long lines lose their middle."""
     if len(text) > 4 * most:  # megabytes are not looked at sign by sign
         text = _cut(text, 4 * most)
-    words = (_cut(_escaped(word), WORD) for word in text.split())
+    words = (_cut(_escaped(word), _WORD) for word in text.split())
     return _cut(" ".join(words), most)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from barwise.listener import Listener
 
-PATIENCE = 2.0  # seconds of a stage before it is shown
+_PATIENCE = 2.0  # seconds of a stage before it is shown
 
 
 class Progress(Listener):
@@ -37,7 +37,7 @@ class Progress(Listener):
             self._close()
         with self._lock:
             if name is not None:
-                self._stage = timer = threading.Timer(PATIENCE, lambda: self._show(name, timer))
+                self._stage = timer = threading.Timer(_PATIENCE, lambda: self._show(name, timer))
                 timer.daemon = True
                 timer.start()
 

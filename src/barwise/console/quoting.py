@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-PATHS = (
+_PATHS = (
     "data.path",
     "data.universe",
     "data.context",
@@ -42,7 +42,7 @@ def escaped(text: str) -> str:
 
 def _path_word(word: str) -> str:
     key, equals, value = word.partition("=")
-    if not equals or key.lstrip("+") not in PATHS or not _exists(value):
+    if not equals or key.lstrip("+") not in _PATHS or not _exists(value):
         return word
     return f"{key}={hydra_value(value)}"
 

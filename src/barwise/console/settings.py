@@ -92,7 +92,7 @@ class Is:
 
 
 @dataclass(frozen=True)
-class Text:
+class _Text:
     """Words; a number too, which YAML makes of 700 and 2005."""
 
     def __contains__(self, value: object) -> bool:
@@ -120,12 +120,12 @@ class Several:
         )
 
 
-PLAIN: dict[Any, Any] = {
-    int: Whole(), float: Number(), bool: Is((bool,), "true or false"), str: Text(),
+_PLAIN: dict[Any, Any] = {
+    int: Whole(), float: Number(), bool: Is((bool,), "true or false"), str: _Text(),
     type(None): Is((type(None),), "null"), None: Is((type(None),), "null"),
 }  # fmt: skip
-MARKETS = ("Bars", "AlignedBars", "Context")  # what a part is called with, no setting of it
-LISTS, TABLES = (list, tuple, Sequence), (dict, Mapping)
+_MARKETS = ("Bars", "AlignedBars", "Context")  # what a part is called with, no setting of it
+_LISTS, _TABLES = (list, tuple, Sequence), (dict, Mapping)
 
 Window = Annotated[int, Whole(1, LONGEST)]
 WideWindow = Annotated[int, Whole(2, LONGEST)]  # of what has a spread
@@ -145,11 +145,11 @@ def kinds_of(annotation: Any) -> tuple[Any, ...]:
     if origin in (Union, types.UnionType):
         found = [kinds_of(one) for one in inner]
         return tuple(kind for kinds in found for kind in kinds) if all(found) else ()
-    if annotation in LISTS or origin in LISTS:
+    if annotation in _LISTS or origin in _LISTS:
         return (Several(kinds_of(inner[0]) if inner else ()),)
-    if annotation in TABLES or origin in TABLES:
+    if annotation in _TABLES or origin in _TABLES:
         return (Is((Mapping,), "a mapping"),)
-    return (PLAIN[annotation],) if annotation in PLAIN else ()
+    return (_PLAIN[annotation],) if annotation in _PLAIN else ()
 
 
 def check_value(name: str, value: Any, kinds: Any, default: Any = inspect.Parameter.empty) -> None:
@@ -174,16 +174,16 @@ def check(function: Callable[..., Any], where: str, given: Mapping[str, Any], co
     except (TypeError, ValueError):
         return
     if config and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        check_names(where, given, [name for name, p in parameters.items() if p.annotation not in MARKETS])
+        check_names(where, given, [name for name, p in parameters.items() if p.annotation not in _MARKETS])
     for name, value in given.items():
         if name not in parameters or (config and isinstance(value, Mapping) and "_target_" in value):
             continue
         if parameters[name].default is not None or value is not None:
-            kinds = kinds_for(function, parameters[name])
+            kinds = _kinds_for(function, parameters[name])
             check_value(f"{where}.{name}", value, kinds, parameters[name].default)
 
 
-def kinds_for(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, ...]:
+def _kinds_for(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, ...]:
     """What a parameter of the function admits; nothing where anything goes."""
     return kinds_of(_evaluated(function, parameter.annotation))
 

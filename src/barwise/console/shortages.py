@@ -8,7 +8,7 @@ import re
 
 from barwise.errors import BarwiseError, chain_of
 
-REMEDIES = {
+_REMEDIES = {
     errno.ENOSPC: ("no space left on the disk", "make room"),
     errno.EDQUOT: ("the disk quota is used up", "make room"),
     errno.EFBIG: ("is larger than a file may be", "raise the limit (ulimit -f)"),
@@ -19,7 +19,7 @@ REMEDIES = {
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("too many files are open on this machine", "close some"),
 }
-STORED_NOT = tuple(  # as libraries say it that do not raise OSError
+_STORED_NOT = tuple(  # as libraries say it that do not raise OSError
     (re.compile(pattern, re.IGNORECASE), number)
     for pattern, number in (
         (r"no space left|disk is full|os error 28\b|\d+ requested and \d+ written", errno.ENOSPC),
@@ -32,7 +32,7 @@ STORED_NOT = tuple(  # as libraries say it that do not raise OSError
         (r"too many open files|os error 24\b", errno.EMFILE),
     )
 )
-OUT_OF_MEMORY = re.compile(r"out of memory|std::bad_alloc|cannot allocate memory|unable to allocate", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|std::bad_alloc|cannot allocate memory|unable to allocate", re.IGNORECASE)
 
 
 def shortage(error: BaseException) -> str | None:
@@ -40,9 +40,9 @@ def shortage(error: BaseException) -> str | None:
     for link in chain_of(error):
         number = storage_number(link)
         if number is not None:
-            what, remedy = REMEDIES[number]
+            what, remedy = _REMEDIES[number]
             return f"{_where(link)}: {what}; {remedy}"
-        if isinstance(link, MemoryError) or OUT_OF_MEMORY.search(str(link)[:1000]):
+        if isinstance(link, MemoryError) or _OUT_OF_MEMORY.search(str(link)[:1000]):
             told = f" ({link})" if str(link) else ""
             return (
                 f"out of memory{told}; take fewer symbols, features or models at once, a smaller batch,"
@@ -61,9 +61,9 @@ def _where(error: BaseException) -> str:
 
 def storage_number(error: BaseException) -> int | None:
     """The errno of an error that says that something could not be stored, whichever library raised it."""
-    if isinstance(error, OSError) and error.errno in REMEDIES:
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
         return error.errno
     if isinstance(error, BarwiseError | KeyboardInterrupt):
         return None
     text = str(error)[:1000]
-    return next((number for pattern, number in STORED_NOT if pattern.search(text)), None)
+    return next((number for pattern, number in _STORED_NOT if pattern.search(text)), None)

@@ -12,7 +12,7 @@ from typing import Any, Self
 from barwise.errors import chain_of
 
 
-class Stopped(KeyboardInterrupt):
+class _Stopped(KeyboardInterrupt):
     """The process was asked to end by the signal `number`, other than Ctrl-C's."""
 
     def __init__(self, number: int) -> None:
@@ -23,7 +23,7 @@ class Stopped(KeyboardInterrupt):
 def stopped_by(error: BaseException) -> int | None:
     """The signal that asked the process to end, where that is what `error` is or comes from."""
     chain = list(chain_of(error))
-    signals = [link.number for link in chain if isinstance(link, Stopped)]  # Lightning raises its own from it
+    signals = [link.number for link in chain if isinstance(link, _Stopped)]  # Lightning raises its own from it
     if signals:
         return signals[0]
     return int(signal.SIGINT) if any(isinstance(link, KeyboardInterrupt) for link in chain) else None
@@ -34,7 +34,7 @@ def stoppable() -> None:
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)
-        raise Stopped(number)
+        raise _Stopped(number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
@@ -63,17 +63,17 @@ class Asked:
     def _hear(self, number: int, _: FrameType | None) -> None:
         first, self._number = self._number is None, number
         if first and not self._busy:
-            raise Stopped(number)
+            raise _Stopped(number)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
         """A piece of work that is done whole; `Stopped` after it where a signal came."""
         if self._number is not None:
-            raise Stopped(self._number)
+            raise _Stopped(self._number)
         self._busy = True
         try:
             yield
         finally:
             self._busy = False
         if self._number is not None:
-            raise Stopped(self._number)
+            raise _Stopped(self._number)

@@ -8,7 +8,7 @@ import numpy as np
 
 from barwise.data.bars import PRICES, Bars
 
-JUMP = 0.15  # a change of adj_close/close beyond a dividend's; the smallest common split, 5 for 4, is 0.25
+_JUMP = 0.15  # a change of adj_close/close beyond a dividend's; the smallest common split, 5 for 4, is 0.25
 
 
 def adjust(bars: Bars) -> Bars:
@@ -26,5 +26,5 @@ def splits(bars: Bars) -> list[tuple[np.datetime64, float]]:
     factor = bars.extra["adj_close"] / bars.close
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = factor[1:] / factor[:-1]
-        jumps = np.flatnonzero(np.abs(np.log(ratio)) > np.log1p(JUMP)) + 1
+        jumps = np.flatnonzero(np.abs(np.log(ratio)) > np.log1p(_JUMP)) + 1
     return [(bars.time[i], float(ratio[i - 1])) for i in jumps if np.isfinite(ratio[i - 1])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from barwise.data.actions import applied
 from barwise.data.adjust import splits
 from barwise.data.bars import Bars, Market
 from barwise.data.context import beside
+from barwise.data.contracts import contracts, names_in
 from barwise.data.groups import chosen as chosen_groups
 from barwise.data.members import within
 from barwise.data.notes import Notes, listed
@@ -25,9 +26,9 @@ from barwise.data.selection import bounds, selected
 from barwise.data.settings import choice, number, yes_or_no
 from barwise.errors import require
 
-ON_BAD = ("error", "drop")
-NEGATIVE = ("error", "midpoint")
-SPLITS_SHOWN = 3
+_ON_BAD = ("error", "drop")
+_NEGATIVE = ("error", "midpoint")
+_SPLITS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,12 @@ class Asked:
     extra: str | Sequence[str] | None = None
     as_of: str | Sequence[str] | None = None
     actions: str | None = None
+    contracts: str | None = None
 
     def __post_init__(self) -> None:
-        choice("on_bad", self.on_bad, ON_BAD, "error")
+        choice("on_bad", self.on_bad, _ON_BAD, "error")
         choice("on_jump", self.on_jump, ON_JUMP, "warn")
-        choice("negative", self.negative, NEGATIVE, "error")
+        choice("negative", self.negative, _NEGATIVE, "error")
         yes_or_no("adjusted", self.adjusted, False)
         require(
             self.day_first is None or isinstance(self.day_first, bool),
@@ -87,6 +89,11 @@ class Asked:
             f"data.extra={self.extra}: must name columns, be [] for none or null for all; data.extra=[bid,ask]",
         )
 
+    @cached_property
+    def priced_by(self) -> list[str]:
+        """The columns that data.contracts reads, kept for the symbols that have them."""
+        return names_in(contracts(self.contracts)) if self.contracts else []
+
     @property
     def wanted(self) -> Wanted:
         """What of a source is asked for; the rest need not be read."""
@@ -101,7 +108,7 @@ class Asked:
             first,
             last,
             dict(self.columns or {}),
-            None if extra is None else (*extra, *groups),
+            None if extra is None else (*extra, *groups, *self.priced_by),
         )
 
     @property
@@ -124,6 +131,11 @@ class Read:
     ignored: Sequence[str]
     notes: Notes
 
+    def taken(self) -> Sequence[Series]:
+        """The series, which are not held here any longer: each is gone when it is joined."""
+        found, self.series = self.series, ()
+        return found
+
 
 def _within(start: str | None, end: str | None, timezone: str | None, time: np.ndarray, days: bool) -> np.ndarray:
     """Which times, of days or in UTC, are asked for."""
@@ -138,20 +150,20 @@ def market(name: str, where: str, read: Read, asked: Asked, facts: Mapping[str, 
     `notes` and `warnings`. DataError for what is in the source.
     """
     notes = read.notes
-    bars, made = naming.joined(read.series, read.sources, notes)
-    tell_zones(made, asked.timezone, notes)
+    bars, made = naming.joined(read.taken(), read.sources, notes)
+    _tell_zones(made, asked.timezone, notes)
     bars, outside = selected(bars, asked.symbols, asked.start, asked.end, where, asked.timezone)
     bars = applied(bars, asked.actions, asked.timezone, asked.adjusted, notes)
-    bars = common_volume(bars, where, notes)
-    bars, grouped = chosen_groups(bars, asked.groups, where, notes)
-    bars, left_out = common_extras(bars)
+    bars = _common_volume(bars, where, notes)
+    bars, grouped = chosen_groups(bars, asked.groups, where, notes, asked.priced_by)
+    bars, left_out = _common_extras(bars, asked.priced_by)
     for column in left_out:
         notes.warn(where, f"column {column} is left out: not every symbol has it")
         notes.columns[column] = "left out: not every symbol has it"
     if read.dropped:
         rows = "row" if read.dropped == 1 else "rows"
         notes.warn(where, f"{read.dropped} bad {rows} left out, as data.on_bad=drop asks")
-    splits_found = [] if asked.adjusted or asked.actions else split_warnings(bars)
+    splits_found = [] if asked.adjusted or asked.actions else _split_warnings(bars)
     known = asked.adjusted or asked.actions is not None or any("adj_close" in b.extra for b in bars)
     bars, doubts = plausible(bars, asked.on_jump, splits_known=known)
     facts = {
@@ -178,7 +190,7 @@ def completed(found: Market, asked: Asked) -> Market:
     return found
 
 
-def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:
+def _common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars, ...]:
     """`bars`, without volume where any symbol has none: one model reads the same columns of all."""
     without = [b.symbol for b in bars if np.isnan(b.volume).all()]
     if not without:
@@ -189,17 +201,21 @@ def common_volume(bars: tuple[Bars, ...], path: str, notes: Notes) -> tuple[Bars
     return bars if whole else tuple(replace(b, volume=np.full(len(b), np.nan)) for b in bars)
 
 
-def common_extras(bars: tuple[Bars, ...]) -> tuple[tuple[Bars, ...], list[str]]:
-    """`bars` with the extra columns that every symbol has, and the names of the others."""
+def _common_extras(bars: tuple[Bars, ...], keep: Sequence[str] = ()) -> tuple[tuple[Bars, ...], list[str]]:
+    """`bars` with the extra columns that every symbol has, and the names of the others; those to `keep` that some have
+    are NaN in the others."""
     have = [{name for name, values in b.extra.items() if not np.isnan(values).all()} for b in bars]
     every, some = set.intersection(*have), set.union(*have)
+    every |= some.intersection(keep)
     if every == some and all(len(b.extra) == len(every) for b in bars):
         return bars, []
-    kept = tuple(replace(b, extra={name: b.extra[name] for name in sorted(every)}) for b in bars)
+    kept = tuple(
+        replace(b, extra={name: b.extra.get(name, np.full(len(b), np.nan)) for name in sorted(every)}) for b in bars
+    )
     return kept, sorted(some - every)
 
 
-def tell_zones(made: Sequence[Series], timezone: str | None, notes: Notes) -> None:
+def _tell_zones(made: Sequence[Series], timezone: str | None, notes: Notes) -> None:
     """Naive intraday times are taken as UTC with a warning; files that differ in having a zone are refused."""
     naive = [s.where for s in made if s.naive]
     aware = [s.where for s in made if not s.naive and not s.days]
@@ -209,13 +225,13 @@ def tell_zones(made: Sequence[Series], timezone: str | None, notes: Notes) -> No
             notes.warn(where, "intraday times without a zone are taken as UTC; data.timezone says what they mean")
 
 
-def split_warnings(bars: tuple[Bars, ...]) -> list[str]:
+def _split_warnings(bars: tuple[Bars, ...]) -> list[str]:
     """One warning that names the first splits which unadjusted closes show as moves."""
     seen = [(b.symbol, day, ratio) for b in bars if "adj_close" in b.extra for day, ratio in splits(b)]
     if not seen:
         return []
-    told = ", ".join(f"{symbol} {str(day)[:10]} ({ratio:.3g} for 1)" for symbol, day, ratio in seen[:SPLITS_SHOWN])
-    more = f" and {len(seen) - SPLITS_SHOWN} more" if len(seen) > SPLITS_SHOWN else ""
+    told = ", ".join(f"{symbol} {str(day)[:10]} ({ratio:.3g} for 1)" for symbol, day, ratio in seen[:_SPLITS_SHOWN])
+    more = f" and {len(seen) - _SPLITS_SHOWN} more" if len(seen) > _SPLITS_SHOWN else ""
     return [
         f"unadjusted closes have splits: {told}{more}; data.adjusted=true mends prices and volume by the adjusted close"
     ]

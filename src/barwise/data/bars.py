@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from barwise.data.times import times_of
+
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 
@@ -77,4 +79,4 @@ class Market:
 
     def times(self) -> np.ndarray:
         """The unique times of all symbols, in order."""
-        return np.unique(np.concatenate([b.time for b in self.bars]))
+        return times_of(self.bars)

@@ -7,15 +7,15 @@ import pandas as pd
 
 from barwise.errors import DataError
 
-DAY = 86_400.0  # seconds
+_DAY = 86_400.0  # seconds
 DAYS_A_YEAR = 365.2425
 KNOWN = (252.0, 52.0, 12.0, 4.0, 1.0)  # daily, weekly, monthly, quarterly, yearly
 SNAP = 0.02  # relative: within it a count is one of KNOWN
-LONGEST_PAUSE = 15.0  # days; the longest holidays of an exchange, such as China's or Japan's golden week, are 11
-SHORT = 90  # days of a stretch too short to show its holidays: its weekdays tell
-OTHER_SIZE = 3.0  # times as many or as few bars a day are bars of another size
-AROUND = 11  # traded days, in the middle of which a day is judged: a half day or a Sunday evening is no change of size
-DISAGREE = 0.1  # relative: beyond it the count over the span and the usual spacing tell different stories
+_LONGEST_PAUSE = 15.0  # days; the longest holidays of an exchange, such as China's or Japan's golden week, are 11
+_SHORT = 90  # days of a stretch too short to show its holidays: its weekdays tell
+_OTHER_SIZE = 3.0  # times as many or as few bars a day are bars of another size
+_AROUND = 11  # traded days, in the middle of which a day is judged: a half day or a Sunday evening is no change of size
+_DISAGREE = 0.1  # relative: beyond it the count over the span and the usual spacing tell different stories
 
 
 def periods_per_year(times: np.ndarray) -> float:
@@ -54,13 +54,13 @@ def spacing_warning(times: np.ndarray) -> str | None:
     usual = periods_per_year(times)
     days = _days(times)
     counted = (len(days) - 1) / (days[-1] - days[0]) * DAYS_A_YEAR
-    if abs(counted / usual - 1.0) <= DISAGREE:
+    if abs(counted / usual - 1.0) <= _DISAGREE:
         return None
     told = f"periods a year: {usual:.5g} by the usual spacing of the bars, {counted:.5g} by their count over the span"
     gaps = np.diff(days)
     widest = int(np.argmax(gaps))
     reason = _other_sizes(times, days)
-    if reason is None and gaps[widest] > max(LONGEST_PAUSE, 3 * float(np.median(gaps))):
+    if reason is None and gaps[widest] > max(_LONGEST_PAUSE, 3 * float(np.median(gaps))):
         reason = f"there are no bars from {_date(times[widest])} to {_date(times[widest + 1])}"
     if reason is None:
         return None
@@ -73,7 +73,7 @@ def bar_size(times: np.ndarray) -> str:
     Bars per year are not: those of five minutes change with every day that is added.
     """
     seconds = int(np.median(np.diff(times.astype("datetime64[s]").astype(np.int64)))) if len(times) > 1 else 0
-    return "month" if 25 <= seconds / DAY <= 35 else f"{seconds}s"
+    return "month" if 25 <= seconds / _DAY <= 35 else f"{seconds}s"
 
 
 def bar_size_name(times: np.ndarray) -> str:
@@ -97,24 +97,24 @@ def bar_size_name(times: np.ndarray) -> str:
 
 def _days(times: np.ndarray) -> np.ndarray:
     """Days since 1970 as floats; seconds first, since 64 bits of nanoseconds end in 1677 and 2262."""
-    return times.astype("datetime64[s]").astype(np.int64) / DAY
+    return times.astype("datetime64[s]").astype(np.int64) / _DAY
 
 
 def _traded(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The days with bars, their counts, and whether the days around have about as many as the usual bar's day."""
     day, count = np.unique(np.floor(days).astype(np.int64), return_counts=True)
     usual = float(np.median(np.repeat(count, count)))
-    around = pd.Series(count).rolling(AROUND, center=True, min_periods=1).median().to_numpy()
-    alike = (around * OTHER_SIZE >= usual) & (around <= OTHER_SIZE * usual)
+    around = pd.Series(count).rolling(_AROUND, center=True, min_periods=1).median().to_numpy()
+    alike = (around * _OTHER_SIZE >= usual) & (around <= _OTHER_SIZE * usual)
     return day, count, alike if alike.any() else np.ones(len(day), bool)
 
 
 def _trading_days(day: np.ndarray, usual: np.ndarray) -> float:
     """Trading days a year over the stretches of `usual` days; 252 where a short stretch has no weekend."""
-    rate = _rate(day, usual, LONGEST_PAUSE) * DAYS_A_YEAR
+    rate = _rate(day, usual, _LONGEST_PAUSE) * DAYS_A_YEAR
     weekday = (np.floor(day[usual]).astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
     weekend = {int(w) for w in np.unique(weekday)} & {5, 6}
-    if float(day[-1] - day[0]) < SHORT or usual.sum() < SHORT / 2:
+    if float(day[-1] - day[0]) < _SHORT or usual.sum() < _SHORT / 2:
         rate = 252.0 if not weekend else DAYS_A_YEAR * (5 + len(weekend)) / 7
     return _snapped(rate)
 

@@ -21,9 +21,9 @@ from barwise.errors import ConfigError, DataError, require
 from barwise.runs.blocks import cache_folder, synced
 from barwise.runs.directory import replacing
 
-NOTE = "symbols that trade today, chosen today: survivorship is not controlled"
-ZERO = np.datetime64(0, "ms")
-PAUSE = 1.0  # seconds before the second try, twice as many before each next one
+_NOTE = "symbols that trade today, chosen today: survivorship is not controlled"
+_ZERO = np.datetime64(0, "ms")
+_PAUSE = 1.0  # seconds before the second try, twice as many before each next one
 
 
 @checked("data")
@@ -53,18 +53,18 @@ def load(
     market = _exchange(exchange)
     step = _step(market, exchange, timeframe)
     first, last = bounds(since, until, None)
-    begin, end = (int((at.astype("datetime64[ms]") - ZERO) / np.timedelta64(1, "ms")) for at in (first, last))
+    begin, end = (int((at.astype("datetime64[ms]") - _ZERO) / np.timedelta64(1, "ms")) for at in (first, last))
     home = (Path(folder).expanduser() if folder else cache_folder() / "ccxt") / exchange / timeframe
     require(since is not None, "data.since=null: must be a date, such as 2020-01-01: an exchange has no first page")
     found = []
     for name in sorted(set(names)):
-        pages = Pages(home / re.sub(r"[^\w.-]", "-", name), step)
+        pages = _Pages(home / re.sub(r"[^\w.-]", "-", name), step)
         ask = _asking(market, name, timeframe, limit, retries)
         last_over = min(end, int(market.milliseconds()) - step)
         pages.extend(ask, begin, last_over, limit)
         found.append(pages.bars(name, begin, last_over))
     bars, doubts = plausible(tuple(found), on_jump, splits_known=True)
-    facts = {"name": "ccxt", "note": NOTE, "exchange": exchange, "interval": timeframe, "warnings": doubts}
+    facts = {"name": "ccxt", "note": _NOTE, "exchange": exchange, "interval": timeframe, "warnings": doubts}
     return beside(within(Market(bars, None, facts), universe), context)
 
 
@@ -111,13 +111,13 @@ def _asking(market: Any, symbol: str, timeframe: str, limit: int, retries: int) 
                         f"{where}: {market.id} cannot be reached ({reason}), after {retries + 1} tries; is there a"
                         " network? what came is kept, and the same command goes on"
                     ) from None
-                time.sleep(PAUSE * 2**tried)
+                time.sleep(_PAUSE * 2**tried)
         return []
 
     return ask
 
 
-class Pages:
+class _Pages:
     """The bars of one symbol that came so far; `step`: milliseconds of a bar.
 
     A file's name says which stretch it covers, <first moment>-<last bar>: what no file covers is asked for, a page that
@@ -184,6 +184,6 @@ class Pages:
         rows = rows[(rows[:, 0] >= begin) & (rows[:, 0] <= last)]
         if not len(rows):
             raise DataError(f"data.symbols={symbol}: the exchange has no bars there; mend the name, since or until")
-        times = (ZERO + rows[:, 0].astype(np.int64) * np.timedelta64(1, "ms")).astype("datetime64[ns]")
+        times = (_ZERO + rows[:, 0].astype(np.int64) * np.timedelta64(1, "ms")).astype("datetime64[ns]")
         columns: dict[str, Any] = {n: np.ascontiguousarray(rows[:, i + 1]) for i, n in enumerate(COLUMNS)}
         return Bars(symbol, times, **columns)

@@ -10,9 +10,9 @@ import numpy as np
 from barwise.data.bars import COLUMNS, PRICES, Bars, Market
 from barwise.errors import DataError
 
-SHOWN = 3  # faults that a message lists; it counts the rest
-SLACK = 1e-9  # relative: adjusting prices rounds them
-REMEDY = "mend the rows, or data.on_bad=drop leaves them out"
+_SHOWN = 3  # faults that a message lists; it counts the rest
+_SLACK = 1e-9  # relative: adjusting prices rounds them
+_REMEDY = "mend the rows, or data.on_bad=drop leaves them out"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def value_findings(columns: Mapping[str, np.ndarray]) -> list[BarFinding]:
         note(f"{name} is not above 0", np.isfinite(columns[name]) & (columns[name] <= 0), columns[name])
     note("volume is below 0", columns["volume"] < 0, columns["volume"])
     high, low = columns["high"], columns["low"]
-    top, bottom = high * (1 + SLACK), low * (1 - SLACK)
+    top, bottom = high * (1 + _SLACK), low * (1 - _SLACK)
     sound = np.logical_and.reduce([np.isfinite(columns[name]) & (columns[name] > 0) for name in PRICES])
     note("high lies below low", sound & (top < bottom), high)
     sound &= top >= bottom  # one fault is told once
@@ -53,23 +53,27 @@ def value_findings(columns: Mapping[str, np.ndarray]) -> list[BarFinding]:
     return found
 
 
-def time_findings(time: np.ndarray) -> list[BarFinding]:
+def _time_findings(time: np.ndarray) -> list[BarFinding]:
     """Times (datetime64, no NaT) that repeat the one before or run backwards."""
     step = np.diff(time.astype("datetime64[ns]").view(np.int64))
     cases = (("time comes twice", step == 0), ("time runs backwards", step < 0))
     return [BarFinding(what, np.flatnonzero(bad) + 1, time[1:][bad]) for what, bad in cases if bad.any()]
 
 
-def complain(where: str, found: Sequence[BarFinding], symbol: str | Callable[[int], str], remedy: str = REMEDY) -> str:
+def complain(where: str, found: Sequence[BarFinding], symbol: str | Callable[[int], str], remedy: str = _REMEDY) -> str:
     """One line: the count, and the first few faults with symbol, row (from 1, below the header) and value."""
     told = sorted(
-        ((int(row), f.what, value) for f in found for row, value in zip(f.rows[:SHOWN], f.values[:SHOWN], strict=True)),
+        (
+            (int(row), f.what, value)
+            for f in found
+            for row, value in zip(f.rows[:_SHOWN], f.values[:_SHOWN], strict=True)
+        ),
         key=lambda fault: fault[0],
     )
     count = sum(len(f.rows) for f in found)
     parts = [
         f"{symbol if isinstance(symbol, str) else symbol(row)} row {row + 1}: {what} ({_text(value)})".lstrip()
-        for row, what, value in told[:SHOWN]
+        for row, what, value in told[:_SHOWN]
     ]
     more = f"; and {count - len(parts)} more" if count > len(parts) else ""
     return f"{where}: {count} {'fault' if count == 1 else 'faults'}: {'; '.join(parts)}{more}; {remedy}"
@@ -105,7 +109,7 @@ def check_bars(bars: Bars) -> None:
     lost = np.isnat(bars.time)
     if lost.any():
         raise DataError(f"data: {bars.symbol} row {int(np.argmax(lost)) + 1}: time is missing ({int(lost.sum())} rows)")
-    found = time_findings(bars.time) + value_findings(columns)
+    found = _time_findings(bars.time) + value_findings(columns)
     if found:
         raise DataError(complain("data", found, bars.symbol, "mend the source of these bars"))
 

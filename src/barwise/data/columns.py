@@ -9,8 +9,8 @@ from barwise.data.names import RANK, plain
 from barwise.data.settings import setting
 from barwise.errors import ConfigError, DataError
 
-PARTS = ("time", "date", "symbol", *PRICES, "volume", "tick_volume", "adj_close", "bid", "ask")
-NEEDED = ("time", *PRICES)
+_PARTS = ("time", "date", "symbol", *PRICES, "volume", "tick_volume", "adj_close", "bid", "ask")
+_NEEDED = ("time", *PRICES)
 
 
 def resolve(found: Sequence[str], mapping: Mapping[str, str | None], where: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def resolve(found: Sequence[str], mapping: Mapping[str, str | None], where: str)
             chosen[name], best[name] = column, rank
         else:
             chosen[column] = column
-    missing = [name for name in NEEDED if name not in chosen]
+    missing = [name for name in _NEEDED if name not in chosen]
     if missing:
         raise DataError(f"{where}: no column for {', '.join(missing)}; it has {', '.join(map(str, found))}")
     return chosen
@@ -50,7 +50,7 @@ def resolve(found: Sequence[str], mapping: Mapping[str, str | None], where: str)
 
 def _meaning(column: str) -> tuple[str, int]:
     """Our name for a column, and how good its name is: 0 is best, -1 one that nothing else has."""
-    for part in PARTS:
+    for part in _PARTS:
         if plain(column) in RANK[part]:
             return ("time" if part == "date" else part), RANK[part][plain(column)]
     return column, -1

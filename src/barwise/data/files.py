@@ -40,6 +40,7 @@ def load(
     extra: str | Sequence[str] | None = None,
     as_of: str | Sequence[str] | None = None,
     actions: str | None = None,
+    contracts: str | None = None,
 ) -> Market:
     """The bars in `path`: a file, folder, glob or archive; ordered by symbol, checked, in UTC or dated by their day.
 
@@ -54,6 +55,7 @@ def load(
     takes it. `groups`: the columns of words or codes that group symbols, as `barwise.data.groups.chosen` takes them.
     `as_of`: a file or several of what was known when, restated or not: `known`, perhaps `time` and symbol, and numbers.
     `actions`: a file of splits and dividends, as `barwise.data.actions.applied` takes it.
+    `contracts`: the file of data.contracts, whose columns are kept for the symbols that have them.
     `extra`: the further columns of numbers to keep; null keeps all. Of Parquet only the columns, row groups and
     partitions (`symbol=`, `year=`, `date=`) that are asked for are read, at addresses (s3://, gs://, https://) too.
     Facts: `files`, `dropped_rows`, `adjusted`, `ignored_columns`, `columns`, `notes`, `warnings`.
@@ -66,7 +68,7 @@ def load(
     )
     asked = Asked(
         columns, adjusted, timezone, day_first, decimal, price_scale, negative, periods_per_year, on_bad, on_jump,
-        symbols, start, end, universe, context, groups, extra, as_of, actions,
+        symbols, start, end, universe, context, groups, extra, as_of, actions, contracts,
     )  # fmt: skip
     notes = Notes()
     with sources.foreign(str(path)):

@@ -35,6 +35,7 @@ def load(
     groups: str | Sequence[str] | None = None,
     as_of: str | Sequence[str] | None = None,
     actions: str | None = None,
+    contracts: str | None = None,
 ) -> Market:
     """The bars in `frame`, or in what the function `frame` returns when called without arguments.
 
@@ -60,7 +61,7 @@ def load(
     asked = Asked(
         columns, adjusted, timezone, periods_per_year=periods_per_year, on_bad=on_bad, on_jump=on_jump,
         symbols=symbols, start=start, end=end, universe=universe, context=context, groups=groups, as_of=as_of,
-        actions=actions,
+        actions=actions, contracts=contracts,
     )  # fmt: skip
     where = "data.frame"
     found = arrow_of(_collected(_called(frame), asked), where)

@@ -14,7 +14,7 @@ from barwise.data.bars import Bars
 from barwise.data.notes import Notes
 from barwise.errors import ConfigError
 
-MOST = 10_000  # different words of one column; more are no groups
+_MOST = 10_000  # different words of one column; more are no groups
 NONE = -1  # the code of a bar without a group
 
 Codes = tuple[np.ndarray, tuple[str, ...]]
@@ -29,7 +29,7 @@ def encoded(column: pa.ChunkedArray) -> Codes | None:
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
     if isinstance(coded, pa.ChunkedArray):
         coded = pa.concat_arrays(coded.unify_dictionaries().chunks)
-    if len(coded.dictionary) > MOST:
+    if len(coded.dictionary) > _MOST:
         return None
     words = [" ".join(str(word).split()) if word is not None else "" for word in coded.dictionary.to_pylist()]
     names = tuple(sorted(set(words) - {""}))
@@ -75,24 +75,27 @@ def put(bars: Bars, groups: Mapping[str, Codes]) -> Bars:
     )
 
 
-def chosen(bars: Sequence[Bars], asked: Any, path: str, notes: Notes) -> tuple[tuple[Bars, ...], list[str]]:
+def chosen(
+    bars: Sequence[Bars], asked: Any, path: str, notes: Notes, keep: Sequence[str] = ()
+) -> tuple[tuple[Bars, ...], list[str]]:
     """The bars with the groups of `data.groups`, by the words of all symbols, and the names of these groups.
 
     null: every column of words by which symbols can be grouped: two or more words, and fewer than symbols. A column
-    of numbers that is asked for is one of codes, and no longer extra. What is left out is told. ConfigError for a
-    column that is not there.
+    of numbers that is asked for is one of codes, and no longer extra. What is left out is told, but for what there is
+    another use to `keep` it for. ConfigError for a column that is not there.
     """
     there = names_of(bars)
     wanted = _asked(asked, there, bars, path)
     found: dict[str, tuple[list[np.ndarray], tuple[str, ...]]] = {}
-    for name in there if wanted is None else wanted:
+    kept = [name for name in keep if name in there]
+    for name in there if wanted is None else [*wanted, *(name for name in kept if name not in wanted)]:
         codes, names = shared(name, bars) if name in there else _numbered(name, bars)
-        if wanted is not None or 2 <= len(names) < len(bars):
+        if wanted is not None or name in kept or 2 <= len(names) < len(bars):
             found[name] = codes, names
             notes.columns[name] = "group"
     if wanted is not None:
         for name in there:
-            if name not in wanted and 2 <= len(shared(name, bars)[1]) < len(bars):
+            if name not in (*wanted, *kept) and 2 <= len(shared(name, bars)[1]) < len(bars):
                 notes.warn(path, f"column {name} is left out: data.groups=[{','.join(wanted)}] does not name it")
     made = []
     for i, b in enumerate(bars):
@@ -117,7 +120,7 @@ def _numbered(name: str, bars: Sequence[Bars]) -> tuple[list[np.ndarray], tuple[
     """A column of numbers as codes."""
     values = np.unique(np.concatenate([b.extra[name] for b in bars]))
     values = values[np.isfinite(values)]
-    if len(values) > MOST:
+    if len(values) > _MOST:
         raise ConfigError(f"data.groups={name}: has {len(values):,} different numbers; codes of groups are fewer")
     codes = [
         np.where(np.isfinite(b.extra[name]), np.searchsorted(values, b.extra[name]), NONE).astype(np.int32)

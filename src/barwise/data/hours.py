@@ -10,7 +10,7 @@ import pandas as pd
 
 from barwise.errors import ConfigError
 
-WRITTEN = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+_WRITTEN = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 REGULAR = "regular"
 
 
@@ -48,7 +48,7 @@ class Hours:
 
 def hours(name: str, value: object) -> Hours:
     """`value` such as 09:30-16:00; ConfigError, with the `name` of the setting, for what is none."""
-    found = WRITTEN.fullmatch(str(value).strip())
+    found = _WRITTEN.fullmatch(str(value).strip())
     if found:
         numbers = [int(part) for part in found.groups()]
         begin, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]

@@ -11,12 +11,11 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,10 +26,10 @@ from barwise.runs.directory import plain, replacing, write_json
 from barwise.safety.files import read_json
 
 Source = Callable[[], Market]
-SOURCES = ("barwise.data.files", "barwise.data.query")  # they say by `paths` which files they would read
-LEAST = 32 * 2**20  # bytes of a source that is worth keeping: what is smaller is read in a second
-GIB = 2**30
-LIBRARIES = ("numpy", "pandas", "pyarrow")
+_SOURCES = ("barwise.data.files", "barwise.data.query")  # they say by `paths` which files they would read
+_LEAST = 32 * 2**20  # bytes of a source that is worth keeping: what is smaller is read in a second
+_GIB = 2**30
+_LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class KeptBars:
 
     home: Path
     gb: float = 10.0
-    least: int = LEAST
+    least: int = _LEAST
 
     def source(self, source: Source) -> Source:
         """`source`, by way of what is kept where its files are known and large enough."""
@@ -67,15 +66,12 @@ class KeptBars:
                         *found.facts.get("warnings", ()),
                         f"the kept bars {key} are damaged ({damage}): read again",
                     ]
-                    found = Market(
-                        found.bars, found.periods_per_year, {**found.facts, "warnings": warnings}, found.universe
-                    )
-            self._keep(found, place)
-            return found
+                    found = replace(found, facts={**found.facts, "warnings": warnings})
+            return self._keep(found, place)
 
     def key(self, source: Source) -> str | None:
         """What tells one source from another; None for what is small, or cannot be told by files."""
-        if not isinstance(source, partial) or source.func.__module__ not in SOURCES:
+        if not isinstance(source, partial) or source.func.__module__ not in _SOURCES:
             return None
         paths = sys.modules[source.func.__module__].paths(*source.args, **source.keywords)
         if paths is None or sum(path.stat().st_size for path in paths) < self.least:
@@ -84,19 +80,22 @@ class KeptBars:
         told = {
             "reader": f"{source.func.__module__}.{source.func.__qualname__}",
             "settings": json.dumps(plain(source.keywords), sort_keys=True, default=str),
-            "files": [(str(path), contents(path)) for path in dict.fromkeys([*paths, *beside])],
-            "code": code(),
-            "versions": [version(name) for name in LIBRARIES],
+            "files": [(str(path), _contents(path)) for path in dict.fromkeys([*paths, *beside])],
+            "code": _code(),
+            "versions": [version(name) for name in _LIBRARIES],
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
-    def _keep(self, market: Market, place: Path) -> None:
-        """Write it whole or not at all; what cannot be written is read again next time."""
+    def _keep(self, market: Market, place: Path) -> Market:
+        """Write it whole or not at all, and give it as it lies there, which takes no memory of its own; what cannot be
+        written is used as it is, and read again next time."""
         try:
-            write(market, place)
+            _write(market, place)
             self.trim(spare=place.name)
+            return replace(market, bars=_mapped(place, market))
         except OSError:
             place.unlink(missing_ok=True)
+            return market
 
     def entries(self) -> list[tuple[Path, int, float]]:
         """(file, bytes, when last used) of each source, the longest unused first."""
@@ -111,7 +110,7 @@ class KeptBars:
 
     def trim(self, spare: str = "") -> int:
         """Remove the longest unused until the rest fits; returns how many went."""
-        gone = list(too_much(self.entries(), self.gb * GIB, spare))
+        gone = list(too_much(self.entries(), self.gb * _GIB, spare))
         for path in gone:
             _remove(path)
         return len(gone)
@@ -138,14 +137,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def contents(path: Path) -> str:
+def _contents(path: Path) -> str:
     """The hash of what is in a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 @cache
-def code() -> str:
+def _code() -> str:
     """The hash of everything that reads bars."""
     digest = hashlib.blake2b()
     for path in sorted(Path(barwise.data.__path__[0]).rglob("*.py")):
@@ -153,7 +152,7 @@ def code() -> str:
     return digest.hexdigest()[:32]
 
 
-def write(market: Market, place: Path) -> None:
+def _write(market: Market, place: Path) -> None:
     """The market in one file of Arrow, a batch a symbol, and what stands beside the numbers in one of JSON."""
     import pyarrow as pa
 
@@ -193,21 +192,17 @@ def read(place: Path) -> Market:
     """The market that was kept at `place`, its columns mapped. Damaged, without a word where there is none."""
     if not place.exists() and not place.is_symlink():
         raise Damaged
-    import pyarrow as pa
 
     try:
-        meta = read_json(place.with_suffix(".json"), limit=GIB)
+        meta = read_json(place.with_suffix(".json"), limit=_GIB)
         if meta.get("seal") != seal_of({k: v for k, v in meta.items() if k != "seal"}):
             raise Damaged("what stands beside the numbers is not what was written")
         if meta["bars"] != checksums(place, meta["bars"]["bytes"]):
             raise Damaged("its numbers are not what was written")
-        with pa.memory_map(str(place)) as file:
-            reader = pa.ipc.open_file(file)
-            batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        names = meta["group_names"] or [{}] * len(batches)
+        names = meta["group_names"] or [{}] * len(meta["symbols"])
         bars = tuple(
-            _bars(symbol, batch, {k: tuple(v) for k, v in own.items()})
-            for symbol, batch, own in zip(meta["symbols"], batches, names, strict=True)
+            _bars(symbol, columns, {k: tuple(v) for k, v in own.items()})
+            for symbol, columns, own in zip(meta["symbols"], _columns_of(place), names, strict=True)
         )
         stays = meta["universe"]
         universe = None if stays is None else Universe(stays["name"], {
@@ -222,8 +217,29 @@ def read(place: Path) -> Market:
         raise Damaged(f"{type(error).__name__}") from None
 
 
-def _bars(symbol: str, batch: Any, names: Mapping[str, tuple[str, ...]]) -> Bars:
-    columns = {n: batch.column(i).to_numpy(zero_copy_only=True) for i, n in enumerate(batch.schema.names)}
+def _columns_of(place: Path) -> Iterator[dict[str, np.ndarray]]:
+    """The columns of each batch in a file of Arrow, mapped: views of one `np.memmap`, whose pages can be let go of."""
+    import pyarrow as pa
+
+    whole = np.memmap(place, np.uint8, mode="r")
+    begin, plain_ = whole.ctypes.data, np.asarray(whole)
+    reader = pa.ipc.open_file(pa.py_buffer(whole))
+    kinds = [(field.name, field.type.to_pandas_dtype()) for field in reader.schema]
+    for i in range(reader.num_record_batches):
+        batch, found = reader.get_batch(i), {}
+        for (name, kind), column in zip(kinds, batch.columns, strict=True):
+            first = column.buffers()[1].address - begin
+            found[name] = plain_[first : first + len(column) * np.dtype(kind).itemsize].view(kind)
+        yield found
+
+
+def _mapped(place: Path, market: Market) -> tuple[Bars, ...]:
+    """The bars of the market that was just written to `place`, from there."""
+    pairs = zip(market.bars, _columns_of(place), strict=True)
+    return tuple(_bars(b.symbol, columns, b.group_names) for b, columns in pairs)
+
+
+def _bars(symbol: str, columns: Mapping[str, np.ndarray], names: Mapping[str, tuple[str, ...]]) -> Bars:
     extra = {n.removeprefix("extra "): v for n, v in columns.items() if n.startswith("extra ")}
     groups = {n.removeprefix("group "): v for n, v in columns.items() if n.startswith("group ")}
     prices = {n: columns[n] for n in COLUMNS}

@@ -21,8 +21,8 @@ import numpy as np
 from barwise.errors import ConfigError, DataError
 
 BLOCK = 2**25  # bytes of a matrix that are copied at once: 32 MB, beside which the arithmetic on them fits anywhere
-FOLIO = 2**21  # bytes that Linux may map at once where a file is read
-CGROUP = Path("/sys/fs/cgroup")
+_FOLIO = 2**21  # bytes that Linux may map at once where a file is read
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def on_disk(X: np.ndarray) -> bool:
@@ -34,8 +34,12 @@ def release(X: np.ndarray) -> None:
     """Let go of the memory that a mapped matrix's pages hold; they come back from the file when they are read."""
     if hasattr(X, "release"):  # a view of one
         X.release()
-    elif isinstance(X, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        return
+    base: Any = X
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base  # one that is read from its file as if it lay in memory
+    if isinstance(base, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
@@ -51,10 +55,10 @@ def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not on_disk(X):
         result: np.ndarray = X[rows]
         return result
-    places, flat = rows.ravel() * X.strides[0] // FOLIO, rows.ravel()
+    places, flat = rows.ravel() * X.strides[0] // _FOLIO, rows.ravel()
     moves = np.cumsum(np.append(0, places[1:] != places[:-1])) if len(flat) else places
     found = np.empty((len(flat), X.shape[1]), X.dtype)
-    for part in np.split(np.arange(len(flat)), np.flatnonzero(np.diff(moves // (BLOCK // FOLIO + 1))) + 1):
+    for part in np.split(np.arange(len(flat)), np.flatnonzero(np.diff(moves // (BLOCK // _FOLIO + 1))) + 1):
         found[part] = X[flat[part]]
         release(X)
     return found.reshape(*rows.shape, X.shape[1])
@@ -135,7 +139,7 @@ def free_memory() -> int:
 
     free = int(psutil.virtual_memory().available)
     try:
-        most, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        most, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
         return free if most == "max" else max(0, min(free, int(most) - int(used)))
     except (OSError, ValueError):
         return free

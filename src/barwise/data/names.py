@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 
 # Better names first: where two columns could be one thing, the earlier name is it.
-WORDS: Mapping[str, str] = {
+_WORDS: Mapping[str, str] = {
     "time": (
         "open time, time, datetime, timestamp, date time, ts, dt, unix, unix timestamp, unix time, epoch, "
         "ts event, window start, bar time, start time, time utc, time start, time period start, gmt time, "
@@ -85,7 +85,7 @@ WORDS: Mapping[str, str] = {
     "month": "month, mon, mois, monat, 月",
     "day": "day, jour, tag, 日",
 }
-NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split(", ")) for role, words in WORDS.items()}
+_NAMES: Mapping[str, tuple[str, ...]] = {role: tuple(words.split(", ")) for role, words in _WORDS.items()}
 OTHER_TIMES = frozenset(  # that are not a bar's own
     {
         "closetime", "createdat", "endtime", "expiration", "expirationdate", "expiry", "klineclosetime",
@@ -108,5 +108,5 @@ def bare(column: object) -> str:
 
 RANK: Mapping[str, Mapping[str, int]] = {
     name: {plain(alias): place for place, alias in reversed(list(enumerate(aliases)))}
-    for name, aliases in NAMES.items()
+    for name, aliases in _NAMES.items()
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-NAMED = 3  # files that a line names; it counts the rest
+_NAMED = 3  # files that a line names; it counts the rest
 
 
 @dataclass
@@ -35,14 +35,14 @@ class Notes:
 
     def notes(self) -> list[str]:
         """One line per decision, whatever the number of files it was made for."""
-        return lines(self.told)
+        return _lines(self.told)
 
     def warnings(self) -> list[str]:
         """One line per doubt."""
-        return lines(self.warned)
+        return _lines(self.warned)
 
 
-def lines(found: Iterable[tuple[str, str]]) -> list[str]:
+def _lines(found: Iterable[tuple[str, str]]) -> list[str]:
     """`A.csv: newest first`; the same text of several files is one line that names the first of them."""
     files: dict[str, list[str]] = {}
     for where, text in found:
@@ -52,7 +52,7 @@ def lines(found: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{listed(names)}: {text}" for text, names in files.items()]
 
 
-def listed(names: list[str], most: int = NAMED) -> str:
+def listed(names: list[str], most: int = _NAMED) -> str:
     """`A, B, C and 9 more`."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,20 +17,20 @@ from barwise.data.calendar import bar_size_name
 from barwise.errors import DataError
 
 ON_JUMP = ("error", "warn", "drop")
-SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)  # new shares for one, or old for one new
-LEVEL = 1.8  # prices of one bar over those of the last, up or down: below it a crash is as likely as a split
-WICK = 2.0  # the high over open and close, or these over the low
-DEVIATIONS = 10.0  # robust deviations of the symbol's own returns that a jump exceeds
-BACK = 5  # bars in which a bad tick is back at its level
-SPLIT_SLACK = (0.03, 0.12)  # relative: what the market may move on the day of a split, least and most
-REPEATED = 10  # identical bars in a row, volume included: a market that stands still, or a filled hole
-GRID = 25  # bars whose lower quartile of spacing is the size of a bar there
-OTHER_SIZE = 1.9  # times as wide or as narrow
-SHOWN = 3
+_SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)  # new shares for one, or old for one new
+_LEVEL = 1.8  # prices of one bar over those of the last, up or down: below it a crash is as likely as a split
+_WICK = 2.0  # the high over open and close, or these over the low
+_DEVIATIONS = 10.0  # robust deviations of the symbol's own returns that a jump exceeds
+_BACK = 5  # bars in which a bad tick is back at its level
+_SPLIT_SLACK = (0.03, 0.12)  # relative: what the market may move on the day of a split, least and most
+_REPEATED = 10  # identical bars in a row, volume included: a market that stands still, or a filled hole
+_GRID = 25  # bars whose lower quartile of spacing is the size of a bar there
+_OTHER_SIZE = 1.9  # times as wide or as narrow
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Doubt:
+class _Doubt:
     """Something about one symbol's bars that cannot well be.
 
     `kind`: tick, level, repeated, size or volume. `rows`: the bars in doubt. `text` names the time and the size.
@@ -41,14 +42,14 @@ class Doubt:
     text: str
 
 
-HINTS = {
+_HINTS = {
     "tick": "data.on_jump=drop leaves such bars out",
     "level": "adjust the prices by their splits; data.on_jump=drop leaves such symbols out",
     "repeated": "data.on_jump=drop leaves the repeated bars out",
     "size": "keep bars of one size",
     "volume": "features that need volume say nothing",
 }
-TITLES = {
+_TITLES = {
     "tick": "bad ticks",
     "level": "jumps that stay, as of an unadjusted split",
     "repeated": "identical bars in a row",
@@ -63,43 +64,43 @@ def plausible(bars: Sequence[Bars], on_jump: str, splits_known: bool) -> tuple[t
     `on_jump`: `warn` keeps every bar; `drop` leaves out bad ticks and repeated bars, and a symbol whose level jumps as
     a whole; `error` is a DataError. `splits_known`: prices are adjusted, or an adjusted close tells of the splits.
     """
-    doubts = [doubt for b in bars for doubt in doubts_of(b, splits_known)]
-    lines = {kind: _line(kind, [d for d in doubts if d.kind == kind]) for kind in TITLES}
+    doubts = [doubt for b in bars for doubt in _doubts_of(b, splits_known)]
+    lines = {kind: _line(kind, [d for d in doubts if d.kind == kind]) for kind in _TITLES}
     lines = {kind: text for kind, text in lines.items() if text}
     if not lines or on_jump == "warn":
-        return tuple(bars), [f"{text}; {HINTS[kind]}" for kind, text in lines.items()]
+        return tuple(bars), [f"{text}; {_HINTS[kind]}" for kind, text in lines.items()]
     if on_jump == "error":
         raise DataError(f"data: {'; '.join(lines.values())}; data.on_jump=warn keeps such bars and warns")
     thinned = [_without(b, [d for d in doubts if d.symbol == b.symbol]) for b in bars]
     kept = tuple(b for b in thinned if b is not None)
     if not kept:
-        raise DataError(f"data: {lines['level']}; data.on_jump=drop leaves no symbol: {HINTS['level']}")
+        raise DataError(f"data: {lines['level']}; data.on_jump=drop leaves no symbol: {_HINTS['level']}")
     left = sum(map(len, bars)) - sum(map(len, kept))
     said = [f"{left} bars are left out, as data.on_jump=drop asks"] if left else []
     return kept, [*lines.values(), *said]
 
 
-def doubts_of(bars: Bars, splits_known: bool) -> list[Doubt]:
+def _doubts_of(bars: Bars, splits_known: bool) -> list[_Doubt]:
     """What cannot well be in one symbol's bars."""
     found = _jumps(bars, splits_known) + _repeated(bars) + _sizes(bars)
     if len(bars) > 1 and not np.any(bars.volume > 0) and not np.isnan(bars.volume).all():  # none: the reader says so
         rows = np.arange(len(bars))
-        found.append(Doubt(bars.symbol, "volume", rows, f"{bars.symbol}: 0 in all {len(bars)} bars"))
+        found.append(_Doubt(bars.symbol, "volume", rows, f"{bars.symbol}: 0 in all {len(bars)} bars"))
     return found
 
 
-def _jumps(bars: Bars, splits_known: bool) -> list[Doubt]:
+def _jumps(bars: Bars, splits_known: bool) -> list[_Doubt]:
     """Bad ticks, whole bars or a high or low alone, and levels that change for good."""
     if len(bars) < 3:
         return []
     move = np.diff(np.log(bars.close))
     deviation = 1.4826 * float(np.median(np.abs(move - np.median(move))))
-    least = max(DEVIATIONS * deviation, float(np.log(LEVEL)))
+    least = max(_DEVIATIONS * deviation, float(np.log(_LEVEL)))
     jumps = np.flatnonzero(np.abs(move) > least) + 1
     found, shifts, at = [], [], 0
     while at < len(jumps):
         row = int(jumps[at])
-        back = next((int(u) for u in jumps[at + 1 :] if u - row <= BACK and _returns(move, row, int(u))), None)
+        back = next((int(u) for u in jumps[at + 1 :] if u - row <= _BACK and _returns(move, row, int(u))), None)
         if back is None:
             shifts.append(row)
             at += 1
@@ -118,24 +119,26 @@ def _returns(move: np.ndarray, row: int, back: int) -> bool:
     return bool(np.sign(first) != np.sign(last) and abs(total) < 0.3 * abs(first))
 
 
-def _tick(bars: Bars, rows: np.ndarray, factor: float, what: str) -> Doubt:
+def _tick(bars: Bars, rows: np.ndarray, factor: float, what: str) -> _Doubt:
     size = f"× {factor:.3g}" if factor >= 1 else f"÷ {1 / factor:.3g}"
-    return Doubt(bars.symbol, "tick", rows, f"{bars.symbol} {_date(bars.time[rows[0]])} ({what} {size}, and back)")
+    return _Doubt(bars.symbol, "tick", rows, f"{bars.symbol} {_date(bars.time[rows[0]])} ({what} {size}, and back)")
 
 
-def _shift(bars: Bars, row: int, move: float, deviation: float) -> Doubt:
+def _shift(bars: Bars, row: int, move: float, deviation: float) -> _Doubt:
     factor = float(np.exp(abs(move)))
-    slack = float(np.clip(4 * deviation, *SPLIT_SLACK))
+    slack = float(np.clip(4 * deviation, *_SPLIT_SLACK))
     gap = float(bars.open[row] / bars.close[row - 1])
-    size = next((n for n in SPLITS for f in (max(gap, 1 / gap), factor) if abs(f / n - 1) <= slack), None)
+    size = next((n for n in _SPLITS for f in (max(gap, 1 / gap), factor) if abs(f / n - 1) <= slack), None)
     as_split = "" if size is None else f", as of a split {size} for 1" if move < 0 else f", as of a split 1 for {size}"
     rows = np.arange(row, row + 1)
-    return Doubt(bars.symbol, "level", rows, f"{bars.symbol} {_date(bars.time[row])} ({np.expm1(move):+.0%}{as_split})")
+    return _Doubt(
+        bars.symbol, "level", rows, f"{bars.symbol} {_date(bars.time[row])} ({np.expm1(move):+.0%}{as_split})"
+    )
 
 
-def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[Doubt]:
+def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[_Doubt]:
     """A high or a low far from open and close: a tick that the bar has swallowed."""
-    least = max(2 * DEVIATIONS * deviation, float(np.log(WICK)))
+    least = max(2 * _DEVIATIONS * deviation, float(np.log(_WICK)))
     top, bottom = np.maximum(bars.open, bars.close), np.minimum(bars.open, bars.close)
     spread = np.abs(np.log(bars.open / bars.close))
     previous = np.append(bars.open[:1], bars.close[:-1])
@@ -151,34 +154,38 @@ def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[Doubt]:
     return found
 
 
-def _repeated(bars: Bars) -> list[Doubt]:
+def _repeated(bars: Bars) -> list[_Doubt]:
     columns = [np.nan_to_num(getattr(bars, name)) for name in (*PRICES, "volume")]
     same = np.logical_and.reduce([np.append(False, c[1:] == c[:-1]) for c in columns])
     found = []
     for first, last in _runs(same):
         count = last - first + 1  # the bar before the run is the first of them
-        if count + 1 >= REPEATED:
+        if count + 1 >= _REPEATED:
             text = f"{bars.symbol} {count + 1} bars from {_date(bars.time[first - 1])} to {_date(bars.time[last])}"
-            found.append(Doubt(bars.symbol, "repeated", np.arange(first, last + 1), text))
+            found.append(_Doubt(bars.symbol, "repeated", np.arange(first, last + 1), text))
     return found
 
 
-def _sizes(bars: Bars) -> list[Doubt]:
+def _sizes(bars: Bars) -> list[_Doubt]:
     """Stretches whose usual spacing is about twice or half that of the rest, or further from it."""
-    if len(bars) < 3 * GRID:
+    if len(bars) < 3 * _GRID:
         return []
-    gaps = pd.Series(np.diff(bars.time.astype("datetime64[s]").astype(np.int64)).astype(float))
-    local = gaps.rolling(GRID, center=True, min_periods=GRID // 2).quantile(0.25).to_numpy()
-    usual = float(np.median(local))
-    odd = np.append(False, (local > OTHER_SIZE * usual) | (local * OTHER_SIZE < usual))
     found = []
-    for first, last in _runs(odd):
-        if last - first + 1 >= GRID:
+    for first, last in _other_sizes(bars.time.astype("datetime64[s]").astype(np.int64).tobytes()):
+        if last - first + 1 >= _GRID:
             there, size = bar_size_name(bars.time[first : last + 1]), bar_size_name(bars.time)
             where = f"from {_date(bars.time[first])} to {_date(bars.time[last])}"
             text = f"{bars.symbol} {where} ({there}, elsewhere {size})"
-            found.append(Doubt(bars.symbol, "size", np.arange(first, last + 1), text))
+            found.append(_Doubt(bars.symbol, "size", np.arange(first, last + 1), text))
     return found
+
+
+@lru_cache(maxsize=4)  # many symbols have the same times
+def _other_sizes(seconds: bytes) -> list[tuple[int, int]]:
+    gaps = pd.Series(np.diff(np.frombuffer(seconds, np.int64)).astype(float))
+    local = gaps.rolling(_GRID, center=True, min_periods=_GRID // 2).quantile(0.25).to_numpy()
+    usual = float(np.median(local))
+    return _runs(np.append(False, (local > _OTHER_SIZE * usual) | (local * _OTHER_SIZE < usual)))
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
@@ -187,7 +194,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
-def _without(bars: Bars, doubts: list[Doubt]) -> Bars | None:
+def _without(bars: Bars, doubts: list[_Doubt]) -> Bars | None:
     """The bars without ticks and repeats; None for a symbol whose level jumps."""
     if any(d.kind == "level" for d in doubts):
         return None
@@ -195,11 +202,11 @@ def _without(bars: Bars, doubts: list[Doubt]) -> Bars | None:
     return bars.take(np.setdiff1d(np.arange(len(bars)), np.concatenate(rows))) if rows else bars
 
 
-def _line(kind: str, doubts: list[Doubt]) -> str:
+def _line(kind: str, doubts: list[_Doubt]) -> str:
     if not doubts:
         return ""
-    more = f" and {len(doubts) - SHOWN} more" if len(doubts) > SHOWN else ""
-    return f"{TITLES[kind]}: {', '.join(d.text for d in doubts[:SHOWN])}{more}"
+    more = f" and {len(doubts) - _SHOWN} more" if len(doubts) > _SHOWN else ""
+    return f"{_TITLES[kind]}: {', '.join(d.text for d in doubts[:_SHOWN])}{more}"
 
 
 def _date(time: np.datetime64) -> str:

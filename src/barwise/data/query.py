@@ -44,6 +44,7 @@ def load(
     groups: str | Sequence[str] | None = None,
     as_of: str | Sequence[str] | None = None,
     actions: str | None = None,
+    contracts: str | None = None,
 ) -> Market:
     """The bars that one SELECT gives, or that a table of that name holds.
 
@@ -70,7 +71,7 @@ def load(
     asked = Asked(
         columns, adjusted, timezone, periods_per_year=periods_per_year, on_bad=on_bad, on_jump=on_jump,
         symbols=symbols, start=start, end=end, universe=universe, context=context, groups=groups, as_of=as_of,
-        actions=actions,
+        actions=actions, contracts=contracts,
     )  # fmt: skip
     where = "data.sql" if database is None else f"data.database={masked(str(database))}"
     with told(where):
@@ -103,7 +104,7 @@ def connect(database: str | None, where: str) -> Database:
         require(bool(os.environ.get(variable)), f"{where}: the environment has no {variable}; export {variable}=…")
         address = os.environ[variable]
     elif masked(address) != address:
-        raise holds_secret(f"data.database={address}")
+        raise holds_secret("data.database", address)
     if re.match(r"[A-Za-z][\w+.-]*://", address):
         scheme = address.partition("://")[0].lower()
         require(

@@ -11,11 +11,10 @@ from barwise.data.bars import Bars, Market
 from barwise.data.durations import ORIGIN, Duration
 from barwise.errors import ConfigError
 
-RECENT = 50  # spacings, the smallest of which is the size of a bar: one that is too small only waits longer
-FEW = 20  # bars, from which on their usual spacing is told
-UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}  # seconds
-MONTHS = {"m": 1, "q": 3, "y": 12}
-DAY = np.timedelta64(1, "D")
+_RECENT = 50  # spacings, the smallest of which is the size of a bar: one that is too small only waits longer
+_FEW = 20  # bars, from which on their usual spacing is told
+_UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}  # seconds
+_MONTHS = {"m": 1, "q": 3, "y": 12}
 STAMPS = ("open", "close")
 
 
@@ -34,19 +33,19 @@ class Size:
     @property
     def seconds(self) -> int:
         """The longest that it can be."""
-        if self.every.unit in MONTHS:
-            return self.every.count * MONTHS[self.every.unit] * 31 * 86_400
-        return self.every.count * UNITS[self.every.unit]
+        if self.every.unit in _MONTHS:
+            return self.every.count * _MONTHS[self.every.unit] * 31 * 86_400
+        return self.every.count * _UNITS[self.every.unit]
 
     def begins(self, time: np.ndarray) -> np.ndarray:
         """When the larger bar begins that each moment lies in: in UTC, or the date of one of a day or more."""
         offset = self.offset(time)
         wall = time + offset
-        if self.every.unit in MONTHS:
-            count = self.every.count * MONTHS[self.every.unit]
+        if self.every.unit in _MONTHS:
+            count = self.every.count * _MONTHS[self.every.unit]
             month = wall.astype("datetime64[M]").astype(np.int64) // count * count
             return np.asarray(month.astype("datetime64[M]").astype("datetime64[ns]"))
-        length = np.timedelta64(self.every.count * UNITS[self.every.unit], "s").astype("timedelta64[ns]")
+        length = np.timedelta64(self.every.count * _UNITS[self.every.unit], "s").astype("timedelta64[ns]")
         origin = ORIGIN.to_datetime64().astype("datetime64[ns]")
         begin = origin + (wall - origin) // length * length
         return np.asarray(begin if self.dated else begin - offset)
@@ -110,8 +109,8 @@ def group(time: np.ndarray, size: Size) -> Groups:
 
 def _next(begin: np.ndarray, size: Size) -> np.ndarray:
     """Where the larger bar after each begins."""
-    if size.every.unit in MONTHS:
-        count = size.every.count * MONTHS[size.every.unit]
+    if size.every.unit in _MONTHS:
+        count = size.every.count * _MONTHS[size.every.unit]
         return np.asarray((begin.astype("datetime64[M]") + count).astype("datetime64[ns]"))
     return np.asarray(begin + np.timedelta64(size.seconds, "s"))
 
@@ -121,7 +120,7 @@ def _sizes(time: np.ndarray) -> np.ndarray:
     if len(time) < 2:
         return np.zeros(len(time), "timedelta64[ns]")
     gaps = pd.Series(np.diff(time).astype("timedelta64[ns]").astype(np.int64))
-    smallest = gaps.rolling(RECENT, min_periods=1).min().to_numpy()
+    smallest = gaps.rolling(_RECENT, min_periods=1).min().to_numpy()
     return np.concatenate([[0], smallest]).astype(np.int64).astype("timedelta64[ns]")
 
 
@@ -155,10 +154,10 @@ def _last(values: np.ndarray, number: np.ndarray, ends: np.ndarray) -> np.ndarra
 
 def check_size(bars: Bars, size: Size, setting: str) -> None:
     """ConfigError where a larger bar would hold no more than one bar."""
-    if len(bars) < FEW:
+    if len(bars) < _FEW:
         return
     spacing = int(np.median(np.diff(bars.time)).astype("timedelta64[ns]").astype(np.int64)) // 10**9
-    if spacing >= size.seconds * (28 / 31 if size.every.unit in MONTHS else 1):
+    if spacing >= size.seconds * (28 / 31 if size.every.unit in _MONTHS else 1):
         from barwise.data.calendar import bar_size_name
 
         raise ConfigError(

@@ -11,7 +11,7 @@ import pandas as pd
 from barwise.data.bars import Bars
 from barwise.errors import ConfigError, DataError
 
-SHOWN = 12  # symbols that a message lists
+_SHOWN = 12  # symbols that a message lists
 
 
 def selected(
@@ -40,8 +40,8 @@ def selected(
             f"data: no bars from {start} to {end}; {source} runs from {str(begin)[:10]} to {str(stop)[:10]}"
         )
     gone = [b.symbol for b in kept if not len(b)]
-    more = f" and {len(gone) - SHOWN} more" if len(gone) > SHOWN else ""
-    return left, [f"{', '.join(gone[:SHOWN])}{more}: no bars from {start} to {end}"] if gone else []
+    more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
+    return left, [f"{', '.join(gone[:_SHOWN])}{more}: no bars from {start} to {end}"] if gone else []
 
 
 def _of_symbols(bars: Sequence[Bars], symbols: str | Sequence[str] | None, source: str) -> tuple[Bars, ...]:
@@ -55,7 +55,9 @@ def _of_symbols(bars: Sequence[Bars], symbols: str | Sequence[str] | None, sourc
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             guess = f" did you mean {near[0]}?" if near else ""
-            listed = ", ".join(list(known)[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
+            listed = ", ".join(list(known)[:_SHOWN]) + (
+                f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+            )
             raise ConfigError(f"data.symbols={name}: is not in {source};{guess} it has {listed}")
     return tuple(known[name] for name in sorted({str(a) for a in asked}))
 

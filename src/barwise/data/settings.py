@@ -9,12 +9,6 @@ from typing import Any
 from barwise.errors import require
 
 
-def whole(name: str, value: Any, least: int, default: int) -> None:
-    """ConfigError unless `value` is a whole number of `least` or more."""
-    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    require(ok, f"data.{name}={value}: must be a whole number of {least} or more; the shipped default is {default}")
-
-
 def number(name: str, value: Any, low: float, high: float, hint: str) -> None:
     """ConfigError unless `value` is a number in [low, high]."""
     ok = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -13,7 +13,8 @@ from barwise.data.contracts import priced
 from barwise.data.durations import Duration, duration
 from barwise.data.hours import REGULAR, Hours, hours
 from barwise.data.resample import STAMPS, Size, resampled
-from barwise.data.sessions import Clock, inside, kept, zone_of
+from barwise.data.schedules import zone_of
+from barwise.data.sessions import Clock, inside, kept
 from barwise.data.settings import choice
 from barwise.errors import ConfigError, require
 

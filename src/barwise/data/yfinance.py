@@ -18,10 +18,10 @@ from barwise.data.plausible import ON_JUMP, plausible
 from barwise.data.settings import choice
 from barwise.errors import ConfigError, DataError, chain_of, require
 
-INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
-DATED = ("1d", "5d", "1wk", "1mo", "3mo")
-OFFLINE = "Yahoo cannot be reached: see that this machine has a network, or take data=sample or data=files"
-SIGNS = (
+_INTERVALS = ("1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "1d", "5d", "1wk", "1mo", "3mo")
+_DATED = ("1d", "5d", "1wk", "1mo", "3mo")
+_OFFLINE = "Yahoo cannot be reached: see that this machine has a network, or take data=sample or data=files"
+_SIGNS = (
     "resolve",
     "getaddrinfo",
     "connectionerror",
@@ -31,7 +31,7 @@ SIGNS = (
     "timed out",
     "dns",
 )
-NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
+_NOTE = "symbols that trade today, chosen today: survivorship is not controlled; Yahoo revises its history"
 
 
 @checked("data")
@@ -54,7 +54,7 @@ def load(
     """
     chosen = [tickers] if isinstance(tickers, str) else list(tickers or ())
     require(bool(chosen), "data.tickers=[]: must name at least one; data.tickers=[SPY,QQQ]")
-    choice("interval", interval, INTERVALS, "1d")
+    choice("interval", interval, _INTERVALS, "1d")
     choice("on_jump", on_jump, ON_JUMP, "warn")
     try:
         import yfinance
@@ -78,12 +78,12 @@ def load(
         except Exception as error:  # the network and Yahoo's answers raise whatever they like
             reason, told = " ".join(str(error).split())[:120], " ".join(f"{e} {type(e)}" for e in chain_of(error))
             where = f"data.tickers={','.join(chosen)}: the download failed: {reason}"
-            raise DataError(f"{where}; {OFFLINE if _offline(told) else 'try again later'}") from None
+            raise DataError(f"{where}; {_OFFLINE if _offline(told) else 'try again later'}") from None
     if (table is None or not len(table)) and _offline(" ".join(said)):
-        raise DataError(f"data.tickers={','.join(chosen)}: {OFFLINE}")
+        raise DataError(f"data.tickers={','.join(chosen)}: {_OFFLINE}")
     bars = tuple(_bars(ticker, table, start, end, interval) for ticker in sorted(set(chosen)))
     bars, doubts = plausible(bars, on_jump, splits_known=True)
-    facts = {"name": "yfinance", "note": NOTE, "adjusted": True, "interval": interval, "warnings": doubts}
+    facts = {"name": "yfinance", "note": _NOTE, "adjusted": True, "interval": interval, "warnings": doubts}
     return beside(within(Market(bars, None, facts), universe), context)
 
 
@@ -106,7 +106,7 @@ def _heard() -> Iterator[list[str]]:
 
 def _offline(told: str) -> bool:
     """Whether what was said is that nobody could be reached, which libraries say in many ways."""
-    return any(sign in told.lower() for sign in SIGNS)
+    return any(sign in told.lower() for sign in _SIGNS)
 
 
 def _bars(ticker: str, table: Any, start: str | None, end: str | None, interval: str) -> Bars:
@@ -116,6 +116,6 @@ def _bars(ticker: str, table: Any, start: str | None, end: str | None, interval:
         raise DataError(f"data.tickers={ticker}: Yahoo has no bars from {start} to {end}; mend the name or the dates")
     index = pd.DatetimeIndex(part.index)
     if index.tz is not None:  # a bar of a day or more has its exchange's date
-        index = (index if interval in DATED else index.tz_convert("UTC")).tz_localize(None)
+        index = (index if interval in _DATED else index.tz_convert("UTC")).tz_localize(None)
     columns = {name: part[name.capitalize()].to_numpy(np.float64, na_value=np.nan) for name in COLUMNS}
     return Bars(ticker, index.to_numpy().astype("datetime64[ns]"), **columns)

@@ -46,7 +46,7 @@ class Backend:
         """Limit the device's memory to a share of it, and allow or forbid TensorFloat-32."""
 
 
-class CUDA(Backend):
+class _CUDA(Backend):
     """NVIDIA."""
 
     name, accelerator, device = "cuda", "gpu", "cuda"
@@ -95,7 +95,7 @@ class CUDA(Backend):
         torch.backends.cudnn.allow_tf32 = tf32
 
 
-class MPS(Backend):
+class _MPS(Backend):
     """Apple silicon. Nearly every call of torch.mps raises where there is none, so `missing` comes first."""
 
     name, accelerator, device = "mps", "mps", "mps"
@@ -133,7 +133,7 @@ class MPS(Backend):
             torch.mps.set_per_process_memory_fraction(memory_fraction)
 
 
-BACKENDS: dict[str, Backend] = {"cpu": Backend(), "cuda": CUDA(), "mps": MPS()}
+BACKENDS: dict[str, Backend] = {"cpu": Backend(), "cuda": _CUDA(), "mps": _MPS()}
 
 
 def backend(name: str) -> Backend:

@@ -10,11 +10,11 @@ from typing import Any
 
 from barwise.devices.guards import describe, expected
 
-PACKAGES = (
+_PACKAGES = (
     "barwise", "torch", "lightning", "xgboost", "lightgbm", "scikit-learn", "TA-Lib", "numpy", "pandas", "pyarrow",
     "hydra-core", "omegaconf", "tensorboard",
 )  # fmt: skip
-EXTRAS = {
+_EXTRAS = {
     "yfinance": "yfinance",
     "optuna": "optuna",
     "plotly": "report",
@@ -23,7 +23,7 @@ EXTRAS = {
     "submitit": "submitit",
     "psycopg": "postgresql",
 }
-SETTINGS = ("PYTORCH_ENABLE_MPS_FALLBACK", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
+_SETTINGS = ("PYTORCH_ENABLE_MPS_FALLBACK", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
 
 
 def rows_of(name: str, probe: Any, devices: list[str]) -> list[dict[str, Any]]:
@@ -67,10 +67,10 @@ def machine() -> list[tuple[str, str]]:
 
 def versions() -> list[tuple[str, str]]:
     """Installed versions of what results depend on."""
-    return [(name, installed(name) or "missing: pip install barwise") for name in PACKAGES]
+    return [(name, _installed(name) or "missing: pip install barwise") for name in _PACKAGES]
 
 
-def installed(name: str) -> str | None:
+def _installed(name: str) -> str | None:
     """The version of a package, None where it is not installed; nothing is imported."""
     try:
         return version(name)
@@ -82,13 +82,13 @@ def settings() -> list[tuple[str, str]]:
     """Environment settings that decide speed and numbers, and torch's threads."""
     import torch
 
-    rows = [(name, os.environ.get(name, "not set")) for name in SETTINGS]
+    rows = [(name, os.environ.get(name, "not set")) for name in _SETTINGS]
     return [*rows, ("torch threads", str(torch.get_num_threads()))]
 
 
 def missing() -> list[tuple[str, str]]:
     """Optional packages that are not there, and how to get them."""
-    return [(name, f"pip install 'barwise[{extra}]'") for name, extra in EXTRAS.items() if find_spec(name) is None]
+    return [(name, f"pip install 'barwise[{extra}]'") for name, extra in _EXTRAS.items() if find_spec(name) is None]
 
 
 def talib_works() -> str:

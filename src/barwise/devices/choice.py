@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from barwise.console.settings import Number, check_fields
 from barwise.errors import ConfigError
 
-NAMES = ("auto", "mps", "cuda", "cpu")
+_NAMES = ("auto", "mps", "cuda", "cpu")
 Probe = Callable[[], tuple[Any, Any, Any]]  # a fresh net, and one batch x, y of the size it trains on
 
 
@@ -36,6 +36,6 @@ class DeviceSettings:
     parity: bool = True
 
     def __post_init__(self) -> None:
-        if self.name not in NAMES:
-            raise ConfigError(f"device={self.name}: must be one of {', '.join(NAMES)}")
+        if self.name not in _NAMES:
+            raise ConfigError(f"device={self.name}: must be one of {', '.join(_NAMES)}")
         check_fields(self, "device")

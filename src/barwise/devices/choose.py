@@ -101,8 +101,10 @@ def missing_for_trees(name: str) -> str | None:
     """Why tree and linear strategies cannot use `name` here; None if XGBoost can."""
     if name == "mps":
         return "tree and linear strategies run on the CPU; no library of theirs uses MPS"
-    import xgboost
-
+    try:
+        import xgboost
+    except Exception as error:  # its own kind where a Mac has no libomp
+        return f"xgboost cannot be imported: {(str(error).strip().splitlines() or ['no reason given'])[0][:120]}"
     if not xgboost.build_info().get("USE_CUDA"):
         return "this build of XGBoost has no CUDA"
     driver = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()

@@ -18,10 +18,9 @@ from barwise.listener import Listener
 from barwise.runs import jsonlines
 from barwise.runs.directory import RunDirectory
 
-KINDS = ("memory", "slow step", "slow run", "nan", "fallback", "profiler")
-BASE, RECENT = 20, 20  # steps that say what is normal, after the first few, and steps compared with them
-SKIPPED = 5  # the first steps compile kernels and fill caches
-EARLIER = 3  # runs of the same configuration before a run can be called slow
+_BASE, _RECENT = 20, 20  # steps that say what is normal, after the first few, and steps compared with them
+_SKIPPED = 5  # the first steps compile kernels and fill caches
+_EARLIER = 3  # runs of the same configuration before a run can be called slow
 
 Callback = Callable[[dict[str, Any]], None]
 
@@ -62,7 +61,7 @@ class RunMonitor(Listener):
     waits: list[float] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
     fold: int | None = None
-    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     _in_fold: list[float] = field(default_factory=list)
     _given: set[tuple[str, int | None]] = field(default_factory=set)
 
@@ -77,12 +76,12 @@ class RunMonitor(Listener):
         self.seconds.append(seconds)
         self.waits.append(waited)
         self._in_fold.append(seconds)
-        if self.monitor is None or len(self._in_fold) <= SKIPPED + BASE:
+        if self.monitor is None or len(self._in_fold) <= _SKIPPED + _BASE:
             return
         self._recent.append(seconds)
-        if len(self._recent) < RECENT:
+        if len(self._recent) < _RECENT:
             return
-        normal = statistics.median(self._in_fold[SKIPPED : SKIPPED + BASE])
+        normal = statistics.median(self._in_fold[_SKIPPED : _SKIPPED + _BASE])
         now = statistics.median(self._recent)
         if now > self.monitor.slow_step * normal:
             self._raise(
@@ -138,9 +137,9 @@ class RunMonitor(Listener):
 
     def compare_with_earlier(self, history: Path, key: str, seconds: float) -> None:
         """Add this run's `seconds` to `history`, and alert where they are far above the median of earlier ones."""
-        earlier = [e["seconds"] for e in read_history(history) if e.get("key") == key]
+        earlier = [e["seconds"] for e in _read_history(history) if e.get("key") == key]
         jsonlines.append(history, {"key": key, "seconds": round(seconds, 4), "at": time.time()})
-        if self.monitor is None or len(earlier) < EARLIER:
+        if self.monitor is None or len(earlier) < _EARLIER:
             return
         usual = statistics.median(earlier)
         if seconds > self.monitor.slow_run * usual:
@@ -165,13 +164,13 @@ def memory_in_use(device: str) -> dict[str, float]:
     from barwise.devices.backend import backend
 
     if device == "cpu":
-        return process_memory()
+        return _process_memory()
     one = backend(device)
-    found, used = {**process_memory(), **one.memory()}, one.utilisation()
+    found, used = {**_process_memory(), **one.memory()}, one.utilisation()
     return found if used is None else {**found, "utilisation": used}
 
 
-def process_memory() -> dict[str, float]:
+def _process_memory() -> dict[str, float]:
     """Resident memory of this process and memory of the machine, in MB."""
     import psutil
 
@@ -181,6 +180,6 @@ def process_memory() -> dict[str, float]:
     }
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
+def _read_history(path: Path) -> list[dict[str, Any]]:
     """Entries of a file of earlier runs' seconds; none where there is no such file."""
     return jsonlines.read(path, lambda entry: isinstance(entry["seconds"], int | float))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from barwise.devices.backend import Backend
 
 # float32 sums in another order differ by about 1e-6 of the scale; a wrong kernel differs by far more.
-TOLERANCE = 1e-3
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Parity:
     worst: float
     layer: str | None = None
     what: str | None = None
-    tolerance: float = TOLERANCE
+    tolerance: float = _TOLERANCE
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""
@@ -48,14 +48,14 @@ def compare(
     y: Tensor,
     on: Backend,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = _TOLERANCE,
 ) -> Parity:
     """Run `net` (left as it is) on `x`, `y` in float32 on the CPU and on `on`, and compare layer by layer.
 
     Dropout is off, since no two devices draw alike; everything else is as in training. Outputs are compared in the
     order of the forward pass, then the loss, then gradients from the last layer back to the first.
     """
-    loss = loss or nn.functional.mse_loss
+    loss = loss or squares
     expected = _traces(_still(net), x.float(), y.float(), loss)
     placed = on.place(_still(net))
     found = _traces(placed, x.float().to(on.device), y.float().to(on.device), loss)
@@ -119,3 +119,8 @@ def _difference(expected: Tensor, found: Tensor) -> float:
     scale = float(expected.abs().max()) if expected.numel() else 0.0
     gap = float((expected - found).abs().max()) if expected.numel() else 0.0
     return gap / max(scale, 1e-6)
+
+
+def squares(out: Tensor, y: Tensor) -> Tensor:
+    """Mean squared error; of each member where a net gives the outputs of several."""
+    return nn.functional.mse_loss(out, y.expand_as(out))

@@ -16,11 +16,12 @@ from torch import nn
 from barwise.devices.backend import Backend, backend
 from barwise.devices.choice import DeviceChoice, Probe
 from barwise.devices.guards import describe, expected
+from barwise.devices.parity import squares
 from barwise.errors import DataError
 from barwise.runs.directory import write_json
 from barwise.safety.files import read_json
 
-WARM, TIMED = 3, 7  # steps; the first ones compile kernels and fill caches
+_WARM, _TIMED = 3, 7  # steps; the first ones compile kernels and fill caches
 
 
 def race(probe: Probe, names: list[str]) -> DeviceChoice:
@@ -30,7 +31,7 @@ def race(probe: Probe, names: list[str]) -> DeviceChoice:
     known = read_times(path)
     key = _key(net, x, names)
     remembered = key in known and set(known[key]) == set(names) and any(map(_is_time, known[key].values()))
-    seconds: dict[str, float | str] = known[key] if remembered else {n: attempt(net, x, y, backend(n)) for n in names}
+    seconds: dict[str, float | str] = known[key] if remembered else {n: _attempt(net, x, y, backend(n)) for n in names}
     if not remembered:
         write_json(path, {**known, key: seconds})
     timed = {n: s for n, s in seconds.items() if not isinstance(s, str)}
@@ -43,7 +44,7 @@ def race(probe: Probe, names: list[str]) -> DeviceChoice:
     return DeviceChoice("auto", best, reason, None, facts)
 
 
-def attempt(net: nn.Module, x: torch.Tensor, y: torch.Tensor, on: Backend) -> float | str:
+def _attempt(net: nn.Module, x: torch.Tensor, y: torch.Tensor, on: Backend) -> float | str:
     """Median seconds of one step on a copy of `net`, or why the device cannot do it."""
     try:
         return step_seconds(net, x, y, on)
@@ -59,15 +60,15 @@ def step_seconds(net: nn.Module, x: torch.Tensor, y: torch.Tensor, on: Backend) 
     optimizer = torch.optim.AdamW(placed.parameters())
     x, y = x.to(on.device), y.to(on.device)
     times = []
-    for _ in range(WARM + TIMED):
+    for _ in range(_WARM + _TIMED):
         begin = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        nn.functional.mse_loss(placed(x), y).backward()
+        squares(placed(x), y).backward()
         optimizer.step()
         on.synchronize()
         times.append(time.perf_counter() - begin)
     on.empty_cache()
-    return statistics.median(times[WARM:])
+    return statistics.median(times[_WARM:])
 
 
 def memory_of_races() -> Path:

@@ -14,7 +14,7 @@ from barwise.devices.choice import Probe
 from barwise.devices.race import memory_of_races, read_times, shape_and_code, step_seconds
 from barwise.runs.directory import write_json
 
-GAIN = 1.2  # more threads must be so much faster: they are taken from others, and times are noisy
+_GAIN = 1.2  # more threads must be so much faster: they are taken from others, and times are noisy
 
 
 def fastest(probe: Probe) -> tuple[int, dict[str, Any]]:
@@ -38,7 +38,7 @@ def fastest(probe: Probe) -> tuple[int, dict[str, Any]]:
         write_json(path, {**known, key: seconds})
     best = 1
     for n in candidates:
-        if seconds[str(n)] * GAIN < seconds[str(best)]:
+        if seconds[str(n)] * _GAIN < seconds[str(best)]:
             best = n
     return best, {"step_seconds": seconds, "measured": "before, on this machine" if remembered else "now"}
 

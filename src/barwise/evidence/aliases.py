@@ -12,17 +12,17 @@ from typing import Any
 from barwise._moved import MOVED
 from barwise.evidence.own_code import parsed
 
-STEPS = 20  # re-exports that are followed
+_STEPS = 20  # re-exports that are followed
 
 
-def canonical(target: str) -> str:
+def _canonical(target: str) -> str:
     """The dotted name of the function or class that `target` names, where it is defined.
 
     Old names of barwise's modules and re-exports (`from .trend import Trend`, `Trend = Other`, `import *`) are followed
     in the source. Where that ends in a private module, it is the shortest public name that leads there:
     sklearn.linear_model.Ridge, not sklearn.linear_model._ridge.Ridge. What cannot be followed is returned as it is.
     """
-    found = _defined(target, STEPS)
+    found = _defined(target, _STEPS)
     if found is None:
         return target
     module, name = found
@@ -30,14 +30,14 @@ def canonical(target: str) -> str:
     if not any(part.startswith("_") for part in parts):
         return f"{module}.{name}"
     packages = (".".join(parts[:depth]) for depth in range(1, len(parts)))
-    public = (p for p in packages if "._" not in p and _defined(f"{p}.{name}", STEPS) == found)
+    public = (p for p in packages if "._" not in p and _defined(f"{p}.{name}", _STEPS) == found)
     return f"{next(public, module)}.{name}"
 
 
 def renamed(node: Any) -> Any:
     """A configuration in which each `_target_` has its one name."""
     if isinstance(node, Mapping):
-        return {k: canonical(v) if k == "_target_" and isinstance(v, str) else renamed(v) for k, v in node.items()}
+        return {k: _canonical(v) if k == "_target_" and isinstance(v, str) else renamed(v) for k, v in node.items()}
     return [renamed(v) for v in node] if isinstance(node, list | tuple) else node
 
 

@@ -18,14 +18,14 @@ from barwise.evidence.own_code import code_of, parsed
 from barwise.evidence.sealed import all_symbols
 from barwise.runs.run import RunFiles
 
-NOT_A_TRIAL = (  # where it runs, what it prints, who watches
+_NOT_A_TRIAL = (  # where it runs, what it prints, who watches
     "audit", "cache", "console", "device", "factor", "fold_jobs", "hydra", "importance", "measures", "monitor",
     "objective", "output_dir", "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
-SYMBOLS = ("symbols", "tickers")
-PATHS = ("path", "universe", "context", "contracts")
-FLAGS = ("_convert_", "_recursive_")  # how a part is made
-ALWAYS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "seed")  # never absent
+_SYMBOLS = ("symbols", "tickers")
+_PATHS = ("path", "universe", "context", "contracts")
+_FLAGS = ("_convert_", "_recursive_")  # how a part is made
+_ALWAYS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "seed")  # never absent
 
 
 def identity(
@@ -35,7 +35,7 @@ def identity(
     configuration; `code`: a hash of the source of the user's own parts, None without any."""
     config = renamed(config)
     code = code_of({key: node for key, node in config.items() if key != "measures"})
-    what = canonical(config, defaults or {})
+    what = _canonical(config, defaults or {})
     seedless = {k: v for k, v in what.items() if k != "seed"}
     own = [code] if code else []
     return {
@@ -53,56 +53,56 @@ def seen(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **({"sealed": [str(seal["from"]), str(seal["to"])]} if seal else {})}
 
 
-def canonical(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _canonical(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """`config` without what makes no trial, in one form however it is written, and without what it would be if the key
     were absent.
 
     A group or key that a later version adds counts as its default, so that it makes no old trial new. Which symbols
     there are is the market's to say.
     """
-    kept = {k: v for k, v in config.items() if k not in NOT_A_TRIAL}
+    kept = {k: v for k, v in config.items() if k not in _NOT_A_TRIAL}
     if isinstance(kept.get("data"), Mapping):
-        data = {k: v for k, v in kept["data"].items() if k not in SYMBOLS and not (k in SHAPE and same(v, SHAPE[k]))}
-        kept["data"] = {k: from_here(v) if k in PATHS and isinstance(v, str) else v for k, v in data.items()}
-    found = {k: bare(v) for k, v in kept.items()}
-    return {k: v for k, v in found.items() if k in ALWAYS or k not in defaults or not same(v, bare(defaults[k]))}
+        data = {k: v for k, v in kept["data"].items() if k not in _SYMBOLS and not (k in SHAPE and _same(v, SHAPE[k]))}
+        kept["data"] = {k: _from_here(v) if k in _PATHS and isinstance(v, str) else v for k, v in data.items()}
+    found = {k: _bare(v) for k, v in kept.items()}
+    return {k: v for k, v in found.items() if k in _ALWAYS or k not in defaults or not _same(v, _bare(defaults[k]))}
 
 
-def bare(node: Any) -> Any:
+def _bare(node: Any) -> Any:
     """`node` in one form: without arguments that equal the defaults of its `_target_`; a list of one value is
     that value, 5.0 is 5, and a mapping of nothing but nulls is null."""
     if isinstance(node, list | tuple):
-        values = [bare(v) for v in node]
+        values = [_bare(v) for v in node]
         return values[0] if len(values) == 1 and not isinstance(values[0], Mapping | list) else values
     if isinstance(node, float) and node.is_integer():
         return int(node)
     if not isinstance(node, Mapping):
         return node
-    usual = {**parameters(node.get("_target_")), "_partial_": False}
-    found = {str(k): bare(v) for k, v in node.items() if k not in FLAGS}
-    found = {k: v for k, v in found.items() if k not in usual or not same(v, bare(usual[k]))}
+    usual = {**_parameters(node.get("_target_")), "_partial_": False}
+    found = {str(k): _bare(v) for k, v in node.items() if k not in _FLAGS}
+    found = {k: v for k, v in found.items() if k not in usual or not _same(v, _bare(usual[k]))}
     return found if any(v is not None for v in found.values()) or "_target_" in node else None
 
 
-def from_here(path: str) -> str:
+def _from_here(path: str) -> str:
     """A path as seen from the working directory where it lies below it, else whole; no detours."""
     whole = Path(os.path.abspath(os.path.expanduser(path)))
     return os.path.relpath(whole) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
-def same(value: Any, default: Any) -> bool:
+def _same(value: Any, default: Any) -> bool:
     """Whether a value of the configuration is a parameter's default; 1 is not True."""
     return type(value) is type(default) and bool(value == default)
 
 
-def parameters(target: Any) -> Mapping[str, Any]:
+def _parameters(target: Any) -> Mapping[str, Any]:
     """The defaults of a part that barwise ships, from its source, so that every process finds the same."""
     module, _, name = str(target or "").rpartition(".")
-    return signatures(module).get(name, {}) if module.startswith("barwise.") else {}
+    return _signatures(module).get(name, {}) if module.startswith("barwise.") else {}
 
 
 @cache
-def signatures(module: str) -> dict[str, dict[str, Any]]:
+def _signatures(module: str) -> dict[str, dict[str, Any]]:
     """The plain defaults of each function and class (its constructor, or its fields) of one of barwise's modules."""
     path = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -112,22 +112,24 @@ def signatures(module: str) -> dict[str, dict[str, Any]]:
         if isinstance(node, ast.ClassDef):
             made = next((x for x in node.body if isinstance(x, ast.FunctionDef) and x.name == "__init__"), None)
             fields = [x for x in node.body if isinstance(x, ast.AnnAssign) and x.value is not None]
-            found[node.name] = of_arguments(made.args) if made else dict(literals((x.target, x.value) for x in fields))
+            found[node.name] = (
+                _of_arguments(made.args) if made else dict(_literals((x.target, x.value) for x in fields))
+            )
         elif isinstance(node, ast.FunctionDef):
-            found[node.name] = of_arguments(node.args)
+            found[node.name] = _of_arguments(node.args)
     return found
 
 
-def of_arguments(args: ast.arguments) -> dict[str, Any]:
+def _of_arguments(args: ast.arguments) -> dict[str, Any]:
     """Plain defaults by the name of their argument."""
     places = [*args.posonlyargs, *args.args]
     last = places[len(places) - len(args.defaults) :]
     return dict(
-        literals([*zip(last, args.defaults, strict=True), *zip(args.kwonlyargs, args.kw_defaults, strict=True)])
+        _literals([*zip(last, args.defaults, strict=True), *zip(args.kwonlyargs, args.kw_defaults, strict=True)])
     )
 
 
-def literals(pairs: Iterable[tuple[ast.AST, ast.expr | None]]) -> Iterator[tuple[str, Any]]:
+def _literals(pairs: Iterable[tuple[ast.AST, ast.expr | None]]) -> Iterator[tuple[str, Any]]:
     """Names with their values, where these are plain."""
     for name, value in pairs:
         try:
@@ -157,10 +159,10 @@ def shipped_defaults(conf: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 def completed(folder: Path, entries: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """`entries` of the ledger in `folder`; one of an older version with what its run's directory tells."""
     for entry in entries:
-        yield entry if "symbols" in entry else {**entry, **recovered(folder, str(entry.get("run", "")))}
+        yield entry if "symbols" in entry else {**entry, **_recovered(folder, str(entry.get("run", "")))}
 
 
-def recovered(folder: Path, run: str) -> dict[str, Any]:
+def _recovered(folder: Path, run: str) -> dict[str, Any]:
     """Symbols, times and identity of a run that an older version filed; empty where its directory is gone.
 
     It is looked for below `folder` alone: the ledger may have been moved with its runs.

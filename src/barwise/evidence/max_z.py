@@ -28,12 +28,13 @@ class MaxZ:
     alone: int = 0
 
     @classmethod
-    def of(cls, sketches: Sequence[Mapping[str, Any] | None]) -> MaxZ:
+    def of(cls, sketches: Sequence[Mapping[str, Any] | None], market: Mapping[str, Any] | None = None) -> MaxZ:
         """From what trials earned; one without a sketch, or that never moved, is independent. None at all is one.
 
-        Trials of unequal lengths correlate by what they share: ρ n_ij / √(n_i n_j), as their z do.
+        Trials of unequal lengths correlate by what they share: ρ n_ij / √(n_i n_j), as their z do. With what the
+        `market` earned: of the trials' t of alpha on it, which correlate less.
         """
-        vectors = unit_vectors([s for s in sketches if s is not None and valid(s)])
+        vectors = unit_vectors([s for s in sketches if s is not None and valid(s)], market)
         alone = len(sketches) - len(vectors)
         return cls(vectors, alone if len(vectors) else max(1, alone))
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-STDLIB = str(Path(sysconfig.get_path("stdlib")).resolve())
-INSTALLED = ("site-packages", "dist-packages")  # folders of libraries, in whichever environment
+_STDLIB = str(Path(sysconfig.get_path("stdlib")).resolve())
+_INSTALLED = ("site-packages", "dist-packages")  # folders of libraries, in whichever environment
 
 
 def code_of(config: Any) -> str | None:
@@ -22,32 +22,32 @@ def code_of(config: Any) -> str | None:
     Nothing is imported or run. Files that the code reads are not followed.
     """
     found: dict[str, str] = {}
-    waiting = sorted(set(targets(config)))
+    waiting = sorted(set(_targets(config)))
     while waiting:
         name = waiting.pop()
-        path = source_of(name)
+        path = _source_of(name)
         if path is None or path.as_posix() in found:
             continue
         tree = parsed(path)
         found[path.as_posix()] = "unreadable" if tree is None else ast.dump(tree)
-        waiting += imports(tree, package_of(name, path)) if tree is not None else []
+        waiting += _imports(tree, _package_of(name, path)) if tree is not None else []
     if not found:
         return None
     return hashlib.sha256("\n".join(sorted(found.values())).encode()).hexdigest()[:16]
 
 
-def targets(node: Any) -> Iterator[str]:
+def _targets(node: Any) -> Iterator[str]:
     """Every `_target_`, and every `path` beside one, in a configuration."""
     if isinstance(node, Mapping):
         yield from (str(node[key]) for key in ("_target_", "path") if "_target_" in node and key in node)
         for value in node.values():
-            yield from targets(value)
+            yield from _targets(value)
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from targets(value)
+            yield from _targets(value)
 
 
-def source_of(name: str) -> Path | None:
+def _source_of(name: str) -> Path | None:
     """The file of the deepest module in a dotted name, if it is the user's own."""
     top, *rest = name.split(".")
     if not top.isidentifier() or top in ("barwise", "__main__") or top in sys.stdlib_module_names:
@@ -68,12 +68,12 @@ def source_of(name: str) -> Path | None:
         if module is None and packed is None and not folders:
             break
         place = packed or module or place
-    if place is None or str(place.resolve()).startswith(STDLIB) or set(INSTALLED) & set(place.resolve().parts):
+    if place is None or str(place.resolve()).startswith(_STDLIB) or set(_INSTALLED) & set(place.resolve().parts):
         return None
     return place
 
 
-def package_of(name: str, path: Path) -> str:
+def _package_of(name: str, path: Path) -> str:
     """The package that relative imports of the module in `path` start from."""
     parts = name.split(".")
     depth = next((i for i, part in enumerate(parts) if part == path.stem), len(parts))
@@ -88,7 +88,7 @@ def parsed(path: Path) -> ast.Module | None:
         return None
 
 
-def imports(tree: ast.Module, package: str) -> list[str]:
+def _imports(tree: ast.Module, package: str) -> list[str]:
     """The dotted names that a module imports, wherever in it."""
     found: list[str] = []
     for node in ast.walk(tree):

@@ -10,9 +10,9 @@ import numpy as np
 from barwise.evidence.bootstrap import default_block
 from barwise.evidence.thresholds import EVIDENCE
 
-DRAWS = 1000
-CELLS = 4_000_000  # of (draw, bar) held at once
-LEAST = 30  # bars below which blocks tell nothing
+_DRAWS = 1000
+_CELLS = 4_000_000  # of (draw, bar) held at once
+_LEAST = 30  # bars below which blocks tell nothing
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RealityCheck:
 
 
 def reality_check(
-    returns: np.ndarray, level: float = EVIDENCE, block: float | None = None, n: int = DRAWS, seed: int = 0
+    returns: np.ndarray, level: float = EVIDENCE, block: float | None = None, n: int = _DRAWS, seed: int = 0
 ) -> RealityCheck | None:
     """Is any of `returns` (bar, trial), net above cash, better than nothing? None for too few bars or nothing moving.
 
@@ -35,13 +35,13 @@ def reality_check(
     bars = len(returns)
     length = float(block or default_block(bars))
     moving = np.flatnonzero(np.ptp(returns, axis=0) > 0) if returns.size else np.zeros(0, int)
-    if bars < LEAST or not len(moving):
+    if bars < _LEAST or not len(moving):
         return None
     kept = np.asarray(returns[:, moving], dtype=np.float64)
-    mean, error = kept.mean(axis=0), np.sqrt(long_run_variance(kept, length) / bars)
+    mean, error = kept.mean(axis=0), np.sqrt(_long_run_variance(kept, length) / bars)
     far = mean < -error * math.sqrt(2.0 * math.log(math.log(bars)))
     t = mean / error
-    null = (drawn_means(kept, length, n, seed) - np.where(far, 0.0, mean)) / error
+    null = (_drawn_means(kept, length, n, seed) - np.where(far, 0.0, mean)) / error
     p = float((null.max(axis=1) >= t.max()).mean())
     found = np.zeros(len(moving), bool)
     while not found.all():
@@ -52,10 +52,10 @@ def reality_check(
     return RealityCheck(p, tuple(int(k) for k in moving[found]))
 
 
-def drawn_means(columns: np.ndarray, length: float, n: int, seed: int) -> np.ndarray:
+def _drawn_means(columns: np.ndarray, length: float, n: int, seed: int) -> np.ndarray:
     """(draw, column): means over stationary bootstrap draws. Source: Politis and Romano (1994)."""
     bars, random = len(columns), np.random.default_rng(seed)
-    step = max(1, CELLS // bars)
+    step = max(1, _CELLS // bars)
     out = np.empty((n, columns.shape[1]))
     place = np.arange(bars)
     for begin in range(0, n, step):
@@ -70,7 +70,7 @@ def drawn_means(columns: np.ndarray, length: float, n: int, seed: int) -> np.nda
     return out
 
 
-def long_run_variance(columns: np.ndarray, length: float) -> np.ndarray:
+def _long_run_variance(columns: np.ndarray, length: float) -> np.ndarray:
     """Variance of √n times the mean under the stationary bootstrap, per column. Source: Politis and Romano (1994).
 
     Σ over lags i of κ(i) γ(i), with κ(i) = (1 - i/n)(1 - p)^i + (i/n)(1 - p)^(n - i) and p one over `length`.

@@ -12,10 +12,11 @@ import numpy as np
 
 from barwise.console.settings import Number, check_value
 from barwise.data.bars import Market
+from barwise.data.times import times_of
 from barwise.errors import DataError
 from barwise.runs import jsonlines
 
-NAME = "sealed.jsonl"
+_NAME = "sealed.jsonl"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Sealed:
 
     def __call__(self) -> Market:
         market = self.load()
-        time = np.unique(np.concatenate([b.time for b in market.bars]))
+        time = times_of(market.bars)
         first = min(len(time) - 1, round(len(time) * (1 - self.fraction)))
         found = before(market, time[first])
         behind = sorted(set(market.symbols) - set(found.symbols))
@@ -69,10 +70,10 @@ class Since:
 
 def record(folder: Path, entry: dict[str, Any]) -> None:
     """Append an opening {run, symbols, periods_per_year, from, to} with its date; safe when several write."""
-    jsonlines.append(folder / NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
+    jsonlines.append(folder / _NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
 
 
-def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> list[dict[str, Any]]:
+def _openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> list[dict[str, Any]]:
     """The openings so far, oldest first, of any stretch of any of `symbols` that meets [`first`, `last`].
 
     A stretch is spent whatever the label, the bar size or the run was: its prices have been looked at.
@@ -80,14 +81,14 @@ def openings(folder: Path, symbols: Sequence[str], first: str, last: str) -> lis
     begin, end = np.datetime64(first), np.datetime64(last)
     return [
         entry
-        for entry in jsonlines.read(folder / NAME, valid)
+        for entry in jsonlines.read(folder / _NAME, _valid)
         if set(entry["symbols"]) & set(symbols)
         and np.datetime64(entry["from"]) <= end
         and np.datetime64(entry["to"]) >= begin
     ]
 
 
-def valid(entry: Mapping[str, Any]) -> bool:
+def _valid(entry: Mapping[str, Any]) -> bool:
     """Whether an entry says what was opened: symbols, and from when to when."""
     symbols, stretch = entry["symbols"], (entry["from"], entry["to"])
     texts = isinstance(symbols, list) and all(isinstance(x, str) for x in (*symbols, *stretch, entry.get("when", "")))
@@ -102,4 +103,4 @@ def all_symbols(data: Mapping[str, Any]) -> list[str]:
 def spent(folder: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The openings that meet the bars, sealed ones included, of a run whose run.json has `data`."""
     last = (data.get("sealed") or {}).get("to") or data["last"]
-    return openings(folder, all_symbols(data), data["first"], last)
+    return _openings(folder, all_symbols(data), data["first"], last)

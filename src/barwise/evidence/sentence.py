@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from barwise.evidence.thresholds import EVIDENCE, T_ALPHA, WEAK
+from barwise.evidence.thresholds import EVIDENCE, WEAK
 
 FOOTNOTE = (
     "Counted is every trial on record in this output_dir that saw one of these symbols at one of these times, whatever "
@@ -17,7 +17,8 @@ FOOTNOTE = (
 @dataclass(frozen=True)
 class Finding:
     """What the sentence is made of: p of the run that is judged, the median of `n_seeds`, after `n_trials`; its t of
-    alpha on buy-and-hold and its Sharpe ratio one bar later, None where undefined; how many more bars it needs."""
+    alpha on buy-and-hold, `p_alpha`, how often the best of so many trials has such a t without skill, and its Sharpe
+    ratio one bar later, None where undefined; how many more bars it needs."""
 
     p_value: float
     n_trials: int
@@ -26,11 +27,12 @@ class Finding:
     delayed: float | None = None
     bars_needed: float | None = None
     n_models: int = 1  # that one run averages, each from a seed of its own
+    p_alpha: float | None = None
 
     @property
     def of_market(self) -> bool:
         """Whether buy-and-hold explains it: no skill."""
-        return self.t_alpha is not None and self.t_alpha < T_ALPHA
+        return self.p_alpha is not None and self.p_alpha > WEAK
 
     @property
     def of_the_moment(self) -> bool:
@@ -40,26 +42,29 @@ class Finding:
     @property
     def believed(self) -> bool:
         """Whether it is evidence of skill."""
-        return self.p_value <= EVIDENCE and not self.of_market and not self.of_the_moment
+        return max(self.p_value, self.p_alpha or 0.0) <= EVIDENCE and not self.of_the_moment
 
 
 def sentence(found: Finding) -> str:
     """The verdict on one run whose audit was whole and found nothing."""
-    shown = counts(found)
+    shown = _counts(found)
     if found.p_value > WEAK:
         return f"No evidence of skill: {shown}."
+    beyond = f"beyond buy-and-hold p is {p_words(found.p_alpha or 0.0)} (t of alpha {found.t_alpha or 0.0:.2f})"
     if found.of_market:
-        return f"No evidence of skill beyond buy-and-hold: t of alpha {found.t_alpha:.2f} is below {T_ALPHA}; {shown}."
+        return f"No evidence of skill: {beyond}; {shown}."
     if found.of_the_moment:
         return f"No evidence of skill: one bar later it is gone (Sharpe {found.delayed:.2f}); {shown}."
     if found.p_value > EVIDENCE:
         more = found.bars_needed
         hint = f"; {more:,.0f} more bars would tell" if more else ""
         return f"Weak evidence of skill, not enough to trade on: {shown}{hint}."
+    if not found.believed:
+        return f"Weak evidence of skill, not enough to trade on: {beyond}; {shown}."
     return f"Evidence of skill: {shown}."
 
 
-def counts(found: Finding) -> str:
+def _counts(found: Finding) -> str:
     """p, after how many trials, and of how many seeds."""
     one = "one seed" if found.n_models < 2 else f"the mean of {found.n_models} seeds"
     each = "seeds" if found.n_models < 2 else f"means of {found.n_models} seeds"
@@ -83,14 +88,14 @@ def with_audit(sentence: str, audit: Mapping[str, Any]) -> str:
     and no word of evidence."""
     reasons = []
     unseen = list(audit.get("not_audited") or ())
-    if sentence.startswith(("Evidence", "Weak evidence")) and unproven(audit):
+    if sentence.startswith(("Evidence", "Weak evidence")) and _unproven(audit):
         unseen.append("not every test row was proven")
     if unseen:
-        reasons.append(f"Not audited: {'; '.join(bare(x) for x in unseen)}")
+        reasons.append(f"Not audited: {'; '.join(_bare(x) for x in unseen)}")
     if audit.get("suspicions"):
-        reasons.append(f"Suspected of look-ahead: {'; '.join(bare(x) for x in audit['suspicions'])}")
+        reasons.append(f"Suspected of look-ahead: {'; '.join(_bare(x) for x in audit['suspicions'])}")
     if audit.get("implausible"):
-        reasons.append(capital(bare(str(audit["implausible"]))))
+        reasons.append(capital(_bare(str(audit["implausible"]))))
     if not reasons:
         return sentence
     if sentence.startswith(("Evidence", "Weak evidence")):
@@ -99,7 +104,7 @@ def with_audit(sentence: str, audit: Mapping[str, Any]) -> str:
     return f"{'. '.join(reasons)}. {sentence}"
 
 
-def unproven(audit: Mapping[str, Any]) -> bool:
+def _unproven(audit: Mapping[str, Any]) -> bool:
     """Whether test rows were left that were not recomputed from their own past."""
     proven = audit.get("proven")
     if "proven" not in audit or audit.get("mode") == "none":
@@ -107,7 +112,7 @@ def unproven(audit: Mapping[str, Any]) -> bool:
     return not isinstance(proven, Mapping) or float(proven.get("share") or 0.0) < 1.0
 
 
-def bare(words: str) -> str:
+def _bare(words: str) -> str:
     """Without its full stop."""
     return words.strip().removesuffix(".")
 

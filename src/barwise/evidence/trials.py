@@ -19,7 +19,7 @@ from barwise.evidence.keys import market_of
 from barwise.evidence.sealed import all_symbols
 from barwise.runs import jsonlines
 
-NAME = "trials.jsonl"
+_NAME = "trials.jsonl"
 Trials = dict[str, dict[str, Any]]
 
 
@@ -58,15 +58,15 @@ class Scope:
 def enter(folder: Path, entry: Mapping[str, Any]) -> None:
     """Append one line: what `identity` says, run, symbols, first, last, status and, once done, sharpe, z, bars, net,
     t_alpha and delayed; safe with many processes."""
-    jsonlines.append(folder / NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
+    jsonlines.append(folder / _NAME, {"when": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     """All entries, oldest first; a line that a dying process left unfinished is left out, and told."""
-    return jsonlines.read(folder / NAME, valid)
+    return jsonlines.read(folder / _NAME, _valid)
 
 
-def valid(entry: Mapping[str, Any]) -> bool:
+def _valid(entry: Mapping[str, Any]) -> bool:
     """Whether an entry names its trial and holds numbers where there should be some."""
     names = ("trial", "problem", "market", "run", "first", "last", "status", "when")
     texts = isinstance(entry.get("trial"), str) and all(isinstance(entry.get(k, ""), str) for k in names)
@@ -79,10 +79,10 @@ def valid(entry: Mapping[str, Any]) -> bool:
 
 def read(folder: Path, scope: Scope) -> Trials:
     """One entry of each trial in `folder` that meets `scope`, by trial; those of older versions by their run.json."""
-    return latest([entry for entry in completed(folder, lines(folder)) if scope.meets(entry)])
+    return _latest([entry for entry in completed(folder, lines(folder)) if scope.meets(entry)])
 
 
-def latest(entries: Sequence[dict[str, Any]]) -> Trials:
+def _latest(entries: Sequence[dict[str, Any]]) -> Trials:
     """One entry a trial: the last, but none without a Sharpe over one that has it."""
     found: Trials = {}
     for entry in entries:

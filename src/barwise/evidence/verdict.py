@@ -18,17 +18,18 @@ from barwise.evidence.deflated import Moments, expected_maximum, min_track_recor
 from barwise.evidence.identity import identity_of
 from barwise.evidence.max_z import MaxZ
 from barwise.evidence.power import bars_needed, critical_sharpe, detectable_sharpe, exceedance, false_discovery_rate
-from barwise.evidence.returns import excess_returns
+from barwise.evidence.returns import excess_returns, market_returns
 from barwise.evidence.sealed import spent
 from barwise.evidence.sentence import FOOTNOTE, Finding, placebo, seen, sentence, with_audit
+from barwise.evidence.sketch import sketch
 from barwise.evidence.thresholds import EVIDENCE, LEVEL, SKILLED
 from barwise.evidence.trials import Scope, Trials, number
 from barwise.safety import shapes
 from barwise.safety.files import inside, ledger_folder, read_json
 
-UNDEFINED = (
+_UNDEFINED = (
     "p_value", "z", "dsr", "psr", "sharpe_of_luck", "critical_sharpe", "detectable_sharpe", "bars_needed",
-    "observed_fdr", "sharpe_low", "sharpe_high", "min_track_record",
+    "observed_fdr", "sharpe_low", "sharpe_high", "min_track_record", "p_alpha",
 )  # fmt: skip
 
 
@@ -37,6 +38,7 @@ class Record:
     """The trials that a run on one market is judged beside; what they share is computed once."""
 
     trials: Trials
+    market: Mapping[str, Any] | None = None  # what buy-and-hold earned, as a sketch
 
     @cached_property
     def max_z(self) -> MaxZ:
@@ -46,6 +48,11 @@ class Record:
     def critical(self) -> float:
         """The z from which a run is evidence."""
         return self.max_z.critical_value(EVIDENCE)
+
+    @cached_property
+    def max_alpha(self) -> MaxZ:
+        """The same of the trials' t of alpha on the market."""
+        return MaxZ.of([t.get("net") for t in self.trials.values()], self.market)
 
     @cached_property
     def independent(self) -> tuple[float, float | None]:
@@ -114,7 +121,10 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
     family = None if run.get("shuffle_labels") else run.get("family")
     models = (metrics.get("seeds") or {}).get("n") or 1
-    found = verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family, n_models=int(models))
+    held = market_returns(folder)
+    market = None if held is None else sketch(*held)
+    found = _verdict(excess, trials, run["data"]["periods_per_year"], **gates, family=family, n_models=int(models),
+                    market=market)  # fmt: skip
     looks, seal = spent(home, run["data"]), run["data"].get("sealed")
     found["sealed_openings"] = len(looks)
     found["sealed_traded"] = ledger.beyond(trials, str(seal["from"])) if seal else 0
@@ -126,9 +136,10 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     return found
 
 
-def verdict(
+def _verdict(
     excess: np.ndarray, trials: Trials, per_year: float = 252.0, t_alpha: float | None = None,
     delayed: float | None = None, family: str | None = None, n_models: int = 1,
+    market: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What net returns above cash per bar support after `trials` on the same market; None where it is undefined.
 
@@ -139,13 +150,14 @@ def verdict(
     of 1; what the trials add to luck is in its p. `dsr` deflates by the best Sharpe ratio that luck is expected to show
     (`sharpe_of_luck`). `sharpe_low` and `sharpe_high` bound the middle 95 % of block bootstrap draws;
     `min_track_record`: bars that a Sharpe like this one needs to be above zero with probability 0.95, in a single
-    trial. `n_models`: that each run averages, from seeds of their own. Sharpe ratios are annual.
+    trial. `n_models`: that each run averages, from seeds of their own. `market`: what buy-and-hold earned, as a sketch;
+    `p_alpha` is how often the best of so many trials without skill has such a `t_alpha`. Sharpe ratios are annual.
     """
-    record = Record(trials)
+    record = Record(trials, market)
     effective, rho = record.independent
     found: dict[str, Any] = {
         "n_trials": max(1, len(trials)), "n_effective": effective, "correlation": rho, "n_bars": len(excess),
-        "trials": ledger.statuses(trials), "n_seeds": 1, "footnote": FOOTNOTE, **dict.fromkeys(UNDEFINED),
+        "trials": ledger.statuses(trials), "n_seeds": 1, "footnote": FOOTNOTE, **dict.fromkeys(_UNDEFINED),
     }  # fmt: skip
     moments = Moments.of(excess)
     if len(excess) < 3 or not math.isfinite(moments.sharpe) or not math.isfinite(moments.spread):
@@ -162,21 +174,22 @@ def verdict(
         critical_sharpe=number(critical_sharpe(moments, record.critical) * scale),
         detectable_sharpe=number(detectable_sharpe(moments, record.critical) * scale),
         min_track_record=number(min_track_record(moments, level=LEVEL)),
+        p_alpha=None if t_alpha is None else record.max_alpha.p_value(t_alpha),
     )  # fmt: skip
-    judged_as = as_judged(moments, about["z"])
-    found["bars_needed"] = more_bars(judged_as, record.critical, about["z"])
+    judged_as = _as_judged(moments, about["z"])
+    found["bars_needed"] = _more_bars(judged_as, record.critical, about["z"])
     found["observed_fdr"] = number(false_discovery_rate(about["p_value"], exceedance(judged_as, SKILLED / scale)))
     judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"],
-                     n_models)  # fmt: skip
+                     n_models, found["p_alpha"])  # fmt: skip
     return {**found, "sentence": sentence(judged)}
 
 
-def as_judged(moments: Moments, z: float) -> Moments:
+def _as_judged(moments: Moments, z: float) -> Moments:
     """The moments of a run whose z is the judged one."""
     return replace(moments, sharpe=z * math.sqrt(moments.spread / (moments.n - 1)))
 
 
-def more_bars(judged: Moments, critical: float, z: float) -> int | None:
+def _more_bars(judged: Moments, critical: float, z: float) -> int | None:
     """Further bars that a Sharpe ratio such as the one judged needs to be found; None where no number would do."""
     if z >= critical:
         return 0

@@ -16,7 +16,7 @@ from barwise.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
-RECORD, SCORES = "finished.json", "scores.safetensors"
+_RECORD, _SCORES = "finished.json", "scores.safetensors"
 
 
 Curves = dict[str, Any]  # {"train_loss": [[step, value], …]}
@@ -44,9 +44,9 @@ def store(folder: Path, fold: Finished) -> None:
     arrays = {"score": fold.score, "signal": fold.signal}
     if fold.alone is not None:
         arrays["alone"] = fold.alone
-    write_bytes(folder / SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
-    write_json(folder / RECORD, {"facts": fold.facts, "curves": fold.curves})
-    discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
+    write_bytes(folder / _SCORES, save({name: np.asarray(x, dtype=np.float64) for name, x in arrays.items()}))
+    write_json(folder / _RECORD, {"facts": fold.facts, "curves": fold.curves})
+    _discard(folder, "*.ckpt", ".*.ckpt.*.tmp")
 
 
 def stored(folder: Path, rows: int) -> Finished | None:
@@ -56,7 +56,7 @@ def stored(folder: Path, rows: int) -> Finished | None:
     from barwise.safety.files import inside, read_json
     from barwise.safety.tensors import shapes_of
 
-    record, scores = inside(folder, RECORD), inside(folder, SCORES)
+    record, scores = inside(folder, _RECORD), inside(folder, _SCORES)
     if not record.is_file() or not scores.is_file():
         return None
     shapes = shapes_of(scores)
@@ -75,10 +75,10 @@ def same_data(manifest: Mapping[str, Any], found: str) -> None:
 
 def begin_again(folder: Path) -> None:
     """Nothing of an earlier run in the same directory may be taken for this one's."""
-    discard(folder, "*.ckpt", ".*.ckpt.*.tmp", RECORD)
+    _discard(folder, "*.ckpt", ".*.ckpt.*.tmp", _RECORD)
 
 
-def discard(folder: Path, *patterns: str) -> None:
+def _discard(folder: Path, *patterns: str) -> None:
     """Delete the files that match."""
     for pattern in patterns:
         for path in folder.rglob(pattern):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -18,19 +18,19 @@ from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_na
 if TYPE_CHECKING:
     from barwise.safety.targets import Targets
 
-AUDITS = ("quick", "thorough", "none")
-IMPORTANCES = ("auto", "gain", "permutation", "none")
-PLAIN = {  # settings that are no part: which values each may have
+_AUDITS = ("quick", "thorough", "none")
+_IMPORTANCES = ("auto", "gain", "permutation", "none")
+_PLAIN = {  # settings that are no part: which values each may have
     "seed": Seed,
     "threads": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))] | None,
     "fold_jobs": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))],
-    "audit": Annotated[str, OneOf(AUDITS)],
+    "audit": Annotated[str, OneOf(_AUDITS)],
     "plausibility.information_ratio": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.standard_errors": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.sharpe": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.bars": Annotated[int, Whole(1, 10**9)],
     "shuffle_labels": bool,
-    "importance": Annotated[str, OneOf(IMPORTANCES)],
+    "importance": Annotated[str, OneOf(_IMPORTANCES)],
     "factor.returns": str | None,
     "objective": Any,  # the sweep's to check
     "resume": str | None,
@@ -47,7 +47,7 @@ PLAIN = {  # settings that are no part: which values each may have
 
 
 @cache
-def known() -> dict[str, tuple[str, ...]]:
+def _known() -> dict[str, tuple[str, ...]]:
     """The keys that conf/config.yaml has at the top, with those below each; none below what holds a value."""
     path = Path(conf_dir()) / "config.yaml"
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -67,6 +67,31 @@ def plain(composed: Mapping[str, Any]) -> dict[str, Any]:
     return dict(composed)
 
 
+def unresolved(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """A composed configuration as plain values, with interpolations as they were written."""
+    if OmegaConf.is_config(composed):
+        return cast(dict[str, Any], OmegaConf.to_container(cast(DictConfig, composed), resolve=False))
+    return dict(composed)
+
+
+def value_of(composed: Mapping[str, Any], name: str) -> Any:
+    """One setting by its dotted name, filled in."""
+    if OmegaConf.is_config(composed):
+        return OmegaConf.select(cast(DictConfig, composed), name)
+    group, _, key = name.rpartition(".")
+    return (composed[group] if group else composed)[key]
+
+
+def recomposed(raw: Mapping[str, Any]) -> DictConfig:
+    """What `unresolved` took apart, with its interpolations to be filled in."""
+    return OmegaConf.create(dict(raw))
+
+
+def as_yaml(raw: Mapping[str, Any]) -> str:
+    """What `unresolved` took apart, as Hydra writes it."""
+    return OmegaConf.to_yaml(recomposed(raw))
+
+
 def literal(node: Any) -> Any:
     """The same plain values for Hydra, which would fill in what only looks like an interpolation by now."""
     if isinstance(node, Mapping):
@@ -76,27 +101,26 @@ def literal(node: Any) -> Any:
     return escaped(node) if isinstance(node, str) else node
 
 
-def check_plain(composed: Mapping[str, Any], targets: Targets | None = None) -> None:
+def check_plain(raw: Mapping[str, Any], filled: Callable[[str], Any], targets: Targets | None = None) -> None:
     """ConfigError, one line, for a setting outside the parts that there is not, or that is out of range.
 
-    A key of the user's own that another value refers to, as in `${mine}`, is none that is ignored.
+    `raw`: plain values, interpolations as written; `filled` gives one of them filled in. A key of the user's own that
+    another value refers to, as in `${mine}`, is none that is ignored.
     """
-    cfg = cast(DictConfig, composed) if OmegaConf.is_config(composed) else None
-    raw = dict(composed) if cfg is None else cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     referred = set(re.findall(r"\$\{(\w+)", str(raw)))
-    check_names("", [key for key in raw if str(key) not in referred], known())
-    for group, there in known().items():
+    check_names("", [key for key in raw if str(key) not in referred], _known())
+    for group, there in _known().items():
         if there:
             check_value(group, raw.get(group), (*kinds_of(Mapping), *kinds_of(None)))
             check_names(group, raw.get(group) or (), there)
-    for name, kinds in PLAIN.items():
+    for name, kinds in _PLAIN.items():
         group, _, key = name.rpartition(".")
         held = (raw.get(group) or {}) if group else raw
         if key not in held:
             continue
         if targets is not None and name != "sweep.name":  # which a trial's is from the time
             targets.check_filled(name, held[key])
-        value = OmegaConf.select(cfg, name) if cfg is not None and "${" in str(held[key]) else held[key]
+        value = filled(name) if "${" in str(held[key]) else held[key]
         check_value(name, value, kinds_of(kinds))
     from barwise.devices.choice import DeviceSettings
 

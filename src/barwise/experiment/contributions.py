@@ -18,12 +18,12 @@ from barwise.strategies.hooks import Contributing
 if TYPE_CHECKING:
     import pandas as pd
 
-NAME = "contributions.parquet"
-KINDS = {
+_NAME = "contributions.parquet"
+_KINDS = {
     "symbol": object, "time": "datetime64[ns]", "weight": float, "score": float, "margin": float, "base": float,
     "feature": object, "contribution": float,
 }  # fmt: skip
-POSITIONS = 10  # the largest of the last bar, that the page explains
+_POSITIONS = 10  # the largest of the last bar, that the page explains
 
 
 def explain_last(model: Strategy, samples: Samples, folder: Path) -> None:
@@ -32,7 +32,7 @@ def explain_last(model: Strategy, samples: Samples, folder: Path) -> None:
         return
     last = samples.select(samples.time == samples.time.max())
     names = np.asarray(last.panel.symbols, dtype=object)[last.panel.symbol[last.rows]]
-    write_parquet(folder / NAME, {"time": last.time, "symbol": names, **table(model, last)})
+    write_parquet(folder / _NAME, {"time": last.time, "symbol": names, **table(model, last)})
 
 
 def table(model: Contributing, samples: Samples) -> dict[str, np.ndarray]:
@@ -52,13 +52,13 @@ def largest(result: Result, models: Path) -> dict[str, np.ndarray] | None:
     if main is None or result.weight is None or not len(main.time):
         return None
     fold = int(main.fold[main.time.argmax()])
-    path = models / f"fold-{fold}" / NAME
+    path = models / f"fold-{fold}" / _NAME
     if not path.is_file():
         return None
     found = read_table(path)
     weight = np.nan_to_num(result.weight)
     at = np.flatnonzero((table.time == found["time"].to_numpy()[0]) & (table.fold == fold) & (weight != 0))
-    at = at[np.lexsort((-np.abs(np.nan_to_num(table.score[at])), -np.abs(weight[at])))][:POSITIONS]
+    at = at[np.lexsort((-np.abs(np.nan_to_num(table.score[at])), -np.abs(weight[at])))][:_POSITIONS]
     return _rows(result, at, weight, found)
 
 
@@ -74,4 +74,4 @@ def _rows(result: Result, at: np.ndarray, weight: np.ndarray, found: pd.DataFram
                       name[3:], one[name]) for name in names]  # fmt: skip
     if not rows:
         return None
-    return frame(KINDS, rows)
+    return frame(_KINDS, rows)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from barwise.backtest.grid import Grid
+from barwise.backtest.hooks import execution_of, portfolio_of
 from barwise.experiment.results import Result
 from barwise.factor.drawdowns import drawdowns
 from barwise.factor.exposure import Series, alphas, exposures
 from barwise.factor.files import FactorReturns
 from barwise.factor.scores import Frame, Scores
 from barwise.factor.study import HORIZONS, study
+from barwise.portfolio.hooks import HoldsTranches
 from barwise.runs.directory import RunDirectory, write_parquet
 
 
@@ -22,10 +24,11 @@ def factor_tables(
 ) -> dict[str, Frame]:
     """All tables by name, of the scores that were traded and of what they earned."""
     main = result.main or result.table
-    held = getattr(getattr(backtest, "portfolio", None), "tranches", 1)
+    portfolio = portfolio_of(backtest)
+    held = portfolio.tranches if isinstance(portfolio, HoldsTranches) else 1
     scores = Scores.of(
         grid, main.symbol, main.time, main.score,
-        execution=getattr(backtest, "execution", "next_open"), horizon=min(int(held), max(HORIZONS)), per_year=per_year,
+        execution=execution_of(backtest), horizon=min(int(held), max(HORIZONS)), per_year=per_year,
     )  # fmt: skip
     tables = study(scores)
     ledger, market = result.ledger, result.market
@@ -35,7 +38,7 @@ def factor_tables(
     if returns is not None:
         found.append(alphas({"strategy, net": net}, [(returns.note, returns)], per_year))
     if tables:
-        spread = Series(earned(tables["series"]["time"], grid, scores.execution), tables["series"]["spread"])
+        spread = Series(_earned(tables["series"]["time"], grid, scores.execution), tables["series"]["spread"])
         market_of_spread = FactorReturns.market(spread.time, tables["series"]["market"])
         found.append(alphas({"quantile spread": spread}, [("market", market_of_spread)], per_year))
         if returns is not None and scores.pool == 1:
@@ -47,7 +50,7 @@ def factor_tables(
     return tables
 
 
-def earned(time: np.ndarray, grid: Grid, execution: str) -> np.ndarray:
+def _earned(time: np.ndarray, grid: Grid, execution: str) -> np.ndarray:
     """The bar in which most of the return decided at each of `time` is earned: the next, or the one after it."""
     later = 2 if execution == "next_close" else 1
     found: np.ndarray = grid.time[np.minimum(np.searchsorted(grid.time, time) + later, len(grid.time) - 1)]

@@ -65,7 +65,7 @@ def note_store(out: RunDirectory, report: Report) -> None:
 
 def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, str], ...], inside: np.ndarray) -> None:
     """What run.json says of the features, warm-up and labels."""
-    for line in left_out_lines(left_out):
+    for line in _left_out_lines(left_out):
         out.warn(line)
     out.update(
         rows={
@@ -79,7 +79,7 @@ def note_features(out: RunDirectory, panel: Panel, left_out: tuple[tuple[str, st
     )
 
 
-def left_out_lines(left_out: tuple[tuple[str, str], ...], most: int = 3) -> list[str]:
+def _left_out_lines(left_out: tuple[tuple[str, str], ...], most: int = 3) -> list[str]:
     """One line for each symbol left out; one for all that are left out for the same feature where they are many."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for symbol, reason in left_out:
@@ -95,7 +95,7 @@ def left_out_lines(left_out: tuple[tuple[str, str], ...], most: int = 3) -> list
 
 
 @runtime_checkable
-class Objective(Protocol):
+class _Objective(Protocol):
     """Learns by an objective; None: by the labels as they are."""
 
     objective: str | None
@@ -104,6 +104,6 @@ class Objective(Protocol):
 def ranking(parts: Parts) -> bool:
     """Whether signals order a bar's symbols: by the labels, the strategy's objective, the rule or the portfolio."""
     portfolio = parts.backtest.portfolio if isinstance(parts.backtest, Backtest) else None
-    objective = parts.strategy.objective if isinstance(parts.strategy, Objective) else None
+    objective = parts.strategy.objective if isinstance(parts.strategy, _Objective) else None
     by_scores = portfolio is not None and portfolio.reads_scores
     return sees_all(parts.labels) or sees_all(parts.signals) or objective is not None or by_scores

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from barwise.console.fork import fork
 from barwise.experiment.fold_process import EVENTS, Order, Work, raised, serve
 from barwise.listener import Listener
 from barwise.validation.folds import Fold
@@ -147,9 +148,7 @@ class FoldPool:
         orders, to = os.pipe()
         answers, back = os.pipe()
         printed = tempfile.TemporaryFile(prefix="barwise-fold-")  # noqa: SIM115 - the worker's, until it is gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             for number in (to, answers, *(n for one in self.workers for n in (one.orders, one.answers))):
                 os.close(number)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from barwise.data.bars import Bars
+from barwise.data.times import distinct
 from barwise.errors import BarwiseError, DataError
 from barwise.features import FeatureSet
 from barwise.features.drift import start_up
@@ -15,8 +16,8 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold, Validation
 
 Sets = Mapping[str, FeatureSet]
-FEW = 500  # bars; below it the first fold keeps fewer rows than validation.min_train asks for
-MOST = 0.5  # share of the bars that warm-up may take before it is what is wrong
+_FEW = 500  # bars; below it the first fold keeps fewer rows than validation.min_train asks for
+_MOST = 0.5  # share of the bars that warm-up may take before it is what is wrong
 
 
 def folds_of(
@@ -29,8 +30,8 @@ def folds_of(
     try:
         return validation.folds(panel)
     except BarwiseError as error:
-        times, warm = len(np.unique(panel.time)), len(np.unique(panel.time[panel.warm]))
-        if warm >= (1 - MOST) * times:
+        times, warm = len(distinct(panel.time)), len(distinct(panel.time, panel.warm))
+        if warm >= (1 - _MOST) * times:
             raise
         shorter = _shorter(max(bars, key=len), times - warm, shipped() if shipped else {})
         raise DataError(
@@ -53,5 +54,5 @@ def _shorter(bars: Bars, taken: int, shipped: Sets) -> str:
             if 2 * first < taken:
                 found.append((first, name))
     told = ", ".join(f"features={name} ({first})" for first, name in sorted(found))
-    few = "; with so few bars validation.min_train=20 too" if len(bars) < FEW else ""
+    few = "; with so few bars validation.min_train=20 too" if len(bars) < _FEW else ""
     return f", or features with a shorter warm-up: {told}{few}" if told else ""

@@ -18,10 +18,9 @@ from barwise.strategies.base import Strategy
 from barwise.strategies.hooks import Explained
 from barwise.validation.folds import Fold
 
-KINDS = ("auto", "gain", "permutation", "none")
-NAME = "importance.json"
-ROWS = 1_000  # validation rows that are scored once for each feature
-MOST_BYTES = 2**28  # of a matrix that is copied for a model that reads windows
+_NAME = "importance.json"
+_ROWS = 1_000  # validation rows that are scored once for each feature
+_MOST_BYTES = 2**28  # of a matrix that is copied for a model that reads windows
 
 Score = Callable[[Panel, np.ndarray], np.ndarray]
 
@@ -32,18 +31,18 @@ def explain(kind: str, model: Strategy, panel: Panel, fold: Fold, score: Score, 
     auto is gain where the model knows it. `score(panel, rows)` gives the model's scores.
     """
     found: dict[str, Any] = {}
-    gain = gains(model, panel.features) if kind in ("auto", "gain") else None
+    gain = _gains(model, panel.features) if kind in ("auto", "gain") else None
     if gain:
         found["gain"] = gain
     elif kind in ("auto", "permutation"):
-        lost = permuted(model, panel, fold, score)
+        lost = _permuted(model, panel, fold, score)
         if lost:
             found["permutation"] = lost
     if found:
-        write_json(folder / NAME, found)
+        write_json(folder / _NAME, found)
 
 
-def gains(model: Strategy, features: tuple[str, ...]) -> dict[str, float] | None:
+def _gains(model: Strategy, features: tuple[str, ...]) -> dict[str, float] | None:
     """The model's own importances as shares of one, by feature; None where it has none."""
     if not isinstance(model, Explained):
         return None
@@ -55,7 +54,7 @@ def gains(model: Strategy, features: tuple[str, ...]) -> dict[str, float] | None
     return {name: named.get(name, 0.0) / total for name in features} if total > 0 else None
 
 
-def permuted(model: Strategy, panel: Panel, fold: Fold, score: Score) -> dict[str, float] | None:
+def _permuted(model: Strategy, panel: Panel, fold: Fold, score: Score) -> dict[str, float] | None:
     """How much rank correlation of score and return is lost when a feature's values change places among the rows.
 
     On at most 1,000 validation rows, which the model has not learned from; the random numbers depend on the fold alone.
@@ -63,27 +62,27 @@ def permuted(model: Strategy, panel: Panel, fold: Fold, score: Score) -> dict[st
     """
     random = np.random.default_rng(fold.number)
     rows = fold.valid[np.isfinite(panel.ret[fold.valid])]
-    if len(rows) > ROWS:
-        rows = np.sort(random.choice(rows, ROWS, replace=False))
+    if len(rows) > _ROWS:
+        rows = np.sort(random.choice(rows, _ROWS, replace=False))
     if model.lookback == 1:
-        panel, rows = part(panel, rows), np.arange(len(rows))
-    elif panel.X.nbytes > MOST_BYTES:
+        panel, rows = _part(panel, rows), np.arange(len(rows))
+    elif panel.X.nbytes > _MOST_BYTES:
         return None
     else:
         panel = replace(panel, X=np.array(panel.X))
-    before = rank_ic(score(panel, rows), panel.ret[rows])
+    before = _rank_ic(score(panel, rows), panel.ret[rows])
     if before is None:
         return None
     lost = {}
     for place, name in enumerate(panel.features):
         kept = panel.X[rows, place]
         panel.X[rows, place] = random.permutation(kept)
-        lost[name] = before - (rank_ic(score(panel, rows), panel.ret[rows]) or 0.0)
+        lost[name] = before - (_rank_ic(score(panel, rows), panel.ret[rows]) or 0.0)
         panel.X[rows, place] = kept
     return lost
 
 
-def part(panel: Panel, rows: np.ndarray) -> Panel:
+def _part(panel: Panel, rows: np.ndarray) -> Panel:
     """A panel of `rows` alone, copied, for models that read one row at a time."""
     taken = {
         f.name: getattr(panel, f.name)[rows]
@@ -93,7 +92,7 @@ def part(panel: Panel, rows: np.ndarray) -> Panel:
     return replace(panel, **taken, X=gather(panel.X, rows), start=np.arange(len(rows)), neutral=None)
 
 
-def rank_ic(score: np.ndarray, ret: np.ndarray) -> float | None:
+def _rank_ic(score: np.ndarray, ret: np.ndarray) -> float | None:
     """Rank correlation over rows with a score; None where nothing varies or there are fewer than 30."""
     known = np.isfinite(score)
     if known.sum() < 30 or np.ptp(score[known]) == 0 or np.ptp(ret[known]) == 0:
@@ -104,7 +103,7 @@ def rank_ic(score: np.ndarray, ret: np.ndarray) -> float | None:
 def collect(models: Path, target: Path) -> None:
     """One importance.parquet (fold, feature, gain, permutation; NaN where not measured) from those of the folds."""
     rows: list[tuple[int, str, float, float]] = []
-    for file in sorted(models.glob(f"fold-*/{NAME}"), key=lambda f: int(f.parent.name.split("-")[1])):
+    for file in sorted(models.glob(f"fold-*/{_NAME}"), key=lambda f: int(f.parent.name.split("-")[1])):
         found = read_json(file)
         gain, lost = found.get("gain", {}), found.get("permutation", {})
         number = int(file.parent.name.split("-")[1])

@@ -9,9 +9,9 @@ import numpy as np
 
 from barwise.runs.directory import RunDirectory
 
-ROWS = 100  # test rows below which few distinct scores say nothing
-FEWEST = 30  # distinct scores that are few however many rows there are
-FLAT = 0.9  # share of test rows without a position where thresholds leave a fifth on each side
+_ROWS = 100  # test rows below which few distinct scores say nothing
+_FEWEST = 30  # distinct scores that are few however many rows there are
+_FLAT = 0.9  # share of test rows without a position where thresholds leave a fifth on each side
 
 
 def learned_little(score: np.ndarray, signal: np.ndarray) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def learned_little(score: np.ndarray, signal: np.ndarray) -> dict[str, Any]:
     return {"distinct_scores": len(np.unique(known)), "scored": len(known), "flat": flat}
 
 
-def unlearned(facts: Mapping[str, Any]) -> str | None:
+def _unlearned(facts: Mapping[str, Any]) -> str | None:
     """Why a fold looks as if it had learned nothing, in a few words; None where it does not."""
     rounds, distinct, scored = facts.get("rounds"), facts.get("distinct_scores"), facts.get("scored") or 0
     each = facts.get("rounds_by_seed") or [rounds]
@@ -32,19 +32,19 @@ def unlearned(facts: Mapping[str, Any]) -> str | None:
             "stopped after one boosting round" if len(each) == 1 else f"{ones} of {len(each)} seeds stopped after one"
         )
         reasons.append(what if len(each) == 1 else f"{what} boosting round")
-    if isinstance(distinct, int) and scored >= ROWS and facts.get("learns", True):
+    if isinstance(distinct, int) and scored >= _ROWS and facts.get("learns", True):
         if distinct <= 1:
             reasons.append(f"all {scored:,} test rows have one score")
-        elif distinct <= FEWEST:
+        elif distinct <= _FEWEST:
             reasons.append(f"{distinct} distinct scores in {scored:,} test rows")
-    if reasons and (facts.get("flat") or 0.0) >= FLAT:
+    if reasons and (facts.get("flat") or 0.0) >= _FLAT:
         reasons.append(f"{facts['flat']:.0%} of them without a position")
     return ", ".join(reasons) or None
 
 
 def alert_unlearned(folds: Sequence[Mapping[str, Any]], out: RunDirectory) -> None:
     """An alert that names the folds that learned next to nothing; the page and the terminal show it."""
-    found = {fold["fold"]: why for fold in folds if (why := unlearned(fold)) is not None}
+    found = {fold["fold"]: why for fold in folds if (why := _unlearned(fold)) is not None}
     if found:
         words = "; ".join(f"fold {number}: {why}" for number, why in found.items())
         out.alert(f"learned next to nothing: {words}. What they trade is luck; the verdict counts it all the same")

@@ -14,7 +14,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.ledger import ledger_adds_up, ledger_looks_back
 from barwise.audit.own import is_users
 from barwise.audit.proof import WORTH, fits_again, kept_in, prove
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.backtest.grid import Grid
 from barwise.evidence.deflated import Moments, probability
 from barwise.features.fingerprint import fingerprint
@@ -54,7 +55,7 @@ def prove_run(
 ) -> None:  # fmt: skip
     """Prove each test row; and of the user's own parts that scores, signals and what was earned come from the past
     alone."""
-    table, (main, net) = result.table, path_and_net(parts.backtest, result, grid, per_year)
+    table, (main, net) = result.table, _path_and_net(parts.backtest, result, grid, per_year)
     store = parts.cache
     key = fingerprint(out.manifest["data_hash"], parts.features, proof.bars).key if store and store.gb else None
 
@@ -73,26 +74,25 @@ def prove_run(
 
 
 def audit_ledger(
-    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, per_year: float,
-    proof: RowProof | None,
+    parts: Parts, audit: Audit, result: Result, matrix: FeatureMatrix, universe: Universe | None, grid: Grid,
+    per_year: float, proof: RowProof | None,
 ) -> None:  # fmt: skip
     """Look for what could not be earned in the ledger, and for a result that is too good to be true."""
     if audit.mode == "none":
         return
     seed = seed_of(matrix)
-    grid = Grid.build(matrix.bars, universe)
     audit.hear("execution", ledger_adds_up(parts.backtest, result.ledger, grid, matrix.bars))
     if is_users(parts.backtest):
-        main, net = path_and_net(parts.backtest, result, grid, per_year)
+        main, net = _path_and_net(parts.backtest, result, grid, per_year)
         audit.hear("execution", ledger_looks_back(parts.backtest, main.signals(), matrix.bars,
                                                   lambda bars: Grid.build(bars, universe), per_year, seed))  # fmt: skip
         if proof is not None and not audit.leaks:
             audit.hear("execution", book_again(proof, parts.backtest, main.signals(), net, per_year, CUTS))
-    cause = likely_cause(audit, parts)
+    cause = _likely_cause(audit, parts)
     audit.implausible = parts.plausibility.implausible(result.metrics, len(result.ledger.net), per_year, cause)
 
 
-def path_and_net(backtest: Any, result: Result, grid: Grid, per_year: float) -> tuple[OutOfSample, np.ndarray]:
+def _path_and_net(backtest: Any, result: Result, grid: Grid, per_year: float) -> tuple[OutOfSample, np.ndarray]:
     """The table that the ledger trades and its net returns; of splits that overlap the first path, traded once more."""
     table = result.table
     if len(np.unique(np.stack([table.symbol, table.time.astype(np.int64)]), axis=1).T) == len(table.time):
@@ -102,7 +102,7 @@ def path_and_net(backtest: Any, result: Result, grid: Grid, per_year: float) -> 
     return first, backtest.run(grid, first.signals(), per_year).net if is_users(backtest) else result.ledger.net
 
 
-def likely_cause(audit: Audit, parts: Parts) -> str | None:
+def _likely_cause(audit: Audit, parts: Parts) -> str | None:
     """What the audit has against a result that is too good to be true."""
     if audit.suspicions:
         return "this: " + audit.suspicions[0].removesuffix(".")

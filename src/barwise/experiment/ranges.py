@@ -16,10 +16,10 @@ from barwise.safety.files import read_json
 from barwise.samples import Panel
 
 ROWS = 100_000  # training rows looked at, evenly spread: enough for ranges and deciles
-DECILES = np.arange(1, 10) / 10
-FLOOR = 1e-3  # share given to an empty bin, so that the drift score stays finite
-SCALE = 10.0  # a feature that was always positive and is now so many times beyond its range has another unit
-ALIKE = 1.5  # bar sizes within this factor are one: months have 28 to 31 days
+_DECILES = np.arange(1, 10) / 10
+_FLOOR = 1e-3  # share given to an empty bin, so that the drift score stays finite
+_SCALE = 10.0  # a feature that was always positive and is now so many times beyond its range has another unit
+_ALIKE = 1.5  # bar sizes within this factor are one: months have 28 to 31 days
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Ranges:
         ends = np.concatenate([panel.time[seen], panel.end[seen][~np.isnat(panel.end[seen])]])
         names = tuple(panel.symbols[i] for i in np.unique(panel.symbol[train]))
         low, high = (side(X, axis=0).astype(np.float64) for side in (np.nanmin, np.nanmax))
-        deciles = np.array([np.nanquantile(column.astype(np.float64), DECILES) for column in X.T])
-        return cls(panel.features, low, high, deciles, bar_seconds(panel), ends.max(), names)
+        deciles = np.array([np.nanquantile(column.astype(np.float64), _DECILES) for column in X.T])
+        return cls(panel.features, low, high, deciles, _bar_seconds(panel), ends.max(), names)
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -65,7 +65,7 @@ class Ranges:
             found = read_json(path)
             names, *columns = zip(*found["features"], strict=True)
             low, high, deciles = (np.array(x, dtype=np.float64) for x in columns)
-            if deciles.shape != (len(names), len(DECILES)) or not all(isinstance(n, str) for n in names):
+            if deciles.shape != (len(names), len(_DECILES)) or not all(isinstance(n, str) for n in names):
                 raise ValueError("wrong shape")
             last, symbols = np.datetime64(found["last"], "ns"), tuple(map(str, found["symbols"]))
             return cls(names, low, high, deciles, float(found["bar_seconds"]), last, symbols)
@@ -86,7 +86,7 @@ class Ranges:
                 continue
             outside = float(np.mean((values < self.low[j]) | (values > self.high[j])))
             count = np.bincount(np.searchsorted(self.deciles[j], values), minlength=10)
-            share = np.maximum(count / len(values), FLOOR)
+            share = np.maximum(count / len(values), _FLOOR)
             found[name] = (outside, float(np.sum((share - 0.1) * np.log(share / 0.1))))
         return found
 
@@ -98,7 +98,7 @@ class Ranges:
         steps = [np.diff(t) for t in times.values() if len(t) > 1]
         if steps and self.bar_seconds > 0:
             size = float(np.median(np.concatenate(steps)) / np.timedelta64(1, "s"))
-            if not self.bar_seconds / ALIKE <= size <= self.bar_seconds * ALIKE:
+            if not self.bar_seconds / _ALIKE <= size <= self.bar_seconds * _ALIKE:
                 raise DataError(
                     f"bars of {size:g} seconds: the model was trained on bars of {self.bar_seconds:g} seconds; "
                     "give it bars of that size"
@@ -108,14 +108,14 @@ class Ranges:
             if any_scale or not len(values) or not self.low[j] > 0:
                 continue
             middle = float(np.median(values))
-            if not self.low[j] / SCALE <= middle <= self.high[j] * SCALE:
+            if not self.low[j] / _SCALE <= middle <= self.high[j] * _SCALE:
                 raise DataError(
                     f"{name} is {middle:.4g} in the middle, and was {self.low[j]:.4g} to {self.high[j]:.4g} in "
                     "training: prices or volumes seem to be in another unit; --any-scale scores them all the same"
                 )
 
 
-def bar_seconds(panel: Panel) -> float:
+def _bar_seconds(panel: Panel) -> float:
     """Median step between bars of one symbol; 0 where no symbol has two."""
     step = np.diff(panel.time)[np.diff(panel.symbol) == 0]
     return float(np.median(step) / np.timedelta64(1, "s")) if len(step) else 0.0

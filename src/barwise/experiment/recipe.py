@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.utils import instantiate
@@ -23,7 +24,7 @@ from barwise.data.kept import KeptBars
 from barwise.data.shape import DEFAULTS, Shape
 from barwise.errors import ConfigError, chain_of, require
 from barwise.evidence.sealed import sealed
-from barwise.experiment.configuration import check_plain, literal, plain
+from barwise.experiment.configuration import check_plain, literal, plain, unresolved, value_of
 from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Measure, Parts
 from barwise.experiment.strategy import averaged, class_of, strategy_of
@@ -38,6 +39,9 @@ from barwise.safety.targets import Targets, enable_experimental, targets_in
 from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.base import Strategy
 
+if TYPE_CHECKING:
+    from barwise.report.trackers.base import Tracking
+
 
 def parts_of(
     composed: Mapping[str, Any], targets: Targets | None = None, data: Callable[[], Market] | None = None
@@ -47,7 +51,7 @@ def parts_of(
     `targets`: what a configuration read from a run's directory may name; None trusts it, as the user's own. `data`:
     what gives the bars in place of the configuration's.
     """
-    check_plain(composed, targets)
+    check_plain(unresolved(composed), partial(value_of, composed), targets)
     config = plain(composed)
 
     def make(group: str, node: Any, where: str = "") -> Any:
@@ -66,7 +70,7 @@ def parts_of(
         strategy=strategy_of(config, make),
         signals=signal_rule(config, targets),
         neutral=neutral(config),
-        backtest=book(make, config, labels),
+        backtest=_book(make, config, labels),
         baseline=make("strategy", config["baseline"], "baseline") if config.get("baseline") else None,
         device=config["device"],
         seed=config["seed"],
@@ -75,25 +79,25 @@ def parts_of(
         audit=config["audit"],
         plausibility=Plausibility(**(config.get("plausibility") or {})),
         shuffle_labels=config.get("shuffle_labels", False),
-        measures=own_measures(config, targets),
+        measures=_own_measures(config, targets),
         monitor=make("monitor", config["monitor"]) if config.get("monitor") else None,
         importance=config.get("importance", "auto"),
         cache=Store(cache["folder"], cache["gb"], cache.get("mapped", "auto")) if cache and targets is None else None,
-        factor_returns=factor_returns(config) if targets is None else None,
-        shipped=shipped_sets,
+        factor_returns=_factor_returns(config) if targets is None else None,
+        shipped=_shipped_sets,
     )
     if targets is None:  # what was recorded is as it is
-        check_effects(config)
+        check_effects(config, made.strategy)
     return made
 
 
-def factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
+def _factor_returns(config: Mapping[str, Any]) -> FactorReturns | None:
     """The factor returns that `factor.returns` names, if it names any."""
     path = (config.get("factor") or {}).get("returns")
     return None if path is None else read_factors(path)
 
 
-def shipped_sets() -> dict[str, FeatureSet]:
+def _shipped_sets() -> dict[str, FeatureSet]:
     """The feature sets of conf/ by name; those that need more than their own YAML are left out."""
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
@@ -110,6 +114,8 @@ def data_source(composed: Mapping[str, Any], targets: Targets | None = None) -> 
     shape, cache = Shape.of(config["data"]), config.get("cache")
     shape.check_stamp(any(_every(node) is not None for node in (config.get("features") or {}).values()))
     found: Callable[[], Market] = _make("data", _without(config["data"], *DEFAULTS), targets)
+    if shape.contracts is not None and isinstance(found, partial) and "contracts" in signature(found.func).parameters:
+        found = partial(found, contracts=shape.contracts)
     if targets is None and cache:
         found = KeptBars(home(cache["folder"]) / "bars", cache["gb"]).source(found)
     return shape.shaped(found)
@@ -160,7 +166,7 @@ def _callable(one: Any) -> FeatureSet:
     return found
 
 
-def own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> dict[str, Measure]:
+def _own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> dict[str, Measure]:
     """The user's own metrics by name; ConfigError for a name that is taken, or what cannot be called."""
     found = {}
     for name, node in (config.get("measures") or {}).items():
@@ -171,7 +177,7 @@ def own_measures(config: Mapping[str, Any], targets: Targets | None = None) -> d
     return found
 
 
-def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Any]:
+def trackers(config: Mapping[str, Any], targets: Targets | None = None) -> list[Tracking]:
     """Who files the run elsewhere; TensorBoard alone where a recorded configuration knows of none."""
     given = config.get("tracking")
     if given is None:
@@ -197,7 +203,7 @@ def neutral(config: Mapping[str, Any]) -> Neutral | None:
     return Neutral.of(found.get("neutral") if isinstance(found, dict) else None)
 
 
-def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any = None) -> Any:
+def _book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any = None) -> Any:
     """The backtest with its portfolio, costs and exits; recorded runs may know none, and one of one's own may take
     none."""
     backtest = make("backtest", config["backtest"])
@@ -229,7 +235,7 @@ def book(make: Callable[[str, Any], Any], config: Mapping[str, Any], labels: Any
 
 def backtest_of(config: Mapping[str, Any], targets: Targets | None = None) -> Any:
     """The backtest of a configuration with its portfolio and costs."""
-    return book(lambda group, node: _make(group, node, targets), config)
+    return _book(lambda group, node: _make(group, node, targets), config)
 
 
 def strategy_class(config: Mapping[str, Any], targets: Targets | None = None) -> type[Strategy]:

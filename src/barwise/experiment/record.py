@@ -22,7 +22,7 @@ def record(out: RunDirectory, result: Result, curves: Curves) -> None:
     columns = {name: getattr(ledger, name) for name in names}
     if ledger.cash_flow is not None:
         columns["funding"] = ledger.cash_flow
-        out.update(funding=paid_and_received(ledger.cash_flow))
+        out.update(funding=_paid_and_received(ledger.cash_flow))
     write_parquet(out.path / "ledger.parquet", {**columns, "market": result.market.net})
     collect(out.path / "model", out.path / "importance.parquet")
     why = largest(result, out.path / "model")
@@ -33,7 +33,7 @@ def record(out: RunDirectory, result: Result, curves: Curves) -> None:
     write_json(out.path / "metrics.json", result.metrics)
 
 
-def paid_and_received(flow: np.ndarray) -> dict[str, float]:
+def _paid_and_received(flow: np.ndarray) -> dict[str, float]:
     """Sums of what funding took and gave, as shares of the equity before; costs do not hold them."""
     return {"paid": float(-flow[flow < 0].sum()), "received": float(flow[flow > 0].sum())}
 

@@ -18,7 +18,7 @@ from barwise.samples import Panel
 from barwise.validation.folds import Fold
 from barwise.validation.paths import full_paths, path_of
 
-MOST_CELLS = 50_000_000  # bars times symbols of which positions are kept: 2.4 GB
+_MOST_CELLS = 50_000_000  # bars times symbols of which positions are kept: 2.4 GB
 
 
 @dataclass(frozen=True)
@@ -85,28 +85,28 @@ def evaluate(
 
     Where splits overlap, ledger and metrics are those of the middle path, and `paths` tells the spread.
     """
-    main, ledger, books = middle_path(table, grid, keeping(backtest, grid), per_year)
+    main, ledger, books = middle_path(table, grid, _keeping(backtest, grid), per_year)
     others = baselines(grid, backtest, main.signals(), per_year, seed)
     market = others["buy_and_hold"][0]
     metrics, reasons = compute(ledger, market, main.score, main.ret, main.time, per_year)
     delayed = backtest.run(grid, main.signals(), per_year, delay=1)
     metrics["sharpe_delayed"] = net_sharpe(delayed, per_year)
-    metrics["baselines"] = {name: mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
+    metrics["baselines"] = {name: _mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
     if linear is not None:
         metrics["baselines"]["linear"] = net_sharpe(middle_path(linear, grid, backtest, per_year)[1], per_year)
-    parts = [(k, table.select(table.fold == k)) for k in np.unique(table.fold)]
+    parts = [(k, table.select(table.fold == k)) for k in np.flatnonzero(np.bincount(table.fold)).tolist()]
     own = [ledger] * len(parts)
     if len(books) > 1:  # a fold is judged by its own signals, few of which the middle path trades
-        metrics["paths"] = of_paths(books, per_year)
+        metrics["paths"] = _of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
-    metrics["folds"] = [of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
+    metrics["folds"] = [_of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
     limits = capacity(grid, backtest, ledger, main.signals(), per_year)
     if limits is not None:
         metrics["capacity"] = limits
     if ledger.held is None:
         return Result(table, ledger, market, metrics, reasons, main=main)
     held = ledger.held
-    weight = decided(table, path_rows(table, main), held, grid)
+    weight = _decided(table, _path_rows(table, main), held, grid)
     return Result(
         table, ledger, market, metrics, reasons, weight, held.columns(grid), held.trades(grid, backtest.execution), main
     )
@@ -121,20 +121,20 @@ def so_far(parts: list[OutOfSample], grid: Grid, backtest: Backtest, per_year: f
     return found
 
 
-def keeping(backtest: Any, grid: Grid) -> Any:
+def _keeping(backtest: Any, grid: Grid) -> Any:
     """The backtest so that its ledger holds positions, where they fit in memory; one of the user's own as it is."""
-    fits = grid.has.size <= MOST_CELLS
+    fits = grid.has.size <= _MOST_CELLS
     return replace(backtest, keep_positions=True) if isinstance(backtest, Backtest) and fits else backtest
 
 
-def path_rows(table: OutOfSample, main: OutOfSample) -> np.ndarray:
+def _path_rows(table: OutOfSample, main: OutOfSample) -> np.ndarray:
     """Which rows of `table` are those of its path `main`."""
     if len(main.time) == len(table.time):
         return np.ones(len(table.time), bool)
     return np.isin(_keys(table), _keys(main))
 
 
-def decided(table: OutOfSample, rows: np.ndarray, held: Positions, grid: Grid) -> np.ndarray:
+def _decided(table: OutOfSample, rows: np.ndarray, held: Positions, grid: Grid) -> np.ndarray:
     """Per row of the table the weight that was decided at its bar; NaN where there was no order, or on other paths."""
     out = np.full(len(table.time), np.nan)
     place = grid.row_of(table.time[rows]) - held.first
@@ -163,7 +163,7 @@ def middle_path(
     return tables[shown], books[shown], books
 
 
-def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
+def _of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
     """Sharpe ratios and worst drawdown of each path, and mean, deviation, least and most of the net Sharpe ratios."""
     net = [net_sharpe(book, per_year) for book in ledgers]
     known = np.asarray([s for s in net if s is not None])
@@ -180,13 +180,13 @@ def of_paths(ledgers: list[Ledger], per_year: float) -> dict[str, Any]:
     }
 
 
-def mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
+def _mean_sharpe(ledgers: list[Ledger], per_year: float) -> float | None:
     """Mean net Sharpe over the draws of one baseline; None where none is defined."""
     found = [s for s in (net_sharpe(x, per_year) for x in ledgers) if s is not None]
     return float(np.mean(found)) if found else None
 
 
-def of_fold(part: OutOfSample, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
+def _of_fold(part: OutOfSample, ledger: Ledger, per_year: float, number: int) -> dict[str, Any]:
     """Metrics of one fold's stretch of the ledger and of its scores."""
     first, last = part.time.min(), part.time.max()
     inside = np.zeros(len(ledger.time), bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -24,7 +24,8 @@ from barwise.audit.in_run import FoldAudit
 from barwise.audit.own import is_users
 from barwise.audit.process import Arrays, CleanProcess, Work
 from barwise.audit.recompute import work_on
-from barwise.audit.rows import RowProof, seed_of
+from barwise.audit.row_sample import seed_of
+from barwise.audit.rows import RowProof
 from barwise.audit.scores import bar_by_bar, scored
 from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
@@ -34,7 +35,7 @@ from barwise.cross_labels import horizon_of
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
-from barwise.data.memmap import check_fits
+from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
@@ -79,6 +80,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
         per_year = market.periods_per_year or periods_per_year(market.times())
         check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
+    out.on_stage = _letting_go(market, tell.stage)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
     out.update(seed=parts.seed, shuffle_labels=parts.shuffle_labels)
@@ -149,7 +151,7 @@ def _run(
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
-        audit_ledger(parts, audit, result, matrix, market.universe, per_year, proof)
+        audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
             prove_run(parts, audit, session.checks, proof, panel, folds, out, tell, result, grid(), per_year)
@@ -158,12 +160,24 @@ def _run(
     portfolio = portfolio_of(parts.backtest)
     out.update(hold=portfolio.tranches if portfolio else 1)
     out.update(ranks=ranking(parts) and result.metrics.get("rank_ic_cross") is not None)
+    grid().forget_drifts()
     with out.stage("factor"):
         write_tables(out, factor_tables(result, grid(), parts.backtest, per_year, parts.factor_returns))
     with out.stage("report"):
         record(out, result, {f"fold-{fold.facts['fold']}": fold.curves for fold in session.finished})
         tell.finished(result.metrics, result.ledger.equity)
     return result.metrics
+
+
+def _letting_go(market: Market, tell: Callable[[str | None], None]) -> Callable[[str | None], None]:
+    """Hears of stages; between them the memory that bars mapped from a file hold is given back."""
+
+    def stage(name: str | None) -> None:
+        if name is None and market.bars:
+            release(market.bars[0].close)  # all of them lie in one file
+        tell(name)
+
+    return stage
 
 
 def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
@@ -195,6 +209,7 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     curves: Curves = {}
     context = session.context(fold, curves)
     model, scaler = fit_fold(known, fold, copy.deepcopy(strategy), context)
+    del known, learned_from  # copies of the labels
 
     def score_of(part: Panel, rows: np.ndarray) -> np.ndarray:
         return scores_of(model, part, rows, scaler)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from barwise.experiment.results import OutOfSample
 
 
-def untraded(parts: list[OutOfSample]) -> dict[str, float | None]:
+def _untraded(parts: list[OutOfSample]) -> dict[str, float | None]:
     """Where nobody trades the folds so far."""
     return {}
 
@@ -53,7 +53,7 @@ class FitSession:
     importance: str = "none"
     profile: int = 0
     checks: FoldAudit | None = None
-    traded: Callable[[list[OutOfSample]], dict[str, float | None]] = untraded
+    traded: Callable[[list[OutOfSample]], dict[str, float | None]] = _untraded
     finished: list[Finished] = field(default_factory=list)
     pool: FoldPool | None = None
 
@@ -65,7 +65,7 @@ class FitSession:
         """A fold that was finished before the run was cut off."""
         if self.folder is None:
             return None
-        folder = fold_folder(self.folder, fold)
+        folder = _fold_folder(self.folder, fold)
         if not self.resumed:
             begin_again(folder)
         return stored(folder, len(fold.test))
@@ -93,12 +93,12 @@ class FitSession:
             return None
         if self.checks is not None and not self.checks.told(told):
             return None
-        return stored(fold_folder(self.folder, fold), len(fold.test))
+        return stored(_fold_folder(self.folder, fold), len(fold.test))
 
     def save_fold(self, fold: Fold, found: Finished) -> Finished:
         """Keep what was found for a run that is cut off later."""
         if self.folder is not None:
-            store(fold_folder(self.folder, fold), found)
+            store(_fold_folder(self.folder, fold), found)
         return found
 
     def end_fold(self, fold: Fold, found: Finished, parts: list[OutOfSample]) -> None:
@@ -116,7 +116,7 @@ class FitSession:
             kept.setdefault(name, []).append([int(step), float(value)])
 
         tell.fold_started(fold.number)
-        own = fold_folder(self.folder, fold) if self.folder else None
+        own = _fold_folder(self.folder, fold) if self.folder else None
         lend(own)
         profile, self.profile = self.profile, 0
         return FitContext(
@@ -145,7 +145,7 @@ class FitSession:
         """Save the model of one fold; what run.json says of it."""
         if self.folder is None:
             return {}
-        keep_model(fold_folder(self.folder, fold), panel, fold, model, scaler, rule)
+        keep_model(_fold_folder(self.folder, fold), panel, fold, model, scaler, rule)
         return {
             "signals": rule.facts(), "train_rows": len(fold.train), "valid_rows": len(fold.valid),
             "test_rows": len(fold.test),
@@ -154,15 +154,15 @@ class FitSession:
     def explain(self, panel: Panel, fold: Fold, model: Strategy, score: Score) -> None:
         """Keep which features the model of one fold leans on."""
         if self.folder is not None and self.importance != "none":
-            explain(self.importance, model, panel, fold, score, fold_folder(self.folder, fold))
+            explain(self.importance, model, panel, fold, score, _fold_folder(self.folder, fold))
 
     def why(self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rows: np.ndarray) -> None:
         """Keep what each feature adds to the scores of the last bar of `rows`, those with a signal."""
         if self.folder is not None:
-            explain_last(model, Samples(panel, rows, scaler), fold_folder(self.folder, fold))
+            explain_last(model, Samples(panel, rows, scaler), _fold_folder(self.folder, fold))
 
 
-def fold_folder(folder: Path, fold: Fold) -> Path:
+def _fold_folder(folder: Path, fold: Fold) -> Path:
     """Where the model, the checkpoints and the scores of a fold lie."""
     return folder / f"fold-{fold.number}"
 

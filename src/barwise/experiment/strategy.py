@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.settings import OneOf, Whole, check_names, check_value, located
 from barwise.errors import ConfigError
+from barwise.experiment.configuration import as_yaml
 from barwise.strategies.base import Strategy
 from barwise.strategies.search import Searched
 from barwise.strategies.select import Selected, Selection
@@ -21,35 +21,35 @@ from barwise.strategies.select import Selected, Selection
 if TYPE_CHECKING:
     from barwise.runs.directory import RunDirectory
 
-AVERAGED = "barwise.strategies.averaging.Averaged"
-AUTO, SINGLE, TRIAL = "auto", 5, 1  # seeds of n_seeds=auto: in a run by itself, and in a trial of a sweep
-ROOMS = ("strategy", "baseline")
+_AVERAGED = "barwise.strategies.averaging.Averaged"
+_AUTO, _SINGLE, _TRIAL = "auto", 5, 1  # seeds of n_seeds=auto: in a run by itself, and in a trial of a sweep
+_ROOMS = ("strategy", "baseline")
 
 
-def settle_seeds(cfg: DictConfig, out: RunDirectory, single: bool) -> DictConfig:
-    """The configuration with `n_seeds=auto` decided, five for a run by itself and one for a trial of a sweep, as it is
-    recorded in `.hydra/config.yaml`: whoever reads the run later knows what it was."""
-    found = cast(DictConfig, OmegaConf.create(OmegaConf.to_container(cfg, resolve=False)))
-    decided = [_decide(found.get(room), SINGLE if single else TRIAL) for room in ROOMS]
+def settle_seeds(raw: dict[str, Any], out: RunDirectory, single: bool) -> dict[str, Any]:
+    """The configuration, interpolations as written, with `n_seeds=auto` decided: five for a run by itself and one for a
+    trial of a sweep, as it is recorded in `.hydra/config.yaml`: whoever reads the run later knows what it was."""
+    found = copy.deepcopy(raw)
+    decided = [_decide(found.get(room), _SINGLE if single else _TRIAL) for room in _ROOMS]
     if not any(decided):
-        return cfg
+        return raw
     path = Path(out.path) / ".hydra" / "config.yaml"
     if path.is_file():
         from barwise.runs.directory import write_text
 
-        write_text(path, OmegaConf.to_yaml(found))
+        write_text(path, as_yaml(found))
     return found
 
 
 def _decide(node: Any, seeds: int) -> bool:
     """Put a number in the place of each `auto` below `node`; whether there was one."""
     found = False
-    if isinstance(node, DictConfig):
-        for key in node:
-            if key == "n_seeds" and OmegaConf.to_container(node, resolve=False)[key] == AUTO:  # type: ignore
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "n_seeds" and value == _AUTO:
                 node[key], found = seeds, True
-            elif not OmegaConf.is_interpolation(node, str(key)) and not OmegaConf.is_missing(node, str(key)):
-                found |= _decide(node[key], seeds)
+            else:
+                found |= _decide(value, seeds)
     return found
 
 
@@ -66,8 +66,8 @@ def averaged(node: Any, where: str = "strategy") -> Any:
     if "n_seeds" not in own or "_target_" not in own or _takes_seeds(own["_target_"]):
         return own
     n = own.pop("n_seeds")
-    check_value(f"{where}.n_seeds", n, (Whole(1, 100), OneOf((AUTO,))), AUTO)
-    return own if n in (AUTO, 1) else {"_target_": AVERAGED, "strategy": own, "n_seeds": n}
+    check_value(f"{where}.n_seeds", n, (Whole(1, 100), OneOf((_AUTO,))), _AUTO)
+    return own if n in (_AUTO, 1) else {"_target_": _AVERAGED, "strategy": own, "n_seeds": n}
 
 
 def _takes_seeds(target: Any) -> bool:
@@ -77,7 +77,7 @@ def _takes_seeds(target: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Build:
+class _Build:
     """Makes the configured strategy with some of its settings replaced, by dotted name; `selection` is put around it.
 
     A trial inside a fold averages no seeds.
@@ -99,15 +99,15 @@ class Build:
             if last not in place and path:
                 check_names(f"strategy.{'.'.join(path)}", [last], [*map(str, place), *_takes(place.get("_target_"))])
             place[last] = value
-        made = self.make(node if final else one_seed(node))
+        made = self.make(node if final else _one_seed(node))
         return made if self.selection is None else Selected(made, self.selection)
 
 
-def one_seed(node: Any) -> Any:
+def _one_seed(node: Any) -> Any:
     """Plain configuration without averages."""
     if not isinstance(node, Mapping):
-        return [one_seed(one) for one in node] if isinstance(node, list) else node
-    return {key: 1 if key == "n_seeds" else one_seed(value) for key, value in node.items()}
+        return [_one_seed(one) for one in node] if isinstance(node, list) else node
+    return {key: 1 if key == "n_seeds" else _one_seed(value) for key, value in node.items()}
 
 
 def _takes(target: Any) -> list[str]:
@@ -118,7 +118,7 @@ def _takes(target: Any) -> list[str]:
 def strategy_of(config: Mapping[str, Any], make: Callable[[str, Any], Any]) -> Strategy:
     """The strategy of a configuration, with the selection of features and the search inside folds around it."""
     selection = make("select", config["select"]) if config.get("select") else None
-    build = Build(config["strategy"], lambda one: cast(Strategy, make("strategy", one)), selection)
+    build = _Build(config["strategy"], lambda one: cast(Strategy, make("strategy", one)), selection)
     if config.get("search"):
         return Searched(build, make("search", config["search"]))
     return build({}, True)

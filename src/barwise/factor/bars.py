@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import bottleneck as bn
 import numpy as np
 
-CELLS = 2**18  # of a block of rows: it stays in the processor's cache
+_CELLS = 2**18  # of a block of rows: it stays in the processor's cache
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices of rows that hold some 2^18 cells each."""
-    step = max(1, CELLS // max(1, shape[1]))
+    step = max(1, _CELLS // max(1, shape[1]))
     for begin in range(0, shape[0], step):
         yield slice(begin, begin + step)
 
@@ -109,4 +109,13 @@ def row_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     count = there.sum(axis=1)
     total = np.where(there, values, 0.0).sum(axis=1)
     found: np.ndarray = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+    return found
+
+
+def new_share(quantile: np.ndarray, part: int, lag: int = 1) -> np.ndarray:
+    """Per row from `lag` on, the share of the quantile `part` that was not in it so many rows before; NaN where nobody
+    is in it."""
+    now, then = quantile[lag:] == part, quantile[:-lag] == part
+    count, new = now.sum(axis=1), (now & ~then).sum(axis=1)
+    found: np.ndarray = np.divide(new, count, out=np.full(len(now), np.nan), where=count > 0)
     return found

@@ -8,11 +8,11 @@ import numpy as np
 
 from barwise.factor.scores import Frame, frame
 
-MOST = 5
-NAT = np.datetime64("NaT", "ns")
+_MOST = 5
+_NAT = np.datetime64("NaT", "ns")
 
 
-def drawdowns(time: np.ndarray, net: np.ndarray, most: int = MOST) -> Frame:
+def drawdowns(time: np.ndarray, net: np.ndarray, most: int = _MOST) -> Frame:
     """The deepest first: `peak`, `trough`, `end` (NaT where it is not over), `depth`, bars `down` and bars to `recover`
     (-1 where it has not). `net` compounds from 1."""
     wealth = np.concatenate([[1.0], np.cumprod(1.0 + net)])
@@ -28,7 +28,7 @@ def drawdowns(time: np.ndarray, net: np.ndarray, most: int = MOST) -> Frame:
         over = end < len(wealth)
         peak = max(int(begin) - 2, 0)  # the first value of wealth is before the first bar
         recover = int(end) - trough if over else -1
-        back = time[int(end) - 1] if over else NAT
+        back = time[int(end) - 1] if over else _NAT
         found.append((depth, time[peak], time[trough - 1], back, trough - int(begin) + 1, recover))
     found.sort(key=lambda row: float(row[0]))
     day = "datetime64[ns]"

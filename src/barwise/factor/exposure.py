@@ -15,8 +15,8 @@ from barwise.factor.scores import Frame, Scores, frame
 from barwise.features.aligned import align
 from barwise.neutral import column
 
-MOMENTUM = (252, 21)  # bars: a year, without its last month; Jegadeesh and Titman (1993), as French's factor
-LEAST = 30  # periods of a regression on factor returns
+_MOMENTUM = (252, 21)  # bars: a year, without its last month; Jegadeesh and Titman (1993), as French's factor
+_LEAST = 30  # periods of a regression on factor returns
 
 
 class Series(NamedTuple):
@@ -33,23 +33,23 @@ def exposures(scores: Scores) -> Frame:
     252 bars but 21), its t, and how many bars. Empty where symbols are few."""
     found: list[tuple[str, float, float, int]] = []
     if scores.across:
-        market = align(scores.grid.bars, scores.grid.universe)
+        market = align(scores.grid.bars, scores.grid.universe, ("close", "volume"))
         for name in ("beta", "size"):
             try:
-                found.append((name, *exposed(scores, column(market, name))))
+                found.append((name, *_exposed(scores, column(market, name))))
             except ConfigError:  # no volume, and no column of that name
                 continue
-        found.append(("momentum", *exposed(scores, scores.forward.momentum(*MOMENTUM))))
+        found.append(("momentum", *_exposed(scores, scores.forward.momentum(*_MOMENTUM))))
     return frame({"exposure": object, "rank_correlation": float, "t": float, "n": int}, found)
 
 
-def exposed(scores: Scores, values: np.ndarray) -> tuple[float, float, int]:
-    _, rank = bars.information(scores.values, values[scores.rows], bars_least(scores), scores.ranks)
+def _exposed(scores: Scores, values: np.ndarray) -> tuple[float, float, int]:
+    _, rank = bars.information(scores.values, values[scores.rows], _bars_least(scores), scores.ranks)
     mean = mean_of(rank)
     return mean.mean, mean.t, mean.n
 
 
-def bars_least(scores: Scores) -> int:
+def _bars_least(scores: Scores) -> int:
     return max(5, int(np.median(np.isfinite(scores.values).sum(axis=1))) // 2)
 
 
@@ -68,14 +68,14 @@ def alphas(series: Mapping[str, Series], factors: Sequence[tuple[str, FactorRetu
 def _regressed(factor: FactorReturns, series: Series, per_year: float) -> list[tuple[str, float, float, int]]:
     """Rows of factor, coefficient, t and periods, the alpha first."""
     known = np.isfinite(series.values)
-    period, y = compounded(series.time[known], series.values[known], factor.unit)
+    period, y = _compounded(series.time[known], series.values[known], factor.unit)
     _, ours, theirs = np.intersect1d(period, factor.time, return_indices=True)
     y = y[ours] - (factor.free[theirs] if series.free else 0.0)
     X = np.column_stack([np.ones(len(y)), factor.values[theirs]])
     keep = np.isfinite(X).all(axis=1)
     X, y = X[keep], y[keep]
     n = len(y)
-    if n < max(LEAST, 3 * X.shape[1]):
+    if n < max(_LEAST, 3 * X.shape[1]):
         return [("alpha", np.nan, np.nan, n)]
     coefficients, errors = regression(y, X, lags_of(n))
     t = np.divide(coefficients, errors, out=np.full(len(errors), np.nan), where=errors > 0)
@@ -84,7 +84,7 @@ def _regressed(factor: FactorReturns, series: Series, per_year: float) -> list[t
     return [(name, float(c), float(s), n) for name, c, s in zip(("alpha", *factor.names), coefficients, t, strict=True)]
 
 
-def compounded(time: np.ndarray, values: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
+def _compounded(time: np.ndarray, values: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
     """(periods, the return of each) of a series of returns, oldest first; `unit`: D, M, or ns for each bar."""
     period = time.astype(f"datetime64[{unit}]")
     if not len(period):

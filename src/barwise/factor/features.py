@@ -31,7 +31,7 @@ def feature_table(scores: Iterable[tuple[str, np.ndarray]], warm: Scores, horizo
         plain, rank = bars.information(pooled, ret, warm.least, ranks, after)
         one, other = mean_of(rank, warm.overlap(horizon)), mean_of(plain, warm.overlap(horizon))
         icir = one.mean / one.deviation if one.deviation > 0 else np.nan
-        stays = autocorrelation(ranks if warm.across else values, warm.across)
+        stays = _autocorrelation(ranks if warm.across else values, warm.across)
         defined = float(np.isfinite(values).sum() / max(1, there.sum()))
         rows.append((name, one.mean, icir, one.t, one.low, one.high, float(p_of(np.array(one.t))), np.nan, other.mean,
                      stays, defined, one.n))  # fmt: skip
@@ -42,7 +42,7 @@ def feature_table(scores: Iterable[tuple[str, np.ndarray]], warm: Scores, horizo
     return {name: values[order] for name, values in found.items()}
 
 
-def autocorrelation(values: np.ndarray, across: bool) -> float:
+def _autocorrelation(values: np.ndarray, across: bool) -> float:
     """Mean rank correlation of a bar's values with those one bar before; of each symbol in time where they are few."""
     a, b = (values[1:], values[:-1]) if across else (values[1:].T, values[:-1].T)
     return mean_of(np.concatenate([bars.correlation(a[rows], b[rows]) for rows in bars.row_blocks(a.shape)])).mean

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-NORMAL_95 = 1.959963984540054
+from barwise.evidence.bootstrap import default_block, drawn_sums
+
+_NORMAL_95 = 1.959963984540054
 
 
 class Mean(NamedTuple):
@@ -40,9 +42,22 @@ def mean_of(values: np.ndarray, horizon: int = 1) -> Mean:
         return Mean(only, np.nan, np.nan, np.nan, np.nan, n)
     coefficients, errors = regression(known, np.ones((n, 1)), lags_of(n, horizon))
     mean, error = float(coefficients[0]), float(errors[0])
-    spread = NORMAL_95 * error
+    spread = _NORMAL_95 * error
     deviation = float(known.std(ddof=1))
     return Mean(mean, mean / error if error > 0 else np.nan, mean - spread, mean + spread, deviation, n)
+
+
+def bootstrap_of(values: np.ndarray, horizon: int = 1, draws: int = 1000) -> tuple[float, float]:
+    """The middle 95 % of means of what is finite in `values`, drawn again in circular blocks of the cube root of its
+    length, `horizon` at least; (NaN, NaN) for fewer than ten values. Source: Politis and Romano (1992)."""
+    known = values[np.isfinite(values)]
+    n = len(known)
+    if n < 10:
+        return np.nan, np.nan
+    block = min(n, max(default_block(n), horizon))
+    sums = drawn_sums(known[:, None], block, draws, np.random.default_rng(0))[:, 0]
+    low, high = np.quantile(sums / n, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def regression(y: np.ndarray, X: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:

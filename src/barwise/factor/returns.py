@@ -28,17 +28,23 @@ class Forward:
         order = np.argsort(~grid.has, axis=0, kind="stable")
         return order, np.take_along_axis(price, order, axis=0)
 
-    def over(self, bars: int) -> np.ndarray:
-        """(bar, symbol): the return over `bars` own bars of a trade decided at the bar; NaN where it has no end yet."""
+    def over(self, bars: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """(row, symbol) of some `rows`, or of all: the return over `bars` own bars of a trade decided at the bar; NaN
+        where it has no end yet."""
         order, price = self._own
+        rows = np.arange(len(price)) if rows is None else rows
+        if not len(order):
+            ended = rows + bars + 1 < len(price)
+            found = np.full((len(rows), price.shape[1]), np.nan)
+            if ended.any():
+                found[ended] = price[rows[ended] + bars + 1] / price[rows[ended] + 1] - 1.0
+            return found
         own = np.full(price.shape, np.nan)
         if bars + 1 < len(price):
             own[: -bars - 1] = price[bars + 1 :] / price[1:-bars] - 1.0
-        if not len(order):
-            return own
         out = np.empty(own.shape)
         np.put_along_axis(out, order, own, axis=0)
-        return out
+        return out[rows]
 
     @cached_property
     def past(self) -> np.ndarray:

@@ -14,9 +14,9 @@ from barwise.backtest.grid import Grid
 from barwise.factor import bars
 from barwise.factor.returns import Forward
 
-CROSS_SECTION = 20  # scores a bar from which symbols are compared within bars; fewer are pooled in time
-POOLED = 60  # scores of a stretch of pooled bars, at least
-OWN_PAST = 250  # own last scores that a score is compared with where there are few symbols
+_CROSS_SECTION = 20  # scores a bar from which symbols are compared within bars; fewer are pooled in time
+_POOLED = 60  # scores of a stretch of pooled bars, at least
+_OWN_PAST = 250  # own last scores that a score is compared with where there are few symbols
 
 Frame = dict[str, np.ndarray]
 
@@ -46,7 +46,8 @@ class Scores:
         """The rows of a table of scores on the grid."""
         dense = np.full(grid.has.shape, np.nan)
         dense[grid.row_of(time), symbol] = score
-        return cls(np.where(grid.member & np.isfinite(dense), dense, np.nan), grid, **more)  # type: ignore[arg-type]
+        dense[~(grid.member & np.isfinite(dense))] = np.nan
+        return cls(dense, grid, **more)  # type: ignore[arg-type]
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -57,7 +58,7 @@ class Scores:
     def across(self) -> bool:
         """Whether there are symbols enough to compare them within each bar."""
         counts = np.isfinite(self.score[self.rows]).sum(axis=1)
-        return bool(len(counts) and np.median(counts) >= CROSS_SECTION)
+        return bool(len(counts) and np.median(counts) >= _CROSS_SECTION)
 
     @cached_property
     def pool(self) -> int:
@@ -65,7 +66,7 @@ class Scores:
         if self.across or not len(self.rows):
             return 1
         counts = np.isfinite(self.score[self.rows]).sum(axis=1)
-        return int(np.ceil(POOLED / max(1.0, float(np.median(counts)))))
+        return int(np.ceil(_POOLED / max(1.0, float(np.median(counts)))))
 
     @cached_property
     def quantiles(self) -> int:
@@ -86,7 +87,7 @@ class Scores:
     def returns(self, horizon: int) -> np.ndarray:
         """(bar, symbol) over `rows`: what a trade decided there earns over `horizon` own bars."""
         if horizon not in self.memory:
-            found: np.ndarray = self.forward.over(horizon)[self.rows]
+            found: np.ndarray = self.forward.over(horizon, self.rows)
             if horizon != 1 and horizon != self.horizon:
                 return found
             self.memory[horizon] = found
@@ -128,7 +129,7 @@ class Scores:
     @property
     def least(self) -> int:
         """Pairs of score and return that a correlation needs."""
-        return CROSS_SECTION // 2 if self.across else POOLED // 2
+        return _CROSS_SECTION // 2 if self.across else _POOLED // 2
 
     @cached_property
     def quantile(self) -> np.ndarray:
@@ -143,8 +144,8 @@ class Scores:
         place = np.full(self.values.shape, np.nan)
         for s in range(self.values.shape[1]):
             own = np.flatnonzero(np.isfinite(self.values[:, s]))
-            if len(own) >= CROSS_SECTION:
-                window = min(OWN_PAST, len(own))
-                place[own, s] = bn.move_rank(self.values[own, s], window, min_count=CROSS_SECTION)
+            if len(own) >= _CROSS_SECTION:
+                window = min(_OWN_PAST, len(own))
+                place[own, s] = bn.move_rank(self.values[own, s], window, min_count=_CROSS_SECTION)
         part = np.ceil((place + 1) / 2 * self.quantiles)
         return np.where(np.isfinite(part), np.clip(part, 1, self.quantiles), 0).astype(np.int16)

@@ -8,31 +8,31 @@ from itertools import pairwise
 import numpy as np
 
 from barwise.factor import bars, states
-from barwise.factor.inference import mean_of
+from barwise.factor.inference import bootstrap_of, mean_of
 from barwise.factor.scores import Frame, Scores, frame
 
 HORIZONS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 60)  # bars, of the decay
-SHORT = (1, 5, 20)  # of quantiles and turnover
-WHOLE = ("horizon", "quantile", "n", "lag")
+_SHORT = (1, 5, 20)  # of quantiles and turnover
+_WHOLE = ("horizon", "quantile", "n", "lag")
 
 
 def study(scores: Scores) -> dict[str, Frame]:
-    """The tables by name: decay, series, quantiles, spread, turnover, by; empty without scores.
+    """The tables by name: decay, series, quantiles, spread, turnover, by, quantiles_by; empty without scores.
 
     Of each table a row's interval and t are Newey and West's, over bars, or over stretches of pooled bars.
     """
     if len(scores.rows) < 2:
         return {}
-    series = series_of(scores)
-    tables = {"decay": decay(scores), "series": series, "turnover": turnover(scores)}
-    tables |= quantile_tables(scores)
-    tables["by"] = states.by(scores, series)
+    series = _series_of(scores)
+    tables = {"decay": _decay(scores), "series": series, "turnover": _turnover(scores)}
+    tables |= _quantile_tables(scores)
+    tables["by"], tables["quantiles_by"] = states.by(scores, series)
     return tables
 
 
-def decay(scores: Scores) -> Frame:
-    """Mean correlation by horizon: `ic` and `rank_ic` with t and interval, `icir` (mean over deviation), share above
-    zero, and how many bars or stretches they are means of."""
+def _decay(scores: Scores) -> Frame:
+    """Mean correlation by horizon: `ic` and `rank_ic` with t and interval, `icir` (mean over deviation), what
+    blocks drawn again say of it, share above zero, and how many bars or stretches they are means of."""
     rows = []
     for horizon in sorted({*HORIZONS, scores.horizon}):
         plain, rank = scores.information(horizon)
@@ -40,12 +40,13 @@ def decay(scores: Scores) -> Frame:
         one, other = mean_of(plain, overlap), mean_of(rank, overlap)
         above = float((rank[np.isfinite(rank)] > 0).mean()) if other.n else np.nan
         icir = other.mean / other.deviation if other.deviation > 0 else np.nan
-        rows.append((horizon, one.mean, one.t, other.mean, other.t, other.low, other.high, icir, above, other.n))
-    names = ("horizon", "ic", "ic_t", "rank_ic", "t", "low", "high", "icir", "positive", "n")
-    return frame(kinds(names), rows)
+        rows.append((horizon, one.mean, one.t, other.mean, other.t, other.low, other.high,
+                     *bootstrap_of(rank, overlap), icir, above, other.n))  # fmt: skip
+    names = ("horizon", "ic", "ic_t", "rank_ic", "t", "low", "high", "block_low", "block_high", "icir", "positive", "n")
+    return frame(_kinds(names), rows)
 
 
-def series_of(scores: Scores) -> Frame:
+def _series_of(scores: Scores) -> Frame:
     """Per bar (or stretch of pooled bars, by its first): correlations at the holding horizon; of mean one-bar returns
     all (`market`), each quantile and the spread of the outermost ones; what the market did and was (see `states`)."""
     plain, rank = scores.information(scores.horizon)
@@ -58,11 +59,11 @@ def series_of(scores: Scores) -> Frame:
     }  # fmt: skip
 
 
-def quantile_tables(scores: Scores) -> dict[str, Frame]:
+def _quantile_tables(scores: Scores) -> dict[str, Frame]:
     """`quantiles`: mean return of each by horizon, and what it is above all; `spread`: highest less lowest, the long
     and the short side apart (each against the mean of all), and whether quantiles rise."""
     by_part, by_horizon = [], []
-    for horizon in sorted({*SHORT, scores.horizon}):
+    for horizon in sorted({*_SHORT, scores.horizon}):
         overlap = scores.overlap(horizon)
         parts, every = scores.parts(horizon)
         beyond = parts - every[:, None]
@@ -75,18 +76,20 @@ def quantile_tables(scores: Scores) -> dict[str, Frame]:
             by_part.append((horizon, k + 1, plain.mean, more.mean, more.t, more.low, more.high, won, count))
             means.append(plain.mean)
         long, short = mean_of(beyond[:, -1], overlap), mean_of(-beyond[:, 0], overlap)
-        gap = mean_of(parts[:, -1] - parts[:, 0], overlap)
+        apart = parts[:, -1] - parts[:, 0]
+        gap = mean_of(apart, overlap)
         yearly = np.sqrt(scores.per_year / max(horizon, scores.pool))
         sharpe = gap.mean / gap.deviation * yearly if gap.deviation > 0 else np.nan
-        by_horizon.append((horizon, gap.mean, gap.t, gap.low, gap.high, sharpe, long.mean, long.t, short.mean, short.t,
-                           *monotonicity(means)))  # fmt: skip
+        sides = (long.mean, long.t, short.mean, short.t)
+        by_horizon.append((horizon, gap.mean, gap.t, gap.low, gap.high, *bootstrap_of(apart, overlap), sharpe, *sides,
+                           *_monotonicity(means)))  # fmt: skip
     parts_ = ("horizon", "quantile", "mean", "excess", "t", "low", "high", "positive", "symbols")
-    spread_ = ("horizon", "spread", "t", "low", "high", "sharpe", "long", "long_t", "short", "short_t", "monotonicity",
-               "rising")  # fmt: skip
-    return {"quantiles": frame(kinds(parts_), by_part), "spread": frame(kinds(spread_), by_horizon)}
+    spread_ = ("horizon", "spread", "t", "low", "high", "block_low", "block_high", "sharpe", "long", "long_t", "short",
+               "short_t", "monotonicity", "rising")  # fmt: skip
+    return {"quantiles": frame(_kinds(parts_), by_part), "spread": frame(_kinds(spread_), by_horizon)}
 
 
-def monotonicity(means: list[float]) -> tuple[float, float]:
+def _monotonicity(means: list[float]) -> tuple[float, float]:
     """(rank correlation of quantile and mean return, share of the steps that rise)."""
     found = np.array(means)
     if not np.isfinite(found).all():
@@ -95,34 +98,27 @@ def monotonicity(means: list[float]) -> tuple[float, float]:
     return float(order), float(np.mean([b > a for a, b in pairwise(means)]))
 
 
-def turnover(scores: Scores) -> Frame:
+def _turnover(scores: Scores) -> Frame:
     """By lag in bars: rank correlation of a bar's scores with those before, and the share of the lowest and the highest
     quantile that was not in it; means over bars."""
     ranks = scores.ranks if scores.pool == 1 else scores.values
     rows = []
-    for lag in SHORT:
+    for lag in _SHORT:
         if lag >= len(scores.rows):
             continue
         pairs = (ranks[lag:], ranks[:-lag]) if scores.across else (ranks[lag:].T, ranks[:-lag].T)  # a symbol in time
-        stays = mean_of(blockwise(*pairs)).mean
-        now, then = scores.quantile[lag:], scores.quantile[:-lag]
-        moved = [new_share(now == part, then == part) for part in (1, scores.quantiles)]
+        stays = mean_of(_blockwise(*pairs)).mean
+        moved = [float(np.nanmean(new)) if np.isfinite(new).any() else np.nan
+                 for new in (bars.new_share(scores.quantile, part, lag) for part in (1, scores.quantiles))]  # fmt: skip
         rows.append((lag, stays, *moved))
-    return frame(kinds(("lag", "rank_autocorrelation", "lowest", "highest")), rows)
+    return frame(_kinds(("lag", "rank_autocorrelation", "lowest", "highest")), rows)
 
 
-def blockwise(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _blockwise(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`bars.correlation` of rows, a block at a time."""
     return np.concatenate([bars.correlation(a[rows], b[rows]) for rows in bars.row_blocks(a.shape)])
 
 
-def new_share(now: np.ndarray, then: np.ndarray) -> float:
-    """Mean over bars of the share of those in `now` that are not in `then`."""
-    count = now.sum(axis=1)
-    new = (now & ~then).sum(axis=1)
-    return float((new[count > 0] / count[count > 0]).mean()) if (count > 0).any() else np.nan
-
-
-def kinds(names: Sequence[str]) -> dict[str, type]:
+def _kinds(names: Sequence[str]) -> dict[str, type]:
     """The type of each column: what counts is whole."""
-    return {name: int if name in WHOLE else float for name in names}
+    return {name: int if name in _WHOLE else float for name in names}

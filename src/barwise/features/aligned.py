@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars
 from barwise.data.groups import NONE, names_of, shared
+from barwise.data.times import times_of
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.hooks import unwrapped
@@ -74,9 +75,9 @@ def sees_all(one: Any) -> bool:
     return isinstance(marked, AcrossSymbols) and bool(marked.across_symbols)
 
 
-def align(bars: Sequence[Bars], universe: Universe | None = None) -> AlignedBars:
-    """The bars of several symbols on the times of all of them."""
-    time = np.unique(np.concatenate([b.time for b in bars]))
+def align(bars: Sequence[Bars], universe: Universe | None = None, only: Sequence[str] = COLUMNS) -> AlignedBars:
+    """The bars of several symbols on the times of all of them; columns but the `only` ones are NaN and take no room."""
+    time = times_of(bars)
     rows = tuple(np.searchsorted(time, b.time) for b in bars)
     shape = (len(time), len(bars))
 
@@ -87,7 +88,8 @@ def align(bars: Sequence[Bars], universe: Universe | None = None) -> AlignedBars
                 out[rows[i], i] = own
         return out
 
-    columns = {name: laid([getattr(b, name) for b in bars]) for name in COLUMNS}
+    columns: dict[str, np.ndarray] = dict.fromkeys(COLUMNS, np.broadcast_to(np.nan, shape))
+    columns |= {name: laid([getattr(b, name) for b in bars]) for name in only}
     extras = dict.fromkeys(name for b in bars for name in b.extra)
     grouped = {name: shared(name, bars) for name in names_of(bars)}
     has = laid([np.ones(len(b), bool) for b in bars], False)

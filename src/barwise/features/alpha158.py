@@ -17,9 +17,9 @@ from barwise.data.bars import Bars
 from barwise.features import rolling
 from barwise.features.rolling import ratio
 
-WINDOWS = (5, 10, 20, 30, 60)
-TINY = 1e-12
-ALPHA20 = (  # what qlib's sequence models read
+_WINDOWS = (5, 10, 20, 30, 60)
+_TINY = 1e-12
+_ALPHA20 = (  # what qlib's sequence models read
     "RESI5", "WVMA5", "RSQR5", "KLEN", "RSQR10", "CORR5", "CORD5", "CORR10", "ROC60", "RESI10", "VSTD5", "RSQR60",
     "CORR60", "WVMA60", "STD5", "RSQR20", "CORD60", "CORD10", "CORR20", "KLOW",
 )  # fmt: skip
@@ -28,7 +28,7 @@ Columns = dict[str, np.ndarray]
 
 
 @checked("features.alpha158")
-def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = WINDOWS) -> Columns:
+def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = _WINDOWS) -> Columns:
     """The candle, price and rolling families over `windows`; `vwap` is the source's, else (high + low + close) / 3."""
     sizes = sorted(set(windows))
     out = _candle(bars) | _price(bars)
@@ -39,16 +39,16 @@ def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = WIN
 
 def alpha20(bars: Bars) -> Columns:
     """The twenty that qlib's sequence models read."""
-    out = {name: values for name, values in _candle(bars).items() if name in ALPHA20}
+    out = {name: values for name, values in _candle(bars).items() if name in _ALPHA20}
     for family in (_trend, _correlated, _volume):
         out |= family(bars, [5, 10, 20, 60])
-    return {name: out[name] for name in ALPHA20}
+    return {name: out[name] for name in _ALPHA20}
 
 
 def _candle(b: Bars) -> Columns:
     body, length = b.close - b.open, b.high - b.low
     upper, lower = b.high - np.maximum(b.open, b.close), np.minimum(b.open, b.close) - b.low
-    shift, whole = 2 * b.close - b.high - b.low, length + TINY
+    shift, whole = 2 * b.close - b.high - b.low, length + _TINY
     return {
         "KMID": ratio(body, b.open), "KLEN": ratio(length, b.open), "KMID2": body / whole,
         "KUP": ratio(upper, b.open), "KUP2": upper / whole, "KLOW": ratio(lower, b.open), "KLOW2": lower / whole,
@@ -88,7 +88,7 @@ def _range(b: Bars, sizes: list[int]) -> Columns:
         top, bottom = rolling.highest(b.high, d), rolling.lowest(b.low, d)
         first, last = _place(b.high, d, bn.move_argmax), _place(b.low, d, bn.move_argmin)
         out[f"MAX{d}"], out[f"MIN{d}"] = ratio(top, b.close), ratio(bottom, b.close)
-        out[f"RSV{d}"] = (b.close - bottom) / (top - bottom + TINY)
+        out[f"RSV{d}"] = (b.close - bottom) / (top - bottom + _TINY)
         out[f"IMAX{d}"], out[f"IMIN{d}"], out[f"IMXD{d}"] = first / d, last / d, (first - last) / d
     return out
 
@@ -129,7 +129,7 @@ def _counted(b: Bars, sizes: list[int]) -> Columns:
     for d, (up, down, gain, loss, more, less) in rolling.many(parts, rolling.merge_sums, sizes):
         out[f"CNTP{d}"], out[f"CNTN{d}"], out[f"CNTD{d}"] = up / d, down / d, (up - down) / d
         for name, plus, minus in (("SUM", gain, loss), ("VSUM", more, less)):
-            whole = plus + minus + TINY
+            whole = plus + minus + _TINY
             out[f"{name}P{d}"], out[f"{name}N{d}"] = plus / whole, minus / whole
             out[f"{name}D{d}"] = (plus - minus) / whole
     return out
@@ -138,12 +138,12 @@ def _counted(b: Bars, sizes: list[int]) -> Columns:
 def _volume(b: Bars, sizes: list[int]) -> Columns:
     """Mean and deviation of volume over volume, and the relative deviation of volume times absolute return."""
     out: Columns = {}
-    zero, below = np.zeros_like(b.volume), b.volume + TINY
+    zero, below = np.zeros_like(b.volume), b.volume + _TINY
     moved = np.abs(rolling.change(b.close)) * b.volume
     for d, (mean, squares) in rolling.many((b.volume, zero), rolling.merge_squares, sizes):
         out[f"VMA{d}"], out[f"VSTD{d}"] = mean / below, np.sqrt(squares / (d - 1)) / below
     for d, (mean, squares) in rolling.many((moved, zero), rolling.merge_squares, sizes):
-        out[f"WVMA{d}"] = np.sqrt(squares / (d - 1)) / (mean + TINY)
+        out[f"WVMA{d}"] = np.sqrt(squares / (d - 1)) / (mean + _TINY)
     return out
 
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-QUIET = ("CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "RESUME", "COPY_FREE_VARS", "MAKE_CELL")
-GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
-DEREFS = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
-ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-BETWEEN = ("IMPORT_FROM", "SWAP", "ROT_TWO", "COPY", "POP_TOP")  # of `import a.b as c`, before c is stored
+_QUIET = ("CACHE", "EXTENDED_ARG", "PRECALL", "NOP", "RESUME", "COPY_FREE_VARS", "MAKE_CELL")
+_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_DEREFS = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
+_BETWEEN = ("IMPORT_FROM", "SWAP", "ROT_TWO", "COPY", "POP_TOP")  # of `import a.b as c`, before c is stored
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ def scan(code: CodeType) -> Scan:
 
 
 def _scan(code: CodeType, found: Scan) -> None:
-    steps = [i for i in dis.get_instructions(code) if i.opname not in QUIET]
+    steps = [i for i in dis.get_instructions(code) if i.opname not in _QUIET]
     cells = {*code.co_cellvars, *code.co_freevars}
     for place, step in enumerate(steps):
-        if step.opname in ATTRIBUTES or step.opname in ("STORE_ATTR", "LOAD_SUPER_ATTR"):
+        if step.opname in _ATTRIBUTES or step.opname in ("STORE_ATTR", "LOAD_SUPER_ATTR"):
             found.attributes.add(str(step.argval))
         elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             found.written.add(str(step.argval))
@@ -78,9 +78,9 @@ def _scan(code: CodeType, found: Scan) -> None:
 
 def _names(step: dis.Instruction, cells: set[str]) -> Iterator[tuple[str, bool, bool]]:
     """(name, whether it may be free, whether it is what the next instruction works on) of all that a step loads."""
-    if step.opname in GLOBALS:
+    if step.opname in _GLOBALS:
         yield str(step.argval), False, True
-    elif step.opname in DEREFS:
+    elif step.opname in _DEREFS:
         yield str(step.argval), True, True
     elif step.opname in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
         yield str(step.argval[0]), True, False
@@ -94,7 +94,7 @@ def _names(step: dis.Instruction, cells: set[str]) -> Iterator[tuple[str, bool, 
 def _chain(steps: list[dis.Instruction], place: int) -> tuple[str, ...]:
     chain = []
     for step in steps[place + 1 :]:
-        if step.opname not in ATTRIBUTES:
+        if step.opname not in _ATTRIBUTES:
             break
         chain.append(str(step.argval))
     return tuple(chain)
@@ -111,7 +111,7 @@ def _imported(steps: list[dis.Instruction], place: int) -> Iterator[Imported]:
             yield Imported(name, level, _stored(then), str(step.argval))
         return
     renamed = bool(rest) and rest[0].opname == "IMPORT_FROM"
-    stored = next((step for step in rest if step.opname not in BETWEEN), None)
+    stored = next((step for step in rest if step.opname not in _BETWEEN), None)
     if stored is not None:
         yield Imported(name, level, _stored(stored), None if renamed or "." not in name else "")
 

@@ -13,13 +13,13 @@ from barwise.data.bars import Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
 
-OWN = ("bid", "ask", "adj_close", *sessions.COLUMNS, *contracts.COLUMNS)  # extra columns that are about the bar itself
-PERIODS = (1, 20)
-TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+_OWN = ("bid", "ask", "adj_close", *sessions.COLUMNS, *contracts.COLUMNS)  # extra columns that are about the bar itself
+_PERIODS = (1, 20)
+_TRANSFORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "change": rolling.move,
     "difference": lambda values, period: values - rolling.before(values, period),
 }
-SHAPES = ("level", *TRANSFORMS)
+_SHAPES = ("level", *_TRANSFORMS)
 
 
 @checked("features.context")
@@ -27,7 +27,7 @@ def context(
     bars: Bars,
     columns: Sequence[str] | str | None = None,
     transforms: Sequence[str] | str = ("level", "change"),
-    periods: Sequence[Window] = PERIODS,
+    periods: Sequence[Window] = _PERIODS,
 ) -> dict[str, np.ndarray]:
     """Each of `columns` (None: every extra one but bid, ask, adj_close and a
     calendar's) as `<column>`, and its change over `periods`
@@ -37,7 +37,7 @@ def context(
     bars lack, or a transform that there is not.
     """
     chosen = [columns] if isinstance(columns, str) else columns
-    names = [name for name in bars.extra if name not in OWN] if chosen is None else list(chosen)
+    names = [name for name in bars.extra if name not in _OWN] if chosen is None else list(chosen)
     missing = [name for name in names if name not in bars.extra]
     if missing or not names:
         given = f"features.context.columns={'null' if chosen is None else names}: "
@@ -47,12 +47,14 @@ def context(
             f"{given}{what}{there}; data.context=<file> adds some, as does a column of the bars' own file"
         )
     kinds = [transforms] if isinstance(transforms, str) else list(transforms)
-    unknown = [kind for kind in kinds if kind not in SHAPES]
+    unknown = [kind for kind in kinds if kind not in _SHAPES]
     if unknown or not kinds:
-        raise ConfigError(f"features.context.transforms={kinds}: must be some of {', '.join(SHAPES)}")
+        raise ConfigError(f"features.context.transforms={kinds}: must be some of {', '.join(_SHAPES)}")
     out: dict[str, np.ndarray] = {}
     for name in names:
         values = bn.push(np.asarray(bars.extra[name], dtype=np.float64))
         out |= {name: values} if "level" in kinds else {}
-        out |= {f"{name}_{kind}_{n}": TRANSFORMS[kind](values, n) for kind in kinds if kind != "level" for n in periods}
+        out |= {
+            f"{name}_{kind}_{n}": _TRANSFORMS[kind](values, n) for kind in kinds if kind != "level" for n in periods
+        }
     return out

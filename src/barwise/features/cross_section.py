@@ -12,13 +12,13 @@ from barwise.console.settings import WideWindow, Window, checked
 from barwise.features import rolling
 from barwise.features.aligned import AlignedBars, across_symbols
 
-RETURNS, WINDOW = (1, 5, 20), 60
+_RETURNS, _WINDOW = (1, 5, 20), 60
 
 
 @across_symbols
 @checked("features.cross_section")
 def cross_section(
-    market: AlignedBars, returns: Sequence[Window] = RETURNS, window: WideWindow = WINDOW
+    market: AlignedBars, returns: Sequence[Window] = _RETURNS, window: WideWindow = _WINDOW
 ) -> dict[str, np.ndarray]:
     """`rank_n`, `excess_n`, `dispersion_n` of the return over a symbol's own last n bars; `beta_w`, `residual_w`.
 

@@ -13,10 +13,10 @@ from barwise.features import FeatureSet
 from barwise.features.aligned import among
 from barwise.features.matrix import FeatureMatrix, compute
 
-TOLERANCE = 0.01  # of the feature's standard deviation: less than a model or a threshold can tell
-LONGEST, ENOUGH = 1_000, 500  # bars after a start that are looked at; with fewer than ENOUGH nothing is said of none
-STARTS, SYMBOLS = 4, 2
-BESIDE = 20  # other symbols that make up the cross-section; how long a window is does not hang on their number
+_TOLERANCE = 0.01  # of the feature's standard deviation: less than a model or a threshold can tell
+_LONGEST, _ENOUGH = 1_000, 500  # bars after a start that are looked at; with fewer than ENOUGH nothing is said of none
+_STARTS, _SYMBOLS = 4, 2
+_BESIDE = 20  # other symbols that make up the cross-section; how long a window is does not hang on their number
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StartUp:
     @property
     def never(self) -> list[str]:
         """Features that go on depending on the first bar, such as running totals."""
-        return [name for name, d in self.drift.items() if d.settled is None and self.looked >= ENOUGH]
+        return [name for name, d in self.drift.items() if d.settled is None and self.looked >= _ENOUGH]
 
     @property
     def warnings(self) -> list[str]:
@@ -65,7 +65,7 @@ class StartUp:
             for name, d in self.drift.items()
             if d.settled != d.defined
         }
-        return {"bars": self.bars, "slowest": self.slowest, "tolerance": TOLERANCE, "looked": self.looked,
+        return {"bars": self.bars, "slowest": self.slowest, "tolerance": _TOLERANCE, "looked": self.looked,
                 "features": lines}  # fmt: skip
 
 
@@ -83,25 +83,25 @@ def warmed(matrix: FeatureMatrix, sets: Mapping[str, FeatureSet]) -> tuple[Featu
 
 def start_up(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Universe | None = None) -> StartUp:
     """Measured on the longest symbols: the features again, from later starts, beside those of the longer history."""
-    chosen = sorted(bars, key=len, reverse=True)[:SYMBOLS]
-    market = sorted(bars, key=len, reverse=True)[: SYMBOLS + BESIDE]
+    chosen = sorted(bars, key=len, reverse=True)[:_SYMBOLS]
+    market = sorted(bars, key=len, reverse=True)[: _SYMBOLS + _BESIDE]
     seen: dict[str, list[Drift]] = {}
     for b in chosen:
-        stretch = b.take(slice(max(0, len(b) - 3 * LONGEST), None))
+        stretch = b.take(slice(max(0, len(b) - 3 * _LONGEST), None))
         for name, found in _of_symbol(stretch, lambda part: compute(part, among(part, sets, market, universe))).items():
             seen.setdefault(name, []).append(found)
     drift = {name: _worst(each) for name, each in seen.items()}
     bars_needed = max((d.settled for d in drift.values() if d.settled is not None), default=0)
-    return StartUp(bars_needed, drift, min(LONGEST, len(chosen[0]) // 2))
+    return StartUp(bars_needed, drift, min(_LONGEST, len(chosen[0]) // 2))
 
 
 def _of_symbol(bars: Bars, columns: Callable[[Bars], dict[str, np.ndarray]]) -> dict[str, Drift]:
     n = len(bars)
-    length = min(LONGEST, n // 2)
+    length = min(_LONGEST, n // 2)
     if length < 2:
         return {}
     whole = columns(bars)
-    starts = np.unique(np.linspace(max(1, (n - length) // 2), n - length, STARTS).astype(int))
+    starts = np.unique(np.linspace(max(1, (n - length) // 2), n - length, _STARTS).astype(int))
     later = []
     for s in starts:
         try:
@@ -128,7 +128,7 @@ def _drift(longer: np.ndarray, shorter: np.ndarray) -> Drift:
         distance = np.where(np.isfinite(longer) & known, np.abs(shorter - longer) / scale, 0.0)
     everywhere = known.all(axis=0)
     defined = int(everywhere.argmax()) if everywhere.any() else length
-    wrong = np.flatnonzero((distance > TOLERANCE).any(axis=0) | missing.any(axis=0))
+    wrong = np.flatnonzero((distance > _TOLERANCE).any(axis=0) | missing.any(axis=0))
     settled = int(wrong[-1]) + 1 if len(wrong) else 0
     at_first = float(distance[:, defined].max()) if defined < length else 0.0
     return Drift(defined, None if settled >= length else settled, at_first)

@@ -13,6 +13,7 @@ from barwise.data.resample import Groups, Size, check_size, combined, group
 from barwise.errors import ConfigError
 from barwise.features import FeatureSet
 from barwise.features.aligned import AlignedBars, align, sees_all
+from barwise.hooks import direct
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,19 @@ class Every:
     def __call__(self, bars: Any) -> dict[str, np.ndarray]:
         return self._aligned(bars) if self.across_symbols else self._single(bars)
 
+    def direct(self) -> Every:
+        """The same, called without what Hydra looks at in each call."""
+        return replace(self, one=direct(self.one))
+
     def at_own_size(self) -> FeatureSet:
         """The set on bars that are of the larger size already, with the columns' names of this one."""
-        return OwnSize(self)
+        return _OwnSize(self)
 
     def _single(self, bars: Bars) -> dict[str, np.ndarray]:
         groups = group(bars.time, self.size)
         larger, known = self._larger(bars, groups, np.arange(len(bars)))
         found = self._columns(self.one(larger), (len(larger),))
-        return {name: joined(values, known) for name, values in found.items()}
+        return {name: _joined(values, known) for name, values in found.items()}
 
     def _aligned(self, market: AlignedBars) -> dict[str, np.ndarray]:
         groups = group(market.time, self.size)  # of all symbols: one of few bars knows no more than the others
@@ -62,7 +67,7 @@ class Every:
         out = {name: np.full(market.has.shape, np.nan) for name in found}
         for i, (_, known) in enumerate(every):
             for name, values in found.items():
-                out[name][market.rows[i], i] = joined(values[whole.rows[i], i], known)
+                out[name][market.rows[i], i] = _joined(values[whole.rows[i], i], known)
         return out
 
     def _larger(self, bars: Bars, groups: Groups, rows: np.ndarray) -> tuple[Bars, np.ndarray]:
@@ -94,7 +99,7 @@ class Every:
 
 
 @dataclass(frozen=True)
-class OwnSize:
+class _OwnSize:
     """`Every` without its resampling."""
 
     every: Every
@@ -112,7 +117,7 @@ def at_own_size(sets: Mapping[str, FeatureSet]) -> dict[str, FeatureSet]:
     return {name: one.at_own_size() if isinstance(one, Every) else one for name, one in sets.items()}
 
 
-def joined(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _joined(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The value of the larger bar that each bar knows; NaN where it knows none."""
     return np.where(known >= 0, values[np.maximum(known, 0)], np.nan)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from barwise.features import FeatureSet
 from barwise.features.aligned import between, bound, sees_all
 from barwise.features.matrix import FeatureMatrix, Room, compute
 from barwise.features.parallel import MUCH, each, is_shared, shared
+from barwise.features.side_by_side import side_by_side
 from barwise.features.spot_check import ROWS, SAME
 from barwise.features.store_writer import Kept, meta_of, read_kept
 from barwise.runs.blocks import Damaged
 
-MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
+_MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
 
 
 @dataclass(frozen=True)
@@ -37,51 +38,68 @@ class History:
 
 def history_of(sets: str, market: Market) -> History:
     """Of a matrix of these sets on this market."""
-    return History(sets, {b.symbol: (len(b), digest(b, len(b), market.universe)) for b in market.bars})
+    return History(sets, {b.symbol: (len(b), _digests(b, len(b), market.universe)[1]) for b in market.bars})
 
 
-def digest(bars: Bars, n: int, universe: Universe | None) -> str:
-    """The hash of the first `n` bars of a symbol, and of its stays among them."""
-    found = hashlib.blake2b(digest_size=16)
+def _digests(bars: Bars, n: int, universe: Universe | None) -> tuple[str, str]:
+    """The hashes of the first `n` bars of a symbol and of all of them, each with its stays; each byte is read once."""
     arrays = {name: getattr(bars, name) for name in ("time", *COLUMNS)} | dict(sorted(bars.extra.items()))
     arrays |= {f"group {name}": codes for name, codes in sorted(bars.groups.items())}
-    for name, values in arrays.items():
-        found.update(name.encode())
-        found.update(np.ascontiguousarray(values[:n]).view(np.uint8).data)
     if universe is not None:
-        found.update(universe.inside(bars.symbol, bars.time[:n]).tobytes())
-    return found.hexdigest()
+        arrays["inside"] = universe.inside(bars.symbol, bars.time)
+    early, every = hashlib.sha256(), hashlib.sha256()
+    for name, values in arrays.items():
+        one = hashlib.sha256(name.encode())
+        one.update(np.ascontiguousarray(values[:n]).view(np.uint8).data)
+        early.update(one.digest())
+        one.update(np.ascontiguousarray(values[n:]).view(np.uint8).data)
+        every.update(one.digest())
+    return early.hexdigest(), every.hexdigest()
 
 
-def base_of(folders: Sequence[Path], wanted: str, market: Market) -> Kept | None:
-    """The matrix among `folders` that has the first bars of this market and the same sets; None where there is none
-    that a window of bars carries on."""
+def base_of(
+    folders: Sequence[Path], wanted: str, market: Market, maps: Callable[[int], bool] | None = None
+) -> tuple[Kept, Path, History] | None:
+    """The matrix among `folders` that has the first bars of this market and the same sets, where it lies, and what this
+    market's history is; None where there is none that a window of bars carries on."""
     by_symbol = {b.symbol: b for b in market.bars}
     for folder in folders:
         try:
             past = meta_of(folder).get("history")
-            if not past or past["sets"] != wanted or not _begins(past["bars"], by_symbol, market.universe):
+            if not past or past["sets"] != wanted:
+                continue
+            now = _carried_on(past["bars"], by_symbol, market.universe)
+            if now is None:
                 continue
             old = [by_symbol[symbol].take(slice(0, n)) for symbol, (n, _) in past["bars"].items()]
-            kept = read_kept(folder, old)
+            kept = read_kept(folder, old, maps)
         except (Damaged, OSError, KeyError, TypeError, ValueError):
             continue
         whole = kept is not None and not kept.matrix.left_out and len(kept.matrix.bars) == len(old)
         if kept is not None and whole and all(kept.windows.values()):
-            return kept
+            return kept, folder, History(wanted, now)
     return None
 
 
-def _begins(past: Mapping[str, Sequence[Any]], now: Mapping[str, Bars], universe: Universe | None) -> bool:
-    """Whether the market is the past one with some more bars at its end."""
+def _carried_on(
+    past: Mapping[str, Sequence[Any]], now: Mapping[str, Bars], universe: Universe | None
+) -> dict[str, tuple[int, str]] | None:
+    """Where the market is the past one with some more bars at its end, its own bars and digests; else None."""
     if not past or any(symbol not in now or len(now[symbol]) < n for symbol, (n, _) in past.items()):
-        return False
+        return None
     new = sum(len(now[symbol]) - n for symbol, (n, _) in past.items()) + sum(
         len(b) for symbol, b in now.items() if symbol not in past
     )
-    if not 0 < new <= MOST * sum(n for n, _ in past.values()):
-        return False
-    return all(digest(now[symbol], n, universe) == told for symbol, (n, told) in past.items())
+    if not 0 < new <= _MOST * sum(n for n, _ in past.values()):
+        return None
+    found = {}
+    for symbol, bars in now.items():
+        n, told = past.get(symbol, (len(bars), None))
+        early, every = _digests(bars, n, universe)
+        if told is not None and early != told:
+            return None
+        found[symbol] = (len(bars), every)
+    return found
 
 
 def extended(
@@ -104,6 +122,7 @@ def extended(
     warmup, wrong = shared((len(parts),), np.int64), shared((1,), np.int64)
     wrong[0] = 0
     scale = _scale(old)
+    joined = {} if any(sees_all(one) for one in sets.values()) else _joined(old, place, market, parts, sets)
 
     def fill(i: int) -> None:
         bars, part = market.bars[i], parts[i]
@@ -113,12 +132,14 @@ def extended(
         if known is not None:
             block[:kept] = old.X[old.offsets[known] : old.offsets[known + 1]]
         if kept < len(bars):
-            now = _rows(compute(part, given), names, len(part))
-            back = min(ROWS, kept, len(part) - (len(bars) - kept))
             start = len(part) - (len(bars) - kept)
-            if not _same(now[start - back : start], block[kept - back : kept], scale):
-                wrong[0] = 1
-            block[kept:] = now[start:]
+            back = min(ROWS, kept, start)
+            last = joined.get(i)
+            if last is None or not _same(last[:back], block[kept - back : kept], scale):
+                last = _rows(compute(part, given), names, len(part))[start - back :]
+                if not _same(last[:back], block[kept - back : kept], scale):
+                    wrong[0] = 1
+            block[kept:] = last[back:]
         warmup[i] = _defined(block, len(bars) if known is None else int(old.warmup[known]) + 1)
         release(X)
 
@@ -126,6 +147,19 @@ def extended(
     if wrong[0] or (warmup >= np.diff(offsets)).any():
         return None
     return replace(old, X=X, bars=tuple(market.bars), offsets=offsets, warmup=warmup.copy(), universe=market.universe)
+
+
+def _joined(
+    old: FeatureMatrix, place: Mapping[str, int], market: Market, parts: Sequence[Bars], sets: Mapping[str, FeatureSet]
+) -> dict[int, np.ndarray]:
+    """By symbol that has new bars the last rows of its part, those that are known and are compared first."""
+    last = {}
+    for i, (bars, part) in enumerate(zip(market.bars, parts, strict=True)):
+        new = len(bars) - len(old.bars[place[bars.symbol]]) if bars.symbol in place else 0
+        back = min(ROWS, len(part) - new)
+        if new and back == ROWS:
+            last[i] = new + back
+    return side_by_side({i: parts[i] for i in last}, last, sets, old.names)
 
 
 def _rows(columns: Mapping[str, np.ndarray], names: Sequence[str], n: int) -> np.ndarray:

@@ -20,11 +20,11 @@ from barwise.features import rolling
 from barwise.features.cross_section import mean as cross_mean
 from barwise.features.cross_section import rank as cross_rank
 
-LONGEST, DEEPEST, WIDEST = 2_000, 60, 10_000  # characters, steps one in another, bars of a window
+_LONGEST, _DEEPEST, _WIDEST = 2_000, 60, 10_000  # characters, steps one in another, bars of a window
 Array = np.ndarray
 
 
-class Function(NamedTuple):
+class _Function(NamedTuple):
     """`make` of as many arrays as `arrays` says, and of a window or not; `example` is shown where it is misused."""
 
     make: Callable[..., Array]
@@ -33,12 +33,12 @@ class Function(NamedTuple):
     example: str
 
 
-def delayed(x: Array, n: int) -> Array:
+def _delayed(x: Array, n: int) -> Array:
     """The value `n` bars before."""
     return rolling.before(x, n)
 
 
-def place(x: Array, n: int) -> Array:
+def _place(x: Array, n: int) -> Array:
     """Share of the other `n` - 1 of the last n values that lie below, ties counted half."""
     if n > len(x) or n < 2:
         return np.full(len(x), np.nan)
@@ -46,7 +46,7 @@ def place(x: Array, n: int) -> Array:
     return found
 
 
-def ema(x: Array, n: int) -> Array:
+def _ema(x: Array, n: int) -> Array:
     """TA-Lib's exponential average over `n` bars."""
     import talib
 
@@ -54,48 +54,48 @@ def ema(x: Array, n: int) -> Array:
     return found
 
 
-def rsi(x: Array, n: int) -> Array:
+def _rsi(x: Array, n: int) -> Array:
     """Wilder's RSI, 0 to 100."""
     from barwise.features.technical import relative_strength
 
     return relative_strength(np.ascontiguousarray(x, np.float64), max(n, 2))
 
 
-TIME: Mapping[str, Function] = {
-    "delay": Function(delayed, 1, True, "delay(close, 5)"),
-    "delta": Function(lambda x, n: x - rolling.before(x, n), 1, True, "delta(close, 5)"),
-    "change": Function(rolling.change, 1, True, "change(close, 5)"),
-    "mean": Function(rolling.mean, 1, True, "mean(close, 20)"),
-    "std": Function(rolling.std, 1, True, "std(close, 20)"),
-    "sum": Function(lambda x, n: rolling.mean(x, n) * n, 1, True, "sum(volume, 20)"),
-    "zscore": Function(
+_TIME: Mapping[str, _Function] = {
+    "delay": _Function(_delayed, 1, True, "delay(close, 5)"),
+    "delta": _Function(lambda x, n: x - rolling.before(x, n), 1, True, "delta(close, 5)"),
+    "change": _Function(rolling.change, 1, True, "change(close, 5)"),
+    "mean": _Function(rolling.mean, 1, True, "mean(close, 20)"),
+    "std": _Function(rolling.std, 1, True, "std(close, 20)"),
+    "sum": _Function(lambda x, n: rolling.mean(x, n) * n, 1, True, "sum(volume, 20)"),
+    "zscore": _Function(
         lambda x, n: rolling.ratio(x - rolling.mean(x, n), rolling.std(x, n)), 1, True, "zscore(close, 20)"
     ),
-    "skew": Function(rolling.skew, 1, True, "skew(change(close, 1), 20)"),
-    "highest": Function(rolling.highest, 1, True, "highest(high, 20)"),
-    "lowest": Function(rolling.lowest, 1, True, "lowest(low, 20)"),
-    "rank": Function(place, 1, True, "rank(close, 20)"),
-    "corr": Function(rolling.correlation, 2, True, "corr(close, volume, 20)"),
-    "slope": Function(rolling.slope, 2, True, "slope(volume, close, 20)"),
-    "ema": Function(ema, 1, True, "ema(close, 20)"),
-    "rsi": Function(rsi, 1, True, "rsi(close, 14)"),
+    "skew": _Function(rolling.skew, 1, True, "skew(change(close, 1), 20)"),
+    "highest": _Function(rolling.highest, 1, True, "highest(high, 20)"),
+    "lowest": _Function(rolling.lowest, 1, True, "lowest(low, 20)"),
+    "rank": _Function(_place, 1, True, "rank(close, 20)"),
+    "corr": _Function(rolling.correlation, 2, True, "corr(close, volume, 20)"),
+    "slope": _Function(rolling.slope, 2, True, "slope(volume, close, 20)"),
+    "ema": _Function(_ema, 1, True, "ema(close, 20)"),
+    "rsi": _Function(_rsi, 1, True, "rsi(close, 14)"),
 }
-BAR: Mapping[str, Function] = {
-    "abs": Function(np.abs, 1, False, "abs(x)"),
-    "sign": Function(np.sign, 1, False, "sign(x)"),
-    "log": Function(np.log, 1, False, "log(volume)"),
-    "sqrt": Function(np.sqrt, 1, False, "sqrt(x)"),
-    "min": Function(np.minimum, 2, False, "min(open, close)"),
-    "max": Function(np.maximum, 2, False, "max(open, close)"),
-    "where": Function(lambda c, x, y: np.where(np.isnan(c), np.nan, np.where(c != 0, x, y)), 3, False,
+_BAR: Mapping[str, _Function] = {
+    "abs": _Function(np.abs, 1, False, "abs(x)"),
+    "sign": _Function(np.sign, 1, False, "sign(x)"),
+    "log": _Function(np.log, 1, False, "log(volume)"),
+    "sqrt": _Function(np.sqrt, 1, False, "sqrt(x)"),
+    "min": _Function(np.minimum, 2, False, "min(open, close)"),
+    "max": _Function(np.maximum, 2, False, "max(open, close)"),
+    "where": _Function(lambda c, x, y: np.where(np.isnan(c), np.nan, np.where(c != 0, x, y)), 3, False,
                       "where(close > open, 1, 0)"),
 }  # fmt: skip
-ACROSS = {"rank": "rank(close)", "demean": "demean(x)", "market_mean": "market_mean(x)",
+_ACROSS = {"rank": "rank(close)", "demean": "demean(x)", "market_mean": "market_mean(x)",
           "group_mean": "group_mean(x, sector)"}  # fmt: skip
-BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
+_BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: rolling.ratio, ast.Pow: np.power,
 }  # fmt: skip
-COMPARED: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
+_COMPARED: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt, ast.Lt: operator.lt, ast.GtE: operator.ge, ast.LtE: operator.le, ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }  # fmt: skip
@@ -121,27 +121,27 @@ class Formulas:
         if not columns:
             raise ConfigError("features.formulas: has no formula; +features.formulas.name='change(close, 5)' adds one")
         for name, text in columns.items():
-            if not is_name(name) or not isinstance(text, str):
+            if not _is_name(name) or not isinstance(text, str):
                 raise ConfigError(f"features.formulas.{name}={text!s:.40}: must be a formula, such as change(close, 5)")
         self.columns = dict(columns)
-        self.across_symbols = any([parse(name, text).across for name, text in self.columns.items()])
+        self.across_symbols = any([_parse(name, text).across for name, text in self.columns.items()])
 
     def __call__(self, bars: Any) -> dict[str, Array]:
-        return {name: _finite(Evaluation(name, bars).of(parse(name, text))) for name, text in self.columns.items()}
+        return {name: _finite(_Evaluation(name, bars).of(_parse(name, text))) for name, text in self.columns.items()}
 
 
-class Formula(NamedTuple):
+class _Formula(NamedTuple):
     """A formula as Python's own grammar reads it; nothing of it is ever compiled. `across`: it compares symbols."""
 
     tree: ast.expr
     across: bool
 
 
-def parse(name: str, text: str) -> Formula:
+def _parse(name: str, text: str) -> _Formula:
     """The formula in `text`. ConfigError for anything but names, numbers, operators and the functions there are."""
     where = f"features.formulas.{name}"
-    if not text.strip() or len(text) > LONGEST:
-        raise ConfigError(f"{where}: must be a formula of up to {LONGEST:,} characters, such as change(close, 5)")
+    if not text.strip() or len(text) > _LONGEST:
+        raise ConfigError(f"{where}: must be a formula of up to {_LONGEST:,} characters, such as change(close, 5)")
     try:
         found = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -150,7 +150,7 @@ def parse(name: str, text: str) -> Formula:
     if len(found) != 1 or not isinstance(found[0], ast.Expr):
         raise ConfigError(f"{where}={text:.80}: cannot be read: it is no single formula")
     tree = found[0].value
-    return Formula(tree, _check(tree, where, text, 0))
+    return _Formula(tree, _check(tree, where, text, 0))
 
 
 def _check(node: ast.expr, where: str, text: str, depth: int) -> bool:
@@ -159,8 +159,8 @@ def _check(node: ast.expr, where: str, text: str, depth: int) -> bool:
     def wrong(what: str) -> ConfigError:
         return ConfigError(f"{where}={text:.80}: {what}")
 
-    if depth > DEEPEST:
-        raise wrong(f"has more than {DEEPEST} steps one in another")
+    if depth > _DEEPEST:
+        raise wrong(f"has more than {_DEEPEST} steps one in another")
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float) and not isinstance(value, bool):
             if abs(value) > 1e15:
@@ -170,9 +170,9 @@ def _check(node: ast.expr, where: str, text: str, depth: int) -> bool:
             return False
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             return _check(inner, where, text, depth + 1)
-        case ast.BinOp(op=op, left=left, right=right) if type(op) in BINARY:
+        case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
             return any([_check(one, where, text, depth + 1) for one in (left, right)])
-        case ast.Compare(ops=[op], left=left, comparators=[right]) if type(op) in COMPARED:
+        case ast.Compare(ops=[op], left=left, comparators=[right]) if type(op) in _COMPARED:
             return any([_check(one, where, text, depth + 1) for one in (left, right)])
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             arrays, across = _arguments(name, args, wrong)
@@ -180,38 +180,38 @@ def _check(node: ast.expr, where: str, text: str, depth: int) -> bool:
         case ast.Call(func=ast.Name(id=name)):
             raise wrong(f"{name} takes its values in order, without names")
     raise wrong(f"{ast.unparse(node):.40} is no step of a formula; names, numbers, + - * / **, comparisons and"
-                f" {', '.join(sorted({*TIME, *BAR, *ACROSS}))} are")  # fmt: skip
+                f" {', '.join(sorted({*_TIME, *_BAR, *_ACROSS}))} are")  # fmt: skip
 
 
 def _arguments(name: str, args: list[ast.expr], wrong: Callable[[str], ConfigError]) -> tuple[list[ast.expr], bool]:
     """The arguments that are values, and whether the function compares symbols."""
-    if name in ACROSS and (name != "rank" or len(args) == 1):
+    if name in _ACROSS and (name != "rank" or len(args) == 1):
         grouped = name == "group_mean"
         if len(args) != 1 + grouped or (grouped and not isinstance(args[1], ast.Name)):
-            raise wrong(f"{name} is written {ACROSS[name]}")
+            raise wrong(f"{name} is written {_ACROSS[name]}")
         return args[:1], True
-    known = TIME.get(name) or BAR.get(name)
+    known = _TIME.get(name) or _BAR.get(name)
     if known is None:
-        raise wrong(f"there is no {name}; there are {', '.join(sorted({*TIME, *BAR, *ACROSS}))}")
+        raise wrong(f"there is no {name}; there are {', '.join(sorted({*_TIME, *_BAR, *_ACROSS}))}")
     if len(args) != known.arrays + known.window:
         raise wrong(f"{name} is written {known.example}")
     if known.window:
         n = args[-1].value if isinstance(args[-1], ast.Constant) else None
-        if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= WIDEST:
+        if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _WIDEST:
             raise wrong(
-                f"{name} looks over {ast.unparse(args[-1]):.20} bars; it must be a whole number from 1 to {WIDEST:,}"
+                f"{name} looks over {ast.unparse(args[-1]):.20} bars; it must be a whole number from 1 to {_WIDEST:,}"
             )
     return args[: known.arrays], False
 
 
-class Evaluation:
+class _Evaluation:
     """One formula on a symbol's bars, or on all symbols' side by side."""
 
     def __init__(self, name: str, bars: Any) -> None:
         self.name, self.bars = name, bars  # told apart by their shape: (bar,) or (bar, symbol)
         self.length = bars.close.shape
 
-    def of(self, formula: Formula) -> Array:
+    def of(self, formula: _Formula) -> Array:
         """The column."""
         with np.errstate(all="ignore"):
             return np.broadcast_to(np.asarray(self.value(formula.tree), np.float64), self.length)
@@ -226,19 +226,19 @@ class Evaluation:
             case ast.UnaryOp(op=op, operand=inner):
                 return -self.value(inner) if isinstance(op, ast.USub) else self.value(inner)
             case ast.BinOp(op=op, left=left, right=right):
-                return BINARY[type(op)](self.value(left), self.value(right))
+                return _BINARY[type(op)](self.value(left), self.value(right))
             case ast.Compare(ops=[op], left=left, comparators=[right]):
                 a, b = self.value(left), self.value(right)
-                return np.where(np.isnan(a) | np.isnan(b), np.nan, COMPARED[type(op)](a, b))
+                return np.where(np.isnan(a) | np.isnan(b), np.nan, _COMPARED[type(op)](a, b))
             case ast.Call(func=ast.Name(id=name), args=args):
                 return self.call(name, args)
         raise ConfigError(f"features.formulas.{self.name}: {ast.unparse(node):.40} is no step of a formula")
 
     def call(self, name: str, args: list[ast.expr]) -> Any:
         """A function on its arrays."""
-        if name in ACROSS and (name != "rank" or len(args) == 1):
+        if name in _ACROSS and (name != "rank" or len(args) == 1):
             return self.across(name, self.full(args[0]), args)
-        known = TIME.get(name) or BAR[name]
+        known = _TIME.get(name) or _BAR[name]
         arrays = [self.full(one) if known.window else self.value(one) for one in args[: known.arrays]]
         if not known.window:
             return known.make(*arrays)
@@ -289,6 +289,6 @@ def _finite(values: Array) -> Array:
     return found
 
 
-def is_name(text: object) -> bool:
+def _is_name(text: object) -> bool:
     """Whether a key of the configuration may name a column."""
     return isinstance(text, str) and re.fullmatch(r"[A-Za-z]\w{0,60}", text) is not None

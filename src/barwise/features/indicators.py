@@ -12,11 +12,11 @@ from barwise.data.bars import COLUMNS, Bars
 from barwise.errors import ConfigError
 from barwise.features import rolling
 
-DEFAULT = ("RSI", "MACD", "ADX", "OBV", "CDLENGULFING")
+_DEFAULT = ("RSI", "MACD", "ADX", "OBV", "CDLENGULFING")
 
 
 def talib_functions(
-    bars: Bars, functions: Sequence[str | Mapping[str, Any]] = DEFAULT, relative: bool = True
+    bars: Bars, functions: Sequence[str | Mapping[str, Any]] = _DEFAULT, relative: bool = True
 ) -> dict[str, np.ndarray]:
     """One column for each output of each of `functions`: a name, or {name: RSI, timeperiod: 14}.
 

@@ -13,7 +13,7 @@ from barwise.data.bars import Bars
 from barwise.features import rolling
 from barwise.features.technical import contiguous, relative_strength
 
-WINDOWS = (5, 10, 20)
+_WINDOWS = (5, 10, 20)
 COLUMNS = 1000  # lags at most: each is a column of the matrix
 
 
@@ -21,7 +21,7 @@ COLUMNS = 1000  # lags at most: each is a column of the matrix
 def lagged(
     bars: Bars,
     feature_lookback: Annotated[int, Whole(1, COLUMNS)] = 20,
-    windows: Sequence[Annotated[int, Whole(3, LONGEST)]] = WINDOWS,
+    windows: Sequence[Annotated[int, Whole(3, LONGEST)]] = _WINDOWS,
 ) -> dict[str, np.ndarray]:
     """`return_lag_i` (over i bars, i = 1 to feature_lookback), moments of returns, `rsi`, `macd`, `volume_ratio`.
 

@@ -10,7 +10,7 @@ from barwise.features import rolling
 from barwise.features.microstructure import has_quotes
 from barwise.features.technical import bollinger, contiguous, relative_strength
 
-RETURNS, AVERAGES, SPREADS, POSITIONS = (1, 2, 3, 5, 10, 20, 60), (10, 20, 50, 200), (5, 20, 60), (20, 50)
+_RETURNS, _AVERAGES, _SPREADS, _POSITIONS = (1, 2, 3, 5, 10, 20, 60), (10, 20, 50, 200), (5, 20, 60), (20, 50)
 
 
 def normalized(bars: Bars) -> dict[str, np.ndarray]:
@@ -22,11 +22,11 @@ def normalized(bars: Bars) -> dict[str, np.ndarray]:
     """
     close = contiguous(bars.close)
     daily = rolling.change(close)
-    out = {f"return_{n}": rolling.change(close, n) / np.sqrt(n) for n in RETURNS}
-    out |= {f"ma_gap_{n}": rolling.ratio(close, x) - 1.0 for n, x in rolling.means(close, AVERAGES).items()}
-    out |= {f"volatility_{n}": x for n, x in rolling.stds(daily, SPREADS).items()}
+    out = {f"return_{n}": rolling.change(close, n) / np.sqrt(n) for n in _RETURNS}
+    out |= {f"ma_gap_{n}": rolling.ratio(close, x) - 1.0 for n, x in rolling.means(close, _AVERAGES).items()}
+    out |= {f"volatility_{n}": x for n, x in rolling.stds(daily, _SPREADS).items()}
     out["volatility_ratio"] = rolling.ratio(out["volatility_5"], out["volatility_60"])
-    for n in POSITIONS:
+    for n in _POSITIONS:
         out[f"price_position_{n}"] = rolling.share(close, rolling.lowest(bars.low, n), rolling.highest(bars.high, n))
     return out | _volume(bars, daily) | _indicators(bars, close) | _bar(bars, close)
 

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from barwise.console.fork import fork
+
 MUCH = 2**24  # cells of a matrix from which on forking, some hundredths of a second, pays
-IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them
-KEEP_THREADS = ("torch", "xgboost", "lightgbm")  # a fork beside the threads of these may hang
+_IDLE = ("fsspecIO",)  # waits for addresses to be read, and holds no lock between them
+_KEEP_THREADS = ("torch", "xgboost", "lightgbm", "catboost")  # a fork beside the threads of these may hang
 
 
 def shared(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
@@ -40,12 +42,12 @@ def is_shared(X: np.ndarray) -> bool:
 def threads_beside() -> list[str]:
     """The names of the other threads that a fork may catch in the middle of something."""
     here = threading.current_thread()
-    return [thread.name for thread in threading.enumerate() if thread is not here and thread.name not in IDLE]
+    return [thread.name for thread in threading.enumerate() if thread is not here and thread.name not in _IDLE]
 
 
-def may_fork() -> bool:
+def _may_fork() -> bool:
     """Linux, and no thread but this one; on macOS the system's own libraries do not outlive a fork."""
-    alone = not threads_beside() and not any(name in sys.modules for name in KEEP_THREADS)
+    alone = not threads_beside() and not any(name in sys.modules for name in _KEEP_THREADS)
     return sys.platform == "linux" and alone
 
 
@@ -54,7 +56,7 @@ def each(work: Callable[[int], None], n: int, workers: int, fork: bool) -> None:
 
     Work that raises in a forked process is done once more in this one, which raises.
     """
-    if fork and workers > 1 and n > 1 and may_fork() and forked(work, n, min(workers, n)):
+    if fork and workers > 1 and n > 1 and _may_fork() and _forked(work, n, min(workers, n)):
         return
     if workers > 1 and n > 1:
         with ThreadPoolExecutor(workers) as pool:
@@ -64,13 +66,11 @@ def each(work: Callable[[int], None], n: int, workers: int, fork: bool) -> None:
         work(i)
 
 
-def forked(work: Callable[[int], None], n: int, workers: int) -> bool:
+def _forked(work: Callable[[int], None], n: int, workers: int) -> bool:
     """Whether all of the work was done, by processes each of which takes every so many-th piece."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     pids = []
     for k in range(workers):
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             status = 1
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from barwise.data.bars import Market
 from barwise.features import FeatureSet
@@ -12,7 +11,7 @@ from barwise.features.drift import Drift, StartUp, warmed
 from barwise.features.extend import extended
 from barwise.features.matrix import FeatureMatrix, Room, build
 from barwise.features.store import Report, Store
-from barwise.features.store_writer import Kept
+from barwise.features.store_writer import Kept, Made
 
 
 def prepared(
@@ -26,11 +25,12 @@ def prepared(
     """The matrix of `sets` with a warm-up long enough, and the start-up drift; `data` is the hash of the market, and
     `note` hears how the matrix was come by."""
 
-    def make(room: Room, base: Kept | None = None) -> tuple[FeatureMatrix, dict[str, Any]]:
+    def make(room: Room, base: Kept | None = None) -> Made:
         longer = None if base is None else extended(base, market, sets, threads, room)
         matrix, found = warmed(longer or build(market.bars, sets, threads, room, market.universe), sets)
         drift = [[name, d.defined, d.settled, d.at_first] for name, d in found.drift.items()]
-        return matrix, {"bars": found.bars, "looked": found.looked, "drift": drift}
+        facts = {"bars": found.bars, "looked": found.looked, "drift": drift}
+        return Made(matrix, facts, carried_on=longer is not None)
 
     stored = (store or Store(gb=0)).matrix(data, market, sets, make)
     if note is not None:

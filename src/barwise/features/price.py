@@ -10,16 +10,16 @@ from barwise.console.settings import WideWindow, Window, checked
 from barwise.data.bars import Bars
 from barwise.features import rolling
 
-RETURNS, AVERAGES, VOLATILITIES, POSITIONS = (1, 5, 10, 20), (10, 20, 50, 200), (10, 20, 50), (20, 50)
+_RETURNS, _AVERAGES, _VOLATILITIES, _POSITIONS = (1, 5, 10, 20), (10, 20, 50, 200), (10, 20, 50), (20, 50)
 
 
 @checked("features.price")
 def price(
     bars: Bars,
-    returns: Sequence[Window] = RETURNS,
-    averages: Sequence[Window] = AVERAGES,
-    volatilities: Sequence[WideWindow] = VOLATILITIES,
-    positions: Sequence[Window] = POSITIONS,
+    returns: Sequence[Window] = _RETURNS,
+    averages: Sequence[Window] = _AVERAGES,
+    volatilities: Sequence[WideWindow] = _VOLATILITIES,
+    positions: Sequence[Window] = _POSITIONS,
 ) -> dict[str, np.ndarray]:
     """`returns_n`, `log_returns_n`, `ma_n`, `ma_ratio_n` (close over it), `volatility_n`, `price_position_n`.
 

@@ -18,7 +18,7 @@ LIBRARIES = {  # import name: distribution; known by their versions, not followe
     "pyarrow": "pyarrow",
 }  # fmt: skip
 WITHOUT_FILES = ("talib", "bottleneck")  # no function of theirs reads anything but its arguments
-STANDARD = {  # of Python's own: the rest reads files, clocks, the environment, or other processes
+_STANDARD = {  # of Python's own: the rest reads files, clocks, the environment, or other processes
     "__future__", "_abc", "_ast", "_collections_abc", "_functools", "_operator", "_weakrefset", "abc", "array", "ast",
     "base64",
     "bisect", "builtins", "calendar", "cmath", "collections", "colorsys", "contextlib", "copy", "copyreg",
@@ -35,7 +35,7 @@ ATTRIBUTES = {  # on whatever object: the clock, frames of other functions, file
     "__code__", "__closure__", "__loader__", "__spec__", "f_globals", "f_locals", "f_back", "gi_frame", "cr_frame",
     "tb_frame",
 }  # fmt: skip
-OF_LIBRARIES = re.compile(  # names in a library that give what is in no argument
+_OF_LIBRARIES = re.compile(  # names in a library that give what is in no argument
     r"(read|load|save|fetch|scan)(_\w*|txt|s)?$|(genfrom|from_?)(txt|file|regex)$|\w*memmap\w*$|random\w*$|rand(n|int)?$"
     r"|(DataSource|HDFStore|ExcelFile|io|datasets|ctypeslib|f2py|testing|test|show_versions|options|get_option"
     r"|set_option|geterr|getbufsize|errstate_|npyio|_npyio_impl|eval|query|show_config|get_include)$"
@@ -44,7 +44,7 @@ OF_LIBRARIES = re.compile(  # names in a library that give what is in no argumen
 CLOCKS = {"Timestamp", "to_datetime", "datetime64", "DatetimeIndex", "date_range", "Period", "array", "asarray"}
 STATELESS = {("_thread", "lock"), ("_thread", "RLock"), ("logging", "Logger"), ("logging", "RootLogger")}
 
-PYTHON = tuple(str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib"))
+_PYTHON = tuple(str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib"))
 
 
 @lru_cache(maxsize=4096)
@@ -53,16 +53,16 @@ def kind_of(name: str) -> str:
     top = name.partition(".")[0]
     if top == "builtins":
         return "standard"
-    path = file_of(top)
+    path = _file_of(top)
     packaged = "site-packages" in path or "dist-packages" in path
-    if top in sys.stdlib_module_names and not packaged and (not path or path.startswith(PYTHON)):
+    if top in sys.stdlib_module_names and not packaged and (not path or path.startswith(_PYTHON)):
         return "standard"
     if top in LIBRARIES and packaged:
         return "library"
     return "own"
 
 
-def file_of(name: str) -> str:
+def _file_of(name: str) -> str:
     """The resolved path of a module's file, imported or not; empty where it has none."""
     module = sys.modules.get(name)
     try:
@@ -74,9 +74,9 @@ def file_of(name: str) -> str:
 
 def allowed_standard(name: str) -> bool:
     """Whether a module of Python's own gives the same for the same arguments."""
-    return name.partition(".")[0] in STANDARD
+    return name.partition(".")[0] in _STANDARD
 
 
 def denied_in_library(chain: tuple[str, ...]) -> str | None:
     """The first of the names that gives what is in no argument, such as `read_csv`."""
-    return next((name for name in chain if OF_LIBRARIES.match(name)), None)
+    return next((name for name in chain if _OF_LIBRARIES.match(name)), None)

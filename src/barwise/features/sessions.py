@@ -17,16 +17,16 @@ def session(bars: Bars) -> dict[str, np.ndarray]:
 
     NaN outside the sessions of `data.calendar`; ConfigError without one.
     """
-    own = calendar_columns(bars, "session")
+    own = _calendar_columns(bars, "session")
     minute, left, weekday, month = (own[name] for name in COLUMNS[1:])
     return {
         "minute_of_session": minute,
         "minutes_to_close": left,
-        "first_bar": flag(minute == 0, minute),
-        "last_bar": flag(left == 0, left),
+        "first_bar": _flag(minute == 0, minute),
+        "last_bar": _flag(left == 0, left),
         "day_of_week": weekday,
         "sessions_to_month_end": month,
-        "month_end": flag(month == 0, month),
+        "month_end": _flag(month == 0, month),
     }
 
 
@@ -40,7 +40,7 @@ def gap(bars: Bars) -> dict[str, np.ndarray]:
     if len(bars) and (bars.time == bars.time.astype("datetime64[D]")).all() and COLUMNS[0] not in bars.extra:
         number = np.arange(len(bars), dtype=np.float64)
     else:
-        number = calendar_columns(bars, "gap")[COLUMNS[0]]
+        number = _calendar_columns(bars, "gap")[COLUMNS[0]]
     inside = np.flatnonzero(np.isfinite(number))  # bars before and after hours are no session's
     out = {name: np.full(len(bars), np.nan) for name in ("gap", "since_close")}
     if len(inside):
@@ -53,12 +53,12 @@ def gap(bars: Bars) -> dict[str, np.ndarray]:
     return out
 
 
-def flag(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _flag(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """1 and 0, NaN where it is not known."""
     return np.where(np.isfinite(known), values.astype(np.float64), np.nan)
 
 
-def calendar_columns(bars: Bars, name: str) -> dict[str, np.ndarray]:
+def _calendar_columns(bars: Bars, name: str) -> dict[str, np.ndarray]:
     """The columns that `data.calendar` adds; ConfigError without one."""
     if COLUMNS[0] not in bars.extra:
         raise ConfigError(

@@ -16,10 +16,10 @@ from barwise.features import FeatureSet
 from barwise.features.aligned import among, between, bound, sees_all
 from barwise.features.matrix import FeatureMatrix, compute
 
-SHARE, LEAST = 0.02, 0.2  # of the seconds that building took; seconds that are spent however quick that was
-ROUNDS, ROWS = 6, 8  # symbols that are drawn; rows at the end of a window that are compared
-SHORTEST, LONGEST, ENDS = 64, 2048, 4
-SETTLED, SAME = (
+_SHARE, _LEAST = 0.02, 0.2  # of the seconds that building took; seconds that are spent however quick that was
+_ROUNDS, ROWS = 6, 8  # symbols that are drawn; rows at the end of a window that are compared
+_SHORTEST, _LONGEST, _ENDS = 64, 2048, 4
+_SETTLED, SAME = (
     1e-6,
     1e-5,
 )  # distances, in sizes and standard deviations: a window that is long enough, and a difference
@@ -61,7 +61,7 @@ class Checker:
         take long. A difference ends it."""
         draw = draw or np.random.default_rng()  # of the system's own randomness, never of a run's seed
         found, begin = SpotCheck(), time.perf_counter()
-        budget = 0.5 * max(LEAST, SHARE * self.seconds)
+        budget = 0.5 * max(_LEAST, _SHARE * self.seconds)
         rate = {name: self.seconds / max(1, len(self.matrix.X)) for name in self.sets}  # of a row, too much at first
         for symbol in self.drawn(draw):
             for name in self.sets:
@@ -83,7 +83,7 @@ class Checker:
 
     def drawn(self, draw: np.random.Generator) -> Iterator[int]:
         """Symbols of the matrix in a random order, over again if they are few."""
-        n, left = len(self.matrix.bars), ROUNDS
+        n, left = len(self.matrix.bars), _ROUNDS
         while left > 0 and n:
             some = draw.permutation(n)[:left]
             left -= len(some)
@@ -104,7 +104,7 @@ class Checker:
             end = int(draw.integers(window, len(bars) + 1))
             return bars.take(slice(end - window, end)), slice(end - ROWS, end)
         most = min(most, len(bars))
-        if most < min(SHORTEST, len(bars)):
+        if most < min(_SHORTEST, len(bars)):
             return None
         end = int(draw.integers((most + 1) // 2, most + 1))
         return bars.take(slice(0, end)), slice(0, end)
@@ -192,12 +192,12 @@ def windows_of(
     """Bars that determine the last rows of each set, as live serving measures them: twice the shortest power of two
     that gives what the whole history does, on the longest symbol; None where none does, or finding it takes long."""
     checker = Checker(matrix, market, sets, {}, seconds)
-    begin, most = time.perf_counter(), max(LEAST, 5 * SHARE * seconds)
+    begin, most = time.perf_counter(), max(_LEAST, 5 * _SHARE * seconds)
     longest = max(range(len(matrix.bars)), key=lambda i: len(matrix.bars[i]))
     found: dict[str, int | None] = dict.fromkeys(sets)
     for name in sets:
-        window = SHORTEST
-        while 2 * window <= min(LONGEST, len(matrix.bars[longest])) and time.perf_counter() - begin < most:
+        window = _SHORTEST
+        while 2 * window <= min(_LONGEST, len(matrix.bars[longest])) and time.perf_counter() - begin < most:
             if _enough(checker, name, longest, window):
                 found[name] = 2 * window
                 break
@@ -207,12 +207,12 @@ def windows_of(
 
 def _enough(checker: Checker, name: str, symbol: int, window: int) -> bool:
     bars = checker.matrix.bars[symbol]
-    for end in np.linspace(min(2 * window, len(bars)), len(bars), ENDS).astype(int):
+    for end in np.linspace(min(2 * window, len(bars)), len(bars), _ENDS).astype(int):
         part, rows = bars.take(slice(end - window, end)), slice(end - ROWS, end)
         try:
             columns = checker.columns(name, part)
         except Exception:  # the user's set, on fewer bars than it wants
             return False
-        if checker.different(columns, checker.rows_of(symbol, rows), slice(window - ROWS, window), SETTLED):
+        if checker.different(columns, checker.rows_of(symbol, rows), slice(window - ROWS, window), _SETTLED):
             return False
     return True

@@ -21,7 +21,7 @@ from barwise.console.settings import Number, OneOf, check_value
 from barwise.data.bars import Market
 from barwise.data.memmap import free_memory
 from barwise.features import FeatureSet
-from barwise.features.extend import base_of, history_of
+from barwise.features.extend import History, base_of, history_of
 from barwise.features.fingerprint import fingerprint
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.spot_check import Checker, windows_of
@@ -29,7 +29,7 @@ from barwise.features.store_writer import META, Facts, Kept, Make, Making, read_
 from barwise.runs.blocks import Damaged, cache_folder, too_much
 
 GIB = 2**30
-SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
+_SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows once and quantizes or scales them
 
 
 @dataclass
@@ -119,9 +119,9 @@ class Store:
         report = report or Report()
         with Making(self.home, self.maps) as making:
             begin = time.perf_counter()
-            base = None if wanted is None or self.made_again(wanted) else self.base(wanted)
-            matrix, facts = make(making.room, base)
-            carried_on = base is not None and matrix.names is base.matrix.names
+            found = None if wanted is None or self.made_again(wanted) else self.base(wanted)
+            base, place, history = found or (None, None, None)
+            matrix, facts, carried_on = make(making.room, base)
             seconds = time.perf_counter() - begin
             kept = Kept(matrix, facts, base.seconds + seconds if base and carried_on else seconds, {}, "")
             report.status = "not kept"
@@ -141,20 +141,23 @@ class Store:
                 return Stored(matrix, facts, report)
             windows |= dict.fromkeys(twice.inexact)
             try:
-                removed(wanted.folder)  # a damaged one, or one that is no longer right
-                history = history_of(wanted.made_by, wanted.market).meta()
-                making.keep(wanted.folder, replace(kept, windows=windows, history=history), wanted.market.bars)
+                _removed(wanted.folder)  # a damaged one, or one that is no longer right
+                history = history or history_of(wanted.made_by, wanted.market)
+                kept = replace(kept, windows=windows, history=history.meta())
+                linked = making.keep(wanted.folder, kept, wanted.market.bars, place if carried_on else None)
                 self.trim(spare=wanted.folder.name)
             except OSError as error:
                 report.why = (f"{self.home} cannot be written ({error.strerror or error})",)
                 return Stored(matrix, facts, report)
             report.status = "extended" if carried_on else "built"
+            if linked:  # what would be read is what is at hand
+                return Stored(matrix, facts, report)
             return self._opened(wanted, Stored(matrix, facts, report))
 
-    def base(self, wanted: Wanted) -> Kept | None:
+    def base(self, wanted: Wanted) -> tuple[Kept, Path, History] | None:
         """A kept matrix that has the first bars of this one and only lacks the last."""
         newest = [folder for folder, _, _ in reversed(self.entries())]
-        return base_of(newest, wanted.made_by, wanted.market)
+        return base_of(newest, wanted.made_by, wanted.market, self.maps)
 
     def made_again(self, wanted: Wanted) -> bool:
         """Whether a kept matrix turned out not to be what its sets give: then nothing kept is carried on."""
@@ -162,13 +165,13 @@ class Store:
 
     def maps(self, size: int) -> bool:
         """Whether a matrix of so many bytes is read from its file in blocks."""
-        return self.mapped is True or (self.mapped == "auto" and size > SHARE * free_memory())
+        return self.mapped is True or (self.mapped == "auto" and size > _SHARE * free_memory())
 
     def _proved(self, wanted: Wanted) -> Stored | None:
         """What is kept, if it is whole and its sets still give what they gave."""
         report = wanted.report
         try:
-            kept = read_kept(wanted.folder, wanted.market.bars)
+            kept = read_kept(wanted.folder, wanted.market.bars, self.maps)
         except Damaged as damage:
             report.warning = f"the kept feature matrix {wanted.folder.name} is damaged ({damage}): it is built again"
             return None
@@ -202,7 +205,8 @@ class Store:
         found = []
         for folder in self.home.glob("[0-9a-f]*") if self.home.is_dir() else ():
             try:
-                size = sum(file.lstat().st_size for file in folder.iterdir())
+                states = [file.lstat() for file in folder.iterdir()]
+                size = sum(one.st_size // max(1, one.st_nlink) for one in states)  # linked files lie there once
                 meta = folder / META
                 found.append((folder, size, (meta if meta.is_file() else folder).stat().st_mtime))
             except OSError:
@@ -234,7 +238,7 @@ def home(folder: str | Path | None = None) -> Path:
     return Path(folder) if folder else cache_folder()
 
 
-def removed(folder: Path) -> None:
+def _removed(folder: Path) -> None:
     """See that nothing has this name."""
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)

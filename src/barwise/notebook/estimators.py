@@ -36,17 +36,17 @@ from barwise.strategies.hooks import needs_torch
 from barwise.strategies.rows import scores_of
 from barwise.validation.folds import Fold
 
-ALL: dict[str, FeatureSet] = {
+_ALL: dict[str, FeatureSet] = {
     "price": price,
     "volume": volume,
     "technical": technical,
     "microstructure": microstructure,
 }
-GAP = 2  # rows between training and validation: a label of t ends two bars later
-FEWEST = 20  # rows below which nothing is set aside for validation
+_GAP = 2  # rows between training and validation: a label of t ends two bars later
+_FEWEST = 20  # rows below which nothing is set aside for validation
 
 
-def shipped(name: str) -> dict[str, Any]:
+def _shipped(name: str) -> dict[str, Any]:
     """The settings of `conf/strategy/NAME.yaml`, which a run's strategy has too."""
     text = (Path(conf_dir()) / "strategy" / f"{name}.yaml").read_text(encoding="utf-8")
     return {key: value for key, value in yaml.safe_load(text).items() if key not in ("_target_", "defaults", "n_seeds")}
@@ -113,8 +113,8 @@ class FrameStrategy(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         array, target = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", y_numeric=True)
         target = np.asarray(target, dtype=np.float64)
         n = len(array)
-        cut = first_valid if first_valid is not None else n if n < FEWEST else n - n // 5
-        train = np.arange(cut if first_valid is not None or cut == n else max(1, cut - GAP))
+        cut = first_valid if first_valid is not None else n if n < _FEWEST else n - n // 5
+        train = np.arange(cut if first_valid is not None or cut == n else max(1, cut - _GAP))
         fold = Fold(0, train, np.arange(cut, n), np.zeros(0, np.int64))
         panel = panel_of(array, target)
         strategy = self._strategy(target)
@@ -174,7 +174,7 @@ class XGBoostStrategy(FrameStrategy):
         from barwise.strategies.xgb import XGBoostStrategy as Core
 
         given = {"n_estimators": self.n_estimators, "max_depth": self.max_depth, "learning_rate": self.learning_rate}
-        return Core(**{**shipped("xgboost"), **given})
+        return Core(**{**_shipped("xgboost"), **given})
 
 
 class LightGBMStrategy(FrameStrategy):
@@ -204,7 +204,7 @@ class LightGBMStrategy(FrameStrategy):
         from barwise.strategies.lgbm import LightGBMStrategy as Core
 
         given = {"n_estimators": self.n_estimators, "num_leaves": self.num_leaves, "learning_rate": self.learning_rate}
-        return Core(**{**shipped("lightgbm"), **given})
+        return Core(**{**_shipped("lightgbm"), **given})
 
 
 class RandomForestStrategy(FrameStrategy):
@@ -237,7 +237,7 @@ class RandomForestStrategy(FrameStrategy):
 
         kind = RandomForestClassifier if scores.is_classes(y) else RandomForestRegressor
         given = {"n_estimators": self.n_estimators, "max_depth": self.max_depth}
-        settings = {key: value for key, value in shipped("random_forest")["estimator"].items() if key != "_target_"}
+        settings = {key: value for key, value in _shipped("random_forest")["estimator"].items() if key != "_target_"}
         forest = kind(**{**settings, **given, "min_samples_leaf": self.min_samples_leaf})
         return SklearnStrategy(forest, takes_nan=True)
 
@@ -272,13 +272,13 @@ class LSTMStrategy(FrameStrategy):
         self.device = device
 
     def _default_sets(self) -> Mapping[str, FeatureSet]:
-        return ALL
+        return _ALL
 
     def _strategy(self, y: np.ndarray) -> Strategy:
         from barwise.strategies.sequence import SequenceStrategy
 
         names = ("lookback", "hidden_size", "num_layers", "learning_rate", "batch_size", "epochs", "patience")
-        return SequenceStrategy(**{**shipped("lstm"), **{name: getattr(self, name) for name in names}})
+        return SequenceStrategy(**{**_shipped("lstm"), **{name: getattr(self, name) for name in names}})
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -293,7 +293,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Features of each bar, with the frame's index."""
-        return pd.DataFrame(compute(bars_of(X), self.feature_sets or ALL), index=X.index)
+        return pd.DataFrame(compute(bars_of(X), self.feature_sets or _ALL), index=X.index)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

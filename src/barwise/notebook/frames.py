@@ -23,7 +23,7 @@ def on_record(*frames: pd.DataFrame) -> None:
     watch = SealWatch(Path("outputs"), "notebook", "notebook") if Path("outputs").is_dir() else None
     for frame in frames if watch and watch.seals else ():
         if isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex) and len(frame):
-            times, symbol = times_of(frame.index), frame.attrs.get("symbol")
+            times, symbol = _times_of(frame.index), frame.attrs.get("symbol")
             if watch and not watch.look(None if symbol is None else [str(symbol)], times.min(), times.max()):
                 warnings.warn(UNRECORDED, stacklevel=3)
 
@@ -47,12 +47,12 @@ def bars_of(data: pd.DataFrame, symbol: str = "data") -> Bars:
     if missing:
         raise DataError(f"data: {missing[0]} holds no numbers")
     prices = {name: columns.pop(name) for name in COLUMNS}
-    bars = Bars(symbol, times_of(data.index), **prices, extra=columns)
+    bars = Bars(symbol, _times_of(data.index), **prices, extra=columns)
     check_bars(bars)
     return bars
 
 
-def times_of(index: pd.Index) -> np.ndarray:
+def _times_of(index: pd.Index) -> np.ndarray:
     """Times of a frame's index in UTC; numbers count days."""
     if not isinstance(index, pd.DatetimeIndex):
         return np.datetime64("1970-01-01", "ns") + np.arange(len(index)) * np.timedelta64(1, "D")

@@ -34,5 +34,12 @@ class Neutralises(Protocol):
     neutral: Sequence[str]
 
 
+@runtime_checkable
+class HoldsTranches(Protocol):
+    """A portfolio, not a rule: holds so many overlapping tranches."""
+
+    tranches: int
+
+
 HOOKS: tuple[type, ...] = (ReadsScores, ReadsHeld, KeepsLimits, Neutralises)
 KINDS = {"reads_scores": bool, "reads_held": bool, "keeps_limits": bool}

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDING = 1e-12  # relative: weights of which rounding left more than a limit are not above it
-
 
 @dataclass(frozen=True)
 class Limits:

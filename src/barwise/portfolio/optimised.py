@@ -14,7 +14,7 @@ from barwise.errors import ConfigError
 from barwise.portfolio.context import Context
 from barwise.portfolio.quadratic import Problem
 
-MARKET = "market"  # neutral to the members' mean by beta; any other name is a group's
+_MARKET = "market"  # neutral to the members' mean by beta; any other name is a group's
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Optimised:
         if not len(chosen):
             return out
         problem = self._problem(context, chosen, known[chosen])
-        out[chosen] = found = solved(problem)
+        out[chosen] = found = _solved(problem)
         places = context.limits.max_positions
         if places is not None and np.count_nonzero(found) > places:
             kept = np.sort(np.argsort(-np.abs(found), kind="stable")[:places])
             out[:] = 0.0
-            out[chosen[kept]] = solved(self._problem(context, chosen[kept], known[chosen[kept]]))
+            out[chosen[kept]] = _solved(self._problem(context, chosen[kept], known[chosen[kept]]))
         return out
 
     def _known(self, context: Context) -> np.ndarray:
@@ -66,8 +66,8 @@ class Optimised:
     def _problem(self, context: Context, chosen: np.ndarray, known: np.ndarray) -> Problem:
         """The last row's problem of the `chosen` symbols, of which those `known` have a view."""
         limits, held = context.limits, context.held[chosen]
-        own = centred(context.returns[-self.window :, chosen])
-        covariance = shrunk(own)
+        own = _centred(context.returns[-self.window :, chosen])
+        covariance = _shrunk(own)
         score = np.where(known, context.score[-1, chosen], 0.0)
         size = float(np.sqrt((score**2).sum() / max(1, int(known.sum()))))
         alpha = self.ic * np.sqrt(np.diag(covariance)) * score / (size or 1.0)
@@ -90,7 +90,7 @@ class Optimised:
         """(k, symbol): beta to the members' mean return, and membership of each group; what Σ w × is 0 of."""
         rows = []
         for name in self.neutral:
-            if name == MARKET:
+            if name == _MARKET:
                 past = context.returns[-self.window :]
                 inside = context.member[-self.window :] & np.isfinite(past)
                 market = np.where(inside, past, 0.0).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
@@ -102,7 +102,7 @@ class Optimised:
         return np.array(rows).reshape(len(rows), len(chosen))
 
 
-def solved(problem: Problem) -> np.ndarray:
+def _solved(problem: Problem) -> np.ndarray:
     """The weights of a problem; those nearest to what is held where the turnover or a missing bar leaves none."""
     found = problem.solve()
     if found is not None:
@@ -110,14 +110,14 @@ def solved(problem: Problem) -> np.ndarray:
     return replace(problem, low=np.minimum(problem.low, 0.0), high=np.maximum(problem.high, 0.0)).nearest()
 
 
-def centred(returns: np.ndarray) -> np.ndarray:
+def _centred(returns: np.ndarray) -> np.ndarray:
     """Returns (bar, symbol) less each symbol's mean; 0 where there is none."""
     known = np.isfinite(returns)
     mean = np.where(known, returns, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return np.where(known, returns - mean, 0.0)
 
 
-def shrunk(returns: np.ndarray) -> np.ndarray:
+def _shrunk(returns: np.ndarray) -> np.ndarray:
     """The Ledoit-Wolf covariance of centred returns (bar, symbol)."""
     from sklearn.covariance import ledoit_wolf
 

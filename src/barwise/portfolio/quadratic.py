@@ -11,8 +11,8 @@ import numpy as np
 from barwise.errors import ConfigError
 from barwise.portfolio.limits import Limits
 
-INFEASIBLE = ("PrimalInfeasible", "AlmostPrimalInfeasible")
-DUST = 1e-8  # what an interior point method leaves of a weight, or of a change, that is none
+_INFEASIBLE = ("PrimalInfeasible", "AlmostPrimalInfeasible")
+_DUST = 1e-8  # what an interior point method leaves of a weight, or of a change, that is none
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Problem:
     def solve(self) -> np.ndarray | None:
         """The weights, to 1e-9 within all limits; None where nothing is."""
         found = self._solver(self.alpha, self.aversion, self.penalty, self.most).solve()
-        return None if str(found.status) in INFEASIBLE else self._exact(found)
+        return None if str(found.status) in _INFEASIBLE else self._exact(found)
 
     def nearest(self) -> np.ndarray:
         """The weights nearest to those held, by Σ|change|, within all limits but that of the turnover."""
@@ -51,7 +51,7 @@ class Problem:
         from scipy import sparse
 
         n, limits = len(alpha), self.limits
-        equal, below = Rows(n), Rows(n)
+        equal, below = _Rows(n), _Rows(n)
         for exposure in self.exposures:
             equal.add({0: exposure}, 0.0)
         if limits.net == 0:
@@ -65,7 +65,7 @@ class Problem:
             below.add_each({0: sign, 1: -1.0}, sign * self.held)
             below.add_each({0: sign, 2: -1.0}, np.zeros(n))
         if most is not None:
-            below.add({1: np.ones(n)}, max(0.0, most - 2 * n * DUST))
+            below.add({1: np.ones(n)}, max(0.0, most - 2 * n * _DUST))
         if limits.gross is not None:
             below.add({2: np.ones(n)}, limits.gross)
         if self.groups is not None and limits.max_group is not None:
@@ -75,18 +75,18 @@ class Problem:
         cones.append(clarabel.NonnegativeConeT(below.count))
         parts = [equal, below]
         if self.deviation is not None:
-            cone = Rows(n)
+            cone = _Rows(n)
             cone.add({}, self.deviation)
             for root in np.linalg.cholesky(self.covariance + 1e-14 * np.eye(n)).T:
                 cone.add({0: -root}, 0.0)
             cones.append(clarabel.SecondOrderConeT(n + 1))
             parts.append(cone)
-        matrix, vector = together(parts)
+        matrix, vector = _together(parts)
         unit = 1.0 / max(float(np.abs(alpha).max()), penalty, 1e-12)  # returns of a bar are small beside the tolerance
         risk = sparse.csc_matrix(np.triu(unit * aversion * self.covariance))
         risk.resize(3 * n, 3 * n)
         linear = unit * np.concatenate([-alpha, np.full(n, penalty), np.zeros(n)])
-        return clarabel.DefaultSolver(risk, linear, matrix, vector, cones, settings())
+        return clarabel.DefaultSolver(risk, linear, matrix, vector, cones, _settings())
 
     def _exact(self, found: Any) -> np.ndarray:
         """The solver's weights without what its tolerance leaves: dust, and excess of a billionth over a limit.
@@ -98,10 +98,10 @@ class Problem:
                 f"portfolio.rule: Clarabel found no weights ({found.status}); widen the limits, or raise risk_aversion"
             )
         w = np.array(found.x[: len(self.alpha)])
-        w = np.where(np.abs(w - self.held) < DUST, self.held, w)
-        w = np.clip(np.where(np.abs(w) < DUST, 0.0, w), self.low, self.high)
+        w = np.where(np.abs(w - self.held) < _DUST, self.held, w)
+        w = np.clip(np.where(np.abs(w) < _DUST, 0.0, w), self.low, self.high)
         rows = np.vstack([self.exposures, np.ones((1, len(w)))]) if self.limits.net == 0 else self.exposures
-        free = (w > self.low + DUST) & (w < self.high - DUST) & (w != 0.0)
+        free = (w > self.low + _DUST) & (w < self.high - _DUST) & (w != 0.0)
         if len(rows) and free.any():
             w[free] -= np.linalg.lstsq(rows[:, free], rows @ w, rcond=None)[0]
         return w / max(1.0, self._excess(w)) + 0.0
@@ -116,7 +116,7 @@ class Problem:
         return max((float(value) / limit for value, limit in used if limit), default=0.0)
 
 
-class Rows:
+class _Rows:
     """Rows of A and b, in three blocks of `n` columns each, gathered as coordinates."""
 
     def __init__(self, n: int) -> None:
@@ -141,7 +141,7 @@ class Rows:
         self.count += self.n
 
 
-def together(parts: Sequence[Rows]) -> tuple[Any, np.ndarray]:
+def _together(parts: Sequence[_Rows]) -> tuple[Any, np.ndarray]:
     """A, sparse by column, and b of all rows."""
     from scipy import sparse
 
@@ -156,7 +156,7 @@ def together(parts: Sequence[Rows]) -> tuple[Any, np.ndarray]:
     return matrix, np.concatenate([bound for part in parts for bound in part.bounds]).astype(np.float64)
 
 
-def settings() -> Any:
+def _settings() -> Any:
     """Clarabel's settings: silent, on one thread, to a billionth."""
     import clarabel
 

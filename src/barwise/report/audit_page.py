@@ -7,7 +7,7 @@ from typing import Any
 
 from barwise.report.markup import facts, joined, page, table, tag
 
-MEANS = {
+_MEANS = {
     "features": "each feature again on bars cut off or altered after a bar: the rows up to it must stay the same;"
     " and its rank correlation with the label",
     "labels": "each label is known at its end, not before, and worth what a trade at the next price can earn",
@@ -29,7 +29,7 @@ def document(filed: Mapping[str, Any]) -> str:
         for f in audit["findings"]
     ]
     checks = [
-        [name, tag("td", MEANS.get(name, ""), class_="why"), f"{count:,}"] for name, count in audit["checks"].items()
+        [name, tag("td", _MEANS.get(name, ""), class_="why"), f"{count:,}"] for name, count in audit["checks"].items()
     ]
     drift = [
         [name, f"{d['defined']:,}", "never" if d["settled"] is None else f"{d['settled']:,}", f"{d['at_first']:.3f}"]

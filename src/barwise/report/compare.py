@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions, RenderResult
 
-NOT_COMPARED = ("cache", "output_dir", "quiet", "sweep", "hydra")  # where a run writes changes no number
+_NOT_COMPARED = ("cache", "output_dir", "quiet", "sweep", "hydra")  # where a run writes changes no number
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Comparison:
         kept = [i for i, run in enumerate(self.runs) if (run.folder / "ledger.parquet").is_file()]
         if not kept:
             raise DataError("none of the runs has a ledger")
-        time, returns = common([self.runs[i] for i in kept], "net")
+        time, returns = _common([self.runs[i] for i in kept], "net")
         return overlaid(time, dict(zip([self.names[i] for i in kept], returns, strict=True)))
 
     def write(self, path: Path) -> Path:
@@ -56,10 +56,12 @@ class Comparison:
     def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
         """Title, head and rows of each table, for any way of printing."""
         head = ("", *self.names)
-        found = [("metrics, net unless named gross", head, flat(self.metrics))]
-        found.append(("configuration: what differs", head, flat(self.config) or [["nothing", *["–"] * len(self.runs)]]))
-        found.append(("code, data and device", head, flat(self.origins)))
-        rows = [sentence(d, self.names[0]) for d in self.differences]
+        found = [("metrics, net unless named gross", head, _flat(self.metrics))]
+        found.append(
+            ("configuration: what differs", head, _flat(self.config) or [["nothing", *["–"] * len(self.runs)]])
+        )
+        found.append(("code, data and device", head, _flat(self.origins)))
+        rows = [_sentence(d, self.names[0]) for d in self.differences]
         bootstrap = ("", "difference a year", "95 % interval", "p", "common bars", "")
         return [*found, ("difference in net Sharpe, paired block bootstrap", bootstrap, rows)]
 
@@ -96,60 +98,60 @@ def compare(folders: Sequence[Path]) -> Comparison:
     metrics.append(("p, after all trials", [shown(run.verdict.get("p_value"), "{:.3f}") for run in runs]))
     metrics.append(("deflated Sharpe", [shown(run.verdict.get("dsr"), "{:.2f}") for run in runs]))
     return Comparison(
-        runs, names_of(runs), metrics, config_differences(runs), origins_of(runs),
-        [difference(runs[0], run, name) for run, name in zip(runs[1:], names_of(runs)[1:], strict=True)],
+        runs, _names_of(runs), metrics, _config_differences(runs), _origins_of(runs),
+        [_difference(runs[0], run, name) for run, name in zip(runs[1:], _names_of(runs)[1:], strict=True)],
     )  # fmt: skip
 
 
-def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
+def _names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     """A letter and the title of each run, such as `A xgboost on sample`; unique by the letter."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     marks = (letters[i] if i < len(letters) else str(i) for i in range(len(runs)))
     return tuple(f"{mark} {run.title}" for mark, run in zip(marks, runs, strict=True))
 
 
-def config_differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+def _config_differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Each dotted key whose value is not the same everywhere; a dash where a run has no such key."""
-    trees = [dict(leaves(run.config)) for run in runs]
-    keys = sorted({key for tree in trees for key in tree if key.split(".")[0] not in NOT_COMPARED})
+    trees = [dict(_leaves(run.config)) for run in runs]
+    keys = sorted({key for tree in trees for key in tree if key.split(".")[0] not in _NOT_COMPARED})
     rows = [(key, [str(tree[key]) if key in tree else "–" for tree in trees]) for key in keys]
     return [row for row in rows if len(set(row[1])) > 1]
 
 
-def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """Dotted name and value of each leaf of a nested mapping; a list is a leaf."""
     if not isinstance(node, Mapping) or not node:
         return [(prefix, node)]
-    return [leaf for k, v in node.items() for leaf in leaves(v, f"{prefix}.{k}" if prefix else str(k))]
+    return [leaf for k, v in node.items() for leaf in _leaves(v, f"{prefix}.{k}" if prefix else str(k))]
 
 
-def origins_of(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+def _origins_of(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Directory, code revision, data hash, device, seed, and the versions that differ."""
     found: list[tuple[str, list[str]]] = [("directory", [str(run.folder) for run in runs])]
     for name in ("status", "seed", "threads", "data_hash"):
-        found.append((name.replace("_", " "), [short(run.manifest.get(name)) for run in runs]))
-    found.append(("device", [short((run.manifest.get("device") or {}).get("used")) for run in runs]))
-    found.append(("code", [revision(run) for run in runs]))
+        found.append((name.replace("_", " "), [_short(run.manifest.get(name)) for run in runs]))
+    found.append(("device", [_short((run.manifest.get("device") or {}).get("used")) for run in runs]))
+    found.append(("code", [_revision(run) for run in runs]))
     versions = [run.manifest.get("versions") or {} for run in runs]
     for name in sorted({name for v in versions for name in v}):
-        row = [short(v.get(name)) for v in versions]
+        row = [_short(v.get(name)) for v in versions]
         if len(set(row)) > 1:
             found.append((name, row))
     return [(label, [*row]) if len(set(row)) > 1 else (f"{label} (same)", row) for label, row in found]
 
 
-def revision(run: Run) -> str:
+def _revision(run: Run) -> str:
     """Short git revision; a + where there were local changes."""
     git = run.manifest.get("git") or {}
     return f"{str(git['revision'])[:12]}{'+' if git.get('dirty') else ''}" if git.get("revision") else "–"
 
 
-def short(value: Any) -> str:
+def _short(value: Any) -> str:
     """A value for a narrow column: long hashes by their first 16 signs."""
     return "–" if value is None else str(value)[:16]
 
 
-def common(runs: Sequence[Run], name: str = "excess") -> tuple[np.ndarray, list[np.ndarray]]:
+def _common(runs: Sequence[Run], name: str = "excess") -> tuple[np.ndarray, list[np.ndarray]]:
     """The times that every run's ledger has, and a column of each run on them; DataError where there is none."""
     lacking = next((run for run in runs if name not in run.ledger), None)
     if lacking is not None:
@@ -163,10 +165,10 @@ def common(runs: Sequence[Run], name: str = "excess") -> tuple[np.ndarray, list[
     return time, [net[np.searchsorted(own, time)] for own, net in tables]
 
 
-def difference(first: Run, other: Run, name: str) -> Difference:
+def _difference(first: Run, other: Run, name: str) -> Difference:
     """The paired bootstrap of `other` less `first` on their common bars."""
     try:
-        time, (a, b) = common((first, other))
+        time, (a, b) = _common((first, other))
     except DataError as error:
         return Difference(name, 0, reason=str(error))
     if len(time) < 30:
@@ -179,7 +181,7 @@ def difference(first: Run, other: Run, name: str) -> Difference:
     return Difference(name, len(time), found[0] * scale, found[1] * scale, found[2] * scale, found[3])
 
 
-def sentence(d: Difference, first: str) -> list[str]:
+def _sentence(d: Difference, first: str) -> list[str]:
     """One row of the table of differences, with what it means in words."""
     if d.value is None:
         return [f"{d.run} less {first}", "–", "–", "–", str(d.bars), d.reason]
@@ -188,5 +190,5 @@ def sentence(d: Difference, first: str) -> list[str]:
     return [f"{d.run} less {first}", f"{d.value:+.2f}", interval, shown(d.p, "{:.3f}"), f"{d.bars:,}", means]
 
 
-def flat(rows: Sequence[tuple[str, list[str]]]) -> list[list[str]]:
+def _flat(rows: Sequence[tuple[str, list[str]]]) -> list[list[str]]:
     return [[name, *values] for name, values in rows]

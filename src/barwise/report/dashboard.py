@@ -19,13 +19,14 @@ from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import shown_in
 from barwise.runs.tensorboard import Board
 
-log = logging.getLogger("barwise")
+_log = logging.getLogger("barwise")
 
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
-WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
-GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
-LAYOUT = {
+_FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
+_WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
+_GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
+_LAYOUT = {
     "training": {
         "loss, all folds": ["Multiline", [r"train_loss/fold-\d+", r"valid_loss/fold-\d+"]],
         "validation loss": ["Multiline", [r"valid_loss/fold-\d+"]],
@@ -58,7 +59,7 @@ class Dashboard(Board):
         try:
             with self.out.stage("dashboard"):
                 try:
-                    write_ending(self.writer, load(folder), self.figures)
+                    _write_ending(self.writer, load(folder), self.figures)
                 finally:
                     self.close()
         except Exception as error:
@@ -66,7 +67,7 @@ class Dashboard(Board):
             if short:
                 notice(f"{short}; the run is done, TensorBoard lacks its ending")
                 return
-            log.exception("the dashboard's ending could not be written")
+            _log.exception("the dashboard's ending could not be written")
             self.out.warn(
                 f"TensorBoard lacks the run's ending: {type(error).__name__}: {error}; train.log has the traceback"
             )
@@ -74,25 +75,25 @@ class Dashboard(Board):
             self.out.update()
 
 
-def write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> None:
+def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> None:
     """Hyper-parameters with outcomes, figures, text and a layout, into the run's own event file."""
-    for name, text in texts(run.verdict, run.config).items():
+    for name, text in _texts(run.verdict, run.config).items():
         writer.add_text(name, text, 0)
-    writer.add_custom_scalars(LAYOUT)
+    writer.add_custom_scalars(_LAYOUT)
     for stage, seconds in (run.manifest.get("seconds") or {}).items():
         writer.add_scalar(f"timing/{stage}", float(seconds), 0)
     for stage, megabytes in (run.manifest.get("peak_memory_mb") or {}).items():
         writer.add_scalar(f"memory/{stage}_peak_mb", float(megabytes), 0)
-    add_factor(writer, run)
-    for name in figures:
+    across = _add_factor(writer, run)
+    for name in (*figures, *(_FACTOR if across and figures == FIGURES else ())):
         try:
             writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
         except DataError:
             continue
-    add_hparams(writer, hyper_parameters(run), outcomes(run))
+    _add_hparams(writer, hyper_parameters(run), outcomes(run))
 
 
-def texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+def _texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
     """Verdict and configuration as code: TensorBoard takes texts for Markdown, in which a name may be a picture."""
     sentence = " ".join(str(verdict.get("sentence") or "no verdict").split())
     return {
@@ -101,12 +102,13 @@ def texts(verdict: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
     }
 
 
-def add_factor(writer: Any, run: Run) -> None:
-    """Decay by bars held, and what each quantile earns, as scalars; nothing where the run kept no factor tables."""
+def _add_factor(writer: Any, run: Run) -> bool:
+    """Decay by bars held, and what each quantile earns, as scalars; whether symbols are compared within each bar.
+    Nothing where the run kept no factor tables."""
     try:
         tables = run.factor()
     except DataError:
-        return
+        return False
     for row in tables["decay"].itertuples() if "decay" in tables else ():
         for name in ("rank_ic", "ic"):
             value = float(getattr(row, name))
@@ -117,6 +119,7 @@ def add_factor(writer: Any, run: Run) -> None:
             writer.add_scalar(
                 f"factor/excess_by_quantile_{int(row.horizon)}_bars", float(row.excess), int(row.quantile)
             )
+    return bool("about" in tables and tables["about"]["across"].iloc[0])
 
 
 def rehearse() -> None:
@@ -137,7 +140,7 @@ def rehearse() -> None:
     pixels(figure)
 
 
-def add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float]) -> None:
+def _add_hparams(writer: Any, given: Mapping[str, Any], found: Mapping[str, float]) -> None:
     """Enter the run in the HParams tab under its own name; the library's add_hparams would open a run beside it."""
     from tensorboardX.summary import hparams
 
@@ -158,20 +161,20 @@ def outcomes(run: Run) -> dict[str, float]:
 def hyper_parameters(run: Run) -> dict[str, Any]:
     """The choice of each group, the seed, and every plain setting of strategy, labels, signals and validation."""
     found: dict[str, Any] = {"strategy": run.choices.get("strategy"), "seed": run.config.get("seed")}  # shown first
-    found |= {group: run.choices[group] for group in GROUPS if group in run.choices}
+    found |= {group: run.choices[group] for group in _GROUPS if group in run.choices}
     features = run.config.get("features")
     if isinstance(features, dict):
         found["features"] = ",".join(features)
     for group in ("strategy", "labels", "signals", "validation"):
-        found.update(leaves(run.config.get(group), group))
+        found.update(_leaves(run.config.get(group), group))
     return {name: value for name, value in found.items() if isinstance(value, bool | int | float | str)}
 
 
-def leaves(node: Any, name: str) -> dict[str, Any]:
+def _leaves(node: Any, name: str) -> dict[str, Any]:
     """The plain values below `node`, by dotted name, but for Hydra's own keys."""
     if isinstance(node, dict):
         return {k: v for key, child in node.items() if not str(key).startswith("_")
-                for k, v in leaves(child, f"{name}.{key}").items()}  # fmt: skip
+                for k, v in _leaves(child, f"{name}.{key}").items()}  # fmt: skip
     return {name: node}
 
 
@@ -179,7 +182,7 @@ def pixels(figure: Any) -> np.ndarray:
     """(height, width, 3) bytes of a figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure.set_dpi(WIDTH / figure.get_figwidth())
+    figure.set_dpi(_WIDTH / figure.get_figwidth())
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -20,11 +20,11 @@ from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
 if TYPE_CHECKING:
     from barwise.runs.run import RunFiles
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-MOST_YEARS, MOST_SYMBOLS = 30, 20
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MOST_YEARS, _MOST_SYMBOLS = 30, 20
 
 
-def column(run: RunFiles, name: str) -> np.ndarray:
+def _column(run: RunFiles, name: str) -> np.ndarray:
     """One column of the ledger as an array; DataError with the reason where there is none, or no bar."""
     table = run.ledger
     if name not in table:
@@ -54,7 +54,7 @@ def multiples(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
 
 
-def fold_spans(run: RunFiles) -> list[tuple[Any, np.datetime64, np.datetime64]]:
+def _fold_spans(run: RunFiles) -> list[tuple[Any, np.datetime64, np.datetime64]]:
     """Fold, first and last time, in order; empty where folds overlap in time and shading would say nothing."""
     found = [
         (f.get("fold"), np.datetime64(f["first"]), np.datetime64(f["last"]))
@@ -66,9 +66,9 @@ def fold_spans(run: RunFiles) -> list[tuple[Any, np.datetime64, np.datetime64]]:
     return found if apart else []
 
 
-def shade(axes: Axes, run: RunFiles, names: bool = False) -> None:
+def _shade(axes: Axes, run: RunFiles, names: bool = False) -> None:
     """Every other fold behind the curve, its number on top."""
-    spans = fold_spans(run)
+    spans = _fold_spans(run)
     for i, (fold, first, last) in enumerate(spans):
         if i % 2 == 0:
             axes.axvspan(first, last, color=MUTED, alpha=0.13, linewidth=0)  # type: ignore[arg-type]
@@ -87,18 +87,18 @@ def wealth(net: np.ndarray) -> np.ndarray:
 
 def equity(figure: Figure, run: RunFiles) -> None:
     """Net equity on a log axis against gross and buy-and-hold; drawdown below."""
-    time, net = column(run, "time"), column(run, "net")
+    time, net = _column(run, "time"), _column(run, "net")
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
     curves = [("net of costs", wealth(net), BLUE, 1.6, "-")]
     if "gross" in run.ledger:
-        curves.append(("gross", wealth(column(run, "gross")), BLUE, 0.9, ":"))
+        curves.append(("gross", wealth(_column(run, "gross")), BLUE, 0.9, ":"))
     if "market" in run.ledger:
-        curves.append(("buy and hold", wealth(column(run, "market")), ORANGE, 1.2, "-"))
+        curves.append(("buy and hold", wealth(_column(run, "market")), ORANGE, 1.2, "-"))
     for label, values, colour, width, dashes in curves:
         top.plot(*thin(time, values), color=colour, linewidth=width, linestyle=dashes, label=label)
     multiples(top)
-    shade(top, run, names=True)
-    shade(low, run)
+    _shade(top, run, names=True)
+    _shade(low, run)
     below = drawdown(curves[0][1])
     low.fill_between(*thin(time, below), 0.0, color=BLUE, alpha=0.35, linewidth=0)
     if curves[-1][0] == "buy and hold":
@@ -114,16 +114,16 @@ def equity(figure: Figure, run: RunFiles) -> None:
 
 def rolling_sharpe(figure: Figure, run: RunFiles) -> None:
     """Sharpe of the last year of bars, net, and of buy-and-hold, both above what cash earns."""
-    time, excess = column(run, "time"), column(run, "excess")
-    cash = column(run, "net") - excess
+    time, excess = _column(run, "time"), _column(run, "excess")
+    cash = _column(run, "net") - excess
     window = max(2, round(run.periods_per_year))
     if len(excess) < window + 20:
         raise DataError(f"a rolling year is {window} bars; the run has {len(excess)}")
     axes = figure.subplots()
-    shade(axes, run)
+    _shade(axes, run)
     for name, colour, label in (("market", ORANGE, "buy and hold"), ("net", BLUE, "net of costs")):
         if name in run.ledger:
-            values = rolling(column(run, name) - cash, window) * np.sqrt(run.periods_per_year)
+            values = _rolling(_column(run, name) - cash, window) * np.sqrt(run.periods_per_year)
             axes.plot(*thin(time[window - 1 :], values), color=colour, label=label)
     axes.axhline(0.0, color=INK, linewidth=0.8)
     axes.set_ylabel("Sharpe of the last year")
@@ -131,7 +131,7 @@ def rolling_sharpe(figure: Figure, run: RunFiles) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
 
-def rolling(values: np.ndarray, window: int) -> np.ndarray:
+def _rolling(values: np.ndarray, window: int) -> np.ndarray:
     """Mean over standard deviation (ddof 1) of each `window` values; NaN without variance."""
     import bottleneck as bn
 
@@ -144,7 +144,7 @@ def rolling(values: np.ndarray, window: int) -> np.ndarray:
 
 def monthly(figure: Figure, run: RunFiles) -> None:
     """Net return of each month and year, in percent."""
-    time, net = column(run, "time"), column(run, "net")
+    time, net = _column(run, "time"), _column(run, "net")
     month = time.astype("datetime64[M]").astype(int)
     months, first = np.unique(month, return_index=True)
     if len(months) < 2:
@@ -158,10 +158,10 @@ def monthly(figure: Figure, run: RunFiles) -> None:
         for m, value in zip(months[inside] % 12, returns[inside], strict=True):
             cells.append((float(m), row, float(value), largest))
         cells.append((12.3, row, float(np.prod(1.0 + returns[inside]) - 1.0), 3 * largest))
-    mosaic(axes, cells)
+    _mosaic(axes, cells)
     axes.set_xlim(-0.5, 12.85)
     axes.set_ylim(len(years) - 0.5, -0.5)
-    axes.set_xticks([*range(12), 12.3], [*MONTHS, "year"])
+    axes.set_xticks([*range(12), 12.3], [*_MONTHS, "year"])
     axes.set_yticks(range(len(years)), [str(y) for y in years])
     axes.tick_params(length=0)
     axes.grid(False)
@@ -170,7 +170,7 @@ def monthly(figure: Figure, run: RunFiles) -> None:
     axes.set_xlabel("net return, % of equity")
 
 
-def mosaic(axes: Axes, cells: list[tuple[float, int, float, float]]) -> None:
+def _mosaic(axes: Axes, cells: list[tuple[float, int, float, float]]) -> None:
     """Cells (x, y, value, value of full strength): blue above zero, vermilion below; the number on each."""
     corners = np.array([(-0.47, -0.46), (0.47, -0.46), (0.47, 0.46), (-0.47, 0.46)])
     colours = [to_rgba(BLUE if v >= 0 else RED, min(1.0, abs(v) / most) * 0.6) for *_, v, most in cells]
@@ -184,7 +184,7 @@ def mosaic(axes: Axes, cells: list[tuple[float, int, float, float]]) -> None:
 
 def distribution(figure: Figure, run: RunFiles) -> None:
     """Histogram of net returns a bar, beside a normal of the same mean and deviation."""
-    net = column(run, "net")
+    net = _column(run, "net")
     moved = net[net != 0.0]
     if len(moved) < 20 or np.ptp(moved) == 0:
         raise DataError(f"{len(moved)} bars with a return other than zero; a histogram needs 20")
@@ -208,21 +208,27 @@ def distribution(figure: Figure, run: RunFiles) -> None:
 
 def turnover(figure: Figure, run: RunFiles) -> None:
     """Turnover a year over a rolling stretch of bars, and the costs paid so far."""
-    time, traded, cost = (column(run, name) for name in ("time", "turnover", "cost"))
+    time, traded, cost = (_column(run, name) for name in ("time", "turnover", "cost"))
     if not np.any(traded):
         raise DataError("the strategy did not trade")
     window = int(np.clip(round(run.periods_per_year / 12), 2, max(2, len(traded) // 4)))
     smooth = np.convolve(traded, np.ones(window) / window, mode="valid") * run.periods_per_year
     top, low = figure.subplots(2, 1, sharex=True)
-    shade(top, run)
-    shade(low, run)
+    _shade(top, run)
+    _shade(low, run)
     top.plot(*thin(time[window - 1 :], smooth), color=BLUE)
     top.set_ylabel("turnover\n(× a year)")
     low.plot(*thin(time, np.cumsum(cost)), color=RED)
     low.yaxis.set_major_formatter(PercentFormatter(1.0))
     low.set_ylabel("costs so far\n(% of equity)")
-    for axes in (top, low):
-        axes.set_ylim(bottom=0.0)
+    lowest = 0.0
+    if "funding" in run.ledger:
+        paid = np.cumsum(-_column(run, "funding"))
+        lowest = min(lowest, 1.05 * float(paid.min()))
+        low.plot(*thin(time, paid), color=ORANGE, label="funding paid, less received")
+        low.legend(loc="upper left")
+    for axes, bottom in ((top, 0.0), (low, lowest)):
+        axes.set_ylim(bottom=bottom)
         axes.yaxis.set_major_locator(MaxNLocator(4))
     dates(low)
 
@@ -233,8 +239,8 @@ def contribution(figure: Figure, run: RunFiles) -> None:
     if not found:
         raise DataError(run.why("contribution"))
     ranked = sorted(found.items(), key=lambda item: item[1], reverse=True)
-    if len(ranked) > MOST_SYMBOLS:
-        ranked = ranked[: MOST_SYMBOLS // 2] + ranked[-MOST_SYMBOLS // 2 :]
+    if len(ranked) > _MOST_SYMBOLS:
+        ranked = ranked[: _MOST_SYMBOLS // 2] + ranked[-_MOST_SYMBOLS // 2 :]
     axes = figure.subplots()
     values = np.array([value for _, value in ranked])
     axes.barh(range(len(ranked)), values, color=[BLUE if v >= 0 else RED for v in values], height=0.7)

@@ -14,7 +14,7 @@ from barwise.report.svg import BLUE, MUTED, ORANGE
 if TYPE_CHECKING:
     from barwise.runs.run import RunFiles
 
-UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+_UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def capacity(figure: Figure, run: RunFiles) -> None:
@@ -40,12 +40,12 @@ def capacity(figure: Figure, run: RunFiles) -> None:
     low.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     low.set_xlabel("capital at the start")
     low.xaxis.set_minor_locator(NullLocator())
-    low.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    low.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
 
 
-def short(value: float) -> str:
+def _short(value: float) -> str:
     """10k, 3M."""
-    for size, letter in UNITS:
+    for size, letter in _UNITS:
         if value >= size:
             return f"{value / size:g}{letter}"
     return f"{value:g}"

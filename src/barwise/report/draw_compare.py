@@ -31,7 +31,7 @@ class Compared(Protocol):
     def equity(self) -> Figure: ...
 
 
-DASHES = ("-", "--", ":", "-.")  # told apart by dash where there are more runs than colours
+_DASHES = ("-", "--", ":", "-.")  # told apart by dash where there are more runs than colours
 
 
 def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
@@ -42,7 +42,7 @@ def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
         figure = Figure(figsize=(WIDE, 4.0), layout="constrained")
         axes = figure.subplots()
         for i, (name, net) in enumerate(returns.items()):
-            dash = DASHES[i // len(CYCLE) % len(DASHES)]
+            dash = _DASHES[i // len(CYCLE) % len(_DASHES)]
             axes.plot(*thin(time, wealth(net)), color=CYCLE[i % len(CYCLE)], linestyle=dash, label=name)
         multiples(axes)
         axes.set_ylabel("equity, net (start = 1×, log)")
@@ -62,12 +62,14 @@ def document(comparison: Compared) -> str:
     except DataError as error:
         drawn = tag("p", f"Not shown: {error}.", class_="missing")
     names = joined(tag("li", f"{n}: {r.folder}") for n, r in zip(comparison.names, comparison.runs, strict=True))
-    first = tag("header", joined((tag("p", "barwise · comparison"), tag("h1", headline(comparison)), tag("ul", names))))
+    first = tag(
+        "header", joined((tag("p", "barwise · comparison"), tag("h1", _headline(comparison)), tag("ul", names)))
+    )
     figure = joined((tag("h2", "Equity on the bars they share"), tag("figure", drawn)))
     return page("barwise: comparison", joined((first, differences, figure, metrics, config, origins)))
 
 
-def headline(comparison: Compared) -> str:
+def _headline(comparison: Compared) -> str:
     """What the bootstrap says, in one sentence."""
     known = [d for d in comparison.differences if d.p is not None]
     if not known:

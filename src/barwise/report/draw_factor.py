@@ -15,7 +15,7 @@ from barwise.report.svg import BLUE, INK, MUTED, ORANGE, RED, thin
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 20  # quantiles that are drawn
+_MOST = 20  # quantiles that are drawn
 Tables = Mapping[str, "pd.DataFrame"]
 
 
@@ -60,7 +60,7 @@ def quantiles(figure: Figure, tables: Tables) -> None:
 def growth(figure: Figure, tables: Tables) -> None:
     """Sum of the one-bar returns of each quantile less those of all, before costs."""
     series = table(tables, "series")
-    names = [name for name in series if name[:1] == "q" and name[1:].isdigit()][:MOST]
+    names = [name for name in series if name[:1] == "q" and name[1:].isdigit()][:_MOST]
     if len(series) < 2 or not names:
         raise DataError("fewer than two bars have quantiles")
     pool = int(table(tables, "about")["pool"].iloc[0])

@@ -16,10 +16,10 @@ from barwise.report.svg import BLUE, CYCLE, INK, MUTED, ORANGE, RED, thin
 if TYPE_CHECKING:
     from barwise.runs.run import RunFiles
 
-MOST_FEATURES = 15
+_MOST_FEATURES = 15
 
 
-def scored(run: RunFiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _scored(run: RunFiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Time, score and return of the rows that have both."""
     table = run.predictions
     for name in ("time", "score", "ret"):
@@ -32,7 +32,7 @@ def scored(run: RunFiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def calibration(figure: Figure, run: RunFiles) -> None:
     """Mean next return of each tenth of the scores; bars are 95 % intervals, errors clustered by time."""
-    time, score, ret = scored(run)
+    time, score, ret = _scored(run)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, 11))) if len(score) else np.zeros(1)
     if len(edges) < 3:
         raise DataError(f"{len(np.unique(score))} distinct scores; deciles need more")
@@ -58,7 +58,7 @@ def calibration(figure: Figure, run: RunFiles) -> None:
 
 def correlation(figure: Figure, run: RunFiles) -> None:
     """Rank correlation of score and return in each stretch of calendar time, all symbols pooled."""
-    time, score, ret = scored(run)
+    time, score, ret = _scored(run)
     if len(score) < 60 or np.ptp(score) == 0:
         raise DataError(f"{len(score)} rows with score and return, {len(np.unique(score))} distinct scores: too few")
     months = time.astype("datetime64[M]").astype(int)
@@ -71,7 +71,7 @@ def correlation(figure: Figure, run: RunFiles) -> None:
         days = time.astype("datetime64[D]").astype(int)
         length = int(np.ptp(days)) // 48 + 1
         stretch, word = days // length, "day" if length == 1 else f"{length} days"
-    found = [(time[rows].min(), len_, rank_correlation(score[rows], ret[rows])) for rows, len_ in stretches(stretch)]
+    found = [(time[rows].min(), len_, _rank_correlation(score[rows], ret[rows])) for rows, len_ in _stretches(stretch)]
     kept = [f for f in found if f[2] is not None]
     if len(kept) < 2:
         raise DataError(f"fewer than two stretches of a {word} with 20 rows or more")
@@ -80,7 +80,7 @@ def correlation(figure: Figure, run: RunFiles) -> None:
     y = np.array([f[2] for f in kept], dtype=np.float64)
     width = 0.8 * np.median(np.diff(x).astype("timedelta64[s]").astype(float)) / 86400
     axes.bar(x, y, width=width, align="edge", color=[BLUE if v >= 0 else RED for v in y])
-    overall = rank_correlation(score, ret)
+    overall = _rank_correlation(score, ret)
     if overall is not None:
         axes.axhline(overall, color=ORANGE, linestyle="--", linewidth=1.2, label=f"all rows: {overall:.3f}")
     axes.axhline(0.0, color=INK, linewidth=0.8)
@@ -89,14 +89,14 @@ def correlation(figure: Figure, run: RunFiles) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left")
 
 
-def stretches(keys: np.ndarray) -> list[tuple[np.ndarray, int]]:
+def _stretches(keys: np.ndarray) -> list[tuple[np.ndarray, int]]:
     """Rows of each distinct key, in order, and how many."""
     order = np.argsort(keys, kind="stable")
     _, first = np.unique(keys[order], return_index=True)
     return [(rows, len(rows)) for rows in np.split(order, first[1:])]
 
 
-def rank_correlation(score: np.ndarray, ret: np.ndarray) -> float | None:
+def _rank_correlation(score: np.ndarray, ret: np.ndarray) -> float | None:
     """Spearman's, ties by average; None under 20 rows or without variance."""
     if len(score) < 20 or np.ptp(score) == 0 or np.ptp(ret) == 0:
         return None
@@ -112,7 +112,7 @@ def importance(figure: Figure, run: RunFiles) -> None:
     wide = table.pivot_table(index="feature", columns="fold", values=kind, aggfunc="mean")
     if kind == "gain":
         wide = wide / wide.sum(axis=0).replace(0.0, np.nan)
-    wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False).index[:MOST_FEATURES]]
+    wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False).index[:_MOST_FEATURES]]
     axes = figure.subplots()
     places = np.arange(len(wide))
     axes.barh(places, wide.mean(axis=1), color=BLUE, alpha=0.55, height=0.7, label="mean of the folds")

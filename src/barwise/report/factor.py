@@ -15,68 +15,83 @@ from barwise.runs.measures import shown
 if TYPE_CHECKING:
     import pandas as pd
 
-Column = tuple[str, str, str]  # of the table, heading, form
-PERCENT, RATIO, FOUR, WHOLE, T = "{:.2%}", "{:.2f}", "{:.4f}", "{:,.0f}", "{:.1f}"
-MOST = 200  # rows of a table
-DECAY: tuple[Column, ...] = (
-    ("horizon", "bars held", WHOLE), ("rank_ic", "rank correlation", FOUR), ("t", "t", T), ("low", "from", FOUR),
-    ("high", "to", FOUR), ("icir", "ICIR", RATIO), ("positive", "above 0", "{:.0%}"), ("ic", "correlation", FOUR),
-    ("ic_t", "t", T), ("n", "observations", WHOLE),
+_Column = tuple[str, str, str]  # of the table, heading, form
+_PERCENT, _RATIO, _FOUR, _WHOLE, _T = "{:.2%}", "{:.2f}", "{:.4f}", "{:,.0f}", "{:.1f}"
+_MOST = 200  # rows of a table
+_DECAY: tuple[_Column, ...] = (
+    ("horizon", "bars held", _WHOLE), ("rank_ic", "rank correlation", _FOUR), ("t", "t", _T), ("low", "from", _FOUR),
+    ("high", "to", _FOUR), ("block_low", "by blocks, from", _FOUR), ("block_high", "to", _FOUR),
+    ("icir", "ICIR", _RATIO), ("positive", "above 0", "{:.0%}"), ("ic", "correlation", _FOUR),
+    ("ic_t", "t", _T), ("n", "observations", _WHOLE),
 )  # fmt: skip
-SPREAD: tuple[Column, ...] = (
-    ("horizon", "bars held", WHOLE), ("spread", "highest less lowest", PERCENT), ("t", "t", T),
-    ("low", "from", PERCENT), ("high", "to", PERCENT), ("sharpe", "Sharpe, gross", RATIO),
-    ("long", "long side", PERCENT), ("long_t", "t", T), ("short", "short side", PERCENT), ("short_t", "t", T),
-    ("monotonicity", "monotonicity", RATIO),
+_SPREAD: tuple[_Column, ...] = (
+    ("horizon", "bars held", _WHOLE), ("spread", "highest less lowest", _PERCENT), ("t", "t", _T),
+    ("low", "from", _PERCENT), ("high", "to", _PERCENT), ("block_low", "by blocks, from", _PERCENT),
+    ("block_high", "to", _PERCENT), ("sharpe", "Sharpe, gross", _RATIO),
+    ("long", "long side", _PERCENT), ("long_t", "t", _T), ("short", "short side", _PERCENT), ("short_t", "t", _T),
+    ("monotonicity", "monotonicity", _RATIO),
 )  # fmt: skip
-QUANTILES: tuple[Column, ...] = (
-    ("horizon", "bars held", WHOLE), ("quantile", "quantile", WHOLE), ("mean", "mean return", PERCENT),
-    ("excess", "less that of all", PERCENT), ("t", "t", T), ("positive", "above 0", "{:.0%}"),
+_QUANTILES: tuple[_Column, ...] = (
+    ("horizon", "bars held", _WHOLE), ("quantile", "quantile", _WHOLE), ("mean", "mean return", _PERCENT),
+    ("excess", "less that of all", _PERCENT), ("t", "t", _T), ("positive", "above 0", "{:.0%}"),
     ("symbols", "symbols a bar", "{:.1f}"),
 )  # fmt: skip
-TURNOVER: tuple[Column, ...] = (
-    ("lag", "bars later", WHOLE), ("rank_autocorrelation", "rank autocorrelation", RATIO),
+_TURNOVER: tuple[_Column, ...] = (
+    ("lag", "bars later", _WHOLE), ("rank_autocorrelation", "rank autocorrelation", _RATIO),
     ("lowest", "new in the lowest", "{:.0%}"), ("highest", "new in the highest", "{:.0%}"),
 )  # fmt: skip
-BY: tuple[Column, ...] = (
-    ("kind", "by", "{}"), ("value", "", "{}"), ("rank_ic", "rank correlation", FOUR), ("t", "t", T),
-    ("spread", "spread a bar", PERCENT), ("spread_t", "t", T), ("bars", "bars", WHOLE),
+_BY: tuple[_Column, ...] = (
+    ("kind", "by", "{}"), ("value", "", "{}"), ("rank_ic", "rank correlation", _FOUR), ("t", "t", _T),
+    ("spread", "spread a bar", _PERCENT), ("spread_t", "t", _T), ("lowest", "new in the lowest", "{:.0%}"),
+    ("highest", "new in the highest", "{:.0%}"), ("bars", "bars", _WHOLE),
 )  # fmt: skip
-EXPOSURES: tuple[Column, ...] = (
-    ("exposure", "score against", "{}"), ("rank_correlation", "rank correlation", FOUR), ("t", "t", T),
-    ("n", "bars", WHOLE),
+_EXPOSURES: tuple[_Column, ...] = (
+    ("exposure", "score against", "{}"), ("rank_correlation", "rank correlation", _FOUR), ("t", "t", _T),
+    ("n", "bars", _WHOLE),
 )  # fmt: skip
-ALPHAS: tuple[Column, ...] = (
-    ("series", "returns of", "{}"), ("factors", "on", "{}"), ("factor", "", "{}"), ("coefficient", "coefficient", FOUR),
-    ("t", "t", T), ("n", "periods", WHOLE),
+_ALPHAS: tuple[_Column, ...] = (
+    ("series", "returns of", "{}"), ("factors", "on", "{}"), ("factor", "", "{}"),
+    ("coefficient", "coefficient", _FOUR), ("t", "t", _T), ("n", "periods", _WHOLE),
 )  # fmt: skip
-DRAWDOWNS: tuple[Column, ...] = (
+_DRAWDOWNS: tuple[_Column, ...] = (
     ("depth", "net drawdown", "{:.1%}"), ("peak", "from", "{}"), ("trough", "lowest", "{}"), ("end", "over", "{}"),
-    ("down", "bars down", WHOLE), ("recover", "bars to recover", WHOLE),
+    ("down", "bars down", _WHOLE), ("recover", "bars to recover", _WHOLE),
 )  # fmt: skip
 
 
 def chapter(tables: Tables) -> Markup:
     """All tables that are there, those that few read folded away."""
-    parts: list[Markup] = [tag("p", made_of(table(tables, "about").iloc[0]))]
+    parts: list[Markup] = [tag("p", _made_of(table(tables, "about").iloc[0]))]
     for name, title, columns, words in (
-        ("spread", "Quantile spread", SPREAD, 1), ("decay", "Correlation by horizon", DECAY, 1),
-        ("turnover", "Turnover of the scores", TURNOVER, 1), ("by", "By year, market and group", BY, 2),
-        ("exposures", "Exposure of the scores", EXPOSURES, 1), ("alphas", "Alpha", ALPHAS, 3),
-        ("drawdowns", "Drawdowns", DRAWDOWNS, 0), ("quantiles", "Quantiles", QUANTILES, 2),
+        ("spread", "Quantile spread", _SPREAD, 1), ("decay", "Correlation by horizon", _DECAY, 1),
+        ("turnover", "Turnover of the scores", _TURNOVER, 1), ("by", "By year, market and group", _BY, 2),
+        ("exposures", "Exposure of the scores", _EXPOSURES, 1), ("alphas", "Alpha", _ALPHAS, 3),
+        ("drawdowns", "Drawdowns", _DRAWDOWNS, 0), ("quantiles", "Quantiles", _QUANTILES, 2),
+        ("quantiles_by", "Quantiles by year, market and group", (), 2),
     ):  # fmt: skip
         found = tables.get(name)
         if found is None or not len(found):
             continue
-        content = listing(found, columns, words)
-        if name in ("quantiles", "decay"):
+        content = _listing(found, columns, words) if columns else _by_quantile(found)
+        if name in ("quantiles", "quantiles_by", "decay"):
             parts.append(tag("details", joined((tag("summary", title), content))))
         else:
             parts.append(joined((tag("h3", title), content)))
     return joined(parts)
 
 
-def made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
+def _by_quantile(found: pd.DataFrame) -> Markup:
+    """A row a part of bars or symbols, a column a quantile: mean one-bar return less that of all."""
+    wide = found.pivot_table("excess", ["kind", "value"], "quantile", sort=False, dropna=False)
+    wide = wide[wide.notna().any(axis=1)]
+    rows = [[*names, *(_cell(float(value), _PERCENT) for value in row)]
+            for names, row in zip(wide.index, wide.to_numpy(), strict=True)][:_MOST]  # fmt: skip
+    last = len(wide.columns)
+    heads = [f"{k}, {'lowest' if k == 1 else 'highest'}" if k in (1, last) else str(k) for k in wide.columns]
+    return rows_of(["by", "", *heads], rows, left=2)
+
+
+def _made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
     """How the tables were made, in a sentence or two."""
     if about["across"]:
         how = f"Symbols are compared within each bar ({about['symbols']:.0f} of them, {about['quantiles']} quantiles)"
@@ -88,22 +103,22 @@ def made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
         )
     return (
         f"{how}; out of sample, {about['bars']:,} bars, before costs, held for {about['horizon']}."
-        " Intervals and t by Newey and West."
+        " Intervals and t by Newey and West; by blocks: of bars drawn again in blocks."
     )
 
 
-def listing(found: pd.DataFrame, columns: Sequence[Column], words: int) -> Markup:
+def _listing(found: pd.DataFrame, columns: Sequence[_Column], words: int) -> Markup:
     """A table's columns in their forms."""
     there = [column for column in columns if column[0] in found]
-    rows = [[cell(value, form) for value, (_, _, form) in zip(row, there, strict=True)]
-            for row in found[[name for name, _, _ in there]].head(MOST).itertuples(index=False)]  # fmt: skip
+    rows = [[_cell(value, form) for value, (_, _, form) in zip(row, there, strict=True)]
+            for row in found[[name for name, _, _ in there]].head(_MOST).itertuples(index=False)]  # fmt: skip
     return rows_of([heading for _, heading, _ in there], rows, left=words)
 
 
-def cell(value: Any, form: str) -> str:
+def _cell(value: Any, form: str) -> str:
     """One value; a dash where it is undefined, the day of a time."""
     if isinstance(value, float) and not np.isfinite(value):
         return "–"
     if hasattr(value, "strftime") or value is None or value != value:
         return "–" if value is None or value != value else str(value)[:10]
-    return "–" if form == WHOLE and value == -1 else shown(value, form)
+    return "–" if form == _WHOLE and value == -1 else shown(value, form)

@@ -16,7 +16,7 @@ from barwise.report.svg import STYLE, svg
 if TYPE_CHECKING:
     from barwise.runs.run import RunFiles
 
-WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
+_WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
 
 
 class Drawing(NamedTuple):
@@ -70,7 +70,7 @@ DRAWINGS: dict[str, Drawing] = {
 }  # fmt: skip
 
 
-def make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) -> Figure:
+def _make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) -> Figure:
     """The figure `name` of `run`; DataError with one line why it cannot be drawn."""
     if name not in DRAWINGS:
         raise DataError(f"figures: there is no {name}; there are {', '.join(DRAWINGS)}")
@@ -80,11 +80,11 @@ def make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) ->
         years = min(len(set(run.ledger["time"].dt.year)), draw.MOST_YEARS)
         height = 0.75 + 0.24 * years
     with matplotlib.rc_context(STYLE):
-        size = (WIDE if drawing.wide and not narrow else WIDTH, height)
+        size = (WIDE if drawing.wide and not narrow else _WIDTH, height)
         figure = Figure(figsize=size, layout="constrained")
         drawing.draw(figure, run)
         if titled:
-            entitle(figure, drawing.title)
+            _entitle(figure, drawing.title)
     return figure
 
 
@@ -97,7 +97,7 @@ class Figures(Mapping[str, Figure]):
     def __getitem__(self, name: str) -> Figure:
         if name not in DRAWINGS:
             raise KeyError(name)
-        return make(self.run, name)
+        return _make(self.run, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(DRAWINGS)
@@ -118,7 +118,7 @@ class Figures(Mapping[str, Figure]):
     def svg(self, name: str, narrow: bool = False) -> str:
         """One figure as an <svg> element for a page that has style.CSS."""
         unique = f"{name}-narrow" if narrow else name
-        return svg(make(self.run, name, narrow, titled=False), unique, DRAWINGS[name].title)
+        return svg(_make(self.run, name, narrow, titled=False), unique, DRAWINGS[name].title)
 
     def _repr_html_(self) -> str:
         from barwise.report.style import CSS
@@ -127,7 +127,7 @@ class Figures(Mapping[str, Figure]):
         return f"<style>{CSS}</style><div class='barwise'>{drawn}</div>"
 
 
-def entitle(figure: Figure, title: str) -> None:
+def _entitle(figure: Figure, title: str) -> None:
     """Name a figure that stands by itself: above its legend, which would lie over a title of the figure's."""
     if not figure.legends:
         figure.suptitle(title)

@@ -20,9 +20,9 @@ from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory, write_text
 from barwise.runs.measures import detectable_line
 
-log = logging.getLogger("barwise")
+_log = logging.getLogger("barwise")
 
-ODD = (
+_ODD = (
     LookupError,
     TypeError,
     ValueError,
@@ -32,7 +32,7 @@ ODD = (
     RuntimeError,
 )  # of values of another kind
 
-CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, figures
+_CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # anchor, heading, figures
     ("results", "Results", ()),
     ("equity", "Out of sample", ("equity", "rolling_sharpe", "distribution", "monthly")),
     ("scores", "What the scores knew", ("calibration", "correlation", "importance", "training")),
@@ -53,7 +53,7 @@ def render(folder: Path) -> Path:
     """Write `folder`/report.html, whole or not at all, and return its path; DataError where `folder` is no run."""
     run = load(folder)
     path = run.folder / "report.html"
-    write_text(path, document(run))
+    write_text(path, _document(run))
     return path
 
 
@@ -67,33 +67,33 @@ def render_into(out: RunDirectory) -> None:
         if short:
             notice(f"{short}; the run is done, its page is not: python -m barwise report {shlex.quote(str(out.path))}")
             return
-        log.exception("report.html could not be rendered")
+        _log.exception("report.html could not be rendered")
         out.warn(f"report.html could not be rendered: {type(error).__name__}: {error}; train.log has the traceback")
     with suppress(OSError):  # the run is done, and run.json says so
         out.update()
 
 
-def document(run: Run) -> str:
+def _document(run: Run) -> str:
     """The page of one run; what is missing is said in one line where it would stand."""
-    links = (tag("a", heading, href=f"#{anchor}") for anchor, heading, _ in CHAPTERS)
-    body = [attempted(lambda: head(run)), tag("nav", joined(links))]
-    with uncollected():
-        for anchor, heading, figures in CHAPTERS:
-            content = tables(run, anchor)
-            figures = figures if anchor != "capacity" or has_capacity(run) else ()
-            drawn = tag("div", joined(figure(run.figures, name) for name in figures), class_="grid") if figures else ""
+    links = (tag("a", heading, href=f"#{anchor}") for anchor, heading, _ in _CHAPTERS)
+    body = [_attempted(lambda: _head(run)), tag("nav", joined(links))]
+    with _uncollected():
+        for anchor, heading, figures in _CHAPTERS:
+            content = _tables(run, anchor)
+            figures = figures if anchor != "capacity" or _has_capacity(run) else ()
+            drawn = tag("div", joined(_figure(run.figures, name) for name in figures), class_="grid") if figures else ""
             body.append(tag("section", joined((tag("h2", heading, id=anchor), content, drawn))))
-    return page(title_of(run), joined(body))
+    return page(_title_of(run), joined(body))
 
 
-def has_capacity(run: Run) -> bool:
+def _has_capacity(run: Run) -> bool:
     """Whether the run's costs knew volume."""
     found = sections.attempt(lambda: run.metrics)
     return isinstance(found, dict) and bool(found.get("capacity"))
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def _uncollected() -> Iterator[None]:
     """Garbage is left for later: looking for it among what figures are made of takes a tenth of a page's time."""
     was = gc.isenabled()
     gc.disable()
@@ -104,7 +104,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def head(run: Run) -> Markup:
+def _head(run: Run) -> Markup:
     """The verdict in one sentence, what was run on what, and what the reader must know before the numbers."""
     status, data = run.manifest.get("status"), run.manifest.get("data") or {}
     sentence = sections.attempt(lambda: run.verdict.get("sentence"))
@@ -122,32 +122,32 @@ def head(run: Run) -> Markup:
     return tag("header", joined((line, tag("h1", sentence, class_="verdict", id="verdict"), *notes)))
 
 
-def tables(run: Run, anchor: str) -> Markup:
+def _tables(run: Run, anchor: str) -> Markup:
     """The tables of one chapter, or one line why there are none."""
     made = sections.TABLES.get(anchor)
-    return Markup("") if made is None else attempted(lambda: made(run))
+    return Markup("") if made is None else _attempted(lambda: made(run))
 
 
-def title_of(run: Run) -> str:
+def _title_of(run: Run) -> str:
     """What was run on what, and where; where alone if the files do not say."""
     try:
         return f"{run.title}: {run.name}"
-    except (DataError, *ODD):
+    except (DataError, *_ODD):
         return run.name
 
 
-def attempted(make: Callable[[], Markup]) -> Markup:
+def _attempted(make: Callable[[], Markup]) -> Markup:
     """What `make` returns, or one line why it is not shown: a file that lacks it, or holds something else there."""
     try:
         return make()
     except DataError as error:
-        return missing(error)
-    except ODD as error:
-        log.debug("not shown", exc_info=True)
-        return missing(DataError(f"a file of the run holds what should not be there ({printable(str(error), 160)})"))
+        return _missing(error)
+    except _ODD as error:
+        _log.debug("not shown", exc_info=True)
+        return _missing(DataError(f"a file of the run holds what should not be there ({printable(str(error), 160)})"))
 
 
-def figure(figures: Figures, name: str) -> Markup:
+def _figure(figures: Figures, name: str) -> Markup:
     """One figure with its title and caption; a wide one has a second form for a phone."""
     drawing = DRAWINGS[name]
 
@@ -157,10 +157,10 @@ def figure(figures: Figures, name: str) -> Markup:
             drawn.append(tag("div", Markup(figures.svg(name, narrow=True)), class_="narrow"))
         return joined((tag("figcaption", drawing.caption), *drawn))
 
-    content = joined((tag("h3", drawing.title), attempted(draw)))
+    content = joined((tag("h3", drawing.title), _attempted(draw)))
     return tag("figure", content, class_="whole" if drawing.wide else None, id=f"figure-{name}")
 
 
-def missing(error: DataError) -> Markup:
+def _missing(error: DataError) -> Markup:
     """Why something is not shown, in one line."""
     return tag("p", f"Not shown: {printable(str(error))}.", class_="missing")

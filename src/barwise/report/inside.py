@@ -16,10 +16,10 @@ def inside_folds(run: Run) -> list[Markup]:
     """Parameters with how far the folds agree, features with how often they were chosen, the weights of a blend, and
     what each seed of an average earned alone; empty where nothing was chosen inside the folds."""
     kept = run.manifest.get("folds") or []
-    return [*searched(kept), *selected(kept), *weights(kept), *seeds(run.metrics.get("seeds") or {})]
+    return [*_searched(kept), *_selected(kept), *_weights(kept), *_seeds(run.metrics.get("seeds") or {})]
 
 
-def weights(kept: list[dict[str, Any]]) -> list[Markup]:
+def _weights(kept: list[dict[str, Any]]) -> list[Markup]:
     """The weights of a blend's members by fold."""
     found = {f.get("fold"): f["weights"] for f in kept if isinstance(f.get("weights"), dict)}
     names = sorted({name for one in found.values() for name in one})
@@ -27,7 +27,7 @@ def weights(kept: list[dict[str, Any]]) -> list[Markup]:
     return [tag("h3", "Weights of the members"), table(("fold", *names), rows, left=1)] if found else []
 
 
-def searched(kept: list[dict[str, Any]]) -> list[Markup]:
+def _searched(kept: list[dict[str, Any]]) -> list[Markup]:
     """Chosen parameters by fold; `agree`: the share of folds that chose the most frequent value, or the deviation
     over the mean."""
     found = {f.get("fold"): f["search"] for f in kept if isinstance(f.get("search"), dict)}
@@ -41,14 +41,14 @@ def searched(kept: list[dict[str, Any]]) -> list[Markup]:
         for k, one in found.items()
     ]  # fmt: skip
     values = [[one["chosen"].get(n) for one in found.values() if n in (one.get("chosen") or {})] for n in names]
-    rows.append(["agree", *(agreement(v, len(found)) for v in values), "", "", "", ""])
+    rows.append(["agree", *(_agreement(v, len(found)) for v in values), "", "", "", ""])
     head = ("fold", *names, "inner, configured", "inner, chosen", "trials", "pruned")
     note = tag("p", "The inner value is the best of what was tried, and so too good; the outer result is not.",
                class_="missing")  # fmt: skip
     return [tag("h3", "Parameters chosen"), table(head, rows, left=1), note]
 
 
-def agreement(values: list[Any], n: int) -> str:
+def _agreement(values: list[Any], n: int) -> str:
     """How far the folds' choices of one parameter agree, in words."""
     if not values:
         return "–"
@@ -59,7 +59,7 @@ def agreement(values: list[Any], n: int) -> str:
     return f"{most} in {list(map(str, values)).count(most)} of {n}"
 
 
-def selected(kept: list[dict[str, Any]]) -> list[Markup]:
+def _selected(kept: list[dict[str, Any]]) -> list[Markup]:
     """In how many folds each feature was chosen."""
     found = [f["selected"] for f in kept if isinstance(f.get("selected"), list)]
     if not found:
@@ -69,7 +69,7 @@ def selected(kept: list[dict[str, Any]]) -> list[Markup]:
     return [tag("h3", "Features chosen"), table(("feature", "folds"), rows, left=1)]
 
 
-def seeds(found: Mapping[str, Any]) -> list[Markup]:
+def _seeds(found: Mapping[str, Any]) -> list[Markup]:
     """What each model of an average would have earned alone."""
     if not found:
         return []

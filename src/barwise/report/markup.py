@@ -9,7 +9,7 @@ from typing import Any
 from barwise.report.style import CSS
 
 # The page can load nothing, send nothing and run nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 class Markup(str):
@@ -18,7 +18,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def text(value: Any) -> Markup:
+def _text(value: Any) -> Markup:
     """`value` as HTML: Markup as it is, anything else escaped."""
     return value if isinstance(value, Markup) else Markup(escape(str(value), quote=True))
 
@@ -26,13 +26,13 @@ def text(value: Any) -> Markup:
 def tag(name: str, content: Any = "", **attributes: Any) -> Markup:
     """One element; an attribute that is None is left out, `class_` is class, `data_x` is data-x."""
     given = ((k.rstrip("_").replace("_", "-"), v) for k, v in attributes.items() if v is not None)
-    inside = "".join(f' {k}="{text(v)}"' for k, v in given)
-    return Markup(f"<{name}{inside}>{text(content)}</{name}>")
+    inside = "".join(f' {k}="{_text(v)}"' for k, v in given)
+    return Markup(f"<{name}{inside}>{_text(content)}</{name}>")
 
 
 def joined(parts: Iterable[Any]) -> Markup:
     """The parts one after the other."""
-    return Markup("".join(text(p) for p in parts))
+    return Markup("".join(_text(p) for p in parts))
 
 
 def page(title: str, body: Markup) -> str:
@@ -40,7 +40,7 @@ def page(title: str, body: Markup) -> str:
     head = joined(
         (
             Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><link rel="icon" href="data:,">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'),
             Markup('<meta name="color-scheme" content="light dark">'),
             tag("title", title),
             tag("style", Markup(CSS)),

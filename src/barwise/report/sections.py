@@ -29,8 +29,8 @@ from barwise.runs.measures import (
 )
 from barwise.safety.files import YAML_LIMIT, inside, read_text
 
-STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
-DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
+_STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
+_DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 
 
 def attempt(read: Callable[[], Any]) -> Any:
@@ -49,43 +49,58 @@ def period(run: Run) -> str:
     return f"{str(ledger['time'].iloc[0])[:10]} to {str(ledger['time'].iloc[-1])[:10]} · "
 
 
-def number(value: Any, form: str, metric: str) -> Markup:
+def _number(value: Any, form: str, metric: str) -> Markup:
     """A cell with the metric's name and full value in it, so that a test or a reader can check the print."""
     return tag("td", shown(value, form), class_="n", data_metric=metric, title=None if value is None else repr(value))
 
 
-def results(run: Run) -> Markup:
+def _results(run: Run) -> Markup:
     """Net, gross, delayed and baselines side by side."""
     metrics = run.metrics
     if not metrics:
         raise DataError(run.why("metrics.json"))
-    dash = number(None, "{}", "")
-    net = [number(metrics.get(n), f, n) for n, f in (
+    dash = _number(None, "{}", "")
+    net = [_number(metrics.get(n), f, n) for n, f in (
         ("sharpe", "{:.2f}"), ("annual_return", "{:.1%}"), ("annual_volatility", "{:.1%}"), ("max_drawdown", "{:.1%}"),
     )]  # fmt: skip
     rows: list[list[Any]] = [
         ["strategy, net of costs", *net],
-        ["strategy, gross", number(metrics.get("sharpe_gross"), "{:.2f}", "sharpe_gross"), *measured(run, "gross")],
+        ["strategy, gross", _number(metrics.get("sharpe_gross"), "{:.2f}", "sharpe_gross"), *_measured(run, "gross")],
         [
             "strategy, net, one bar later",
-            number(metrics.get("sharpe_delayed"), "{:.2f}", "sharpe_delayed"),
+            _number(metrics.get("sharpe_delayed"), "{:.2f}", "sharpe_delayed"),
             *[dash] * 3,
         ],
     ]
     for name, sharpe in (metrics.get("baselines") or {}).items():
-        rest = measured(run, "market") if name == "buy_and_hold" else [dash] * 3
+        rest = _measured(run, "market") if name == "buy_and_hold" else [dash] * 3
         label = BASELINES.get(name, name.replace("_", " "))
-        rows.append([label, number(sharpe, "{:.2f}", f"baselines.{name}"), *rest])
+        rows.append([label, _number(sharpe, "{:.2f}", f"baselines.{name}"), *rest])
     head = ("out of sample", "Sharpe", "return a year", "volatility a year", "worst drawdown")
     note = "Baselines trade the same bars at the same costs. A dash: undefined, or a path that the run does not keep."
-    return joined((table(head, rows, strong=[0]), tag("p", note, class_="missing")))
+    parts = [table(head, rows, strong=[0]), tag("p", note, class_="missing")]
+    flow = _funding(run)
+    return joined((*parts, tag("p", flow)) if flow else parts)
 
 
-def measured(run: Run, name: str) -> list[Markup]:
+def _funding(run: Run) -> str:
+    """What funding took and gave, apart from costs; empty where positions pay none."""
+    found = run.manifest.get("funding")
+    ledger = attempt(lambda: run.ledger)
+    if not isinstance(found, Mapping) or ledger is None or not len(ledger):
+        return ""
+    years = len(ledger) / run.periods_per_year
+    paid, received = (float(found.get(name) or 0.0) / years for name in ("paid", "received"))
+    column = (run.config.get("backtest") or {}).get("funding")
+    return (f"Funding ({column}): {paid:.2%} of the equity a year paid, {received:.2%} received, {received - paid:+.2%}"
+            " in all. It is part of gross and net, and no cost.")  # fmt: skip
+
+
+def _measured(run: Run, name: str) -> list[Markup]:
     """Return a year (compounded), volatility a year, worst drawdown of one column of the ledger."""
     ledger = attempt(lambda: run.ledger)
     if ledger is None or name not in ledger or len(ledger) < 2:
-        return [number(None, "{}", "")] * 3
+        return [_number(None, "{}", "")] * 3
     values, years = ledger[name].to_numpy(np.float64), len(ledger) / run.periods_per_year
     grown = float(np.prod(1.0 + values))
     found = (
@@ -93,10 +108,10 @@ def measured(run: Run, name: str) -> list[Markup]:
         ("annual_volatility", float(values.std(ddof=1)) * math.sqrt(run.periods_per_year)),
         ("max_drawdown", float(drawdown(wealth(values)).min())),
     )
-    return [number(value, "{:.1%}", f"{name}.{metric}") for metric, value in found]
+    return [_number(value, "{:.1%}", f"{name}.{metric}") for metric, value in found]
 
 
-def every(run: Run) -> Markup:
+def _every(run: Run) -> Markup:
     """All metrics, each with what it means; an undefined one says why."""
     if not run.metrics:
         raise DataError(run.why("metrics.json"))
@@ -106,16 +121,16 @@ def every(run: Run) -> Markup:
         if m.name in run.metrics:
             value = run.metrics[m.name]
             why = m.means if value is not None else f"undefined: {reasons.get(m.name, 'no reason was kept')}"
-            rows.append([m.label, number(value, m.form, m.name), tag("td", why, class_="why")])
+            rows.append([m.label, _number(value, m.form, m.name), tag("td", why, class_="why")])
     verdict = attempt(lambda: run.verdict) or {}
     for m in VERDICT:
         if m.name in verdict:
-            rows.append([m.label, number(verdict[m.name], m.form, m.name), tag("td", m.means, class_="why")])
+            rows.append([m.label, _number(verdict[m.name], m.form, m.name), tag("td", m.means, class_="why")])
     paths = run.metrics.get("paths")
     return joined((table((), rows), tag("p", f"{paths_line(paths)}.", class_="missing"))) if paths else table((), rows)
 
 
-def capacity(run: Run) -> Markup:
+def _capacity(run: Run) -> Markup:
     """Net Sharpe ratio, return and costs by capital; why there is none where costs know no volume."""
     found = run.metrics.get("capacity")
     if not found:
@@ -134,7 +149,7 @@ def capacity(run: Run) -> Markup:
     return joined((tag("p", f"{sentence(capacity_line(found))}."), table(head, rows, strong=strong)))
 
 
-def folds(run: Run) -> Markup:
+def _folds(run: Run) -> Markup:
     """One line a fold: test period, rows, what it earned, thresholds."""
     kept = {f.get("fold"): f for f in run.manifest.get("folds") or []}
     scored = run.metrics.get("folds") or []
@@ -142,7 +157,7 @@ def folds(run: Run) -> Markup:
         raise DataError(run.why("metrics.json"))
     scored = scored or [{"fold": k} for k in kept]
     correlation, heading = fold_correlation(run.ranks)
-    numbers = [(correlation if k == "rank_ic" else k, f) for k, f in FOLD_NUMBERS]
+    numbers = [(correlation if k == "rank_ic" else k, f) for k, f in _FOLD_NUMBERS]
     rows = []
     for fold in scored:
         fact: Mapping[str, Any] = kept.get(fold.get("fold"), {})
@@ -162,10 +177,10 @@ def folds(run: Run) -> Markup:
     return joined((table(head, rows, left=2), *inside_folds(run)))
 
 
-FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))
+_FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))
 
 
-def about(run: Run) -> Markup:
+def _about(run: Run) -> Markup:
     """Data, features, labels, validation and audit as the run recorded them."""
     data = dict(run.manifest.get("data") or {})
     for key in ("first", "last"):
@@ -174,19 +189,19 @@ def about(run: Run) -> Markup:
     features = run.manifest.get("features") or []
     rows, config = run.manifest.get("rows") or {}, run.config
     parts = [
-        ("Data", {**{k: data.pop(k) for k in DATA_FIRST if k in data}, **data, "hash": run.manifest.get("data_hash")}),
+        ("Data", {**{k: data.pop(k) for k in _DATA_FIRST if k in data}, **data, "hash": run.manifest.get("data_hash")}),
         ("Features", {"sets": list(config.get("features") or {}), "count": len(features), "names": features, **{
             f"rows {k}": v for k, v in rows.items()}}),
         ("Labels", config.get("labels") or {}),
         ("Validation", {**(config.get("validation") or {}), "folds": len(run.manifest.get("folds") or [])}),
         ("Signals and backtest", {"signals": config.get("signals"), **(config.get("backtest") or {})}),
-        ("Warm-up", start_up_words(run.manifest.get("start_up") or {})),
-        ("Audit", audit_words(run.manifest.get("audit") or {})),
+        ("Warm-up", _start_up_words(run.manifest.get("start_up") or {})),
+        ("Audit", _audit_words(run.manifest.get("audit") or {})),
     ]  # fmt: skip
     return joined(tag("div", joined((tag("h3", title), facts(found)))) for title, found in parts if found)
 
 
-def start_up_words(found: Mapping[str, Any]) -> dict[str, Any]:
+def _start_up_words(found: Mapping[str, Any]) -> dict[str, Any]:
     """The warm-up, and each feature that depends on where its history starts."""
     drifting = {
         name: f"first value off by {line['at_first']:.2f} deviations, "
@@ -197,16 +212,16 @@ def start_up_words(found: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "depend on where history starts": drifting} if found else {}
 
 
-def audit_words(found: Mapping[str, Any]) -> dict[str, Any]:
+def _audit_words(found: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit compared and found, and what it means."""
     if not found:
         return {"result": "this run kept no audit"}
-    result = {True: "no leak found", False: "refused", None: STAMP}[found.get("passed")]
+    result = {True: "no leak found", False: "refused", None: _STAMP}[found.get("passed")]
     findings = [f"{f['level']}: {f['text']}" for f in found.get("findings") or []]
     return {"result": result, "mode": found.get("mode"), "comparisons": found.get("checks"), "findings": findings}
 
 
-def machine(run: Run) -> Markup:
+def _machine(run: Run) -> Markup:
     """Device, stages, versions, revision."""
     m = run.manifest
     device, git = m.get("device") or {}, m.get("git") or {}
@@ -230,7 +245,7 @@ def machine(run: Run) -> Markup:
     )
 
 
-def config(run: Run) -> Markup:
+def _config(run: Run) -> Markup:
     """The composed configuration as it was filed."""
     path = inside(run.folder, ".hydra", "config.yaml")
     if not path.is_file():
@@ -238,20 +253,20 @@ def config(run: Run) -> Markup:
     return tag("pre", read_text(path, YAML_LIMIT), tabindex=0)
 
 
-MOST_FEATURES, MOST_POSITIONS = 6, 10  # of the largest contributions
+_MOST_FEATURES, _MOST_POSITIONS = 6, 10  # of the largest contributions
 
 
-def why(run: Run) -> Markup:
+def _why(run: Run) -> Markup:
     """The largest positions at the last bar, each with the features that moved its margin most."""
     if not inside(run.folder, "contributions.parquet").is_file():
         none = "No contributions by feature: xgboost and lightgbm have them, for the last bar with a position."
         return tag("p", none, class_="missing")
     found, rows = run.contributions, []
-    for symbol, own in list(found.groupby("symbol", sort=False))[:MOST_POSITIONS]:
+    for symbol, own in list(found.groupby("symbol", sort=False))[:_MOST_POSITIONS]:
         one = own.iloc[0]
         strongest = own.reindex(own["contribution"].abs().sort_values(ascending=False, kind="stable").index)
         parts = [f"{f} {c:+.3f}" for f, c in zip(strongest["feature"], strongest["contribution"], strict=True)]
-        reasons = ", ".join(parts[:MOST_FEATURES])
+        reasons = ", ".join(parts[:_MOST_FEATURES])
         numbers = [shown(float(one[k]), f) for k, f in (("weight", "{:.2%}"), ("score", "{:.3f}"), ("margin", "{:.3f}"),
                                                         ("base", "{:.3f}"))]  # fmt: skip
         rows.append([symbol, *numbers, tag("td", reasons, class_="why")])
@@ -260,7 +275,7 @@ def why(run: Run) -> Markup:
     return joined((tag("p", line), table(head, rows)))
 
 
-def again(run: Run) -> Markup:
+def _again(run: Run) -> Markup:
     """The command that makes this run again, and what must be the same for the same numbers."""
     command = shlex.join(["python", "train.py", *run.overrides])
     git, data_hash = run.manifest.get("git") or {}, run.manifest.get("data_hash")
@@ -277,14 +292,14 @@ def again(run: Run) -> Markup:
 
 
 TABLES: dict[str, Callable[[Run], Markup]] = {  # by the anchor of the chapter
-    "results": results,
+    "results": _results,
     "factor": lambda run: chapter(run.factor()),
-    "capacity": capacity,
-    "why": why,
-    "metrics": every,
-    "folds": folds,
-    "facts": about,
-    "machine": machine,
-    "config": config,
-    "again": again,
+    "capacity": _capacity,
+    "why": _why,
+    "metrics": _every,
+    "folds": _folds,
+    "facts": _about,
+    "machine": _machine,
+    "config": _config,
+    "again": _again,
 }

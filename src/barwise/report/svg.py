@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 
 INK, MUTED = "#1f2328", "#6e7781"
 # Okabe and Ito's colours, which the colour-blind can tell apart (jfly.uni-koeln.de/color, 2008)
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
+BLUE, ORANGE, _GREEN, RED, _PURPLE, _SKY, _YELLOW = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442",
 )  # fmt: skip
-CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
-VARIABLES = {
-    INK: "currentColor", MUTED: "var(--muted)", BLUE: "var(--blue)", ORANGE: "var(--orange)", GREEN: "var(--green)",
-    RED: "var(--red)", PURPLE: "var(--purple)", SKY: "var(--sky)", YELLOW: "var(--yellow)",
+CYCLE = (BLUE, ORANGE, _GREEN, _PURPLE, RED, _SKY)
+_VARIABLES = {
+    INK: "currentColor", MUTED: "var(--muted)", BLUE: "var(--blue)", ORANGE: "var(--orange)", _GREEN: "var(--green)",
+    RED: "var(--red)", _PURPLE: "var(--purple)", _SKY: "var(--sky)", _YELLOW: "var(--yellow)",
 }  # fmt: skip
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
@@ -29,12 +29,12 @@ STYLE: Any = {
     "grid.linewidth": 0.6, "axes.axisbelow": True, "lines.linewidth": 1.3, "legend.frameon": False,
     "figure.facecolor": "white", "axes.unicode_minus": True, "path.simplify_threshold": 0.3,
 }  # fmt: skip
-PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
-DROPPED = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<style type=\"text/css\">.*?</style>", re.DOTALL)
-FONT = re.compile(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*")
-PATH = re.compile(r' d="([^"]*)"', re.DOTALL)
-DECIMALS = re.compile(r"(\d+\.\d)\d+")
-SIZE = re.compile(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', re.DOTALL)
+_PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_DROPPED = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<style type=\"text/css\">.*?</style>", re.DOTALL)
+_FONT = re.compile(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*")
+_PATH = re.compile(r' d="([^"]*)"', re.DOTALL)
+_DECIMALS = re.compile(r"(\d+\.\d)\d+")
+_SIZE = re.compile(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', re.DOTALL)
 
 
 def svg(figure: Figure, name: str, label: str) -> str:
@@ -43,20 +43,20 @@ def svg(figure: Figure, name: str, label: str) -> str:
 
     buffer = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": name}):
-        settle(figure)
+        _settle(figure)
         figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None})
-    text = DROPPED.sub("", PROLOGUE.sub("", buffer.getvalue()))
-    text = PATH.sub(shorter, text)
-    text = FONT.sub(r"font-size: \1", text)
+    text = _DROPPED.sub("", _PROLOGUE.sub("", buffer.getvalue()))
+    text = _PATH.sub(_shorter, text)
+    text = _FONT.sub(r"font-size: \1", text)
     text = re.sub(r' id="([^"]*)"', rf' id="{name}-\1"', text)
     text = re.sub(r"url\(#", f"url(#{name}-", re.sub(r'href="#', f'href="#{name}-', text))
-    for colour, variable in VARIABLES.items():
+    for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
-    opening = f'<svg viewBox="\\1" role="img" aria-label="{escape(label, quote=True)}" xmlns:xlink="{XLINK}">'
-    return re.sub(r">\s+<", "><", SIZE.sub(opening, text, count=1)).strip()
+    opening = f'<svg viewBox="\\1" role="img" aria-label="{escape(label, quote=True)}" xmlns:xlink="{_XLINK}">'
+    return re.sub(r">\s+<", "><", _SIZE.sub(opening, text, count=1)).strip()
 
 
-def settle(figure: Figure) -> None:
+def _settle(figure: Figure) -> None:
     """Lay the figure out once and for all; savefig would draw it a second time for that."""
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -64,13 +64,13 @@ def settle(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def shorter(path: re.Match[str]) -> str:
+def _shorter(path: re.Match[str]) -> str:
     """A path's coordinates to a tenth of a point, on one line."""
-    coordinates = DECIMALS.sub(r"\1", path.group(1)).split()
+    coordinates = _DECIMALS.sub(r"\1", path.group(1)).split()
     return f' d="{" ".join(coordinates)}"'
 
 
-XLINK = "http://www.w3.org/1999/xlink"  # a name, never fetched
+_XLINK = "http://www.w3.org/1999/xlink"  # a name, never fetched
 
 
 def thin(x: np.ndarray, y: np.ndarray, limit: int = 900) -> tuple[np.ndarray, np.ndarray]:

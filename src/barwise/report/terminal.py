@@ -14,7 +14,7 @@ from barwise.console.printing import printable
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import capacity_line, detectable_line, fold_correlation, paths_line, shown, shown_in
 
-MOST_FOLDS = 12  # more of them are told by year
+_MOST_FOLDS = 12  # more of them are told by year
 
 
 def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str, Any], quiet: bool) -> None:
@@ -27,9 +27,9 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(escape(line), soft_wrap=True)
         return
     ranks = bool(out.manifest.get("ranks"))
-    many = len(metrics["folds"]) > MOST_FOLDS
-    console.print(year_table(out, metrics) if many else fold_table(metrics, ranks))
-    console.print(overall_table(metrics, ranks))
+    many = len(metrics["folds"]) > _MOST_FOLDS
+    console.print(_year_table(out, metrics) if many else _fold_table(metrics, ranks))
+    console.print(_overall_table(metrics, ranks))
     if metrics.get("paths"):
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
     if metrics.get("capacity"):
@@ -53,7 +53,7 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
 
 
-def fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
+def _fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
     """One line a fold: test period, net and gross Sharpe, rank correlation, accuracy."""
     table = Table(title="out of sample, by fold", box=None, title_justify="left", title_style="bold")
     correlation, heading = fold_correlation(ranks)
@@ -68,7 +68,7 @@ def fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
     return table
 
 
-def year_table(out: RunDirectory, metrics: Mapping[str, Any]) -> Table:
+def _year_table(out: RunDirectory, metrics: Mapping[str, Any]) -> Table:
     """One line a year: the folds that begin in it, net and gross Sharpe of its bars, mean correlation of the folds."""
     import numpy as np
     import pyarrow.parquet as pq
@@ -91,7 +91,7 @@ def year_table(out: RunDirectory, metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def overall_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
+def _overall_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:
     """The whole out-of-sample stretch, net and gross, and the baselines' net Sharpe beside it."""
     table = Table(title="overall", box=None, title_justify="left", title_style="bold", show_header=False)
     for _ in range(4):

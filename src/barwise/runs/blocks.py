@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-BLOCK = 2**20  # bytes that have a checksum of their own
+_BLOCK = 2**20  # bytes that have a checksum of their own
 
 
 class Damaged(Exception):
@@ -43,12 +43,12 @@ def checksums(path: Path, size: int | None = None) -> dict[str, Any]:
         os.close(handle)
         raise Damaged(f"{path.name} is no file of {size} bytes" if size else f"{path.name} is no file")
     with open(handle, "rb", buffering=0) as file:
-        found, buffer = [], memoryview(bytearray(BLOCK))
+        found, buffer = [], memoryview(bytearray(_BLOCK))
         while n := file.readinto(buffer):
             found.append(zlib.crc32(buffer[:n]))
-            if hasattr(os, "posix_fadvise") and state.st_size > 64 * BLOCK:  # a large one leaves the page cache alone
+            if hasattr(os, "posix_fadvise") and state.st_size > 64 * _BLOCK:  # a large one leaves the page cache alone
                 os.posix_fadvise(handle, max(0, file.tell() - n), n, os.POSIX_FADV_DONTNEED)
-    return {"bytes": state.st_size, "block": BLOCK, "crc32": found}
+    return {"bytes": state.st_size, "block": _BLOCK, "crc32": found}
 
 
 def synced(path: Path) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from barwise.runs.directory import write_text
 
-FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
+_FORMULA = tuple("=+-@\t\r\n")  # what a formula begins with in a spreadsheet
 
 
-def cell(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """A cell of a file: text that a spreadsheet would take for a formula stands behind a quote; numbers do not."""
-    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in FORMULA and not _is_number(value)
+    formula = isinstance(value, str) and value.lstrip(" \u00a0")[:1] in _FORMULA and not _is_number(value)
     return f"'{value}" if formula else value
 
 
@@ -26,9 +26,9 @@ def as_csv(columns: Mapping[str, Iterable[Any]]) -> str:
     for name, values in columns.items():
         held = values if isinstance(values, np.ndarray) else np.array([*values, None], dtype=object)[:-1]
         if held.dtype.kind in "OUST":
-            quoted = {value: cell(value) for value in set(held.tolist())}
+            quoted = {value: _cell(value) for value in set(held.tolist())}
             held = pd.Series([quoted[value] for value in held.tolist()], dtype=object)
-        made[cell(name)] = held
+        made[_cell(name)] = held
     return str(pd.DataFrame(made).to_csv(index=False, lineterminator="\n"))
 
 

@@ -26,8 +26,8 @@ from barwise.console.messages import one_line
 from barwise.console.printing import printable
 from barwise.console.shortages import storage_number
 
-ENDINGS = {3: "refused", 5: "pruned"}  # by exit code; failed otherwise
-VERSIONED = ("barwise", "hydra-core", "lightning", "torch", "xgboost", "lightgbm", "scikit-learn", "numpy", "pandas")
+_ENDINGS = {3: "refused", 5: "pruned"}  # by exit code; failed otherwise
+_VERSIONED = ("barwise", "hydra-core", "lightning", "torch", "xgboost", "lightgbm", "scikit-learn", "numpy", "pandas")
 
 
 @contextmanager
@@ -179,7 +179,7 @@ class RunDirectory:
             yield
         except BaseException as error:
             code, line = one_line(error)
-            status = ENDINGS.get(code, "failed")
+            status = _ENDINGS.get(code, "failed")
             with contextlib.suppress(Exception):
                 self.finish(status, line)
             if closing is not None:
@@ -228,7 +228,7 @@ def peak_memory_mb() -> float:
 def versions() -> dict[str, str]:
     """Installed versions of what a result depends on; nothing is imported for it."""
     found = {"python": platform.python_version()}
-    for name in VERSIONED:
+    for name in _VERSIONED:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

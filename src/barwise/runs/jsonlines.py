@@ -17,7 +17,7 @@ from barwise.errors import DataError
 from barwise.runs.directory import plain
 from barwise.safety.files import open_regular
 
-LIMIT = 1024**3  # bytes; a million trials are 0.5 GB
+_LIMIT = 1024**3  # bytes; a million trials are 0.5 GB
 Valid = Callable[[dict[str, Any]], bool]
 
 
@@ -89,10 +89,10 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     with os.fdopen(file, "rb") as stream:
         size = os.fstat(file).st_size
-        if size > LIMIT:
-            raise DataError(f"{path}: has {size / 1e9:.1f} GB; at most {LIMIT / 1e9:.1f} GB are read")
+        if size > _LIMIT:
+            raise DataError(f"{path}: has {size / 1e9:.1f} GB; at most {_LIMIT / 1e9:.1f} GB are read")
         fcntl.flock(file, fcntl.LOCK_SH)
-        return stream.read(LIMIT)
+        return stream.read(_LIMIT)
 
 
 @cache

@@ -24,33 +24,33 @@ class Measure(NamedTuple):
     places: tuple[str, ...] = ()
 
 
-ALL, SHORT, TERMINAL = ("terminal", "notebook", "dashboard"), ("terminal", "notebook"), ("terminal",)
+_ALL, _SHORT, _TERMINAL = ("terminal", "notebook", "dashboard"), ("terminal", "notebook"), ("terminal",)
 MEASURES = tuple(Measure(*row) for row in (
-    ("sharpe", "Sharpe, net", "{:.2f}", "mean over standard deviation of net returns, a year", "more", ALL),
-    ("sharpe_gross", "Sharpe, gross", "{:.2f}", "before costs", "more", ALL),
-    ("sharpe_delayed", "Sharpe, one bar later", "{:.2f}", "net, every signal traded one bar later", "more", SHORT),
-    ("annual_return", "return a year", "{:.1%}", "net, compounded", "more", SHORT),
-    ("annual_volatility", "volatility a year", "{:.1%}", "net", "less", TERMINAL),
-    ("max_drawdown", "worst drawdown", "{:.1%}", "net, from peak to trough", "more", ALL),
+    ("sharpe", "Sharpe, net", "{:.2f}", "mean over standard deviation of net returns, a year", "more", _ALL),
+    ("sharpe_gross", "Sharpe, gross", "{:.2f}", "before costs", "more", _ALL),
+    ("sharpe_delayed", "Sharpe, one bar later", "{:.2f}", "net, every signal traded one bar later", "more", _SHORT),
+    ("annual_return", "return a year", "{:.1%}", "net, compounded", "more", _SHORT),
+    ("annual_volatility", "volatility a year", "{:.1%}", "net", "less", _TERMINAL),
+    ("max_drawdown", "worst drawdown", "{:.1%}", "net, from peak to trough", "more", _ALL),
     ("sortino", "Sortino", "{:.2f}", "mean over downside deviation, a year", "more"),
     ("calmar", "Calmar", "{:.2f}", "return a year over worst drawdown", "more"),
     ("alpha", "alpha a year", "{:.1%}", "of net returns on buy-and-hold", "more"),
     ("beta", "beta", "{:.2f}", "of net returns on buy-and-hold", "more"),
     ("t_stat", "t of alpha", "{:.2f}",
-     "from 1.645 on it is more than buy-and-hold, as the verdict asks", "more", TERMINAL),
-    ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights", "less", ALL),
+     "from 1.645 on it is more than buy-and-hold; after several trials the verdict asks for more", "more", _TERMINAL),
+    ("turnover", "turnover a year", "{:.1f}×", "sum of changes of weight, from drifted weights", "less", _ALL),
     ("breakeven_cost_bps", "break-even cost a side", "{:.1f} bp",
-     "cost at which the net mean is zero", "more", TERMINAL),
-    ("n_trades", "trades", "{:,.0f}", "changes of a symbol's position", "", SHORT),
+     "cost at which the net mean is zero", "more", _TERMINAL),
+    ("n_trades", "trades", "{:,.0f}", "changes of a symbol's position", "", _SHORT),
     ("hit_rate", "bars won", "{:.1%}", "of the bars that moved, net", "more"),
     ("ic", "correlation", "{:.4f}", "Pearson, of score and the return that could be earned", "more"),
-    ("rank_ic", "rank correlation", "{:.4f}", "Spearman, of score and the return that could be earned", "more", ALL),
+    ("rank_ic", "rank correlation", "{:.4f}", "Spearman, of score and the return that could be earned", "more", _ALL),
     ("rank_ic_cross", "rank correlation across symbols", "{:.4f}", "mean over bars with 20 symbols or more"),
-    ("accuracy", "accuracy", "{:.1%}", "sign of score equals sign of return, ties left out", "more", TERMINAL),
+    ("accuracy", "accuracy", "{:.1%}", "sign of score equals sign of return, ties left out", "more", _TERMINAL),
     ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial", "more"),
     ("n_bars", "bars", "{:,.0f}", "out of sample"),
 ))  # fmt: skip
-ACROSS = "rank_ic_cross"
+_ACROSS = "rank_ic_cross"
 OBJECTIVES = tuple(m.name for m in MEASURES if m.better)  # what a sweep may compare
 LEAST_IS_BEST = tuple(m.name for m in MEASURES if m.better == "less")
 
@@ -59,8 +59,8 @@ def measures(ranks: bool = False) -> tuple[Measure, ...]:
     """All measures in their order; where signals rank, the correlation across symbols before those of pooled rows."""
     if not ranks:
         return MEASURES
-    (across,) = (m._replace(places=ALL) for m in MEASURES if m.name == ACROSS)
-    others = [m for m in MEASURES if m.name != ACROSS]
+    (across,) = (m._replace(places=_ALL) for m in MEASURES if m.name == _ACROSS)
+    others = [m for m in MEASURES if m.name != _ACROSS]
     place = next(i for i, m in enumerate(others) if m.name == "ic")
     return (*others[:place], across, *others[place:])
 
@@ -84,13 +84,14 @@ def shown_in(place: str, ranks: bool = False) -> tuple[Measure, ...]:
 
 def fold_correlation(ranks: bool) -> tuple[str, str]:
     """Which correlation a table of folds shows, and its heading."""
-    return (ACROSS, "rank corr. across") if ranks else ("rank_ic", "rank corr.")
+    return (_ACROSS, "rank corr. across") if ranks else ("rank_ic", "rank corr.")
 
 
 VERDICT = tuple(  # of verdict.json
     Measure(*row)
     for row in (
         ("p_value", "p", "{:.3f}", "how often the best of so many trials without skill shows as much"),
+        ("p_alpha", "p beyond buy-and-hold", "{:.3f}", "the same of what buy-and-hold leaves: the t of alpha"),
         ("n_trials", "trials", "{:,}", "tried on these symbols and times, whatever they varied, failed ones too"),
         ("n_effective", "independent trials", "{:.1f}", "that they are worth, by the correlation of what they earned"),
         ("n_seeds", "seeds", "{:,}", "of this configuration on record; the median one is judged"),

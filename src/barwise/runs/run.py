@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 FACTOR_TABLES = (
-    "about", "decay", "series", "quantiles", "spread", "turnover", "by", "exposures", "alphas", "drawdowns",
+    "about", "decay", "series", "quantiles", "spread", "turnover", "by", "quantiles_by", "exposures", "alphas",
+    "drawdowns",
 )  # fmt: skip
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")  # ${a.b}: a resolver such as ${oc.env:HOME} is left as it stands
 

@@ -25,7 +25,7 @@ def writer_class() -> Any:
 
     class Files(FileWriter):  # type: ignore[misc]  # tensorboardX has no types
         def __init__(self, folder: str, flush_secs: float) -> None:
-            self.event_writer = Events(folder, flush_secs)
+            self.event_writer = _Events(folder, flush_secs)
             self._default_metadata: dict[str, Any] = {}
 
     class Writer(SummaryWriter):  # type: ignore[misc]
@@ -41,7 +41,7 @@ def writer_class() -> Any:
     return Writer
 
 
-class Events:
+class _Events:
     """An event file written as events come, in place of tensorboardX's thread and queue: where that thread has died of
     a full disk, whoever fills or closes the queue waits for ever.
 

@@ -16,9 +16,9 @@ from typing import Any
 from barwise.errors import BarwiseError, DataError
 from barwise.safety.files import MB
 
-SECONDS = 60  # of CPU, beside a second for each MB that is loaded
-MEMORY = 1024 * MB  # beside what the libraries take, and 16 times what is loaded
-START = (
+_SECONDS = 60  # of CPU, beside a second for each MB that is loaded
+_MEMORY = 1024 * MB  # beside what the libraries take, and 16 times what is loaded
+_START = (
     "import json, sys; given = json.load(sys.stdin); sys.path[:] = given['path'];"
     "from barwise.safety.apart import child; child(given)"
 )
@@ -29,12 +29,12 @@ def apart(function: str, given: dict[str, Any], libraries: tuple[str, ...], size
 
     `size`: bytes of what it loads. DataError with what it raised, or with how its process ended.
     """
-    seconds = SECONDS + size // MB
+    seconds = _SECONDS + size // MB
     call = {"function": function, "given": given, "libraries": libraries, "seconds": seconds, "path": sys.path,
-            "memory": MEMORY + 16 * size}  # fmt: skip
+            "memory": _MEMORY + 16 * size}  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "CUDA_VISIBLE_DEVICES": ""}
     # -P: nothing is imported from the folder that this was started in.
-    command = [sys.executable, "-P", "-c", START]
+    command = [sys.executable, "-P", "-c", _START]
     try:
         done = subprocess.run(command, input=json.dumps(call).encode(), stdout=subprocess.PIPE, env=environment,
                               stderr=subprocess.DEVNULL, timeout=5 * seconds, check=False)  # fmt: skip

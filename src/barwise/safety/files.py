@@ -15,8 +15,8 @@ from barwise.errors import DataError
 MB = 1024 * 1024
 JSON_LIMIT = 16 * MB  # run.json of a thousand features is 0.1 MB
 YAML_LIMIT = 128 * 1024  # a composed configuration is 3 kB
-YAML_DEPTH = 40
-TEXT_LIMIT = 64 * MB  # a file of JSON lines, or what a trial printed
+_YAML_DEPTH = 40
+_TEXT_LIMIT = 64 * MB  # a file of JSON lines, or what a trial printed
 
 
 def inside(folder: Path, *parts: str) -> Path:
@@ -43,13 +43,6 @@ def folder_inside(folder: Path, *parts: str) -> Path:
     if not path.is_dir():
         raise DataError(f"{path}: there is no such folder in the run's directory")
     return path
-
-
-def check_size(path: Path, limit: int) -> None:
-    """DataError where the file is larger than `limit` bytes."""
-    size = path.stat().st_size
-    if size > limit:
-        raise DataError(f"{path}: has {size / MB:.1f} MB, more than the {limit / MB:g} MB such a file may have")
 
 
 def open_regular(path: Path) -> int:
@@ -82,7 +75,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
-def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+def read_text(path: Path, limit: int = _TEXT_LIMIT) -> str:
     """The same as text; bytes that are no UTF-8 are replaced."""
     return read_bytes(path, limit).decode("utf-8", errors="replace")
 
@@ -138,8 +131,8 @@ def read_yaml(path: Path, limit: int = YAML_LIMIT) -> Any:
             if isinstance(event, yaml.AliasEvent):
                 raise DataError(f"{path}: has a YAML alias (*{event.anchor}); a composed configuration has none")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > YAML_DEPTH:
-                raise DataError(f"{path}: is nested more than {YAML_DEPTH} levels deep; a configuration is not")
+            if depth > _YAML_DEPTH:
+                raise DataError(f"{path}: is nested more than {_YAML_DEPTH} levels deep; a configuration is not")
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, DataError):

@@ -15,36 +15,37 @@ from barwise.errors import DataError
 from barwise.safety.files import MB, read_bytes
 from barwise.safety.nodes import check_tree
 
-MODEL_LIMIT = 512 * MB
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-FLOAT = r"-?(?:\d{1,20}(?:\.\d{0,20})?(?:e[-+]?\d{1,3})?|inf|nan)"
-INT = r"-?\d{1,9}"
-COUNTS = r"\d{1,9}(?: \d{1,9})*|"
-FLOATS = re.compile(rf"{FLOAT}(?: {FLOAT})*|")
-INTS = re.compile(rf"{INT}(?: {INT})*|")
-HEAD = {
-    "version": r"v[34]", "num_class": INT, "num_tree_per_iteration": INT, "label_index": INT, "max_feature_idx": INT,
+_MODEL_LIMIT = 512 * MB
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_FLOAT = r"-?(?:\d{1,20}(?:\.\d{0,20})?(?:e[-+]?\d{1,3})?|inf|nan)"
+_INT = r"-?\d{1,9}"
+_COUNTS = r"\d{1,9}(?: \d{1,9})*|"
+_FLOATS = re.compile(rf"{_FLOAT}(?: {_FLOAT})*|")
+_INTS = re.compile(rf"{_INT}(?: {_INT})*|")
+_HEAD = {
+    "version": r"v[34]", "num_class": _INT, "num_tree_per_iteration": _INT, "label_index": _INT,
+    "max_feature_idx": _INT,
     "objective": r"regression|multiclass num_class:[0-9]{1,3}|lambdarank|rank_xendcg", "feature_names": r"\S+(?: \S+)*",
-    "feature_infos": rf"(?:none|\[{FLOAT}:{FLOAT}\])(?: (?:none|\[{FLOAT}:{FLOAT}\]))*", "tree_sizes": COUNTS,
+    "feature_infos": rf"(?:none|\[{_FLOAT}:{_FLOAT}\])(?: (?:none|\[{_FLOAT}:{_FLOAT}\]))*", "tree_sizes": _COUNTS,
     "monotone_constraints": r"[-01]{1,2}(?: [-01]{1,2})*",
 }  # fmt: skip
-NEEDED = ("version", "num_class", "num_tree_per_iteration", "max_feature_idx", "objective", "feature_names",
+_NEEDED = ("version", "num_class", "num_tree_per_iteration", "max_feature_idx", "objective", "feature_names",
           "feature_infos", "tree_sizes")  # fmt: skip
-BLOCK_FLOATS = ("split_gain", "threshold", "internal_value", "internal_weight")  # one for each inner node
-BLOCK_INTS = ("split_feature", "decision_type", "left_child", "right_child", "internal_count")
-LEAF_FLOATS, LEAF_INTS, ONE = ("leaf_value", "leaf_weight"), ("leaf_count",), ("num_leaves", "num_cat", "is_linear")
-BLOCK_NEEDED = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
-PARAMETER = re.compile(r"\[([a-z0-9_]{1,80}): ([^\n]{0,10000})\]")
-IMPORTANCE = re.compile(rf"\S{{1,4096}}={FLOAT}")
-EMPTY = ("machines", "machine_list_filename", "parser_config_file", "forcedsplits_filename", "forcedbins_filename")
+_BLOCK_FLOATS = ("split_gain", "threshold", "internal_value", "internal_weight")  # one for each inner node
+_BLOCK_INTS = ("split_feature", "decision_type", "left_child", "right_child", "internal_count")
+_LEAF_FLOATS, _LEAF_INTS, _ONE = ("leaf_value", "leaf_weight"), ("leaf_count",), ("num_leaves", "num_cat", "is_linear")
+_BLOCK_NEEDED = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
+_PARAMETER = re.compile(r"\[([a-z0-9_]{1,80}): ([^\n]{0,10000})\]")
+_IMPORTANCE = re.compile(rf"\S{{1,4096}}={_FLOAT}")
+_EMPTY = ("machines", "machine_list_filename", "parser_config_file", "forcedsplits_filename", "forcedbins_filename")
 
 
 def check_lightgbm(path: Path, n_features: int) -> None:
     """DataError unless `path` is a LightGBM model of plain trees on `n_features` columns."""
-    data = read_bytes(path, MODEL_LIMIT)
+    data = read_bytes(path, _MODEL_LIMIT)
     try:
         text = data.decode("utf-8")
-        odd = CONTROL.search(text)
+        odd = _CONTROL.search(text)
         _agree(path, odd is None, f"it has a control character at {odd.start() if odd else 0}")
         head, _, rest = text.partition("\nTree=")
         body, mark, tail = ("Tree=" + rest).partition("end of trees\n")
@@ -68,8 +69,8 @@ def _check_head(path: Path, head: str, n_features: int) -> tuple[int, list[int]]
     _agree(path, first == "tree", "it does not begin as LightGBM's models do")
     given = _pairs(line for line in lines if line not in ("average_output", ""))
     for name, value in given.items():
-        _agree(path, name in HEAD and bool(re.fullmatch(HEAD[name], value)), f"its {name:.40} is none of LightGBM's")
-    _agree(path, set(NEEDED) <= set(given), "it lacks some of its settings")
+        _agree(path, name in _HEAD and bool(re.fullmatch(_HEAD[name], value)), f"its {name:.40} is none of LightGBM's")
+    _agree(path, set(_NEEDED) <= set(given), "it lacks some of its settings")
     per_round = int(given["num_tree_per_iteration"])
     _agree(path, int(given["max_feature_idx"]) == n_features - 1, f"it is not a model of {n_features} features")
     claimed = [int(word[10:]) for word in given["objective"].split() if word.startswith("num_class:")] or [1]
@@ -89,20 +90,23 @@ def _check_block(path: Path, number: int, block: str, n_features: int) -> None:
     _agree(path, tree.pop("Tree") == str(number), "its trees are not in order")
     shrinkage = tree.pop("shrinkage", "1")
     leaves = int(tree["num_leaves"])
-    known = {**dict.fromkeys(BLOCK_FLOATS + LEAF_FLOATS, FLOATS), **dict.fromkeys(BLOCK_INTS + LEAF_INTS + ONE, INTS)}
+    known = {
+        **dict.fromkeys(_BLOCK_FLOATS + _LEAF_FLOATS, _FLOATS),
+        **dict.fromkeys(_BLOCK_INTS + _LEAF_INTS + _ONE, _INTS),
+    }
     for name, value in tree.items():
         _agree(path, name in known and bool(known[name].fullmatch(value)), f"a tree's {name:.40} is no list of numbers")
-    _agree(path, bool(re.fullmatch(FLOAT, shrinkage)), "a tree's shrinkage is no number")
+    _agree(path, bool(re.fullmatch(_FLOAT, shrinkage)), "a tree's shrinkage is no number")
     plain = tree["num_cat"] == "0" and tree.get("is_linear", "0") == "0"
     _agree(path, plain, "a tree splits on categories or has linear leaves")
-    arrays = {name: tree[name].split() for name in tree if name not in ONE}
+    arrays = {name: tree[name].split() for name in tree if name not in _ONE}
     inner = leaves - 1
     _agree(path, leaves >= 1 and len(arrays["leaf_value"]) == leaves, "a tree has arrays of different lengths")
     if not inner:
         _agree(path, all(len(values) <= 1 for values in arrays.values()), "a tree has arrays of different lengths")
         return
-    wanted = {**dict.fromkeys(BLOCK_FLOATS + BLOCK_INTS, inner), **dict.fromkeys(LEAF_FLOATS + LEAF_INTS, leaves)}
-    fits = set(BLOCK_NEEDED) <= set(arrays) and all(len(values) == wanted[name] for name, values in arrays.items())
+    wanted = {**dict.fromkeys(_BLOCK_FLOATS + _BLOCK_INTS, inner), **dict.fromkeys(_LEAF_FLOATS + _LEAF_INTS, leaves)}
+    fits = set(_BLOCK_NEEDED) <= set(arrays) and all(len(values) == wanted[name] for name, values in arrays.items())
     _agree(path, fits, "a tree has arrays of different lengths")
     kinds = [int(kind) for kind in arrays["decision_type"]]
     _agree(path, not any(kind & 1 for kind in kinds), "a tree splits on categories")
@@ -121,11 +125,11 @@ def _check_tail(path: Path, tail: str) -> None:
     given, end, last = after.partition("\nend of parameters\n")
     _agree(path, bool(mark and end), "it is cut short")
     known = ("", "feature_importances:")
-    _agree(path, all(x in known or IMPORTANCE.fullmatch(x) for x in before.split("\n")), "it has odd importances")
-    found = [PARAMETER.fullmatch(line) for line in given.split("\n") if line]
+    _agree(path, all(x in known or _IMPORTANCE.fullmatch(x) for x in before.split("\n")), "it has odd importances")
+    found = [_PARAMETER.fullmatch(line) for line in given.split("\n") if line]
     _agree(path, None not in found, "it has odd parameters")
     parameters = {m.group(1): m.group(2) for m in found if m}
-    away = any(parameters.get(name) for name in EMPTY) or parameters.get("num_machines", "1") != "1"
+    away = any(parameters.get(name) for name in _EMPTY) or parameters.get("num_machines", "1") != "1"
     _agree(path, not away, "its parameters name other files or machines")
     _agree(path, last.strip() in ("", "pandas_categorical:null", "pandas_categorical:[]"), "it has categories")
 

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from barwise.errors import DataError
+from barwise.safety.cat import check_catboost
 from barwise.safety.files import folder_inside, inside, read_json
 from barwise.safety.lgbm import check_lightgbm
 from barwise.safety.skops import check_skops
 from barwise.safety.tensors import Shapes, shapes_of
 from barwise.safety.xgb import check_xgboost
 
-SETTINGS_LIMIT = 64 * 1024
-LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
-REPEATS = ("layer", "level", "block", "depth", "head", "stack", "seeds")  # settings that count parts of a net
+_SETTINGS_LIMIT = 64 * 1024
+_LARGEST = 1_000_000  # any whole number among settings: bars, units, rounds
+_REPEATS = ("layer", "level", "block", "depth", "head", "stack", "seeds")  # settings that count parts of a net
 
 
-DEEPEST = 8  # a model within a model within…
+_DEEPEST = 8  # a model within a model within…
 
 
 def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset(), depth: int = 0) -> None:
@@ -28,14 +29,16 @@ def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()
     `own`: targets that the user allowed by name; they may read other files at the user's own risk.
     """
     shapes: Shapes = {}
-    if depth > DEEPEST:
-        raise DataError(f"{folder}: is a model more than {DEEPEST} deep; it is not loaded")
+    if depth > _DEEPEST:
+        raise DataError(f"{folder}: is a model more than {_DEEPEST} deep; it is not loaded")
     for name in sorted(p.name for p in folder.iterdir() if p.is_dir()):
         check_model(folder_inside(folder, name), _part_features(folder, name, n_features), own, depth + 1)
     for name in sorted(p.name for p in folder.iterdir()):
         path = inside(folder, name) if not (folder / name).is_dir() else folder / name
         if path.name == "model.json" or path.suffix == ".ubj":
             check_xgboost(path, n_features)
+        elif path.name == "catboost.json":
+            check_catboost(path, n_features)
         elif path.name == "model.txt":
             check_lightgbm(path, n_features)
         elif path.suffix == ".skops":
@@ -47,13 +50,13 @@ def check_model(folder: Path, n_features: int, own: frozenset[str] = frozenset()
         raise DataError(f"{scaler}: does not hold the mean and deviation of {n_features} features; it is not loaded")
     settings = inside(folder, "strategy.json")
     if settings.is_file():
-        _check_settings(settings, read_json(settings, SETTINGS_LIMIT), shapes)
+        _check_settings(settings, read_json(settings, _SETTINGS_LIMIT), shapes)
 
 
 def _part_features(folder: Path, part: str, n_features: int) -> int:
     """How many columns a part of the model in `folder` reads, as its kind makes it."""
     settings = inside(folder, "strategy.json")
-    found = read_json(settings, SETTINGS_LIMIT) if settings.is_file() else {}
+    found = read_json(settings, _SETTINGS_LIMIT) if settings.is_file() else {}
     kind = found.get("kind") if isinstance(found, dict) else None
     if kind == "selected":
         columns = found.get("columns")
@@ -73,8 +76,8 @@ def _check_settings(path: Path, settings: Any, shapes: Shapes) -> None:
             _check_settings(path, value, shapes)
             continue
         numbers = value if isinstance(value, list) else [value]
-        limit = max(len(shapes), 64) if any(word in name for word in REPEATS) else LARGEST
-        if len(numbers) > LARGEST or any(isinstance(n, int | float) and abs(n) > limit for n in numbers):
+        limit = max(len(shapes), 64) if any(word in name for word in _REPEATS) else _LARGEST
+        if len(numbers) > _LARGEST or any(isinstance(n, int | float) and abs(n) > limit for n in numbers):
             raise DataError(f"{path}: {name}={value!r:.40} is more than {limit}; it is not loaded")
 
 

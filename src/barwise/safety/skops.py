@@ -22,22 +22,22 @@ from barwise.errors import DataError
 from barwise.safety.files import MB, open_regular
 from barwise.safety.nodes import check_tree
 
-UNPACKED, ENTRIES, SCHEMA = 1024 * MB, 100_000, 64 * MB
-LOADERS = {
+_UNPACKED, _ENTRIES, _SCHEMA = 1024 * MB, 100_000, 64 * MB
+_LOADERS = {
     *("DictNode", "DefaultDictNode", "ListNode", "SetNode", "TupleNode", "TypeNode", "SliceNode", "ObjectNode"),
     *("JsonNode", "NdArrayNode", "RandomStateNode", "RandomGeneratorNode", "TreeNode", "LossNode", "DTypeNode"),
     "CachedNode",
 }
-PLAIN = {
+_PLAIN = {
     *("str", "int", "float", "bool", "complex", "bytes", "NoneType", "type", "slice"),
     *("dict", "list", "tuple", "set", "frozenset", "OrderedDict", "defaultdict"),
 }
 PARTS = ("ensemble", "tree", "linear_model", "naive_bayes", "neural_network", "preprocessing", "pipeline", "dummy",
          "discriminant_analysis", "impute", "compose", "calibration", "_loss", "utils._bunch")  # fmt: skip
-NEIGHBORS = {"KNeighborsClassifier": "sklearn.neighbors._classification",
+_NEIGHBORS = {"KNeighborsClassifier": "sklearn.neighbors._classification",
              "KNeighborsRegressor": "sklearn.neighbors._regression"}  # fmt: skip
-PROCESSES = ("gaussian_process._gpr", "gaussian_process._gpc", "gaussian_process.kernels")  # plain arrays, no pointers
-HIST = {"left", "right", "feature_idx", "is_leaf", "is_categorical"}
+_PROCESSES = ("gaussian_process._gpr", "gaussian_process._gpc", "gaussian_process.kernels")  # plain arrays, no pointers
+_HIST = {"left", "right", "feature_idx", "is_leaf", "is_categorical"}
 
 
 def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) -> None:
@@ -58,10 +58,10 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
             for node in nodes:
                 if node.get("__loader__") == "TreeNode":
                     _check_sklearn_tree(path, node, arrays, n_features)
-                elif str(node.get("__class__")) in NEIGHBORS and "neighbors" not in parts:
+                elif str(node.get("__class__")) in _NEIGHBORS and "neighbors" not in parts:
                     _check_neighbors(path, node, arrays, n_features)
             for array in arrays.values():
-                if array.dtype.names and set(array.dtype.names) >= HIST:
+                if array.dtype.names and set(array.dtype.names) >= _HIST:
                     _check_hist_tree(path, array, n_features)
     except DataError:
         raise
@@ -73,7 +73,7 @@ def check_skops(path: Path, n_features: int, own: frozenset[str] = frozenset()) 
 def _check_entries(path: Path, archive: zipfile.ZipFile) -> None:
     entries = archive.infolist()
     names = [i.filename for i in entries]
-    if len(entries) > ENTRIES or len(set(names)) < len(names):
+    if len(entries) > _ENTRIES or len(set(names)) < len(names):
         raise DataError(f"{path}: has {len(entries)} entries, too many or some twice; it is not loaded")
     strange = [n for n in names if "/" in n or "\\" in n or not (n == "schema.json" or n.endswith(".npy"))]
     if strange:
@@ -81,7 +81,7 @@ def _check_entries(path: Path, archive: zipfile.ZipFile) -> None:
     size = sum(i.file_size for i in entries)
     packed = path.stat().st_size
     schema = next((i.file_size for i in entries if i.filename == "schema.json"), 0)
-    if size > UNPACKED or size > 200 * packed + MB or schema > SCHEMA:
+    if size > _UNPACKED or size > 200 * packed + MB or schema > _SCHEMA:
         raise DataError(f"{path}: {packed / MB:.2f} MB would unpack to {size / MB:.0f} MB; it is not loaded")
 
 
@@ -112,7 +112,7 @@ def _check_classes(
     seen: dict[Any, dict[str, Any]] = {}
     for node in nodes:
         module, name, loader = str(node.get("__module__")), str(node.get("__class__")), node.get("__loader__")
-        if loader not in LOADERS:
+        if loader not in _LOADERS:
             raise DataError(f"{path}: has a {loader}, which could call code; it is not loaded")
         if not _known(module, name, parts):
             raise DataError(
@@ -135,10 +135,10 @@ def _bare(node: Any, marks: Mapping[str, str]) -> Any:
 
 def _known(module: str, name: str, parts: tuple[str, ...]) -> bool:
     if module in ("builtins", "collections"):
-        return name in PLAIN
+        return name in _PLAIN
     if module in ("numpy", "numpy.random._generator", "numpy.random.mtrand", "numpy.random.bit_generator"):
         return name not in ("load", "memmap", "fromfile")
-    if NEIGHBORS.get(name) == module or module in [f"sklearn.{part}" for part in PROCESSES]:
+    if _NEIGHBORS.get(name) == module or module in [f"sklearn.{part}" for part in _PROCESSES]:
         return True
     return any(module == f"sklearn.{part}" or module.startswith(f"sklearn.{part}.") for part in parts)
 

@@ -11,12 +11,12 @@ from barwise.safety.files import MB, inside
 if TYPE_CHECKING:
     import pandas as pd
 
-CELLS = 200_000_000  # 1.6 GB as float64: 20 million predictions of ten columns
-UNPACKED = 2048 * MB
-TEXT = 4096  # characters that a symbol or feature name may have
+_CELLS = 200_000_000  # 1.6 GB as float64: 20 million predictions of ten columns
+_UNPACKED = 2048 * MB
+_TEXT = 4096  # characters that a symbol or feature name may have
 
 
-def checked(path: Path, cells: int = CELLS) -> Path:
+def checked(path: Path, cells: int = _CELLS) -> Path:
     """`path`, for whoever reads a few columns of numbers; DataError for a link, a huge table or no Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -29,7 +29,7 @@ def checked(path: Path, cells: int = CELLS) -> Path:
     return path
 
 
-def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
+def read_table(path: Path, cells: int = _CELLS) -> pd.DataFrame:
     """The table in `path`; DataError where its footer promises more than memory should hold, or it is no Parquet.
 
     Text is read as a dictionary first, so that a short file cannot repeat one long word a million times.
@@ -42,7 +42,7 @@ def read_table(path: Path, cells: int = CELLS) -> pd.DataFrame:
         footer = pq.read_metadata(path)
         _check(path, footer, cells)
         _check_types(path, footer.schema.to_arrow_schema())
-        words = [c.name for c in map(footer.schema.column, range(footer.num_columns)) if c.physical_type in BYTES]
+        words = [c.name for c in map(footer.schema.column, range(footer.num_columns)) if c.physical_type in _BYTES]
         table = pq.read_table(path, read_dictionary=words, use_threads=False)
         return _plain(path, table, words)
     except (OSError, ValueError, KeyError, OverflowError, pa.ArrowException) as error:  # KeyError: an unknown zone
@@ -55,7 +55,7 @@ def _told(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: cannot be read as Parquet ({(str(error).splitlines() or ['no reason'])[0][:160]})")
 
 
-BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+_BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 
 
 def _check(path: Path, footer: Any, cells: int) -> None:
@@ -63,8 +63,8 @@ def _check(path: Path, footer: Any, cells: int) -> None:
     if rows < 0 or rows * max(columns, 1) > cells:
         raise DataError(f"{path}: promises {rows} rows of {columns} columns; at most {cells} cells are read")
     unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
-    if unpacked > UNPACKED:
-        raise DataError(f"{path}: would unpack to {unpacked / MB:.0f} MB; at most {UNPACKED / MB:.0f} MB are read")
+    if unpacked > _UNPACKED:
+        raise DataError(f"{path}: would unpack to {unpacked / MB:.0f} MB; at most {_UNPACKED / MB:.0f} MB are read")
 
 
 def _check_types(path: Path, schema: Any) -> None:
@@ -86,8 +86,8 @@ def _plain(path: Path, table: Any, words: list[str]) -> pd.DataFrame:
         for chunk in table[name].chunks if name in table.column_names else ():
             texts = getattr(chunk, "dictionary", chunk)
             longest = pc.max(pc.binary_length(texts)).as_py() if len(texts) else 0
-            if (longest or 0) > TEXT:
-                raise DataError(f"{path}: a {name} has {longest} characters; at most {TEXT} are read")
+            if (longest or 0) > _TEXT:
+                raise DataError(f"{path}: a {name} has {longest} characters; at most {_TEXT} are read")
     frame = table.to_pandas(ignore_metadata=True)
     for name in words:
         if name in frame:

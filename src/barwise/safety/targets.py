@@ -13,13 +13,13 @@ from typing import Any
 from barwise.errors import ConfigError
 from barwise.safety.skops import PARTS
 
-SKLEARN = re.compile(r"sklearn\.(\w+)\.[A-Z]\w*")
-MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"model_selection", "neighbors", "svm"}
-SKLEARN_GROUPS = ("strategy", "validation")
-MARKS = ("_target_", "_partial_")
-ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*://|env:)")  # of a database, a server, a file elsewhere
-NAMED = ("barwise.features.formulas.Formulas",)  # its settings have names of the user's own; they are never run
-STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
+_SKLEARN = re.compile(r"sklearn\.(\w+)\.[A-Z]\w*")
+_MODULES = frozenset(part for part in PARTS if not part.startswith("_")) | {"model_selection", "neighbors", "svm"}
+_SKLEARN_GROUPS = ("strategy", "validation")
+_MARKS = ("_target_", "_partial_")
+_ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*://|env:)")  # of a database, a server, a file elsewhere
+_NAMED = ("barwise.features.formulas.Formulas",)  # its settings have names of the user's own; they are never run
+_STORES = ("memory",)  # scikit-learn's cache folder is read back with pickle
 
 
 class Targets:
@@ -39,7 +39,7 @@ class Targets:
         self.check_addresses(group, node)
         for place, part in _mappings(group, node):
             for key in part:
-                if str(key).startswith("_") and str(key).endswith("_") and key not in MARKS:
+                if str(key).startswith("_") and str(key).endswith("_") and key not in _MARKS:
                     raise ConfigError(f"{place}.{key}: is not allowed in a run's directory")
             if "_target_" in part:
                 self._check_target(group, place, part, shipped)
@@ -53,7 +53,7 @@ class Targets:
 
     def check_addresses(self, place: str, node: Any) -> None:
         """ConfigError for the address of a database or a server: a stranger's is not called with your rights."""
-        if isinstance(node, str) and ADDRESS.match(node) and place not in self.own:
+        if isinstance(node, str) and _ADDRESS.match(node) and place not in self.own:
             raise ConfigError(
                 f"{place}={node:.80}: an address in a run's directory is not called; if you trust it, allow it by "
                 f"name: --allow {place}"
@@ -65,8 +65,8 @@ class Targets:
         target = part["_target_"]
         if target in self.own:
             return
-        if isinstance(target, str) and group in SKLEARN_GROUPS and _is_sklearn(target):
-            stored = next((key for key in part if str(key) in STORES and part[key] is not None), None)
+        if isinstance(target, str) and group in _SKLEARN_GROUPS and _is_sklearn(target):
+            stored = next((key for key in part if str(key) in _STORES and part[key] is not None), None)
             if stored:
                 raise ConfigError(f"{place}.{stored}: a cache of pickles is not read for a run's directory")
             return
@@ -76,9 +76,9 @@ class Targets:
                 f"if you trust it, allow it by name: --allow {target!s:.80}"
             )
         known = set(shipped[target]) | _parameters(target) | ({"n_seeds"} if group == "strategy" else set())
-        if target in NAMED:
+        if target in _NAMED:
             known |= {key for key, value in part.items() if isinstance(value, str)}
-        strange = [key for key in part if key not in MARKS and key not in known and f"{place}.{key}" not in self.own]
+        strange = [key for key in part if key not in _MARKS and key not in known and f"{place}.{key}" not in self.own]
         if strange:
             raise ConfigError(
                 f"{place}.{strange[0]}: is no setting that barwise ships for {target}; "
@@ -142,8 +142,8 @@ def _parameters(target: str) -> set[str]:
 
 def _is_sklearn(target: str) -> bool:
     """Whether `target` names a class that scikit-learn itself defines, in one of its modules of models or splitters."""
-    match = SKLEARN.fullmatch(target)
-    if not match or match.group(1) not in MODULES:
+    match = _SKLEARN.fullmatch(target)
+    if not match or match.group(1) not in _MODULES:
         return False
     enable_experimental(target)
     found = getattr(import_module(f"sklearn.{match.group(1)}"), target.rpartition(".")[2], None)

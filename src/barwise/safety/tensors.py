@@ -11,8 +11,8 @@ from pathlib import Path
 from barwise.errors import DataError
 from barwise.safety.files import open_regular
 
-HEADER_LIMIT = 4 * 1024 * 1024
-WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_HEADER_LIMIT = 4 * 1024 * 1024
+_WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -23,7 +23,7 @@ def shapes_of(path: Path) -> Shapes:
         size = os.fstat(file.fileno()).st_size
         first = file.read(8)
         length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
-        if length > min(HEADER_LIMIT, size - 8):
+        if length > min(_HEADER_LIMIT, size - 8):
             raise DataError(f"{path}: is no safetensors file (its header would have {length} bytes); it is not loaded")
         raw = file.read(length)
     try:
@@ -34,7 +34,7 @@ def shapes_of(path: Path) -> Shapes:
             shapes[name] = tuple(_whole(n) for n in entry["shape"])
             begin, end = (_whole(n) for n in entry["data_offsets"])
             spans.append((begin, end))
-            if math.prod(shapes[name]) * WIDTH[entry["dtype"]] != end - begin:
+            if math.prod(shapes[name]) * _WIDTH[entry["dtype"]] != end - begin:
                 raise DataError(f"{path}: {name} claims the shape {list(shapes[name])}, which its bytes do not hold")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, DataError):

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
-LITERALS = {b"Z": None, b"T": True, b"F": False}
-WIDTH = {kind: np.dtype(name).itemsize for kind, name in NUMBERS.items()}
-DEPTH = 32
+_NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
+_LITERALS = {b"Z": None, b"T": True, b"F": False}
+_WIDTH = {kind: np.dtype(name).itemsize for kind, name in _NUMBERS.items()}
+_DEPTH = 32
 
 
-class Reader:
+class _Reader:
     """Reads one value after the other; ValueError where the bytes do not hold what they promise."""
 
     def __init__(self, data: bytes) -> None:
@@ -23,13 +23,13 @@ class Reader:
 
     def value(self, kind: bytes | None = None, depth: int = 0) -> Any:
         """The next value: plain objects, and numpy arrays for typed arrays of numbers."""
-        if depth > DEPTH:
+        if depth > _DEPTH:
             raise ValueError("nested too deep")
         kind = kind or self._take(1)
-        if kind in NUMBERS:
+        if kind in _NUMBERS:
             return self._number(kind)
-        if kind in LITERALS:
-            return LITERALS[kind]
+        if kind in _LITERALS:
+            return _LITERALS[kind]
         if kind == b"S":
             return self._text()
         if kind == b"{":
@@ -45,7 +45,7 @@ class Reader:
         return self.data[self.at - n : self.at]
 
     def _number(self, kind: bytes) -> int | float:
-        found: int | float = np.frombuffer(self._take(WIDTH[kind]), NUMBERS[kind])[0].item()
+        found: int | float = np.frombuffer(self._take(_WIDTH[kind]), _NUMBERS[kind])[0].item()
         return found
 
     def _length(self) -> int:
@@ -78,8 +78,8 @@ class Reader:
         if self.data[self.at : self.at + 1] == b"#":
             self.at += 1
             length = self._length()
-        if kind in NUMBERS and length is not None:
-            return np.frombuffer(self._take(length * WIDTH[kind]), NUMBERS[kind])
+        if kind in _NUMBERS and length is not None:
+            return np.frombuffer(self._take(length * _WIDTH[kind]), _NUMBERS[kind])
         if length is not None:
             return [self.value(kind, depth + 1) for _ in range(length)]
         found = []
@@ -91,7 +91,7 @@ class Reader:
 
 def parse(data: bytes) -> Any:
     """The one value that `data` holds; ValueError if there is more, or less."""
-    reader = Reader(data)
+    reader = _Reader(data)
     found = reader.value()
     if reader.at != len(data):
         raise ValueError(f"{len(data) - reader.at} bytes after the end")

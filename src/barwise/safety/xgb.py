@@ -18,20 +18,20 @@ from barwise.safety.files import MB, read_bytes
 from barwise.safety.nodes import check_tree
 from barwise.safety.ubjson import parse
 
-MODEL_LIMIT = 512 * MB
-CLASSES = (0, 1, 3)
-OBJECTIVES = ("multi:softprob", "reg:squarederror", "rank:ndcg", "rank:pairwise", "rank:map")
-ROOT = 2**31 - 1  # the parent of a root
-INTEGERS = ("left_children", "right_children", "parents", "split_indices", "default_left", "split_type")
-FLOATS = ("split_conditions", "base_weights", "loss_changes", "sum_hessian")
-CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
-NUMBER = re.compile(r"-?(\d{1,20}(\.\d{0,20})?([eE][-+]?\d{1,3})?|inf|nan)")
-WHOLE = re.compile(r"\d{1,9}")
+_MODEL_LIMIT = 512 * MB
+_CLASSES = (0, 1, 3)
+_OBJECTIVES = ("multi:softprob", "reg:squarederror", "rank:ndcg", "rank:pairwise", "rank:map")
+_ROOT = 2**31 - 1  # the parent of a root
+_INTEGERS = ("left_children", "right_children", "parents", "split_indices", "default_left", "split_type")
+_FLOATS = ("split_conditions", "base_weights", "loss_changes", "sum_hessian")
+_CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
+_NUMBER = re.compile(r"-?(\d{1,20}(\.\d{0,20})?([eE][-+]?\d{1,3})?|inf|nan)")
+_WHOLE = re.compile(r"\d{1,9}")
 
 
 def check_xgboost(path: Path, n_features: int) -> None:
     """DataError unless `path` is an XGBoost model of plain trees on `n_features` columns."""
-    data = read_bytes(path, MODEL_LIMIT)
+    data = read_bytes(path, _MODEL_LIMIT)
     try:
         model = parse(data) if path.suffix == ".ubj" else json.loads(data, object_pairs_hook=_once)
         _keys(path, model, ("learner", "version"))
@@ -52,19 +52,19 @@ def _check_learner(path: Path, learner: Mapping[str, Any], n_features: int) -> i
     given = learner["learner_model_param"]
     _keys(path, given, ("base_score", "num_class", "num_feature", "num_target"), ("boost_from_average",))
     groups = _whole(given["num_class"])
-    if _whole(given["num_feature"]) != n_features or groups not in CLASSES or _whole(given["num_target"]) != 1:
+    if _whole(given["num_feature"]) != n_features or groups not in _CLASSES or _whole(given["num_target"]) != 1:
         raise DataError(
             f"{path}: is a model of {given['num_feature']:.20} features and {groups} classes, not of {n_features}"
         )
     outputs, objective = max(groups, 1), learner["objective"]
     settings = {k: v for k, v in objective.items() if k != "name"}
-    _agree(path, objective["name"] in OBJECTIVES, f"its objective {objective['name']!r:.40} is unknown")
+    _agree(path, objective["name"] in _OBJECTIVES, f"its objective {objective['name']!r:.40} is unknown")
     _agree(path, all(_words(v, 20) for v in settings.values()), "its objective is none of XGBoost's")
     softmax = settings.get("softmax_multiclass_param", {"num_class": str(outputs)})
     _agree(path, _whole(softmax["num_class"]) == outputs, "its objective and its trees differ in classes")
     start = str(given["base_score"]).strip("[]").split(",")
     _agree(path, len(start) in (1, outputs), "it has a start value for each of other classes")
-    _agree(path, all(map(NUMBER.fullmatch, start)), "it has a start value that is no number")
+    _agree(path, all(map(_NUMBER.fullmatch, start)), "it has a start value that is no number")
     _agree(path, _words(learner.get("attributes", {}), 100), "it has odd attributes")
     names, types = (learner.get(f"feature_{kind}", []) for kind in ("names", "types"))
     fits = all(len(x) in (0, n_features) and all(isinstance(w, str) for w in x) for x in (names, types))
@@ -102,14 +102,14 @@ def _check_forest(path: Path, model: Mapping[str, Any], weights: int, n_features
 
 def _check_nodes(path: Path, tree: Mapping[str, Any], n_features: int) -> None:
     """One tree: children and parents say the same, and every node hangs below the root."""
-    _keys(path, tree, (*INTEGERS, *FLOATS, *CATEGORIES, "tree_param"), ("id",))
+    _keys(path, tree, (*_INTEGERS, *_FLOATS, *_CATEGORIES, "tree_param"), ("id",))
     given = tree["tree_param"]
     _keys(path, given, ("num_nodes", "num_feature"), ("num_deleted", "size_leaf_vector"))
     n = _whole(given["num_nodes"])
-    whole = {name: _ints(tree[name]) for name in INTEGERS}
-    lengths = {len(x) for x in (*whole.values(), *(_floats(tree[name]) for name in FLOATS))}
+    whole = {name: _ints(tree[name]) for name in _INTEGERS}
+    lengths = {len(x) for x in (*whole.values(), *(_floats(tree[name]) for name in _FLOATS))}
     _agree(path, lengths == {n} and n > 0, "a tree has arrays of different lengths")
-    plain = not whole["split_type"].any() and not any(len(tree[name]) for name in CATEGORIES)
+    plain = not whole["split_type"].any() and not any(len(tree[name]) for name in _CATEGORIES)
     _agree(path, plain, "a tree splits on categories")
     _agree(path, _whole(given.get("size_leaf_vector", "1")) <= 1, "a tree has leaves of several values")
     _agree(path, _whole(given["num_feature"]) == n_features, f"a tree is not of {n_features} features")
@@ -117,7 +117,7 @@ def _check_nodes(path: Path, tree: Mapping[str, Any], n_features: int) -> None:
     _agree(path, _int(tree.get("id", 0)) >= 0, "a tree has an odd number")
     left, right = whole["left_children"], whole["right_children"]
     check_tree(path, left, right, whole["split_indices"], n_features)
-    parents, inner = np.full(n, ROOT), np.flatnonzero(left != -1)
+    parents, inner = np.full(n, _ROOT), np.flatnonzero(left != -1)
     parents[left[inner]] = parents[right[inner]] = inner
     _agree(path, bool((parents == whole["parents"]).all()), "a tree has a node whose parent is another")
 
@@ -142,13 +142,13 @@ def _words(found: Any, most: int) -> bool:
 
 
 def _whole(word: Any) -> int:
-    if not isinstance(word, str) or not WHOLE.fullmatch(word):
+    if not isinstance(word, str) or not _WHOLE.fullmatch(word):
         raise ValueError(f"{word!r:.40} is no number")
     return int(word)
 
 
 def _int(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > ROOT:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or abs(int(value)) > _ROOT:
         raise ValueError(f"{value!r:.40} is no whole number")
     return int(value)
 
@@ -156,7 +156,7 @@ def _int(value: Any) -> int:
 def _ints(values: Any) -> np.ndarray:
     """A list of whole numbers of 32 bits; ValueError for anything else."""
     array = np.asarray(values if len(values) else np.zeros(0, np.int64))
-    if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and np.abs(array.astype(np.int64)).max() > ROOT):
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and np.abs(array.astype(np.int64)).max() > _ROOT):
         raise ValueError("an array holds other things than whole numbers")
     return array.astype(np.int64)
 

@@ -88,16 +88,16 @@ class History:
         self.seen = ever[-1]
         if self.window is not None:
             first = max(0, len(bars) - self.window + 1)
-            bars = trimmed(bars, first if since is None else min(first, int(np.searchsorted(bars.time, since))))
+            bars = _trimmed(bars, first if since is None else min(first, int(np.searchsorted(bars.time, since))))
         self.bars = bars
         return rows, warm
 
     def then(self, new: Bars) -> Bars:
         """The bars so far with `new` after them."""
-        return joined(self.bars, new) if len(self.bars) else new
+        return _joined(self.bars, new) if len(self.bars) else new
 
 
-def trimmed(bars: Bars, first: int) -> Bars:
+def _trimmed(bars: Bars, first: int) -> Bars:
     """The bars from row `first` on; where that lacks an extra value, it is given the last one that is let go of."""
     kept = bars.take(slice(first, None))
     extra = dict(kept.extra)
@@ -108,7 +108,7 @@ def trimmed(bars: Bars, first: int) -> Bars:
     return replace(kept, extra=extra)
 
 
-def joined(old: Bars, new: Bars) -> Bars:
+def _joined(old: Bars, new: Bars) -> Bars:
     """The bars of both, one after the other."""
     both = {name: np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("time", *COLUMNS)}
     extra = {name: np.concatenate([old.extra[name], new.extra[name]]) for name in old.extra}

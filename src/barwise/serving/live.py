@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,10 @@ from barwise.data.checks import check_market
 from barwise.data.groups import put
 from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
+from barwise.features import FeatureSet
 from barwise.features.aligned import bound, sees_all
+from barwise.features.every import Every
+from barwise.hooks import direct
 from barwise.neutral import NEEDED, Exposures
 from barwise.panel import stretch_starts
 from barwise.safety.files import ledger_folder
@@ -23,6 +27,7 @@ from barwise.samples import Panel
 from barwise.serving.history import History
 from barwise.serving.model import Served, serve
 from barwise.serving.net_state import carry
+from barwise.serving.terms import Terms
 from barwise.serving.window import reach
 
 if TYPE_CHECKING:
@@ -54,14 +59,16 @@ def live(
     model: str = "auto",
     allow: Iterable[str] = (),
     state: str | Path | None = None,
+    contracts: str | Path | None = None,
 ) -> Live:
     """The model of the run in directory `run`, ready for bars.
 
     `history`: past bars, so that features are defined from the first new bar on; a frame, a path as `data.path` takes
     it, or a market. `model` and `allow` as for `barwise.serving.model.serve`. `state`: a file that `save` wrote, to go
-    on from there.
+    on from there. `contracts`: the file of a run's data.contracts, where it lies elsewhere now; bars are given as the
+    exchange has them, with the columns of rates and the name of the contract.
     """
-    found = Live(serve(run, model, allow))
+    found = Live(serve(run, model, allow), contracts)
     if history is not None:
         found.warm(market_of(history))
     if state is not None:
@@ -91,20 +98,18 @@ class Live:
     will do), so that a bar costs the same however long the history is.
     """
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, contracts: str | Path | None = None) -> None:
         if not 1 <= served.lookback <= LONGEST_LOOKBACK:
             raise DataError(f"lookback={served.lookback}: must lie between 1 and {LONGEST_LOOKBACK} bars")
-        if served.shape.contracts is not None:
-            raise ConfigError(
-                "this run's prices were brought to the account's terms by data.contracts, which live bars are not yet:"
-                " score them with `python -m barwise predict`"
-            )
+        self.terms = Terms.of(served, contracts)
         self.served = served
+        self.sets = {name: s.direct() if isinstance(s, Every) else direct(s) for name, s in served.sets.items()}
         window = reach(served.sets, served.features, served.extra, served.bar_seconds)
         if window and served.clock and served.bar_seconds:
             window = max(window, LONGEST_SESSION // served.bar_seconds + 2)  # and the close of the session before
         self.window = window and max(window, served.warmup + 1)  # a symbol's age is counted in the bars that are kept
         self.symbols: dict[str, History] = {}
+        self._pools: Any = None
         self.universe: Universe | None = None
         home = ledger_folder(served.run.folder, served.run.manifest.get("trials_folder"))
         self.watch = SealWatch(home, "live", str(served.run.folder))
@@ -143,15 +148,27 @@ class Live:
                 f"the bars of {stamp} come after some of {last}: this run compares the symbols of one bar, so give all "
                 "of a time at once, in the order of time"
             )
-        self._take(new)
+        with self._one_thread():
+            self._take(new)
         if self.watch.seals and not self.watch.look(new, stamp, stamp):
             log.warning(UNRECORDED)
         none = {name: Answer(stamp, name, float("nan"), 0.0) for name in given if name not in new}
-        return none | (self._answers(stamp, list(new)) if new else {})
+        with self._one_thread():
+            return none | (self._answers(stamp, list(new)) if new else {})
+
+    def _one_thread(self) -> AbstractContextManager[Any]:
+        """So few rows are scored sooner by one thread than by several that wait for each other."""
+        if self._pools is None:
+            from threadpoolctl import ThreadpoolController
+
+            self._pools = ThreadpoolController()
+        limited: AbstractContextManager[Any] = self._pools.limit(limits=1)
+        return limited
 
     def _one_bar(self, symbol: str, stamp: np.datetime64, columns: Mapping[str, Any]) -> Bars:
         """One bar; a group that is not given is still the symbol's last."""
         before = self.history_of(symbol).bars
+        self.terms.check(symbol)
         known = {name: before.group_names[name][codes[-1]] for name, codes in before.groups.items()
                  if len(codes) and codes[-1] >= 0}  # fmt: skip
         names = self.groups
@@ -159,17 +176,19 @@ class Live:
         words = {name: word for name, word in (known | given).items() if word}
         bar = one_bar(symbol, stamp, {name: value for name, value in columns.items() if name not in names})
         bar = self.served.clock.beside(bar) if self.served.clock else bar
-        return put(bar, {name: (np.zeros(1, np.int32), (word,)) for name, word in words.items()})
+        return self.terms.bar(
+            before, put(bar, {name: (np.zeros(1, np.int32), (word,)) for name, word in words.items()})
+        )
 
     @property
     def groups(self) -> frozenset[str]:
         """The columns of words that bars may have: the groups of the run, and of the history."""
         there = (name for history in self.symbols.values() for name in history.bars.groups)
-        return frozenset({*self.served.groups, *there})
+        return frozenset({*self.served.groups, *there, *self.terms.groups})
 
     def warm(self, market: Market) -> None:
         """Take past bars without an answer."""
-        market = self.served.beside(check_market(market))
+        market = self.served.beside(self.terms.market(check_market(market)))
         histories = {b.symbol: self.history_of(b.symbol) for b in market.bars}
         for b in market.bars:
             histories[b.symbol].checked(b)
@@ -202,13 +221,24 @@ class Live:
 
         save(self, Path(path))
 
+    def taken(self, answers: Mapping[str, Answer]) -> dict[str, Bars]:
+        """The bars that were answered, in the terms that they are scored in; not those outside the run's session."""
+        found = {name: self.symbols[name].bars for name in answers if name in self.symbols}
+        return {name: b.take(slice(-1, None)) for name, b in found.items() if b.time[-1] == answers[name].time}
+
+    def whole(self, names: Collection[str]) -> bool:
+        """Whether these are all the symbols that had a bar at the last time."""
+        last = {name: h.bars.time[-1] for name, h in self.symbols.items() if len(h.bars)}
+        return bool(last) and {name for name, time in last.items() if time == max(last.values())} <= set(names)
+
     def history_of(self, symbol: str) -> History:
         known = self.symbols.get(symbol)
         return known or History.begin(symbol, self.window, self.served.lookback, len(self.served.features))
 
     def _take(self, new: Mapping[str, Bars]) -> None:
         """Compute the new rows of features, and lead the nets that carry a state over them."""
-        sets, since = self.served.sets, None
+        sets: Mapping[str, FeatureSet] = self.sets
+        since = None
         if self.panels or self.served.neutral is not None:
             if self.has_members and self.universe is None:
                 raise DataError("this run compares the members of a universe: begin with history and its data.universe")

@@ -33,10 +33,10 @@ from barwise.strategies.hooks import Contributing, Stateful
 from barwise.strategies.parts import trusting
 from barwise.strategies.rows import neutralized, scores_of, usable
 
-CHOICES = "auto, last, refit, ensemble or fold-<number>"
+_CHOICES = "auto, last, refit, ensemble or fold-<number>"
 REFIT = "refit"
-UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
-MOST_COLUMNS = 200
+_UNUSED = ("data", "output_dir", "sweep", "hydra")  # not read here, or checked when it is
+_MOST_COLUMNS = 200
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Served:
     def extra(self) -> list[str]:
         """Columns that the run's source had beside prices and volume."""
         found = self.data.get("extra")
-        return [str(name) for name in found[:MOST_COLUMNS]] if isinstance(found, list) else []
+        return [str(name) for name in found[:_MOST_COLUMNS]] if isinstance(found, list) else []
 
     @property
     def bar_seconds(self) -> int | None:
@@ -134,7 +134,7 @@ class Served:
     def groups(self) -> list[str]:
         """The groups that the run's source had."""
         found = self.data.get("groups")
-        return [str(name) for name in list(found)[:MOST_COLUMNS]] if isinstance(found, dict) else []
+        return [str(name) for name in list(found)[:_MOST_COLUMNS]] if isinstance(found, dict) else []
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -211,7 +211,7 @@ def recorded(folder: str | Path, allow: Iterable[str] = ()) -> tuple[Run, dict[s
         raise DataError(f"{run.folder}/.hydra/config.yaml: has no {missing[0]}; it is no barwise configuration")
     targets = Targets(Path(conf_dir()), allow)
     for key, value in run.config.items():
-        if key not in UNUSED:
+        if key not in _UNUSED:
             targets.check_filled(key, value)
     return run, run.config, targets
 
@@ -229,7 +229,7 @@ def _chosen(run: Run, model: str) -> list[str]:
         raise DataError(f"{run.folder}/model: holds no fold; {run.why('model')}")
     known = {REFIT: [REFIT], "last": folds[-1:], "ensemble": folds} | {name: [name] for name in folds}
     if model not in known:
-        raise ConfigError(f"--model {model}: must be {CHOICES}; there are {', '.join(folds)}")
+        raise ConfigError(f"--model {model}: must be {_CHOICES}; there are {', '.join(folds)}")
     return known[model]
 
 

@@ -19,9 +19,10 @@ from barwise.strategies.parts import trusting
 from barwise.strategies.rows import scores_of
 
 LONGEST_WARMUP = 1_000_000
-TRIED_ROWS = 32
-LIBRARIES = {"xgboost": ("model.json", ".ubj"), "lightgbm": ("model.txt",), "skops.io": (".skops",),
-             "torch": ("model.safetensors",), "safetensors.numpy": (".safetensors",)}  # fmt: skip
+_TRIED_ROWS = 32
+_LIBRARIES = {"xgboost": ("model.json", ".ubj"), "lightgbm": ("model.txt",), "catboost": ("catboost.json",),
+             "skops.io": (".skops",), "torch": ("model.safetensors",),
+             "safetensors.numpy": (".safetensors",)}  # fmt: skip
 
 
 def checked(folder: Path, name: str, own: frozenset[str]) -> Path:
@@ -47,7 +48,7 @@ def loaded(place: Path, kind: type[Strategy]) -> tuple[Strategy, Scaler | None]:
 def try_models(places: list[Path], target: str, own: frozenset[str]) -> None:
     """DataError unless the models load and score some rows in a process of their own."""
     names = {p.name for place in places for p in place.rglob("*")}
-    libraries = [library for library, marks in LIBRARIES.items() if any(n.endswith(marks) for n in names)]
+    libraries = [library for library, marks in _LIBRARIES.items() if any(n.endswith(marks) for n in names)]
     size = sum(p.stat().st_size for place in places for p in place.rglob("*"))
     given = {"place": str(places[0]), "places": [str(place) for place in places], "target": target, "own": sorted(own)}
     apart(f"{__name__}:tried", given, tuple(libraries), size)
@@ -60,19 +61,19 @@ def tried(given: dict[str, Any]) -> None:
     kind = trusting(get_class(given["target"]), frozenset(given["own"]))
     for place in map(Path, given["places"]):
         at(place)
-        score_some(place, kind, len(ranges_of(place).features))
+        _score_some(place, kind, len(ranges_of(place).features))
 
 
-def score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
+def _score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
     """Load the model and let it score ordinary, extreme and missing values; DataError where it cannot."""
     strategy, scaler = loaded(place, kind)
     if not 1 <= strategy.lookback <= LONGEST_WARMUP:
         raise DataError(f"{place}: lookback={strategy.lookback!r:.40} is no number of bars; it is not loaded")
-    n = strategy.lookback + TRIED_ROWS
+    n = strategy.lookback + _TRIED_ROWS
     X = np.random.default_rng(0).normal(size=(n, n_features)).astype(np.float32)
     X[-3:] = np.array([[0.0], [1e30], [np.nan if strategy.takes_nan else -1e30]], np.float32)
     try:
-        scores_of(strategy, one_symbol(X), np.arange(n), scaler)
+        scores_of(strategy, _one_symbol(X), np.arange(n), scaler)
     except (BarwiseError, MemoryError):
         raise
     except Exception as error:  # as above
@@ -80,7 +81,7 @@ def score_some(place: Path, kind: type[Strategy], n_features: int) -> None:
         raise DataError(f"{place}: the model cannot score ({line}); train the run again") from error
 
 
-def one_symbol(X: np.ndarray) -> Panel:
+def _one_symbol(X: np.ndarray) -> Panel:
     """Rows of one symbol; the days are made up."""
     n, nan = len(X), np.full(len(X), np.nan)
     warm = np.ones(n, bool)

@@ -11,7 +11,7 @@ from barwise.errors import DataError
 from barwise.serving.model import Member
 from barwise.strategies.hooks import Stateful
 
-DEPTH = 16
+_DEPTH = 16
 
 
 @dataclass
@@ -64,7 +64,7 @@ def unpacked(value: Any, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
 
     from barwise.strategies.scoring import Memory
 
-    if depth > DEPTH:
+    if depth > _DEPTH:
         raise ValueError("nested too deep")
     if isinstance(value, list):
         return [unpacked(v, arrays, depth + 1) for v in value]

@@ -17,9 +17,9 @@ from barwise.data.bars import Market
 from barwise.errors import ConfigError, DataError
 from barwise.safety.files import MB
 
-MOST_BYTES = 16 * MB
-MOST_BARS = 10_000  # that a position is held
-PAST = 60  # bars scored before the last one, of rules that go by what is held
+_MOST_BYTES = 16 * MB
+_MOST_BARS = 10_000  # that a position is held
+_PAST = 60  # bars scored before the last one, of rules that go by what is held
 
 if TYPE_CHECKING:
     from barwise.serving.live import Answer, Live
@@ -36,6 +36,12 @@ class Scored:
     score: np.ndarray
 
 
+def _joined(parts: Iterable[Scored]) -> Scored:
+    """All of them as one."""
+    found = list(parts)
+    return Scored(*(np.concatenate([getattr(one, f.name) for one in found]) for f in fields(Scored)))
+
+
 @dataclass(frozen=True)
 class Desk:
     """What orders are made by: the run's backtest with its portfolio, and the shares that are held by symbol."""
@@ -48,11 +54,12 @@ class Desk:
     def past(self) -> int:
         """Bars that must be scored for the weights of the last one."""
         portfolio = self.backtest.portfolio
-        return 1 if portfolio is None or portfolio.plain else max(portfolio.tranches, PAST)
+        return 1 if portfolio is None or portfolio.plain else max(portfolio.tranches, _PAST)
 
     def orders(self, market: Market, scored: Scored) -> dict[str, np.ndarray]:
         """One row a symbol that is held or to be held: `time` of the last scored bar, `symbol`, `price` (its close),
-        `weight` to hold from the next bar's execution price on, `held`, `target` and `order` in whole shares.
+        `weight` to hold from the next bar's execution price on, `held`, `target` and `order` in whole shares, or in
+        whole contracts where there are any, whose `price` is then one contract's worth in the account's currency.
 
         The weights are those that the backtest decides at the last bar, with the other scored ones as its past; where
         it gives no order at that bar, what is held stays. DataError for a symbol that is held and has no bar.
@@ -68,10 +75,10 @@ class Desk:
         return self._listed(grid, row, weights[row])
 
     def _listed(self, grid: Grid, row: int, weight: np.ndarray) -> dict[str, np.ndarray]:
-        price = grid.close[row]
+        price = grid.close[row] * grid.column("contract_units", 1.0)[row]
         held = np.array([self.held.get(name, 0.0) for name in grid.symbols])
         with np.errstate(invalid="ignore", divide="ignore"):
-            wanted = np.trunc(self.backtest.capital * weight / price)
+            wanted = np.trunc(np.round(self.backtest.capital * weight / price, 9))  # 5 is not 4.999…
         target = np.where(np.isfinite(wanted), wanted, held)
         kept = self.backtest.capital
         own = np.where(np.isfinite(weight), weight, held * np.nan_to_num(price) / kept)
@@ -92,17 +99,17 @@ def desk_of(served: Served, held: Path | None = None, capital: float | None = No
         raise ConfigError(f"--orders: {type(backtest).__name__} is a backtest of your own; orders need barwise's")
     if backtest.portfolio is not None:
         bars = served.run.manifest.get("hold")
-        known = bars if isinstance(bars, int) and 1 <= bars <= MOST_BARS else 1
+        known = bars if isinstance(bars, int) and 1 <= bars <= _MOST_BARS else 1
         backtest = replace(backtest, portfolio=backtest.portfolio.holding(known))
     backtest = backtest if capital is None else replace(backtest, capital=capital)
-    return Desk(backtest, served.run.periods_per_year, {} if held is None else shares(held))
+    return Desk(backtest, served.run.periods_per_year, {} if held is None else _shares(held))
 
 
-def shares(path: Path) -> dict[str, float]:
+def _shares(path: Path) -> dict[str, float]:
     """Shares by symbol of a CSV with columns symbol and shares (or `target`, of orders.csv); short ones negative."""
     if not path.is_file():
         raise DataError(f"--held {path}: is not there")
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > _MOST_BYTES:
         raise DataError(f"--held {path}: is larger than 16 MB")
     try:
         rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
@@ -152,7 +159,10 @@ class LiveDesk:
         names = np.array([a.symbol for a in given], object)
         time = np.array([a.time for a in given], "datetime64[ns]")
         signal, score = (np.array([getattr(a, k) for a in given]) for k in ("signal", "score"))
-        self.scored.append(Scored(names, time, signal, score))
-        whole = Scored(*(np.concatenate([getattr(s, f.name) for s in self.scored]) for f in fields(Scored)))
+        one = Scored(names, time, signal, score)
+        if self.scored and self.scored[-1].time[-1] == time[-1]:  # more symbols of the same bar
+            one = _joined([self.scored.pop(), one])
+        self.scored.append(one)
+        whole = _joined(self.scored)
         bars = tuple(h.bars for h in session.symbols.values() if len(h.bars))
         return self.desk.orders(Market(bars, universe=session.universe), whole)

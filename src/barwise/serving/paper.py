@@ -13,8 +13,9 @@ import numpy as np
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.cross_labels import horizon_of
-from barwise.data.bars import COLUMNS, Bars
+from barwise.data.bars import COLUMNS, Bars, Universe
 from barwise.data.calendar import periods_per_year
+from barwise.data.groups import NONE, Codes, put
 from barwise.errors import ConfigError
 from barwise.experiment.recipe import parts_of
 from barwise.runs import jsonlines
@@ -23,7 +24,8 @@ from barwise.runs.directory import write_json, write_parquet
 from barwise.serving.live import Answer
 from barwise.serving.model import recorded
 
-LEAST = 3  # bars of a ledger
+_LEAST = 3  # bars of a ledger
+_GROUPS = "groups"  # the words of a row
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Paper:
     folder: Path
     backtest: Backtest
     per_year: float | None
+    universe: Universe | None = None
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _written: int = -1
 
@@ -58,14 +61,16 @@ class Paper:
             paper.rows.setdefault((row["symbol"], row["time"]), row)
         return paper
 
-    def note(self, bars: Mapping[str, Mapping[str, Any]], answers: Mapping[str, Answer]) -> None:
+    def note(self, bars: Mapping[str, Bars], answers: Mapping[str, Answer]) -> None:
         """Keep a time's bars with what the model said of them; one that is there already stays as it is."""
-        for name, answer in answers.items():
-            key = (name, str(answer.time))
+        for name, bar in bars.items():
+            answer, key = answers[name], (name, str(answers[name].time))
             if key in self.rows:
                 continue
-            numbers = {k: float(v) for k, v in bars[name].items() if not isinstance(v, str)}
+            numbers = {k: float(getattr(bar, k)[0]) for k in COLUMNS} | {k: float(v[0]) for k, v in bar.extra.items()}
             row = {"time": key[1], "symbol": name, "score": answer.score, "signal": answer.signal, **numbers}
+            words = {k: bar.group_names[k][codes[0]] for k, codes in bar.groups.items() if codes[0] >= 0}
+            row |= {_GROUPS: words} if words else {}
             self.rows[key] = json.loads(json.dumps(row))
             jsonlines.append(self.folder / "bars.jsonl", row)
 
@@ -74,14 +79,14 @@ class Paper:
         by_symbol: dict[str, list[dict[str, Any]]] = {}
         for row in self.rows.values():
             by_symbol.setdefault(row["symbol"], []).append(row)
-        bars = tuple(bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
+        bars = tuple(_bars_of(name, rows) for name, rows in sorted(by_symbol.items()))
         times = np.unique(np.concatenate([b.time for b in bars])) if bars else np.zeros(0, "datetime64[ns]")
-        if len(times) < LEAST:
+        if len(times) < _LEAST:
             return None
         ordered = [sorted(by_symbol[b.symbol], key=lambda row: row["time"]) for b in bars]
         symbol = np.repeat(np.arange(len(bars)), [len(b) for b in bars])
         value, score = (np.array([_number(r[k]) for rows in ordered for r in rows]) for k in ("signal", "score"))
-        grid = Grid.build(bars)
+        grid = Grid.build(bars, self.universe)
         signals = Signals(symbol, np.concatenate([b.time for b in bars]), value, score)
         return grid, self.backtest.run(grid, signals, self.per_year or periods_per_year(times))
 
@@ -101,14 +106,24 @@ class Paper:
         write_json(self.folder / "summary.json", {**facts, "n_trades": ledger.n_trades, "ruined": ledger.ruined})
 
 
-def bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
+def _bars_of(symbol: str, rows: list[dict[str, Any]]) -> Bars:
     """The bars of one symbol, from their rows."""
     rows = sorted(rows, key=lambda row: row["time"])
     time = np.array([row["time"] for row in rows], dtype="datetime64[ns]")
     open_, high, low, close, volume = (np.array([_number(row.get(name)) for row in rows]) for name in COLUMNS)
-    others = sorted({name for row in rows for name in row} - {*COLUMNS, "time", "symbol", "score", "signal"})
+    others = sorted({name for row in rows for name in row} - {*COLUMNS, "time", "symbol", "score", "signal", _GROUPS})
     extra = {name: np.array([_number(row.get(name)) for row in rows]) for name in others}
-    return Bars(symbol, time, open_, high, low, close, volume, extra)
+    return put(Bars(symbol, time, open_, high, low, close, volume, extra), _groups_of(rows))
+
+
+def _groups_of(rows: list[dict[str, Any]]) -> dict[str, Codes]:
+    """The words of the rows as groups."""
+    found: dict[str, Codes] = {}
+    for name in sorted({name for row in rows for name in row.get(_GROUPS) or ()}):
+        words = [str((row.get(_GROUPS) or {}).get(name, "")) for row in rows]
+        names = tuple(sorted({*words} - {""}))
+        found[name] = np.array([names.index(word) if word else NONE for word in words], np.int32), names
+    return found
 
 
 def _number(value: Any) -> float:

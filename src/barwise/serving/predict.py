@@ -16,8 +16,9 @@ from barwise.errors import ConfigError, DataError
 from barwise.evidence.looks import UNRECORDED, SealWatch
 from barwise.experiment.ranges import ROWS, warnings_of
 from barwise.features.aligned import sees_all
-from barwise.features.matrix import FeatureMatrix, build
+from barwise.features.matrix import FeatureMatrix, Room, build
 from barwise.features.store import Store
+from barwise.features.store_writer import Kept, Made
 from barwise.panel import build_panel
 from barwise.runs.csv_files import as_csv
 from barwise.runs.directory import plain, write_parquet, write_text
@@ -61,9 +62,11 @@ def predict(
         served.check_explains()
     market = served.beside(check_market(market))
     bars = market.bars
-    matrix = (
-        Store(gb=0).made(lambda room, _=None: (build(bars, served.sets, threads, room, market.universe), {})).matrix
-    )
+
+    def make(room: Room, base: Kept | None = None) -> Made:
+        return Made(build(bars, served.sets, threads, room, market.universe), {})
+
+    matrix = Store(gb=0).made(make).matrix
     matrix = replace(matrix, warmup=np.maximum(matrix.warmup, served.warmup))
     panel = only(build_panel(matrix, no_labels, market.universe), matrix, served, market.universe)
     panel = replace(panel, neutral=served.neutral.on(matrix.bars, market.universe) if served.neutral else None)

@@ -20,7 +20,7 @@ from barwise.runs.tensorboard import Board
 from barwise.safety.files import YAML_LIMIT, inside, read_bytes
 from barwise.serving.model import recorded
 
-MOST_THREADS = 1024
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
         raise DataError(f"{run.folder}: {run.why('metrics.json')}")
     parts = parts_of(config, targets, data)
     threads, device = run.manifest.get("threads"), (run.manifest.get("device") or {}).get("used")
-    if isinstance(threads, int) and 1 <= threads <= MOST_THREADS:
+    if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS:
         parts = replace(parts, threads=threads)
     if isinstance(device, str):
         parts = replace(parts, device={**parts.device, "name": device})
@@ -55,9 +55,9 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
     board = Board(out / "tensorboard")
     with directory.ending(), closing(board):
         found = run_experiment(replace(parts, data=lambda: market), directory, board)
-    write_configuration(run, out)
-    recorded_metrics = flat(run.metrics)
-    now = flat(plain(found))
+    _write_configuration(run, out)
+    recorded_metrics = _flat(run.metrics)
+    now = _flat(plain(found))
     names = sorted(recorded_metrics.keys() | now.keys())
     pairs = {name: (recorded_metrics.get(name), now.get(name)) for name in names}
     return Rerun(out, len(names), {k: v for k, v in pairs.items() if v[0] != v[1]}, tuple(_changes(run, directory)))
@@ -85,7 +85,7 @@ def _changes(run: Run, directory: RunDirectory) -> list[str]:
     return changes + ([f"device {devices[0]} → {devices[1]}"] if devices[0] != devices[1] else [])
 
 
-def write_configuration(run: Run, out: Path) -> None:
+def _write_configuration(run: Run, out: Path) -> None:
     """The configuration goes with the new run, so that it too can be served."""
     (out / ".hydra").mkdir(exist_ok=True)
     for name in ("config.yaml", "overrides.yaml"):
@@ -94,9 +94,9 @@ def write_configuration(run: Run, out: Path) -> None:
             (out / ".hydra" / name).write_bytes(read_bytes(path, YAML_LIMIT))
 
 
-def flat(value: Any, name: str = "") -> dict[str, Any]:
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
     """Nested values by dotted name."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
     if items is None:
         return {name: value}
-    return {k: v for key, inner in items for k, v in flat(inner, f"{name}.{key}" if name else str(key)).items()}
+    return {k: v for key, inner in items for k, v in _flat(inner, f"{name}.{key}" if name else str(key)).items()}

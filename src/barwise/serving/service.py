@@ -16,8 +16,8 @@ from barwise.serving.model import REFIT, serve
 from barwise.serving.paper import Paper
 from barwise.serving.tail import Line
 
-EVERY = 1.0  # seconds between saves of the state, at least
-SHARE = 20  # of the time: a save is no more of it than one in so many
+_EVERY = 1.0  # seconds between saves of the state, at least
+_SHARE = 20  # of the time: a save is no more of it than one in so many
 
 
 @dataclass
@@ -44,12 +44,14 @@ class Service:
     skipped: int = 0
     _seen: dict[str, np.datetime64] = field(default_factory=dict)
     _saved: float = 0.0
-    _pause: float = EVERY
+    _pause: float = _EVERY
     _model: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.resumed:
             self._seen = {name: h.bars.time[-1] for name, h in self.session.symbols.items() if len(h.bars)}
+        if self.paper is not None:
+            self.paper.universe = self.session.universe
         self._model = self._refit()
         self._saved = time.monotonic()
 
@@ -72,7 +74,7 @@ class Service:
             self.answer(one)
         self.after(answers.values())
         if self.paper is not None and answers:
-            self.paper.note({line.symbol: line.columns for line in group}, answers)
+            self.paper.note(self.session.taken(answers), answers)
         if time.monotonic() - self._saved >= self._pause:
             self.save()
 
@@ -91,7 +93,7 @@ class Service:
         if self.paper is not None:
             self.paper.write()
         self._saved = time.monotonic()
-        self._pause = max(EVERY, SHARE * (self._saved - begin))
+        self._pause = max(_EVERY, _SHARE * (self._saved - begin))
 
     def _answers(self, group: list[Line]) -> dict[str, Answer]:
         place = f"{self.where} line {group[-1].number}"

@@ -51,9 +51,9 @@ def save(session: Session, path: Path) -> None:
     facts = {
         "groups": json.dumps(words),
         "symbols": json.dumps(list(session.symbols)),
-        "model": identity(session),
+        "model": _identity(session),
         "carried": json.dumps(carried),
-        "features": family(session),
+        "features": _family(session),
     }
     write_bytes(path, packed_file(arrays, metadata=facts))
 
@@ -65,8 +65,8 @@ def restore(session: Session, path: Path) -> None:
     shapes_of(path)
     with safe_open(path, framework="numpy") as file:
         facts = file.metadata() or {}
-    same = facts.get("model") == identity(session)
-    if not same and facts.get("features") != family(session):
+    same = facts.get("model") == _identity(session)
+    if not same and facts.get("features") != _family(session):
         raise DataError(f"{path}: is the state of another model; start without it, from history")
     arrays = load_file(path)
     try:
@@ -109,14 +109,14 @@ def _history(session: Session, symbol: str, i: int, arrays: dict[str, np.ndarray
     return history
 
 
-def family(session: Session) -> str:
+def _family(session: Session) -> str:
     """A hash of the run and of its features: what the state of another of its models has in common."""
     served = session.served
     facts = [str(served.run.manifest.get("started")), served.lookback, *served.features]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def identity(session: Session) -> str:
+def _identity(session: Session) -> str:
     """A hash of the features, names and ranges of the models, and of the run."""
     digest = hashlib.sha256()
     for member in session.served.members:

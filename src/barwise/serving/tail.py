@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,8 +16,11 @@ from typing import Any
 from barwise.data.columns import resolve
 from barwise.errors import DataError
 
-PAUSE = 0.2  # seconds between looks at a file that grows
-LONGEST_LINE = 65_536
+_PAUSE = 0.2  # seconds between looks at a file that grows
+_LONGEST_LINE = 65_536
+_LONGEST_SILENCE = 10.0  # seconds that a symbol of the bar before is waited for
+_MOST_WAITING = 100_000  # lines that are read ahead
+_SILENT = ""  # in place of a line
 
 
 @dataclass(frozen=True)
@@ -29,42 +34,81 @@ class Line:
 
 
 def lines_of(path: Path | None) -> Iterator[str]:
-    """Each line of a file, or of standard input."""
-    if path is None:
+    """Each line of a file, or of standard input, with `""` for each while in which none came."""
+    if path is not None:
+        with path.open(encoding="utf-8") as file:
+            yield from file
+    elif _is_stream(sys.stdin):
+        yield from _heard(sys.stdin)
+    else:
         yield from sys.stdin
-        return
-    with path.open(encoding="utf-8") as file:
-        yield from file
+
+
+def _is_stream(file: Any) -> bool:
+    """Whether lines may come late: a pipe or terminal, no file and nothing in memory."""
+    try:
+        return not Path(f"/dev/fd/{file.fileno()}").is_file()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _heard(file: Iterable[str]) -> Iterator[str]:
+    """Each line as it comes, and `""` after each `_PAUSE` without one."""
+    lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
+
+    def read() -> None:
+        for line in file:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=_PAUSE)
+        except queue.Empty:
+            yield _SILENT
+            continue
+        if line is None:
+            return
+        yield line
 
 
 def follow(path: Path, idle: float | None) -> Iterator[str]:
-    """Each whole line of a file, and those that are added to it; stops after `idle` seconds without one."""
+    """Each whole line of a file, and those that are added to it, with `""` while there is none; stops after `idle`
+    seconds without one."""
     with path.open(encoding="utf-8") as file:
         part, since = "", time.monotonic()
         while True:
-            part += file.readline(LONGEST_LINE)
+            part += file.readline(_LONGEST_LINE)
             if part.endswith("\n"):
                 yield part
                 part, since = "", time.monotonic()
-            elif len(part) >= LONGEST_LINE:
-                raise DataError(f"{path}: a line is longer than {LONGEST_LINE} characters")
+            elif len(part) >= _LONGEST_LINE:
+                raise DataError(f"{path}: a line is longer than {_LONGEST_LINE} characters")
             elif idle is not None and time.monotonic() - since > idle:
                 return
             else:
-                time.sleep(PAUSE)
+                yield _SILENT
+                time.sleep(_PAUSE)
 
 
 def bars_in(
     lines: Iterable[str], where: str, symbol: str | None, groups: Collection[str] = (),
     refuse: Callable[[str], None] | None = None,
-) -> Iterator[Line]:  # fmt: skip
-    """The bars that the lines hold; `symbol` names them where no column does, `groups` are columns of words.
+) -> Iterator[Line | None]:  # fmt: skip
+    """The bars that the lines hold, None while there is no line; `symbol` names them where no column does, `groups` are
+    columns of words.
 
     DataError names the line; `refuse` is told in its place of a line that is no bar, but for a header.
     """
     names: dict[str, str] | None = None
     header: list[str] = []
-    for number, line in enumerate(lines, start=1):
+    number = 0
+    for line in lines:
+        if line == _SILENT:
+            yield None
+            continue
+        number += 1
         text = line.strip()
         if not text:
             continue
@@ -120,10 +164,21 @@ def _line(
     return Line(number, row[names["time"]], name, numbers)
 
 
-def by_time(lines: Iterable[Line], together: bool) -> Iterator[list[Line]]:
-    """Lines one by one; `together`: all of one time at once, which is known when the next time comes."""
+def by_time(
+    lines: Iterable[Line | None], together: bool, whole: Callable[[Collection[str]], bool] = lambda names: False
+) -> Iterator[list[Line]]:
+    """Lines one by one; `together`: all of one time at once. A time is over when the next one comes, or when no line
+    comes and its symbols are `whole`, or none has come for `_LONGEST_SILENCE` seconds."""
     group: list[Line] = []
+    since = time.monotonic()
     for line in lines:
+        if line is None:
+            silent = time.monotonic() - since
+            if group and (silent > _LONGEST_SILENCE or whole({one.symbol for one in group})):
+                yield group
+                group = []
+            continue
+        since = time.monotonic()
         if not together:
             yield [line]
             continue

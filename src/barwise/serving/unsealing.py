@@ -14,7 +14,7 @@ import numpy as np
 from barwise.errors import ConfigError, DataError
 from barwise.report.run import Run
 
-FOLDER = "sealed"  # in the run's directory: a run's directory of its own
+_FOLDER = "sealed"  # in the run's directory: a run's directory of its own
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def unseal(folder: Path, allow: Iterable[str] = ()) -> Opened:
     from barwise.serving.model import recorded
 
     run, config, targets = recorded(folder, allow)
-    seal = sealing(run)
+    seal = _sealing(run)
     parts = parts_of(config, targets)
     if not isinstance(parts.data, Sealed):
         raise DataError(f"{folder}: run.json speaks of a seal and its configuration of none; train the run again")
@@ -57,29 +57,29 @@ def unseal(folder: Path, allow: Iterable[str] = ()) -> Opened:
     symbols = [b.symbol for b in market.bars if b.time[-1] >= first]
     last = str(max(b.time[-1] for b in market.bars))
     record(home, {"run": str(folder), "symbols": symbols, "from": seal["from"], "to": last})
-    out = RunDirectory(folder / FOLDER)
+    out = RunDirectory(folder / _FOLDER)
     out.start(unsealed=str(folder), seed=parts.seed)
     if data_hash(check_market(before(market, first))) != run.manifest.get("data_hash"):
         out.warn("the bars before the sealed stretch are not the ones that the run was made from")
     validation = replace(parts.validation, splitter=Since(first))
-    metrics = finished(replace(parts, data=lambda: market, validation=validation), out)
-    return told(run, metrics, out, home)
+    metrics = _finished(replace(parts, data=lambda: market, validation=validation), out)
+    return _told(run, metrics, out, home)
 
 
-def sealing(run: Run) -> dict[str, Any]:
+def _sealing(run: Run) -> dict[str, Any]:
     """What run.json says of the seal; ConfigError where there is none, or it was broken."""
     if run.manifest.get("status") != "done":
         raise ConfigError(f"{run.folder}: the run is not done; only a finished run is worth an opening")
     seal = (run.manifest.get("data") or {}).get("sealed")
     if not seal:
         raise ConfigError(f"{run.folder}: sealed nothing; make a run with sealed.fraction=0.2 and unseal that")
-    before = run.folder / FOLDER
+    before = run.folder / _FOLDER
     if (before / "metrics.json").exists():
         raise ConfigError(f"{run.folder}: was unsealed before, a stretch is scored once; the result is in {before}")
     return dict(seal)
 
 
-def finished(parts: Any, out: Any) -> dict[str, Any]:
+def _finished(parts: Any, out: Any) -> dict[str, Any]:
     """Run to the end, and say in run.json how it ended."""
     from barwise.experiment.run import run
     from barwise.runs.tensorboard import Board
@@ -89,7 +89,7 @@ def finished(parts: Any, out: Any) -> dict[str, Any]:
         return run(parts, out, board)
 
 
-def told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:
+def _told(run: Run, metrics: dict[str, Any], out: Any, home: Path) -> Opened:
     """What the sealed stretch showed, beside what the run had shown before."""
     from barwise.evidence.bootstrap import sharpe_interval
     from barwise.evidence.returns import excess_returns

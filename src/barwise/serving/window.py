@@ -14,13 +14,13 @@ from barwise.features.aligned import among
 from barwise.features.every import Every
 from barwise.features.matrix import compute
 
-BARS, LONGEST, SHORTEST = 6144, 4096, 64
-SYMBOLS = 3  # of the made-up market; sets across symbols see the others
-ENDS = 6  # places at which whole history and window are compared
-QUOTES = {"bid": 0.9995, "ask": 1.0005}
+_BARS, _LONGEST, _SHORTEST = 6144, 4096, 64
+_SYMBOLS = 3  # of the made-up market; sets across symbols see the others
+_ENDS = 6  # places at which whole history and window are compared
+_QUOTES = {"bid": 0.9995, "ask": 1.0005}
 
 
-Columns = Callable[[Bars], Mapping[str, np.ndarray]]
+_Columns = Callable[[Bars], Mapping[str, np.ndarray]]
 
 
 def reach(
@@ -67,26 +67,26 @@ def _parts(sets: Mapping[str, FeatureSet], seconds: int | None) -> list[tuple[Ma
     ]
 
 
-def _columns_on(market: Sequence[Bars], sets: Mapping[str, FeatureSet]) -> Columns:
+def _columns_on(market: Sequence[Bars], sets: Mapping[str, FeatureSet]) -> _Columns:
     return lambda bars: compute(bars, among(bars, sets, market))
 
 
 def _made_up(extra: Sequence[str]) -> Iterator[list[Bars]]:
     """Markets without and with quotes; the other columns are random walks, the same for all symbols."""
-    bars = synthetic.load(n_symbols=SYMBOLS, n_bars=BARS, seed=1).bars
-    names = [name for name in extra if name not in QUOTES]
-    walks = np.exp(np.random.default_rng(2).normal(0.0, 0.02, (len(names), BARS)).cumsum(axis=1))
+    bars = synthetic.load(n_symbols=_SYMBOLS, n_bars=_BARS, seed=1).bars
+    names = [name for name in extra if name not in _QUOTES]
+    walks = np.exp(np.random.default_rng(2).normal(0.0, 0.02, (len(names), _BARS)).cumsum(axis=1))
     others = dict(zip(names, walks, strict=True))
-    for quotes in ({}, QUOTES):
+    for quotes in ({}, _QUOTES):
         yield [replace(b, extra={name: b.close * x for name, x in quotes.items()} | others) for b in bars]
 
 
-def _shortest(bars: Bars, columns: Columns, features: tuple[str, ...], whole: Mapping[str, np.ndarray]) -> int | None:
-    ends = np.linspace(LONGEST + 1, BARS, ENDS).astype(int)
+def _shortest(bars: Bars, columns: _Columns, features: tuple[str, ...], whole: Mapping[str, np.ndarray]) -> int | None:
+    ends = np.linspace(_LONGEST + 1, _BARS, _ENDS).astype(int)
     table = np.column_stack([whole[name] for name in features])
     scale = np.nanstd(table, axis=0)
-    window = SHORTEST
-    while window <= LONGEST // 2:
+    window = _SHORTEST
+    while window <= _LONGEST // 2:
         parts = ((end, bars.take(slice(end - window, end))) for end in ends)
         if all(_agrees(last_row(columns(part), features), table[end - 1], scale) for end, part in parts):
             return 2 * window

@@ -14,9 +14,10 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 
-BP = 1e-4
-FEWEST = 20  # validation rows in each half
+_BP = 1e-4
+_FEWEST = 20  # validation rows in each half
 
 
 class Abstaining:
@@ -48,6 +49,7 @@ class Abstaining:
         own = part_context(context, "strategy", heard=True)
         self.part_ = Part(copy.deepcopy(self.strategy)).fit(train, valid, own)
         context.facts.update(own.facts)
+        offer_reasons(self, [Member(self.part_)])
         if self.fixed is not None:
             self.slope_, self.width_ = float(self.fixed["slope"]), float(self.fixed["width"])
         else:
@@ -63,21 +65,21 @@ class Abstaining:
         known = np.isfinite(score) & np.isfinite(ret)
         score, ret, time = score[known], ret[known], time[known]
         early = time < np.median(time.astype(np.int64)).astype("datetime64[ns]") if len(time) else np.zeros(0, bool)
-        if min(early.sum(), (~early).sum()) < FEWEST:
-            text = f"strategy.level={self.level:g}: fewer than {2 * FEWEST} validation rows"
+        if min(early.sum(), (~early).sum()) < _FEWEST:
+            text = f"strategy.level={self.level:g}: fewer than {2 * _FEWEST} validation rows"
             context.alert("interval", f"{text}, so that no interval was learned and nothing is left out")
             return 0.0, -1.0, None
         slope = float(score[early] @ ret[early] / max(float(score[early] @ score[early]), 1e-12))
         apart = np.sort(np.abs(ret[~early] - slope * score[~early]))
         rank = min(int(np.ceil((len(apart) + 1) * self.level)), len(apart))
         width = float(apart[rank - 1])
-        return slope, width, float(np.mean(np.abs(slope * score) - width <= self.cost_bps * BP))
+        return slope, width, float(np.mean(np.abs(slope * score) - width <= self.cost_bps * _BP))
 
     def predict(self, samples: Samples) -> np.ndarray:
         score = self.part_.scores(samples)
         if self.width_ < 0:
             return score
-        beyond = (self.slope_ > 0) & (np.abs(self.slope_ * score) - self.width_ > self.cost_bps * BP)
+        beyond = (self.slope_ > 0) & (np.abs(self.slope_ * score) - self.width_ > self.cost_bps * _BP)
         return np.where(np.isfinite(score) & ~beyond, 0.0, score)
 
     def importance(self) -> Mapping[str, float] | None:
@@ -98,5 +100,6 @@ class Abstaining:
         parts, found = load_parts(folder, "abstaining", cls.own_nets)
         model = cls(parts["strategy"].strategy, float(found["level"]), float(found["cost_bps"]))
         model.part_ = parts["strategy"]
+        offer_reasons(model, [Member(model.part_)])
         model.slope_, model.width_ = float(found["slope"]), float(found["width"])
         return model

@@ -28,7 +28,7 @@ class TransformerNet(SequenceNet):
         require(good, f"strategy.net.num_heads={num_heads}: must divide hidden_size={hidden_size}; the default is 4")
         super().__init__(hidden_size, dropout, **head)
         self.first = nn.Linear(n_features, hidden_size)
-        self.blocks = nn.ModuleList(Block(hidden_size, num_heads, lookback, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(_Block(hidden_size, num_heads, lookback, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(hidden_size)
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -39,7 +39,7 @@ class TransformerNet(SequenceNet):
         return self.norm(x), after
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Attention, then two linear layers, each beside the way around it; its state is the past keys and values."""
 
     def __init__(self, hidden_size: int, num_heads: int, lookback: int, dropout: float) -> None:

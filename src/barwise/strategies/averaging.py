@@ -14,6 +14,7 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 
 Seeds = Annotated[int, Whole(1, 100)]
 
@@ -51,6 +52,7 @@ class Averaged:
             rounds += [own.facts["rounds"]] if "rounds" in own.facts else []
         if rounds:
             context.facts.update(rounds=round(float(np.mean(rounds))), rounds_by_seed=rounds)
+        offer_reasons(self, map(Member, self.parts_))
         return self
 
     def _alike(self, samples: Samples) -> bool:
@@ -85,4 +87,5 @@ class Averaged:
         parts, _ = load_parts(folder, "averaged", cls.own_nets)
         model = cls(next(iter(parts.values())).strategy, len(parts))
         model.parts_ = list(parts.values())
+        offer_reasons(model, map(Member, model.parts_))
         return model

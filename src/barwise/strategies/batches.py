@@ -55,7 +55,7 @@ class Batches:
         self.per_batch = 1
         X = samples.panel.X[low : int(samples.rows.max()) + 1]
         self.n_rows = len(X)
-        self.X = X if on_disk(X) else resident(self.clean(X), device)
+        self.X = X if on_disk(X) else _resident(self.clean(X), device)
 
     def clean(self, X: np.ndarray) -> Tensor:
         """Rows of the matrix as the net reads them: scaled, and 0 in rows that no context holds."""
@@ -107,7 +107,7 @@ class Batches:
         if self.seed is None:
             order = torch.arange(self.items())
         else:
-            order = torch.randperm(self.items(), generator=generator(self.seed, self.epoch))
+            order = torch.randperm(self.items(), generator=_generator(self.seed, self.epoch))
         yield from order.to(self.device).split(self.per_batch)
 
     def facts(self, index: Tensor) -> dict[str, Any]:
@@ -181,12 +181,12 @@ class BarWindows(Windows):
         """The bars of each batch of the epoch."""
         order = np.arange(len(self.sizes))
         if self.seed is not None:
-            order = torch.randperm(len(order), generator=generator(self.seed, self.epoch)).numpy()
-        return cut_at(order, self.sizes[order], self.per_batch)
+            order = torch.randperm(len(order), generator=_generator(self.seed, self.epoch)).numpy()
+        return _cut_at(order, self.sizes[order], self.per_batch)
 
     def pieces(self, index: Tensor, size: int) -> Sequence[Tensor]:
         sizes = self.bars(index)
-        parts = cut_at(np.arange(len(sizes)), np.array(sizes), size)
+        parts = _cut_at(np.arange(len(sizes)), np.array(sizes), size)
         found: Sequence[Tensor] = index.split([sum(sizes[i] for i in part) for part in parts])
         return found
 
@@ -197,7 +197,7 @@ class BarWindows(Windows):
         return found
 
 
-def cut_at(bars: np.ndarray, sizes: np.ndarray, most: int) -> list[np.ndarray]:
+def _cut_at(bars: np.ndarray, sizes: np.ndarray, most: int) -> list[np.ndarray]:
     """`bars` one after the other in parts whose sizes sum to `most` at most, or that are one bar."""
     begins, filled = [0], 0
     for i, size in enumerate(sizes.tolist()):
@@ -241,7 +241,7 @@ class Chunks(Batches):
             return self.table
         shift = torch.zeros(len(self.stretches), dtype=torch.long)
         if self.seed is not None:
-            shift = torch.randint(self.chunk, (len(self.stretches),), generator=generator(self.seed, -1 - self.epoch))
+            shift = torch.randint(self.chunk, (len(self.stretches),), generator=_generator(self.seed, -1 - self.epoch))
         known = np.append(0, np.cumsum(self.dense[1].cpu().numpy() > 0))
         found = []
         for (low, high), offset in zip(self.stretches, shift.numpy(), strict=True):
@@ -272,7 +272,7 @@ class Chunks(Batches):
         return np.concatenate([np.arange(a, b) for a, b in table.T]) + self.low
 
 
-def resident(X: Tensor, device: str) -> Tensor:
+def _resident(X: Tensor, device: str) -> Tensor:
     """The matrix on the device if it fits there, else where it is, to be gathered from batch by batch."""
     try:
         return X.to(device)
@@ -282,7 +282,7 @@ def resident(X: Tensor, device: str) -> Tensor:
         return X
 
 
-def generator(seed: int, epoch: int) -> torch.Generator:
+def _generator(seed: int, epoch: int) -> torch.Generator:
     """Random numbers of one epoch, whatever was drawn before."""
     return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % (2**63))
 

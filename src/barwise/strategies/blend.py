@@ -17,9 +17,10 @@ from barwise.strategies.association import spearman
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained
 from barwise.strategies.parts import NAME, Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 from barwise.validation.nested import inner_folds
 
-FULL = 4.0  # deviations of the blended score that are a score of 1
+_FULL = 4.0  # deviations of the blended score that are a score of 1
 WEIGHTS = ("equal", "ic", "ridge")
 
 
@@ -66,7 +67,13 @@ class Blend:
             self.sigma_ = dict(zip(self.parts_, map(_deviation, scores), strict=True))
             self.weights_ = self._weighed(train, watched, scores, context)
         context.facts.update(parts=facts, weights=self.weights_, sigma=self.sigma_)
+        offer_reasons(self, self._members())
         return self
+
+    def _members(self) -> list[Member]:
+        """As scores are added up: each margin over the deviation of its scores."""
+        names = [name for name in self.parts_ if self.sigma_[name] > 0]
+        return [Member(self.parts_[name], self.weights_[name], 1.0 / self.sigma_[name]) for name in names]
 
     def _weighed(self, train: Samples, watched: Samples, scores: np.ndarray, context: FitContext) -> dict[str, float]:
         """Weights that add up to one; equal ones, and an alert, where no member shows anything."""
@@ -118,7 +125,7 @@ class Blend:
         mean = np.divide(total, weight, out=np.full(len(samples), np.nan), where=weight > 0)
         if not any(self.weights_[name] > 0 and self.sigma_[name] > 0 for name in self.parts_):
             mean = np.zeros(len(samples))
-        found: np.ndarray = np.clip(mean / FULL, -1.0, 1.0)
+        found: np.ndarray = np.clip(mean / _FULL, -1.0, 1.0)
         return found
 
     def importance(self) -> dict[str, float] | None:
@@ -151,6 +158,7 @@ class Blend:
         model.weights_, model.sigma_ = (
             {name: float(settings[key][name]) for name in parts} for key in ("weights", "sigma")
         )
+        offer_reasons(model, model._members())
         return model
 
 

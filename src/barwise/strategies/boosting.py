@@ -1,4 +1,4 @@
-"""Parameters of XGBoost and LightGBM that a configuration may pass on: their names, ranges, and what stands for them.
+"""Parameters of XGBoost, LightGBM and CatBoost that one may pass on: their names, ranges, and other names.
 
 A parameter that barwise sets itself would be overwritten or overwrite in silence, and of two names for one parameter
 the libraries ignore one: both are errors, as is a name that the library does not know.
@@ -13,54 +13,55 @@ from typing import Any
 from barwise.console.settings import Is, Number, OneOf, Several, Whole, check_value, refuse_other_names, shown
 from barwise.errors import ConfigError, require
 
-SHARE = Number(0.0, 1.0, above=True)
-PART = Number(0.0, 1.0)
-WEIGHT = Number(0.0, 1e9)
-SWITCH = Is((bool,), "true or false")
-SEED = Whole(0, 2**31 - 1)
-CONSTRAINTS = (Is((str, dict), "constraints in the library's own form"), Several(()))
+_SHARE = Number(0.0, 1.0, above=True)
+_PART = Number(0.0, 1.0)
+_WEIGHT = Number(0.0, 1e9)
+_SWITCH = Is((bool,), "true or false")
+_SEED = Whole(0, 2**31 - 1)
+_CONSTRAINTS = (Is((str, dict), "constraints in the library's own form"), Several(()))
 
-XGBOOST: dict[str, Any] = {
-    "base_score": Number(-1e9, 1e9), "booster": OneOf(("gbtree", "dart")), "colsample_bylevel": SHARE,
-    "colsample_bynode": SHARE, "colsample_bytree": SHARE, "gamma": WEIGHT,
+_XGBOOST: dict[str, Any] = {
+    "base_score": Number(-1e9, 1e9), "booster": OneOf(("gbtree", "dart")), "colsample_bylevel": _SHARE,
+    "colsample_bynode": _SHARE, "colsample_bytree": _SHARE, "gamma": _WEIGHT,
     "grow_policy": OneOf(("depthwise", "lossguide")),
-    "interaction_constraints": CONSTRAINTS, "max_bin": Whole(2, 65_536), "max_cached_hist_node": Whole(1, 10**6),
-    "max_delta_step": WEIGHT, "max_leaves": Whole(0, 65_536), "min_child_weight": WEIGHT,
-    "monotone_constraints": CONSTRAINTS, "normalize_type": OneOf(("tree", "forest")),
+    "interaction_constraints": _CONSTRAINTS, "max_bin": Whole(2, 65_536), "max_cached_hist_node": Whole(1, 10**6),
+    "max_delta_step": _WEIGHT, "max_leaves": Whole(0, 65_536), "min_child_weight": _WEIGHT,
+    "monotone_constraints": _CONSTRAINTS, "normalize_type": OneOf(("tree", "forest")),
     "num_parallel_tree": Whole(1, 1000),
-    "one_drop": (SWITCH, Whole(0, 1)), "rate_drop": PART, "reg_alpha": WEIGHT, "reg_lambda": WEIGHT,
+    "one_drop": (_SWITCH, Whole(0, 1)), "rate_drop": _PART, "reg_alpha": _WEIGHT, "reg_lambda": _WEIGHT,
     "sample_type": OneOf(("uniform", "weighted")), "sampling_method": OneOf(("uniform", "gradient_based")),
-    "skip_drop": PART, "subsample": SHARE, "verbosity": Whole(0, 3),
+    "skip_drop": _PART, "subsample": _SHARE, "verbosity": Whole(0, 3),
 }  # fmt: skip
-XGBOOST_SET = {  # set by barwise: whose setting it is
+_XGBOOST_SET = {  # set by barwise: whose setting it is
     "device": "device", "eval_metric": "strategy.task", "n_jobs": "threads", "nthread": "threads",
     "num_class": "strategy.task", "random_state": "seed", "seed": "seed",
     "seed_per_iteration": "seed", "tree_method": "device",
 }  # fmt: skip
-XGBOOST_ALIASES = {
+_XGBOOST_ALIASES = {
     "alpha": "reg_alpha", "eta": "learning_rate", "lambda": "reg_lambda", "min_split_loss": "gamma",
     "num_boost_round": "n_estimators", "num_round": "n_estimators",
 }  # fmt: skip
 
-LIGHTGBM: dict[str, Any] = {
-    "bagging_fraction": SHARE, "bagging_freq": Whole(0, 10**6), "bagging_seed": SEED,
+_LIGHTGBM: dict[str, Any] = {
+    "bagging_fraction": _SHARE, "bagging_freq": Whole(0, 10**6), "bagging_seed": _SEED,
     "bin_construct_sample_cnt": Whole(1),
-    "boost_from_average": SWITCH, "boosting": OneOf(("gbdt", "rf", "dart")), "cegb_penalty_split": WEIGHT,
-    "cegb_tradeoff": WEIGHT, "data_random_seed": SEED, "data_sample_strategy": OneOf(("bagging", "goss")),
-    "drop_rate": PART, "drop_seed": SEED, "early_stopping_min_delta": WEIGHT, "enable_bundle": SWITCH,
-    "extra_seed": SEED,
-    "extra_trees": SWITCH, "feature_fraction": SHARE, "feature_fraction_bynode": SHARE, "feature_fraction_seed": SEED,
-    "feature_pre_filter": SWITCH, "interaction_constraints": CONSTRAINTS, "lambda_l1": WEIGHT, "lambda_l2": WEIGHT,
-    "max_bin": Whole(2, 65_536), "max_delta_step": WEIGHT, "max_depth": Whole(-1, 1000), "max_drop": Whole(-1, 10**6),
+    "boost_from_average": _SWITCH, "boosting": OneOf(("gbdt", "rf", "dart")), "cegb_penalty_split": _WEIGHT,
+    "cegb_tradeoff": _WEIGHT, "data_random_seed": _SEED, "data_sample_strategy": OneOf(("bagging", "goss")),
+    "drop_rate": _PART, "drop_seed": _SEED, "early_stopping_min_delta": _WEIGHT, "enable_bundle": _SWITCH,
+    "extra_seed": _SEED, "extra_trees": _SWITCH, "feature_fraction": _SHARE,
+    "feature_fraction_bynode": _SHARE, "feature_fraction_seed": _SEED, "feature_pre_filter": _SWITCH,
+    "interaction_constraints": _CONSTRAINTS, "lambda_l1": _WEIGHT, "lambda_l2": _WEIGHT,
+    "max_bin": Whole(2, 65_536), "max_delta_step": _WEIGHT, "max_depth": Whole(-1, 1000), "max_drop": Whole(-1, 10**6),
     "metric": (Is((str,), "a metric's name"), Several(())), "min_data_in_bin": Whole(1, 10**9),
-    "min_data_in_leaf": Whole(0, 10**9), "min_gain_to_split": WEIGHT,
-    "min_sum_hessian_in_leaf": WEIGHT, "monotone_constraints": CONSTRAINTS,
-    "monotone_constraints_method": OneOf(("basic", "intermediate", "advanced")), "monotone_penalty": WEIGHT,
-    "num_grad_quant_bins": Whole(2, 128), "other_rate": PART, "path_smooth": WEIGHT, "quant_train_renew_leaf": SWITCH,
-    "skip_drop": PART, "stochastic_rounding": SWITCH, "top_rate": PART, "uniform_drop": SWITCH, "use_missing": SWITCH,
-    "use_quantized_grad": SWITCH, "xgboost_dart_mode": SWITCH, "zero_as_missing": SWITCH,
+    "min_data_in_leaf": Whole(0, 10**9), "min_gain_to_split": _WEIGHT,
+    "min_sum_hessian_in_leaf": _WEIGHT, "monotone_constraints": _CONSTRAINTS,
+    "monotone_constraints_method": OneOf(("basic", "intermediate", "advanced")), "monotone_penalty": _WEIGHT,
+    "num_grad_quant_bins": Whole(2, 128), "other_rate": _PART, "path_smooth": _WEIGHT,
+    "quant_train_renew_leaf": _SWITCH, "skip_drop": _PART, "stochastic_rounding": _SWITCH,
+    "top_rate": _PART, "uniform_drop": _SWITCH, "use_missing": _SWITCH, "use_quantized_grad": _SWITCH,
+    "xgboost_dart_mode": _SWITCH, "zero_as_missing": _SWITCH,
 }  # fmt: skip
-LIGHTGBM_SET = {
+_LIGHTGBM_SET = {
     "deterministic": "threads", "device_type": "device", "device": "device", "force_col_wise": "threads",
     "force_row_wise": "threads", "n_jobs": "threads",
     "nthread": "threads", "nthreads": "threads", "num_class": "strategy.task", "num_classes": "strategy.task",
@@ -68,7 +69,7 @@ LIGHTGBM_SET = {
     "app": "strategy.task", "loss": "strategy.task", "objective_type": "strategy.task", "random_seed": "seed",
     "random_state": "seed", "seed": "seed", "verbose": "quiet", "verbosity": "quiet",
 }  # fmt: skip
-LIGHTGBM_ALIASES = {
+_LIGHTGBM_ALIASES = {
     "bagging": "bagging_fraction", "bagging_fraction_seed": "bagging_seed", "boost": "boosting",
     "boosting_type": "boosting", "bundle": "enable_bundle", "colsample_bynode": "feature_fraction_bynode",
     "colsample_bytree": "feature_fraction", "data_seed": "data_random_seed",
@@ -94,9 +95,37 @@ LIGHTGBM_ALIASES = {
 }  # fmt: skip
 
 
-NEEDS = {  # parameter: without which value of which other it is ignored
+_CATBOOST: dict[str, Any] = {
+    "bagging_temperature": _WEIGHT, "boosting_type": OneOf(("Plain", "Ordered")),
+    "bootstrap_type": OneOf(("Bayesian", "Bernoulli", "MVS", "No")), "border_count": Whole(1, 65_535),
+    "feature_border_type": OneOf(("GreedyLogSum", "GreedyMinEntropy", "MaxLogSum", "Median", "MinEntropy", "Uniform",
+                                  "UniformAndQuantiles")),
+    "l2_leaf_reg": _WEIGHT, "leaf_estimation_iterations": Whole(1, 1000),
+    "leaf_estimation_method": OneOf(("Newton", "Gradient", "Simple")), "model_shrink_rate": _PART,
+    "random_strength": _WEIGHT, "rsm": _SHARE, "score_function": OneOf(("Cosine", "L2")), "subsample": _SHARE,
+}  # fmt: skip
+_CATBOOST_SET = {
+    "allow_writing_files": "barwise", "classes_count": "strategy.task", "custom_loss": "strategy.task",
+    "eval_metric": "strategy.task", "logging_level": "quiet", "loss_function": "strategy.task",
+    "objective": "strategy.task", "od_type": "strategy.early_stopping_rounds",
+    "od_wait": "strategy.early_stopping_rounds", "random_seed": "seed", "random_state": "seed", "silent": "quiet",
+    "task_type": "device", "thread_count": "threads", "use_best_model": "strategy.early_stopping_rounds",
+    "verbose": "quiet", "verbose_eval": "quiet",
+}  # fmt: skip
+_CATBOOST_ALIASES = {
+    "colsample_bylevel": "rsm", "eta": "learning_rate", "iterations": "n_estimators", "max_bin": "border_count",
+    "max_depth": "depth", "num_boost_round": "n_estimators", "num_trees": "n_estimators", "reg_lambda": "l2_leaf_reg",
+}  # fmt: skip
+_LIBRARIES = {
+    "XGBoost": (_XGBOOST, _XGBOOST_SET, _XGBOOST_ALIASES),
+    "LightGBM": (_LIGHTGBM, _LIGHTGBM_SET, _LIGHTGBM_ALIASES),
+    "CatBoost": (_CATBOOST, _CATBOOST_SET, _CATBOOST_ALIASES),
+}
+
+_NEEDS = {  # parameter: without which value of which other it is ignored
     **dict.fromkeys(("normalize_type", "one_drop", "rate_drop", "sample_type"), ("booster", "dart")),
     **dict.fromkeys(("drop_rate", "drop_seed", "max_drop", "uniform_drop", "xgboost_dart_mode"), ("boosting", "dart")),
+    "bagging_temperature": ("bootstrap_type", "Bayesian"),
     **dict.fromkeys(("other_rate", "top_rate"), ("data_sample_strategy", "goss")),
     **dict.fromkeys(
         ("num_grad_quant_bins", "quant_train_renew_leaf", "stochastic_rounding"), ("use_quantized_grad", True)
@@ -106,9 +135,7 @@ NEEDS = {  # parameter: without which value of which other it is ignored
 
 def check_parameters(library: str, given: Mapping[str, Any]) -> None:
     """ConfigError for the first of `given`, keyword arguments for `library`, that has no place or is out of range."""
-    known, set_here, aliases = (
-        (XGBOOST, XGBOOST_SET, XGBOOST_ALIASES) if library == "XGBoost" else (LIGHTGBM, LIGHTGBM_SET, LIGHTGBM_ALIASES)
-    )
+    known, set_here, aliases = _LIBRARIES[library]
     for name in given:
         require(
             name not in set_here,
@@ -124,7 +151,7 @@ def check_parameters(library: str, given: Mapping[str, Any]) -> None:
                 f"strategy.{name}: {library} has no such parameter that barwise passes on; {guess}there are"
                 f" {', '.join(sorted(known))}"
             )
-        other, needed = NEEDS.get(name, ("", None))
+        other, needed = _NEEDS.get(name, ("", None))
         require(
             not other or given.get(other) == needed,
             f"strategy.{name}: is ignored without strategy.{other}={shown(needed)}; set that too or leave it out",

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 KINDS = ("sigmoid", "isotonic", "none")
-FEWEST = 20  # rows below which nothing is learned
+_FEWEST = 20  # rows below which nothing is learned
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Calibration:
         """Learned from scores and whether each was right; `none` where there are too few, or of one kind alone."""
         known = np.isfinite(score)
         score, right = score[known], right[known].astype(bool)
-        if kind == "none" or len(score) < FEWEST or right.all() or not right.any():
+        if kind == "none" or len(score) < _FEWEST or right.all() or not right.any():
             return cls()
         if kind == "isotonic":
             from sklearn.isotonic import IsotonicRegression

@@ -1,4 +1,4 @@
-"""Samples of a matrix larger than memory, handed to boosted trees block by block."""
+"""Samples handed to boosted trees block by block: of a matrix larger than memory, or too many to be copied at once."""
 
 from __future__ import annotations
 
@@ -12,37 +12,34 @@ from barwise.data.memmap import BLOCK, gather
 from barwise.samples import Samples
 
 
-def quantized(samples: Samples, y: np.ndarray, folder: Path, like: Any = None) -> Any:
-    """XGBoost's quantized matrix of `samples`, its pages kept in `folder` and read anew in each round.
+def quantized(samples: Samples, shift: float, folder: Path | None, like: Any = None) -> Any:
+    """XGBoost's quantized matrix of `samples`, labels moved by `shift`; its pages are kept in `folder` and read anew in
+    each round, or lie in memory.
 
     Cut points, and so trees, are those of `QuantileDMatrix`, to the bit: its sketch takes the rows one after the other.
     """
     import xgboost
 
+    name = "train" if like is None else "valid"
+
     class Blocks(xgboost.DataIter):
         def __init__(self) -> None:
-            super().__init__(cache_prefix=str(folder / ("train" if like is None else "valid")), on_host=False)
+            own: dict[str, Any] = {} if folder is None else {"cache_prefix": str(folder / name), "on_host": False}
+            super().__init__(**own)
             self.reset()
 
         def reset(self) -> None:
-            self.left: Iterator[tuple[Samples, np.ndarray]] = _labelled(samples, y)
+            self.left: Iterator[Samples] = samples.blocks()
 
         def next(self, input_data: Callable[..., None]) -> bool:
             one = next(self.left, None)
             if one is None:
                 return False
             names = list(samples.features)
-            input_data(data=one[0].X, label=one[1], weight=one[0].weight, feature_names=names)
+            input_data(data=one.X, label=one.y + shift, weight=one.weight, feature_names=names)
             return True
 
-    return xgboost.ExtMemQuantileDMatrix(Blocks(), ref=like)
-
-
-def _labelled(samples: Samples, y: np.ndarray) -> Iterator[tuple[Samples, np.ndarray]]:
-    done = 0
-    for block in samples.blocks():
-        yield block, y[done : done + len(block)]
-        done += len(block)
+    return (xgboost.QuantileDMatrix if folder is None else xgboost.ExtMemQuantileDMatrix)(Blocks(), ref=like)
 
 
 def sequence(samples: Samples) -> Any:

@@ -11,7 +11,7 @@ from barwise.devices.guards import describe, kind_of
 from barwise.strategies.base import FitContext
 
 T = TypeVar("T")
-SMALLEST = 8  # rows of a micro-batch; below it the CPU is the better answer
+_SMALLEST = 8  # rows of a micro-batch; below it the CPU is the better answer
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Plan:
 
     def after(self, kind: str) -> Plan | None:
         """What to do about a failure of this kind; None if nothing is left."""
-        if kind == "out of memory" and self.micro_batch > SMALLEST:
-            return replace(self, micro_batch=max(SMALLEST, self.micro_batch // 2))
+        if kind == "out of memory" and self.micro_batch > _SMALLEST:
+            return replace(self, micro_batch=max(_SMALLEST, self.micro_batch // 2))
         if self.device != "cpu":
             return Plan("cpu", self.batch_size, self.batch_size)
         return None
@@ -43,7 +43,9 @@ class Plan:
 
 def with_fallback(attempt: Callable[[Plan], T], plan: Plan, context: FitContext) -> T:
     """Call `attempt` with `plan`, and with the next best plan whenever the device fails; what is no fault of the
-    device is raised, and so is the last failure. The plan that worked is in the context's facts."""
+    device is raised, and so is the last failure. The plan that worked is in the context's facts; one alert tells of
+    the first failure, and one of where smaller pieces led."""
+    tried = 0
     while True:
         try:
             result = attempt(plan)
@@ -55,7 +57,11 @@ def with_fallback(attempt: Callable[[Plan], T], plan: Plan, context: FitContext)
             failure = describe(error)
         else:
             context.facts.update(device=plan.device, micro_batch=plan.micro_batch)
+            if tried > 1:
+                context.alert("fallback", f"after {tried} tries the fold goes on with {plan}")
             return result
         backend(plan.device).empty_cache()
-        context.alert("fallback", f"{failure}; {plan} failed, the fold goes on with {following}")
+        tried += 1
+        if tried == 1:
+            context.alert("fallback", f"{failure}; {plan} failed, the fold goes on with {following}")
         plan = following

@@ -111,6 +111,7 @@ KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int,
 LIBRARIES = {  # that a module's strategies import when they fit and are saved
     "barwise.strategies.xgb": "xgboost",
     "barwise.strategies.lgbm": "lightgbm",
+    "barwise.strategies.cat": "catboost",
     "barwise.strategies.sklearn": "skops.io",
 }
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")

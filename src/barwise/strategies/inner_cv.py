@@ -11,12 +11,12 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext
 from barwise.validation.inner import FOLDS, InnerFolds, inner
 
-WHERE = "strategy.estimator"
-SAME_ROWS = {  # what hands its own rows on as they are, all of them; others draw, weigh or split them
+_WHERE = "strategy.estimator"
+_SAME_ROWS = {  # what hands its own rows on as they are, all of them; others draw, weigh or split them
     *("Pipeline", "FeatureUnion", "ColumnTransformer", "VotingClassifier", "VotingRegressor"),
     *("TransformedTargetRegressor", "FixedThresholdClassifier"),
 }
-AUTO_STOP = 10_000  # rows, from which on scikit-learn's `auto` stops early
+_AUTO_STOP = 10_000  # rows, from which on scikit-learn's `auto` stops early
 
 
 def splitting(model: Any) -> dict[str, Any]:
@@ -27,9 +27,9 @@ def splitting(model: Any) -> dict[str, Any]:
         if name.rpartition("__")[2] != "cv" or isinstance(value, str | float):
             continue
         for above in _above(model, name):
-            if type(above).__name__ not in SAME_ROWS:
+            if type(above).__name__ not in _SAME_ROWS:
                 raise ConfigError(
-                    f"{WHERE}.{name.replace('__', '.')}: {type(above).__name__} hands it other rows than the training"
+                    f"{_WHERE}.{name.replace('__', '.')}: {type(above).__name__} hands it other rows than the training"
                     " rows, whose times it cannot know; put the search outermost"
                 )
         found[name] = value
@@ -44,7 +44,7 @@ def is_search(model: Any) -> bool:
 def check_cv(model: Any) -> None:
     """ConfigError for a `cv` that no purged folds can take the place of."""
     for name, value in model.get_params().items():
-        where = f"{WHERE}.{name.replace('__', '.')}"
+        where = f"{_WHERE}.{name.replace('__', '.')}"
         if name.rpartition("__")[2] != "cv" or value is None:
             continue
         number = isinstance(value, Integral) and not isinstance(value, bool)
@@ -62,7 +62,7 @@ def purge(model: Any, train: Samples) -> bool:
     found = splitting(model)
     for name, value in found.items():
         wanted = FOLDS if value is None else int(value) if isinstance(value, Integral) else value
-        where = f"{WHERE}.{name.replace('__', '.')}"
+        where = f"{_WHERE}.{name.replace('__', '.')}"
         pairs = inner(train.time, train.panel.end[train.rows], wanted, setting=where)
         model.set_params(**{name: InnerFolds(pairs, len(train))})
     return bool(found)
@@ -93,9 +93,9 @@ def note(model: Any, train: Samples, context: FitContext) -> None:
         context.facts["best_params"] = plain
     known = model.get_params()
     for name, value in known.items():
-        stops = value is True or (value == "auto" and len(train) > AUTO_STOP)
+        stops = value is True or (value == "auto" and len(train) > _AUTO_STOP)
         if name.rpartition("__")[2] == "early_stopping" and stops:
-            told = f"{WHERE}.{name.replace('__', '.')}"
+            told = f"{_WHERE}.{name.replace('__', '.')}"
             text = f"{told}={str(value).lower()}: scikit-learn stops by rows drawn at random in time; set {told}=false"
             context.alert("random_rows", text)
 

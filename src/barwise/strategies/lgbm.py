@@ -93,7 +93,7 @@ class LightGBMStrategy:
         if self.objective is not None:
             queries = ranking.Queries.of(samples)
             samples, y, sizes = queries.samples, queries.grades, queries.sizes
-        X = external.sequence(samples) if on_disk(samples.panel.X) else samples.X
+        X = external.sequence(samples) if samples.many or on_disk(samples.panel.X) else samples.X
         return lightgbm.Dataset(
             X, y, weight=samples.weight, group=sizes, reference=like, feature_name=list(samples.features),
             free_raw_data=True,

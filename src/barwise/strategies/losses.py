@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from barwise.errors import ConfigError, require
+from barwise.errors import BarwiseError, ConfigError, require
 from barwise.samples import Samples
 from barwise.strategies import scores
 
@@ -48,7 +50,7 @@ class Loss:
         return out.clamp(-1.0, 1.0)
 
 
-class Huber(Loss):
+class _Huber(Loss):
     """Huber's loss on returns over their training deviation: squares near zero, absolute values beyond one."""
 
     squash = False
@@ -64,7 +66,7 @@ class Huber(Loss):
         return torch.nn.functional.huber_loss(out, target, reduction="none")
 
 
-class CrossEntropy(Loss):
+class _CrossEntropy(Loss):
     """Cross-entropy of down, flat and up; the score is P(up) - P(down)."""
 
     outputs = 3
@@ -87,7 +89,7 @@ class CrossEntropy(Loss):
         return probability[..., 2] - probability[..., 0]
 
 
-class Sharpe(Huber):
+class _Sharpe(_Huber):
     """Minus the Sharpe ratio, over a batch's rows, of holding the score as position for the label's return.
 
     Mean over standard deviation, not annualised, before costs. Moody, Saffell (2001) learn positions from it directly.
@@ -103,7 +105,7 @@ class Sharpe(Huber):
         return -mean / (variance + 1e-6).sqrt()
 
 
-class InformationCoefficient(Loss):
+class _InformationCoefficient(Loss):
     """One less the correlation of outputs and labels within each bar: the mean over bars, by their weights.
 
     A bar without spread counts as 0. Refused where the median bar has fewer than `FEWEST` symbols.
@@ -115,25 +117,25 @@ class InformationCoefficient(Loss):
     def fit(self, train: Samples) -> Loss:
         size = int(np.median(np.unique(train.time, return_counts=True)[1]))
         require(
-            size >= FEWEST,
+            size >= _FEWEST,
             f"strategy.loss={self.name}: compares the symbols of a bar, and half of the bars to learn from have"
-            f" {size} or fewer; it takes {FEWEST}: use strategy.loss=mse, or more symbols",
+            f" {size} or fewer; it takes {_FEWEST}: use strategy.loss=mse, or more symbols",
         )
         return super().fit(train)
 
     def mean(self, out: Tensor, target: Tensor, weight: Tensor, bars: Sequence[int] = ()) -> Tensor:
-        x, y, w = (padded(each, bars) for each in (out, target, weight))
+        x, y, w = (_padded(each, bars) for each in (out, target, weight))
         size = w.sum(dim=1)
         return (size * self.of_bars(x, y, w)).sum() / size.sum()
 
     def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         """The loss of each bar: outputs, targets and weights (bar, symbol), of weight 0 where there is none."""
-        x, y = centred(x, w), centred(y, w)
+        x, y = _centred(x, w), _centred(y, w)
         spread = ((w * x * x).sum(dim=1) * (w * y * y).sum(dim=1) + 1e-12).sqrt()
         return 1.0 - (w * x * y).sum(dim=1) / spread
 
 
-class Listwise(InformationCoefficient):
+class _Listwise(_InformationCoefficient):
     """How far the order of a bar's outputs is from that of its labels: ListNet (Cao et al., 2007).
 
     Kullback-Leibler divergence of the softmax of three times the outputs from that of the labels, which are brought to
@@ -144,33 +146,84 @@ class Listwise(InformationCoefficient):
 
     def of_bars(self, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         there = w > 0
-        y = centred(y, w)
+        y = _centred(y, w)
         y = y / ((w * y * y).sum(dim=1, keepdim=True) / w.sum(dim=1, keepdim=True) + 1e-12).sqrt()
         right, found = (each.masked_fill(~there, -1e4).log_softmax(dim=1) for each in (y, 3.0 * x))
         return (right.exp() * (right - found)).masked_fill(~there, 0.0).sum(dim=1)
 
 
-FEWEST = 5  # symbols of a bar that a correlation means something among
+class _Own(Loss):
+    """The user's: `function(out, target)` gives the loss of each row. Outputs and targets are those of mse."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+        _check_loss(function)
+
+    def each(self, out: Tensor, target: Tensor) -> Tensor:
+        return self.function(out, target)
+
+
+def _check_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """ConfigError unless it gives a finite loss a row, of that row alone, from which the output can learn."""
+    name = name_of(function)
+    generator = torch.Generator().manual_seed(0)
+    out, target = torch.rand(2, 4, 3, generator=generator) * 2 - 1
+    out.requires_grad_()
+    try:
+        found = function(out, target)
+        fits = isinstance(found, Tensor) and found.shape == target.shape and bool(found.isfinite().all())
+        require(fits, f"strategy.loss={name}: must give one finite number a row, of the shape of its target")
+        require(found.requires_grad, f"strategy.loss={name}: does not depend on the output, so that nothing is learned")
+        beside = torch.ones_like(target)
+        beside[0, 0] = 0.0  # all rows but the first are others
+        again = function((out + 0.1 * beside).detach(), target - 0.2 * beside)
+    except BarwiseError:
+        raise
+    except Exception as error:  # of the user's function, whatever it is
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise ConfigError(f"strategy.loss={name}: was tried on (out, target) and failed: {line}") from error
+    apart = torch.allclose(found[0, 0], again[0, 0])
+    require(apart, f"strategy.loss={name}: a row's loss changes with the rows beside it; give each row's own")
+    (slope,) = torch.autograd.grad(found.sum(), out)
+    require(
+        bool(slope.isfinite().all() and (slope != 0).any()),
+        f"strategy.loss={name}: its slope is zero or no number, so that nothing is learned",
+    )
+
+
+def name_of(loss: str | Callable[..., Any]) -> str:
+    """A loss by name: one of `LOSSES`, or where the user's function lies."""
+    while isinstance(loss, partial):
+        loss = loss.func
+    return loss if isinstance(loss, str) else f"{loss.__module__}.{getattr(loss, '__qualname__', type(loss).__name__)}"
+
+
+_FEWEST = 5  # symbols of a bar that a correlation means something among
 LOSSES: dict[str, type[Loss]] = {
-    "mse": Loss, "cross_entropy": CrossEntropy, "huber": Huber, "sharpe": Sharpe, "ic": InformationCoefficient,
-    "listwise": Listwise,
+    "mse": Loss, "cross_entropy": _CrossEntropy, "huber": _Huber, "sharpe": _Sharpe, "ic": _InformationCoefficient,
+    "listwise": _Listwise,
 }  # fmt: skip
 
 
-def loss_of(name: str) -> Loss:
-    """A fresh loss by its name."""
-    if name not in LOSSES:
-        raise ConfigError(f"strategy.loss={name}: must be one of {', '.join(LOSSES)}")
-    return LOSSES[name]()
+def loss_of(given: str | Callable[..., Any]) -> Loss:
+    """A fresh loss, by its name or of the user's function."""
+    if not isinstance(given, str) and callable(given):
+        return _Own(given)
+    if given not in LOSSES:
+        raise ConfigError(
+            f"strategy.loss={given!s:.80}: must be one of {', '.join(LOSSES)}, or a function of yours:"
+            " {_target_: my_module.my_loss, _partial_: true}"
+        )
+    return LOSSES[given]()
 
 
-def padded(values: Tensor, bars: Sequence[int]) -> Tensor:
+def _padded(values: Tensor, bars: Sequence[int]) -> Tensor:
     """Rows of bars, one after the other, as (bar, symbol); 0 where there is none."""
     found: Tensor = torch.nn.utils.rnn.pad_sequence(list(values.split(list(bars))), batch_first=True)
     return found
 
 
-def centred(values: Tensor, weight: Tensor) -> Tensor:
+def _centred(values: Tensor, weight: Tensor) -> Tensor:
     """Values (bar, symbol) less their weighted mean in the bar."""
     return values - (weight * values).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1e-12)
 

@@ -20,8 +20,8 @@ from barwise.strategies.rule import FeatureRule
 from barwise.strategies.select import only_rows
 from barwise.validation.nested import inner_folds
 
-BP = 1e-4
-FEWEST = 20  # rows that the second strategy learns from
+_BP = 1e-4
+_FEWEST = 20  # rows that the second strategy learns from
 
 
 class Meta:
@@ -66,7 +66,7 @@ class Meta:
         learn, watch = (self._paying(*pair) for pair in (learned, watched))
         paid = float(np.mean(learn.y > 0)) if len(learn) else 0.0
         require(
-            len(learn) >= FEWEST, f"strategy.primary={type(self.primary).__name__}: takes a side on {len(learn)}"
+            len(learn) >= _FEWEST, f"strategy.primary={type(self.primary).__name__}: takes a side on {len(learn)}"
             " training rows, of which the second strategy can learn nothing; use another, or more bars",
         )  # fmt: skip
         self.second_ = Part(copy.deepcopy(self.secondary)).fit(learn, watch, second)
@@ -102,7 +102,7 @@ class Meta:
         """Rows with a side, the score beside their features, and whether the side pays as label: 1 or -1."""
         taken = np.isfinite(score) & (score != 0)
         few = self._beside(samples.select(taken), score[taken])
-        pays = np.sign(score[taken]) * few.ret > self.cost_bps * BP
+        pays = np.sign(score[taken]) * few.ret > self.cost_bps * _BP
         return replace(few, panel=replace(few.panel, y=np.where(pays, 1.0, -1.0)))
 
     @staticmethod

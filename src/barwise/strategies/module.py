@@ -32,7 +32,7 @@ from barwise.strategies.nets import SequenceNet
 from barwise.strategies.trainer import compiled, quiet, trainer_of, watchers
 from barwise.strategies.training import Training
 
-CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
+_CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
 
 
 class Diverged(ArithmeticError):
@@ -54,7 +54,7 @@ class Task:
     hearers: Sequence[Any] = ()
 
 
-class ScoreModule(pl.LightningModule):
+class _ScoreModule(pl.LightningModule):
     """A net that learns scores with AdamW; a batch is gone through in pieces of `piece` items."""
 
     def __init__(self, net: SequenceNet, loss: Loss, train: Batches, valid: Batches | None, training: Training) -> None:
@@ -63,7 +63,7 @@ class ScoreModule(pl.LightningModule):
         self.net, self.loss, self.training_ = net, loss, training
         self.stages = {"train": train, "valid": valid}
         self.piece = train.per_batch
-        self.check_every = 1 if torch.device(train.device).type == "cpu" else CHECK_EVERY
+        self.check_every = 1 if torch.device(train.device).type == "cpu" else _CHECK_EVERY
         self.pending: list[tuple[int, Tensor, Tensor]] = []
         self.sums: dict[str, list[Any]] = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
 
@@ -89,7 +89,9 @@ class ScoreModule(pl.LightningModule):
         loss: Any = 0.0
         for piece in batches.pieces(index, self.piece) if backward else (index,):
             x, target, weight = batches.gather(piece)
-            part = self.loss.mean(batches.outputs(self.net, x).float(), target, weight, batches.bars(piece))
+            out = batches.outputs(self.net, x).float()
+            each = out.unbind() if backward and self.net.members > 1 else (out,)  # members learn each by itself
+            part: Any = sum(self.loss.mean(one, target, weight, batches.bars(piece)) for one in each) / len(each)
             if len(piece) < len(index):
                 part = part * (weight.sum() / whole)
             if backward:
@@ -126,7 +128,7 @@ class ScoreModule(pl.LightningModule):
         )
 
 
-class EarlyStopping(pl.Callback):
+class _EarlyStopping(pl.Callback):
     """Per epoch: seeds it, logs both losses, keeps the best weights by the validation loss, stops after `patience`
     epochs without a better one, and writes the checkpoint that training can go on from."""
 
@@ -193,7 +195,7 @@ def train(
     """A copy of the task's net trained by `plan`, on the CPU, with the weights of its best epoch."""
     torch.set_num_threads(context.threads)
     one = backend(plan.device)
-    watch = EarlyStopping(context, training, checkpoint)
+    watch = _EarlyStopping(context, training, checkpoint)
     net = copy.deepcopy(task.net)
     known = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if known:
@@ -204,7 +206,7 @@ def train(
     if not watch.done:
         train_batches, valid_batches = task.batches(one.device)
         one.place(net)
-        module = ScoreModule(net, task.loss, train_batches, valid_batches, training)
+        module = _ScoreModule(net, task.loss, train_batches, valid_batches, training)
         module.piece = max(1, plan.micro_batch // train_batches.rows_each)
         with quiet(), compiled(net, training.compile, context):
             trainer = trainer_of(training, one.accelerator, [watch, *watchers(context)], copy.deepcopy(task.hearers))

@@ -20,13 +20,16 @@ class SequenceNet(nn.Module):
 
     `outputs`: 1, or 3 for classes. `hidden(x, state)` maps (batch, time, feature) to (batch, time, hidden_size) and the
     state after the last step; called in pieces with the state handed on, it gives what it gives in one piece.
+    A net of several `members` gives the outputs of each, (member, …), while it learns, and one output otherwise.
     """
+
+    members = 1
 
     def __init__(self, hidden_size: int, dropout: float, outputs: int = 1, squash: bool = True) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         end: list[nn.Module] = [nn.Linear(32, outputs), *([nn.Tanh()] if squash else [])]
-        self.head = nn.Sequential(nn.Linear(hidden_size, 32), nn.ReLU(), nn.Dropout(dropout), *end)
+        self.head: nn.Module = nn.Sequential(nn.Linear(hidden_size, 32), nn.ReLU(), nn.Dropout(dropout), *end)
 
     def hidden(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         raise NotImplementedError
@@ -154,13 +157,3 @@ class CausalConv(nn.Module):
             found: Tensor = self(x)[0][:, -1]
             return found
         return nn.functional.linear(x.transpose(1, 2).flatten(1), self.conv.weight.flatten(1), self.conv.bias)
-
-
-def count_parameters(net: nn.Module) -> int:
-    """How many numbers the net learns."""
-    return sum(p.numel() for p in net.parameters() if p.requires_grad)
-
-
-def finite(net: nn.Module) -> bool:
-    """Whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p).all()) for p in net.parameters())

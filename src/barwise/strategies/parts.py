@@ -20,10 +20,10 @@ from barwise.strategies.base import FitContext, Strategy, log_nowhere
 from barwise.strategies.hooks import Budgeted, needs_torch, with_own_budget
 from barwise.strategies.rows import scores_of, usable
 
-SHIPPED = re.compile(r"barwise\.strategies\.\w+\.[A-Z]\w*")
+_SHIPPED = re.compile(r"barwise\.strategies\.\w+\.[A-Z]\w*")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-MOST = 1000  # parts of one model
-SCALER = "scaler.safetensors"
+_MOST = 1000  # parts of one model
+_SCALER = "scaler.safetensors"
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Part:
         folder.mkdir(parents=True, exist_ok=True)
         self.strategy.save(folder)
         if self.scaler is not None:
-            self.scaler.save(folder / SCALER)
+            self.scaler.save(folder / _SCALER)
 
 
 def offer(whole: Any, *parts: Strategy) -> None:
@@ -92,23 +92,23 @@ def load_parts(folder: Path, kind: str, own: frozenset[str]) -> tuple[dict[str, 
     """What `save_parts` wrote; ConfigError for a part that barwise does not ship and the user did not allow."""
     settings = scores.load_settings(folder, kind)
     kinds = settings.pop("parts", None)
-    if not isinstance(kinds, dict) or not 1 <= len(kinds) <= MOST:
+    if not isinstance(kinds, dict) or not 1 <= len(kinds) <= _MOST:
         raise ConfigError(f"{folder / 'strategy.json'}: names no parts; it is not loaded")
     parts = {}
     for name, target in kinds.items():
         if not NAME.fullmatch(str(name)):
             raise ConfigError(f"{folder / 'strategy.json'}: {name!r:.40} is no name of a part; it is not loaded")
         place = folder_inside(folder, str(name))
-        scaler = inside(place, SCALER)
-        made = known_strategy(target, own).load(place)
+        scaler = inside(place, _SCALER)
+        made = _known_strategy(target, own).load(place)
         parts[str(name)] = Part(made, Scaler.load(scaler) if scaler.is_file() else None)
     return parts, settings
 
 
-def known_strategy(target: Any, own: frozenset[str]) -> type[Strategy]:
+def _known_strategy(target: Any, own: frozenset[str]) -> type[Strategy]:
     """The strategy's class; ConfigError unless barwise ships it or it is in `own`: a run's directory is not trusted."""
     module, _, name = str(target).rpartition(".")
-    known = SHIPPED.fullmatch(str(target)) is not None or target in own
+    known = _SHIPPED.fullmatch(str(target)) is not None or target in own
     try:
         found = getattr(import_module(module), name, None) if known else None
     except ImportError:

@@ -11,11 +11,11 @@ import numpy as np
 from barwise.errors import require
 from barwise.samples import Samples
 
-GRADES = 30  # steps from the worst of a bar to its best; LightGBM takes 31 grades unless told otherwise
-WIDTH = 3.0  # deviations of the training predictions that a score of 1 lies above their mean
+_GRADES = 30  # steps from the worst of a bar to its best; LightGBM takes 31 grades unless told otherwise
+_WIDTH = 3.0  # deviations of the training predictions that a score of 1 lies above their mean
 LONGEST = 500  # of LightGBM's truncation: pairs grow with its product with the symbols of a bar
 LIGHTGBM: dict[str, dict[str, Any]] = {
-    "lambdarank": {"objective": "lambdarank", "label_gain": list(range(GRADES + 1)), "metric": "None"},
+    "lambdarank": {"objective": "lambdarank", "label_gain": list(range(_GRADES + 1)), "metric": "None"},
 }
 XGBOOST: dict[str, dict[str, Any]] = {
     name: {
@@ -40,7 +40,7 @@ class Queries:
         time = samples.time
         by_bar = samples.select(np.argsort(time, kind="stable"))
         _, bar, sizes = np.unique(by_bar.time, return_inverse=True, return_counts=True)
-        return cls(by_bar, sizes, np.rint(GRADES * shares(by_bar.y, bar)))
+        return cls(by_bar, sizes, np.rint(_GRADES * _shares(by_bar.y, bar)))
 
     @property
     def bar_weight(self) -> np.ndarray:
@@ -54,7 +54,7 @@ class Queries:
         return bool((self.sizes > 1).any())
 
 
-def shares(values: np.ndarray, bar: np.ndarray) -> np.ndarray:
+def _shares(values: np.ndarray, bar: np.ndarray) -> np.ndarray:
     """The rank of each value among its bar's, from 0 to 1, ties at their mean; one half where it is alone."""
     order = np.lexsort((values, bar))
     ordered, bars = values[order], bar[order]
@@ -70,7 +70,7 @@ def shares(values: np.ndarray, bar: np.ndarray) -> np.ndarray:
     return out
 
 
-def loss(predicted: np.ndarray, grades: np.ndarray, sizes: np.ndarray) -> float:
+def _loss(predicted: np.ndarray, grades: np.ndarray, sizes: np.ndarray) -> float:
     """One less the mean over the bars of the correlation of prediction and grade; a bar without spread counts as 0."""
     bar = np.repeat(np.arange(len(sizes)), sizes)
 
@@ -86,12 +86,12 @@ def loss(predicted: np.ndarray, grades: np.ndarray, sizes: np.ndarray) -> float:
 
 def lightgbm_loss(predicted: np.ndarray, data: Any) -> tuple[str, float, bool]:
     """`loss` as LightGBM asks for it."""
-    return "ranking", loss(predicted, data.get_label(), np.asarray(data.get_group())), False
+    return "ranking", _loss(predicted, data.get_label(), np.asarray(data.get_group())), False
 
 
 def xgboost_loss(predicted: np.ndarray, data: Any) -> tuple[str, float]:
     """`loss` as XGBoost asks for it."""
-    return "ranking", loss(predicted, data.get_label(), np.diff(data.get_uint_info("group_ptr")))
+    return "ranking", _loss(predicted, data.get_label(), np.diff(data.get_uint_info("group_ptr")))
 
 
 def check_objective(objective: str | None, task: str) -> None:
@@ -105,4 +105,4 @@ def check_objective(objective: str | None, task: str) -> None:
 def scale_of(predict: Callable[[Samples], np.ndarray], train: Samples) -> tuple[float, float]:
     """(mean, WIDTH deviations) of the predictions of training rows: what is 0 in a score, and what is 1."""
     predicted = predict(train)
-    return float(predicted.mean()), WIDTH * float(predicted.std())
+    return float(predicted.mean()), _WIDTH * float(predicted.std())

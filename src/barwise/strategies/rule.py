@@ -15,7 +15,7 @@ from barwise.samples import Samples
 from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 
-RETURN = re.compile(r"returns?_(\d+)")
+_RETURN = re.compile(r"returns?_(\d+)")
 
 
 class FeatureRule:
@@ -42,7 +42,7 @@ class FeatureRule:
         names = train.features
         feature = self.feature
         if feature is None:
-            returns = [(int(m.group(1)), name) for name in names if (m := RETURN.fullmatch(name))]
+            returns = [(int(m.group(1)), name) for name in names if (m := _RETURN.fullmatch(name))]
             if not returns:
                 raise ConfigError("strategy.feature=null: none of the features is a return; name one of them")
             feature = max(returns)[1]

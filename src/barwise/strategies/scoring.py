@@ -15,9 +15,9 @@ from barwise.strategies.batches import Windows, stretch_ends
 from barwise.strategies.losses import Loss
 from barwise.strategies.nets import SequenceNet, State
 
-BLOCK = 256  # steps a stretch is walked in at once
-TOGETHER = 64  # stretches walked side by side
-BATCH = 1024  # windows scored at once
+_BLOCK = 256  # steps a stretch is walked in at once
+_TOGETHER = 64  # stretches walked side by side
+_BATCH = 1024  # windows scored at once
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Memory:
 @torch.inference_mode()
 def score_windows(nets: Sequence[SequenceNet], loss: Loss, samples: Samples, lookback: int) -> np.ndarray:
     """(net, sample): the score of each sample's window, which must be whole."""
-    windows = Windows(samples, np.zeros(len(samples), np.float32), lookback, BATCH, "cpu")
+    windows = Windows(samples, np.zeros(len(samples), np.float32), lookback, _BATCH, "cpu")
     found = [torch.stack([loss.score(net(x)) for net in nets]) for x in map(windows.x, windows)]
     return torch.cat(found, dim=1).double().numpy()
 
@@ -47,10 +47,10 @@ def score_stretches(nets: Sequence[SequenceNet], loss: Loss, samples: Samples) -
     first, last = stretch_ends(panel, samples.rows)
     found = np.full((len(nets), len(panel)), np.nan)
     order = np.argsort(last - first, kind="stable")
-    for group in np.split(order, range(TOGETHER, len(order), TOGETHER)):
+    for group in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
         states: list[State] = [None] * len(nets)
-        for step in range(0, int((last - first)[group].max()) + 1, BLOCK):
-            rows = first[group, None] + np.arange(step, step + BLOCK)
+        for step in range(0, int((last - first)[group].max()) + 1, _BLOCK):
+            rows = first[group, None] + np.arange(step, step + _BLOCK)
             inside = rows <= last[group, None]
             x = _scaled(samples, np.minimum(rows, last[group, None])[:, : inside.any(axis=0).sum()])
             for i, net in enumerate(nets):

@@ -21,17 +21,18 @@ from barwise.strategies.association import pearson, spearman
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained, Stateful, needs_torch
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 from barwise.strategies.space import Range, space_of
 from barwise.validation.folds import Fold
 from barwise.validation.nested import inner_folds
 
 SAMPLERS = ("auto", "tpe", "gp", "random")
-FEW = 4  # parameters up to which Gaussian processes are worth their time
+_FEW = 4  # parameters up to which Gaussian processes are worth their time
 
 Build = Callable[[Mapping[str, Any], bool], Strategy]  # parameters, and whether for the final fit
 
 
-def loss_of(score: np.ndarray, samples: Samples) -> float:
+def _loss_of(score: np.ndarray, samples: Samples) -> float:
     """Less the mean squared distance of score and sign of the return: the larger the better, as the others are."""
     return -float(np.mean((np.nan_to_num(score) - direction(samples.ret)) ** 2))
 
@@ -39,7 +40,7 @@ def loss_of(score: np.ndarray, samples: Samples) -> float:
 OBJECTIVES: dict[str, Callable[[np.ndarray, Samples], float]] = {
     "rank_ic": lambda score, samples: spearman(score, samples.ret),
     "ic": lambda score, samples: pearson(score, samples.ret),
-    "squared_error": loss_of,
+    "squared_error": _loss_of,
 }
 
 
@@ -72,7 +73,7 @@ class Search:
         space = space_of(self.space)
         name = self.sampler
         if name == "auto":
-            few = len(space) <= FEW and not any(one.choice for one in space)
+            few = len(space) <= _FEW and not any(one.choice for one in space)
             name = "gp" if few and needs_torch(strategy) else "tpe"
         made = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler,
                 "random": optuna.samplers.RandomSampler}[name]  # fmt: skip
@@ -132,6 +133,7 @@ class Searched:
     def _fitted(self, part: Part) -> None:
         self.part_ = part
         offer(self, part.strategy)
+        offer_reasons(self, [Member(part)])
         if isinstance(part.strategy, Stateful):
             self.sequence, self.advance = part.strategy.sequence, _advance(part)
 

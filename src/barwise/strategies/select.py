@@ -17,9 +17,10 @@ from barwise.strategies.association import spearman
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.hooks import Explained, Stateful
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import Member, offer_reasons
 from barwise.validation.nested import inner_folds
 
-ROWS = 20_000  # training rows, evenly drawn, that correlations of features are computed on
+_ROWS = 20_000  # training rows, evenly drawn, that correlations of features are computed on
 Keep = Annotated[int, Whole(1, 100_000)]
 
 
@@ -187,6 +188,7 @@ class Selected:
     def _keep(self, columns: list[int], part: Part) -> None:
         self.columns_, self.part_ = columns, part
         offer(self, part.strategy)
+        offer_reasons(self, [Member(part)], self._view, columns)
         self.in_blocks = False
         if isinstance(part.strategy, Stateful):
             self.sequence, self.advance = part.strategy.sequence, _advance(part, columns)
@@ -256,7 +258,7 @@ def only_rows(panel: Panel, rows: np.ndarray, X: np.ndarray) -> Panel:
 
 def _evenly(n: int) -> np.ndarray:
     """At most ROWS places among `n`, evenly spaced."""
-    return np.arange(n) if n <= ROWS else np.linspace(0, n - 1, ROWS).astype(np.int64)
+    return np.arange(n) if n <= _ROWS else np.linspace(0, n - 1, _ROWS).astype(np.int64)
 
 
 def _ranks(X: np.ndarray) -> np.ndarray:

@@ -25,15 +25,15 @@ from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import BarWindows, Batches, Chunks, Windows, first_rows, window_rows
 from barwise.strategies.fallback import Plan, with_fallback
-from barwise.strategies.losses import Loss, loss_of
+from barwise.strategies.losses import LOSSES, Loss, loss_of, name_of
 from barwise.strategies.module import Diverged, Task, train
 from barwise.strategies.nets import LSTMNet, SequenceNet
 from barwise.strategies.training import Training
 
 MODES = ("window", "stream")
-MOST_HELD = 1_000_000_000  # 4 GB a layer
-SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
-HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
+_MOST_HELD = 1_000_000_000  # 4 GB a layer
+_SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
+_HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
 
 
 class SequenceStrategy:
@@ -65,7 +65,7 @@ class SequenceStrategy:
         callbacks: Sequence[Any] = (),
         **training: Any,
     ) -> None:
-        check_names("strategy", training, [*Training.__dataclass_fields__, *HELD, "net"])
+        check_names("strategy", training, [*Training.__dataclass_fields__, *_HELD, "net"])
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -73,25 +73,25 @@ class SequenceStrategy:
         self.sequence = sequence
         self.chunk = chunk
         self.n_seeds = n_seeds
-        self.callbacks = heard_by(callbacks)
+        self.callbacks = _heard_by(callbacks)
         self.auto_batch = training.get("batch_size") == "auto"
         self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
         self.loss_ = loss_of(self.training.loss)
         require(
             sequence == "window" or not self.loss_.by_bar,
-            f"strategy.loss={self.training.loss}: compares the symbols of a bar, and sequence=stream learns from"
-            " one symbol after the other; set strategy.sequence=window",
+            f"strategy.loss={name_of(self.training.loss)}: compares the symbols of a bar, and sequence=stream learns"
+            " from one symbol after the other; set strategy.sequence=window",
         )
         self.net = net.func if isinstance(net, partial) else net or LSTMNet
         self.net_settings = dict(net.keywords) if isinstance(net, partial) else {}
         for name in self.net_settings:
             require(
-                name not in SIZES,
+                name not in _SIZES,
                 f"strategy.net.{name}: would be overwritten, a net's sizes are the strategy's; set strategy.{name}"
-                if name in HELD
+                if name in _HELD
                 else f"strategy.net.{name}: would be overwritten, data and strategy.loss decide it; leave it out",
             )
-        check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
+        _check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
         first = train.time.min() if len(train) else None
@@ -215,8 +215,9 @@ class SequenceStrategy:
         return scoring.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
 
     def save(self, folder: Path) -> None:
-        settings = {name: getattr(self, name) for name in HELD} | {"n_features": self.n_features_}
-        settings |= {"training": asdict(self.training), "net_settings": self.net_settings}
+        settings = {name: getattr(self, name) for name in _HELD} | {"n_features": self.n_features_}
+        training = asdict(self.training) | {"loss": name_of(self.training.loss)}
+        settings |= {"training": training, "net_settings": self.net_settings}
         settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
         scores.save_settings(folder, "lstm", settings)
         for i, net in enumerate(self.nets_):
@@ -225,8 +226,11 @@ class SequenceStrategy:
     @classmethod
     def load(cls, folder: Path) -> Self:
         settings = scores.load_settings(folder, "lstm")
-        net = partial(known_net(settings["net"], cls.own_nets), **settings["net_settings"])
-        model = cls(**{name: settings[name] for name in HELD}, net=net, **settings["training"])
+        net = partial(_known_net(settings["net"], cls.own_nets), **settings["net_settings"])
+        training = settings["training"]
+        if training["loss"] not in LOSSES:  # the user's own, whose outputs are those of mse
+            training["loss"] = "mse"
+        model = cls(**{name: settings[name] for name in _HELD}, net=net, **training)
         model.n_features_ = int(settings["n_features"])
         model.nets_ = []
         for i in range(model.n_seeds):
@@ -239,7 +243,7 @@ class SequenceStrategy:
 LSTMStrategy = SequenceStrategy  # the name that many know it by
 
 
-def heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
+def _heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
     """The user's Lightning callbacks and loggers; ConfigError for anything else."""
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
@@ -252,17 +256,17 @@ def heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(given)
 
 
-def check_work(steps: int, hidden_size: int, batch_size: int) -> None:
+def _check_work(steps: int, hidden_size: int, batch_size: int) -> None:
     """ConfigError where one batch alone would hold more hidden numbers than memory has room for."""
     held = steps * hidden_size * batch_size
     require(
-        held <= MOST_HELD,
+        held <= _MOST_HELD,
         f"strategy.batch_size={batch_size}: with {steps} bars a window and hidden_size={hidden_size} a batch holds"
-        f" {held:.1e} numbers a layer; at most {MOST_HELD:.0e} are; use a smaller batch",
+        f" {held:.1e} numbers a layer; at most {_MOST_HELD:.0e} are; use a smaller batch",
     )
 
 
-def known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:
+def _known_net(target: str, own: frozenset[str]) -> type[SequenceNet]:
     """The net of that name; ConfigError unless barwise ships it or it is in `own`: a run's directory is not trusted."""
     module, _, name = str(target).rpartition(".")
     known = module.startswith("barwise.strategies.") or target in own

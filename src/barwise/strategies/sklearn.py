@@ -17,13 +17,13 @@ from barwise.strategies import scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.inner_cv import check_cv, is_search, note, purge, settled, splitting
 
-LIBRARY, FLOATS = (Whole(-(10**9), 10**9),), (Number(-1e12, 1e12),)  # what its compiled code takes
-KERNEL = (Number(1e-9, 1e9),)  # lengths and levels of a kernel
-MOST = {  # what costs memory or time in proportion
+_LIBRARY, _FLOATS = (Whole(-(10**9), 10**9),), (Number(-1e12, 1e12),)  # what its compiled code takes
+_KERNEL = (Number(1e-9, 1e9),)  # lengths and levels of a kernel
+_MOST = {  # what costs memory or time in proportion
     **dict.fromkeys(("n_estimators", "n_neighbors", "max_bins"), (Whole(1, 100_000),)),
     **dict.fromkeys(("max_iter", "n_iter"), (Whole(-1, 1_000_000),)),
 }
-TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all of it plain numbers and trees
+_TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all of it plain numbers and trees
 
 
 class SklearnStrategy:
@@ -46,7 +46,7 @@ class SklearnStrategy:
                 raise ConfigError(
                     f"strategy.estimator={type(estimator).__name__}: is no scikit-learn estimator, it has no {method}"
                 )
-        check_estimator(estimator)
+        _check_estimator(estimator)
         check_cv(estimator)
         self.estimator = estimator
         self.scale = scale
@@ -84,10 +84,15 @@ class SklearnStrategy:
         self.sigma_ = float(np.std(y))
         weighs = has_fit_parameter(model.estimator if is_search(model) else model, "sample_weight")
         weights = {"sample_weight": train.weight} if weighs else {}
+        if train.many and weighs and (weights["sample_weight"] == 1).all():
+            weights = {}  # some estimators copy their rows to weigh them
         self.model_ = None
         if not self.classifier_ or len(np.unique(y)) > 1:
             tunes = purge(model, train)
+            overwrite = train.many and known.get("copy_X") is True  # the rows are a copy already
+            model.set_params(**({"copy_X": False} if overwrite else {}))
             model = _fitted(model, train.X, y.astype(int) if self.classifier_ else y, weights)
+            model.set_params(**({"copy_X": True} if overwrite else {}))
             note(model, train, context)
             self.model_ = settled(model) if tunes else model
             if "n_jobs" in self.model_.get_params():
@@ -144,7 +149,7 @@ class SklearnStrategy:
         return model
 
 
-def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
+def _check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
     """ConfigError for a parameter that scikit-learn's own constraints refuse, or that memory or time cannot bear."""
     from sklearn.base import BaseEstimator
     from sklearn.utils._param_validation import InvalidParameterError
@@ -170,11 +175,11 @@ def check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
         if isinstance(value, bool) and isinstance(rules, list) and not any(map(_takes_switch, rules)):
             raise ConfigError(f"{where}.{name}={shown(value)}: must be a number, not true or false")
         if isinstance(value, int | float) and not isinstance(value, bool):
-            check_value(f"{where}.{name}", value, MOST.get(name, LIBRARY if isinstance(value, int) else FLOATS))
+            check_value(f"{where}.{name}", value, _MOST.get(name, _LIBRARY if isinstance(value, int) else _FLOATS))
         elif isinstance(value, list | tuple | dict) and isinstance(usual.get(name), int | float):
             raise ConfigError(f"{where}.{name}={shown(value)}: must be one number; the library's is {usual[name]}")
         elif hasattr(value, "get_params"):
-            check_estimator(value, f"{where}.{name}")
+            _check_estimator(value, f"{where}.{name}")
 
 
 def _check_kernel(kernel: Any, where: str) -> None:
@@ -186,9 +191,9 @@ def _check_kernel(kernel: Any, where: str) -> None:
             continue
         elif name == "length_scale" and isinstance(value, list | tuple) and len(value):
             for one in value:
-                check_value(f"{where}.{name}", one, KERNEL)
+                check_value(f"{where}.{name}", one, _KERNEL)
         else:
-            check_value(f"{where}.{name}", value, KERNEL)
+            check_value(f"{where}.{name}", value, _KERNEL)
 
 
 def _takes_switch(rule: Any) -> bool:
@@ -226,7 +231,7 @@ def _read(path: Path) -> Any:
     import skops.io
 
     unknown = skops.io.get_untrusted_types(file=path)
-    strange = [name for name in unknown if not name.startswith(TRUSTED)]
+    strange = [name for name in unknown if not name.startswith(_TRUSTED)]
     if strange:
         raise ConfigError(f"{path}: holds {strange[0]}, which is not a scikit-learn or numpy type; it is not loaded")
     return skops.io.load(path, trusted=unknown)

@@ -8,7 +8,7 @@ from typing import Any
 
 from barwise.errors import ConfigError, require
 
-KEYS = ("low", "high", "step", "log")
+_KEYS = ("low", "high", "step", "log")
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def space_of(node: Any) -> list[Range]:
             require(len(given) > 1 and plain, f"search.space.{name}={given!s:.60}: must list two or more plain values")
             found.append(Range(str(name), choice=tuple(given)))
             continue
-        if not isinstance(given, Mapping) or set(given) - set(KEYS) or not {"low", "high"} <= set(given):
+        if not isinstance(given, Mapping) or set(given) - set(_KEYS) or not {"low", "high"} <= set(given):
             raise ConfigError(
-                f"search.space.{name}={given!s:.60}: must be a list, or have low and high, of {', '.join(KEYS)}"
+                f"search.space.{name}={given!s:.60}: must be a list, or have low and high, of {', '.join(_KEYS)}"
             )
         found.append(Range(str(name), **given))
     return found
@@ -78,7 +78,7 @@ def space_of(node: Any) -> list[Range]:
 def _flat(node: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """Each entry by its dotted name; on the command line a dot makes a mapping within a mapping."""
     for key, value in node.items():
-        inner = isinstance(value, Mapping) and value and not set(value) & set(KEYS)
+        inner = isinstance(value, Mapping) and value and not set(value) & set(_KEYS)
         if inner:
             yield from _flat(value, f"{before}{key}.")
         else:

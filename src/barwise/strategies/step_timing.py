@@ -14,8 +14,8 @@ from barwise.devices.backend import backend
 from barwise.runs.directory import write_json, write_text
 from barwise.strategies.base import FitContext
 
-WARM = 3  # steps before the profiler starts
-TOP = 10
+_WARM = 3  # steps before the profiler starts
+_TOP = 10
 
 
 class StepTimer(pl.Callback):
@@ -53,19 +53,19 @@ class Profile(pl.Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.seen += 1
-        if self.seen == WARM + 1:
+        if self.seen == _WARM + 1:
             activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if self.device == "cuda" else [])
             self.recorder = profile(activities=activities)
             self.recorder.__enter__()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.recorder is not None and self.seen == WARM + self.steps:
+        if self.recorder is not None and self.seen == _WARM + self.steps:
             self._finish()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._finish()
-        if self.seen <= WARM:
-            self.alert("profiler", f"nothing recorded: the first fold has {self.seen} training steps, {WARM} warm up")
+        if self.seen <= _WARM:
+            self.alert("profiler", f"nothing recorded: the first fold has {self.seen} training steps, {_WARM} warm up")
 
     def _finish(self) -> None:
         if self.recorder is None:
@@ -75,12 +75,12 @@ class Profile(pl.Callback):
         recorder.__exit__(None, None, None)
         self.folder.mkdir(parents=True, exist_ok=True)
         recorder.export_chrome_trace(str(self.folder / "trace.json"))
-        facts = costliest(recorder.key_averages(), self.seen - WARM)
+        facts = _costliest(recorder.key_averages(), self.seen - _WARM)
         write_json(self.folder / "operators.json", facts)
-        write_text(self.folder / "operators.txt", as_table(facts))
+        write_text(self.folder / "operators.txt", _as_table(facts))
 
 
-def costliest(averages: Any, steps: int) -> dict[str, Any]:
+def _costliest(averages: Any, steps: int) -> dict[str, Any]:
     """The ten operators with the most time of their own on CPU and device together, and the share on the CPU."""
     rows = [
         {
@@ -97,12 +97,12 @@ def costliest(averages: Any, steps: int) -> dict[str, Any]:
     return {
         "steps": steps,
         "cpu_share": on_cpu / whole if whole else None,
-        "operators": rows[:TOP],
+        "operators": rows[:_TOP],
         "threads": torch.get_num_threads(),
     }
 
 
-def as_table(facts: dict[str, Any]) -> str:
+def _as_table(facts: dict[str, Any]) -> str:
     """The same as text."""
     lines = [f"{'operator':<44}{'calls':>8}{'CPU ms':>12}{'device ms':>12}"]
     lines += [

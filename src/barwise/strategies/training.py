@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from barwise.console.settings import Number, OneOf, Whole, check_fields
 
@@ -30,7 +31,7 @@ class Training:
     scheduler: Annotated[str, OneOf(SCHEDULERS)] = "constant"
     precision: Annotated[str | int, OneOf((*PRECISIONS, 32))] = "32"
     compile: bool = False
-    loss: str = "mse"
+    loss: str | Callable[..., Any] = "mse"  # a name, or a function of one's own
     retry_nan: bool = True
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from barwise.errors import ConfigError
+from barwise.experiment.effects import check_sweep
 from barwise.sweeps.claims import Claims, key_of
 from barwise.sweeps.outcome import values_of
 from barwise.sweeps.progress import SweepProgress
@@ -20,10 +21,11 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
 
     Trials are told by their overrides: those of this sweep that are done keep their numbers and are not run again.
     """
-    retry = isolation.config.sweep.get("retry")
+    retry = isolation.sweep.retry
     if retry not in RETRY:
         raise ConfigError(f"sweep.retry={retry}: must be null or failed")
-    source = Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
+    check_sweep(isolation.sweep.overrides, isolation.sweep.folder, retry)
+    source = _Batch(Claims(isolation.sweep.folder, retry=retry == "failed"), batch, first)
     watch = SweepProgress(source.total, isolation.pool.slots, isolation.sweep.quiet)
     watch.keep(source.total - len(source.left()))
     isolation.work(source, watch)
@@ -31,7 +33,7 @@ def run_batch(isolation: TrialRunner, batch: list[list[str]], first: int) -> lis
 
 
 @dataclass
-class Batch:
+class _Batch:
     """The jobs of a batch in order; each is claimed when there is room for it."""
 
     claims: Claims

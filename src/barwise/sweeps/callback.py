@@ -19,8 +19,10 @@ class SweepCallback(Callback):
     """Remembers the sweep for its end, and keeps leaderboard.csv up to date after each trial."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        from barwise.sweeps.composed import sweep_of
+
         with suppress(ConfigError):  # Hydra would warn of it; what composes the trials says it
-            sweep.begin(sweep.Sweep.of(config))
+            sweep.begin(sweep_of(config))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if config.hydra.mode != RunMode.MULTIRUN or not sweep.foreign(config.hydra.launcher):

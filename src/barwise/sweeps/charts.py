@@ -18,8 +18,8 @@ from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import Leaderboard
 
 BEST = 10  # trials whose equity is drawn
-POINTS_OF_LUCK = 60  # of the curve of luck: each looks at all trials before it
-POINTS = 400  # of an equity curve: a page of 200 trials stays below 6 MB
+_POINTS_OF_LUCK = 60  # of the curve of luck: each looks at all trials before it
+_POINTS = 400  # of an equity curve: a page of 200 trials stays below 6 MB
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def equity(folder: Path, trials: Sequence[Trial]) -> dict[str, Any] | None:
             found = pq.read_table(checked(path), columns=["time", "equity"])
         except (OSError, ValueError, KeyError):
             continue
-        rows = np.unique(np.linspace(0, len(found) - 1, min(POINTS, len(found))).astype(int))
+        rows = np.unique(np.linspace(0, len(found) - 1, min(_POINTS, len(found))).astype(int))
         time = found["time"].to_numpy()[rows].astype("datetime64[D]").astype(str)
         lines.append({
             "type": "scatter", "mode": "lines", "name": f"{trial.record['trial']} ({trial.value:.2f})",
@@ -55,13 +55,13 @@ def equity(folder: Path, trials: Sequence[Trial]) -> dict[str, Any] | None:
 
 def parallel(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
     """Parallel coordinates of what differs and of the outcome."""
-    names = differing(trials)
+    names = _differing(trials)
     if not names or len(trials) < 2:
         return None
     dimensions = []
     for name in names:
         given = [trial.given.get(name, "default") for trial in trials]
-        numbers = [number(word) for word in given]
+        numbers = [_number(word) for word in given]
         if all(n is not None for n in numbers):
             ticks = sorted({n for n in numbers if n is not None})
             few = {"tickvals": ticks, "ticktext": [f"{n:g}" for n in ticks]} if len(ticks) <= 8 else {}
@@ -84,7 +84,7 @@ def parallel(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
 
 def effects(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
     """A box and its points for each value of each parameter that differs, one panel a parameter."""
-    names = differing(trials)
+    names = _differing(trials)
     if not names:
         return None
     data: list[dict[str, Any]] = []
@@ -94,7 +94,7 @@ def effects(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
     for i, name in enumerate(names):
         axis = "" if i == 0 else str(i + 1)
         given = [trial.given.get(name, "default") for trial in trials]
-        order = sorted(set(given), key=lambda w: (number(w) is None, number(w) or 0.0, w))
+        order = sorted(set(given), key=lambda w: (_number(w) is None, _number(w) or 0.0, w))
         data.append({
             "type": "box", "x": given, "y": [t.value for t in trials], "boxpoints": "all", "jitter": 0.4, "pointpos": 0,
             "name": name, "xaxis": f"x{axis}", "yaxis": f"y{axis}", "marker": {"size": 5}, "showlegend": False,
@@ -140,7 +140,7 @@ def luck(board: Leaderboard) -> dict[str, Any] | None:
     entries = read(known[0].home, known[0].scope) if known[0].home and known[0].scope else {}
     ours = {str(r.trial): r for r in known}
     names = list(entries)
-    points = sorted(set(np.linspace(1, len(names), min(len(names), POINTS_OF_LUCK)).astype(int).tolist()))
+    points = sorted(set(np.linspace(1, len(names), min(len(names), _POINTS_OF_LUCK)).astype(int).tolist()))
     shown: dict[str, list[float]] = {"n": [], "best": [], "luck": [], "dsr": []}
     for n in points:
         so_far = [ours[name] for name in names[:n] if name in ours]
@@ -178,13 +178,13 @@ def luck(board: Leaderboard) -> dict[str, Any] | None:
     return {"data": lines, "layout": layout}
 
 
-def differing(trials: Sequence[Trial]) -> list[str]:
+def _differing(trials: Sequence[Trial]) -> list[str]:
     """Parameters that have more than one value over the trials."""
     names = dict.fromkeys(name for trial in trials for name in trial.given)
     return [name for name in names if len({trial.given.get(name) for trial in trials}) > 1]
 
 
-def number(word: str) -> float | None:
+def _number(word: str) -> float | None:
     """A word as a finite number; None if it is none."""
     try:
         value = float(word)

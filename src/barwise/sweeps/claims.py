@@ -22,15 +22,15 @@ from typing import Any
 from barwise.errors import DataError
 from barwise.safety.files import read_json
 
-FOLDER = ".claims"
-SILENT_S = 120.0  # an owner on another machine who has not said so long that it lives is taken for dead
-NOT_PART = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")  # of what makes a trial
-KEPT = ("done", "failed", "refused", "pruned")
+_FOLDER = ".claims"
+_SILENT_S = 120.0  # an owner on another machine who has not said so long that it lives is taken for dead
+_NOT_PART = ("sweep.", "quiet=", "output_dir=", "hydra.", "hydra/", "+hydra.")  # of what makes a trial
+_KEPT = ("done", "failed", "refused", "pruned")
 
 
 def key_of(overrides: Sequence[str]) -> str:
     """A short name of the trial that these overrides make; where it runs and what it prints are no part of it."""
-    kept = sorted(word for word in overrides if not word.startswith(NOT_PART))
+    kept = sorted(word for word in overrides if not word.startswith(_NOT_PART))
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:16]
 
 
@@ -47,7 +47,7 @@ def alive(owner: str, seen: float) -> bool:
 
     host, pid, start = owner.rsplit("~", 2)
     if host != socket.gethostname():
-        return time.time() - seen < SILENT_S
+        return time.time() - seen < _SILENT_S
     try:
         return int(psutil.Process(int(pid)).create_time() * 1000) == int(start)
     except psutil.NoSuchProcess:
@@ -92,7 +92,7 @@ class Claims:
     def look(self, key: str) -> tuple[int, str, float] | None:
         """Number, owner and when it last said so; None where nobody claimed the trial."""
         try:
-            path = next(iter((self.sweep / FOLDER / key).iterdir()))
+            path = next(iter((self.sweep / _FOLDER / key).iterdir()))
             number, _, owner = path.name.partition("@")
             return int(number), owner, path.stat().st_mtime
         except (FileNotFoundError, StopIteration):
@@ -112,18 +112,18 @@ class Claims:
         """Touch the claims of trials that run here, for those who look from another machine."""
         for key in keys:
             with suppress(FileNotFoundError):
-                os.utime(self.sweep / FOLDER / key / f"{self.mine[key]}@{self.owner}")
+                os.utime(self.sweep / _FOLDER / key / f"{self.mine[key]}@{self.owner}")
 
     def _wanted(self, status: str) -> bool:
-        return status not in KEPT or (self.retry and status == "failed")
+        return status not in _KEPT or (self.retry and status == "failed")
 
     def _make(self, key: str, wanted: int) -> int | None:
         number = next(n for n in chain([wanted], count()) if self._reserve(n))
-        ready = self.sweep / FOLDER / f".{key}.{self.owner}"
+        ready = self.sweep / _FOLDER / f".{key}.{self.owner}"
         ready.mkdir(parents=True, exist_ok=True)
         (ready / f"{number}@{self.owner}").touch()
         try:
-            os.rename(ready, self.sweep / FOLDER / key)  # fails where the folder is there, for it is never empty
+            os.rename(ready, self.sweep / _FOLDER / key)  # fails where the folder is there, for it is never empty
         except OSError:
             shutil.rmtree(ready)
             (self.sweep / str(number)).rmdir()
@@ -143,7 +143,7 @@ class Claims:
             return None
         if status == "failed" and seen > self.began:
             return None  # somebody tried it again since this process began
-        folder = self.sweep / FOLDER / key
+        folder = self.sweep / _FOLDER / key
         try:
             os.rename(folder / f"{number}@{owner}", folder / f"{number}@{self.owner}")
         except FileNotFoundError:

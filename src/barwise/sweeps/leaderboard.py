@@ -44,9 +44,9 @@ class Leaderboard:
             if path not in self.read or self.read[path][0] != stamp:
                 self.read[path] = (stamp, row_of(path.parent, self.folder, self.objectives))
         found = [row for _, row in self.read.values()]
-        judge(found)
-        across_seeds(found)
-        self.check = mark_skilled(self.folder, found) if final else None
+        _judge(found)
+        _across_seeds(found)
+        self.check = _mark_skilled(self.folder, found) if final else None
         self.rows = sorted(found, key=self._rank)
         if write and self.rows:
             records = list(self.records())
@@ -60,7 +60,7 @@ class Leaderboard:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One a row: rank, trial, status, objectives, deflated Sharpe, spread over seeds, device, seconds, reason."""
-        shared = shared_words(self.rows)
+        shared = _shared_words(self.rows)
         for rank, row in enumerate(self.rows, 1):
             values = dict(zip(self.objectives, row.values or [None] * len(self.objectives), strict=True))
             yield {
@@ -95,7 +95,7 @@ class Leaderboard:
         )
         records = list(self.records())
         kept = [r for i, r in enumerate(records) if i < most or r["status"] != "done"]
-        rows = [cells(record, self.objectives) for record in kept]
+        rows = [_cells(record, self.objectives) for record in kept]
         for i, name in enumerate(heads):
             width = None if name == "what" else max(len(name), *(len(row[i]) for row in rows))
             left = name in ("trial", "skill", "device", "status", "what")
@@ -107,31 +107,31 @@ class Leaderboard:
         return table
 
 
-def cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
+def _cells(record: Mapping[str, Any], objectives: Sequence[str]) -> list[str]:
     """A record as a row of the terminal's table."""
     spread = "-"
     if record["seeds"] > 1 and record["std_over_seeds"] is not None:
         spread = f"{record['mean_over_seeds']:.3g} ± {record['std_over_seeds']:.2g} ({record['seeds']})"
     what = record["overrides"] if not record["reason"] else f"{record['overrides']}  {record['reason']}"
     return [
-        str(record["rank"]), str(record["trial"]), *(number(record[name]) for name in objectives),
+        str(record["rank"]), str(record["trial"]), *(_number(record[name]) for name in objectives),
         "-" if record["p_value"] is None else p_words(record["p_value"]), SKILL[record["stepm"]],
         "-" if record["dsr"] is None else f"{record['dsr']:.2f}", spread, record["device"] or "-",
-        "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], shortened(what.strip()),
+        "-" if record["seconds"] is None else f"{record['seconds']:.1f}", record["status"], _shortened(what.strip()),
     ]  # fmt: skip
 
 
-def shortened(text: str, most: int = 90) -> str:
+def _shortened(text: str, most: int = 90) -> str:
     """The text, cut where it is too long for a table."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def number(value: float | None) -> str:
+def _number(value: float | None) -> str:
     """Three digits; a dash where it is undefined."""
     return "-" if value is None else f"{value:.3g}"
 
 
-def judge(rows: Sequence[Row]) -> None:
+def _judge(rows: Sequence[Row]) -> None:
     """Each row's p and deflated Sharpe after all trials on its market, as barwise.evidence.verdict has them."""
     markets = defaultdict(list)
     for row in rows:
@@ -146,7 +146,7 @@ def judge(rows: Sequence[Row]) -> None:
                 row.p_value, row.dsr = about["p_value"], about["dsr"]
 
 
-def mark_skilled(folder: Path, rows: Sequence[Row]) -> RealityCheck | None:
+def _mark_skilled(folder: Path, rows: Sequence[Row]) -> RealityCheck | None:
     """Which of the trials below `folder` StepM finds to have skill, on the bars that all finished ones have; None where
     these are too few to tell."""
     done = [row for row in rows if row.status == "done" and row.moments is not None]
@@ -162,7 +162,7 @@ def mark_skilled(folder: Path, rows: Sequence[Row]) -> RealityCheck | None:
     return check
 
 
-def across_seeds(rows: Sequence[Row]) -> None:
+def _across_seeds(rows: Sequence[Row]) -> None:
     """Mean and standard deviation of the first objective over trials that differ in nothing but the seed."""
     groups = defaultdict(list)
     for row in rows:
@@ -175,6 +175,6 @@ def across_seeds(rows: Sequence[Row]) -> None:
             row.spread = statistics.stdev(values) if len(values) > 1 else None
 
 
-def shared_words(rows: Sequence[Row]) -> set[str]:
+def _shared_words(rows: Sequence[Row]) -> set[str]:
     """Overrides that every row has, which tell nothing apart."""
     return set.intersection(*(set(row.overrides) for row in rows)) if len(rows) > 1 else set()

@@ -16,7 +16,7 @@ from barwise.sweeps.claims import state_of
 from barwise.sweeps.output import OUTPUT
 from barwise.sweeps.pool import Ended, Job
 
-SIGNALS = {
+_SIGNALS = {
     signal.SIGKILL: "perhaps out of memory: the kernel kills so",
     signal.SIGSEGV: "a crash in a library; output.log has where",
     signal.SIGABRT: "a crash in a library; output.log has where",
@@ -29,24 +29,24 @@ def settle(ended: Ended) -> str:
     status = str(state_of(ended.job.folder).get("status", "missing"))
     if status not in ("running", "missing"):
         return status
-    end_run(ended.job, reason_of(ended))
+    end_run(ended.job, _reason_of(ended))
     return "failed"
 
 
-def reason_of(ended: Ended) -> str:
+def _reason_of(ended: Ended) -> str:
     """Why a process ended without a word, in one line."""
     if ended.timed_out:
         return f"took longer than hydra.launcher.timeout_s and was killed; {OUTPUT} has where it hung"
     if ended.code < 0:
         name = signal.Signals(-ended.code).name
-        why = SIGNALS.get(signal.Signals(-ended.code))
+        why = _SIGNALS.get(signal.Signals(-ended.code))
         return f"killed by {name}" + (f" ({why})" if why else "")
-    last = last_line(ended.job.folder / OUTPUT)
+    last = _last_line(ended.job.folder / OUTPUT)
     said = f", saying {last}" if last else ""
     return f"its process ended with exit code {ended.code} before the run was finished{said}"
 
 
-def last_line(path: Path) -> str:
+def _last_line(path: Path) -> str:
     """The last line of what the trial printed, empty where it printed nothing."""
     try:
         lines = read_text(path).split("\n")

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 OUTPUT = "output.log"  # what the trial printed, and where it hung or crashed
-MOST = 8 * 2**20  # bytes before the middle is taken out
-HEAD, TAIL = 2**20, 2**20  # bytes that are kept then
+_MOST = 8 * 2**20  # bytes before the middle is taken out
+_HEAD, _TAIL = 2**20, 2**20  # bytes that are kept then
 
 
 def trim(path: Path) -> None:
@@ -18,10 +18,10 @@ def trim(path: Path) -> None:
         return
     try:
         size = os.fstat(file).st_size
-        if size > MOST:
-            end = os.pread(file, TAIL, size - TAIL)
-            os.ftruncate(file, HEAD)
-            os.write(file, f"\n… {size - HEAD - TAIL:,} bytes left out …\n".encode() + end)
+        if size > _MOST:
+            end = os.pread(file, _TAIL, size - _TAIL)
+            os.ftruncate(file, _HEAD)
+            os.write(file, f"\n… {size - _HEAD - _TAIL:,} bytes left out …\n".encode() + end)
     except OSError:
         return
     finally:

@@ -21,8 +21,8 @@ from barwise.sweeps.charts import BEST, Trial, effects, equity, luck, parallel, 
 from barwise.sweeps.leaderboard import SKILL, Leaderboard
 from barwise.sweeps.page_script import SCRIPT, STYLE, policy
 
-NAME = "sweep.html"
-COLUMNS: tuple[tuple[str, str, str | None], ...] = (  # of the table: key of a record, head, format; None is a word
+_NAME = "sweep.html"
+_COLUMNS: tuple[tuple[str, str, str | None], ...] = (  # of the table: key of a record, head, format; None is a word
     ("rank", "", "{:d}"), ("trial", "trial", None), ("overrides", "what", None), ("sharpe", "Sharpe", "{:.2f}"),
     ("p_value", "p", "{:.3f}"), ("skill", "skill", None), ("dsr", "DSR", "{:.2f}"),
     ("mean_over_seeds", "mean over seeds", "{:.2f}"), ("std_over_seeds", "± seeds", "{:.2f}"),
@@ -39,8 +39,8 @@ def render_sweep(folder: Path, objectives: Sequence[str] = ("sharpe",)) -> Path:
     board.update(write=False, final=True)
     if not board.rows:
         raise DataError(f"{folder}: holds no run; name a sweep's directory, such as outputs/sweeps/NAME")
-    path = folder / NAME
-    write_text(path, document(board))
+    path = folder / _NAME
+    write_text(path, _document(board))
     return path
 
 
@@ -50,10 +50,10 @@ def finish_pages(board: Leaderboard, most: int) -> list[str]:
     What cannot be rendered is said in its line: a page must not fail a sweep that went well.
     """
     best = [board.folder / r["trial"] for r in board.records() if r["status"] == "done"][:most]
-    reports, lines = begin_reports(best), []
+    reports, lines = _begin_reports(best), []
     try:
-        write_text(board.folder / NAME, document(board))
-        lines.append(f"sweep:       {board.folder / NAME}")
+        write_text(board.folder / _NAME, _document(board))
+        lines.append(f"sweep:       {board.folder / _NAME}")
     except BarwiseError as error:
         lines.append(str(error))
     rendered = sum(len(process.communicate()[0].splitlines()) for process in reports)
@@ -61,19 +61,19 @@ def finish_pages(board: Leaderboard, most: int) -> list[str]:
     return [*lines, f"dashboard:   tensorboard --logdir {board.folder}"]
 
 
-def begin_reports(runs: Sequence[Path]) -> list[subprocess.Popen[str]]:
+def _begin_reports(runs: Sequence[Path]) -> list[subprocess.Popen[str]]:
     """Processes that render the pages of `runs`, one for each core, and print a line a page."""
     n = min(cores(), len(runs))
     commands = ([sys.executable, "-m", "barwise", "report", *map(str, runs[k::n])] for k in range(n))
     return [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for c in commands]
 
 
-def document(board: Leaderboard) -> str:
+def _document(board: Leaderboard) -> str:
     """The page."""
     records = list(board.records())
     objective = board.objectives[0]
     trials = [
-        Trial(record, words_of(row.overrides), float(record[objective]))
+        Trial(record, _words_of(row.overrides), float(record[objective]))
         for record, row in zip(records, board.rows, strict=True)
         if record["status"] == "done" and record[objective] is not None
     ]
@@ -88,17 +88,17 @@ def document(board: Leaderboard) -> str:
         ("leaderboard", "Leaderboard", "Click a head to sort by it; a trial's name opens its report. p: how often the "
          "best of all trials on this market shows as much without skill. Skill: whether StepM, a bootstrap over the "
          "trials of this sweep, finds it.",
-         leaderboard(records, objective)),
+         _leaderboard(records, objective)),
         ("equity", f"Equity of the best {min(BEST, len(trials))}", "Net of costs, out of sample, start = 1.", None),
         ("parallel", "Parameters and outcome", "One line a trial; drag along an axis to choose.", None),
         ("effects", "Effect of each parameter", "Every trial a point, by the value it was given.", None),
         ("seeds", "Spread over seeds", "The same configuration with other seeds: what luck alone moves.", None),
         ("luck", "Luck and the number of trials", "The best Sharpe so far, and what the best of so many trials on this "
          "market without skill would show; deflated Sharpe of the best so far.", None),
-        ("overfitting", "Overfitting", "", overfitting(board.folder, trials)),
-        ("failures", "What did not end well", "", failures(records)),
+        ("overfitting", "Overfitting", "", _overfitting(board.folder, trials)),
+        ("failures", "What did not end well", "", _failures(records)),
     ]  # fmt: skip
-    body = [head(board, records, trials)]
+    body = [_head(board, records, trials)]
     for anchor, title, caption, content in sections:
         chart = charts.get(anchor)
         if content is None:
@@ -107,10 +107,10 @@ def document(board: Leaderboard) -> str:
                 tag("div", "", class_="chart", id=f"chart-{anchor}") if chart else tag("p", missing, class_="missing")
             )
         body.append(tag("section", joined((tag("h2", title, id=anchor), tag("p", caption, class_="caption"), content))))
-    return page(f"{board.folder.name}: {len(records)} trials", joined(body), {k: v for k, v in charts.items() if v})
+    return _page(f"{board.folder.name}: {len(records)} trials", joined(body), {k: v for k, v in charts.items() if v})
 
 
-def head(board: Leaderboard, records: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> Markup:
+def _head(board: Leaderboard, records: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> Markup:
     """What was found, in one sentence, and how many trials it took."""
     ended: dict[str, int] = defaultdict(int)
     for record in records:
@@ -125,11 +125,11 @@ def head(board: Leaderboard, records: Sequence[Mapping[str, Any]], trials: Seque
     return tag("header", joined((tag("p", line), tag("h1", sentence, class_="verdict", id="verdict"))))
 
 
-def leaderboard(records: Sequence[Mapping[str, Any]], objective: str) -> Markup:
+def _leaderboard(records: Sequence[Mapping[str, Any]], objective: str) -> Markup:
     """The sortable table."""
-    columns: tuple[tuple[str, str, str | None], ...] = COLUMNS
+    columns: tuple[tuple[str, str, str | None], ...] = _COLUMNS
     if objective != "sharpe":
-        columns = (*COLUMNS[:3], (objective, objective, "{:.4g}"), *COLUMNS[3:])
+        columns = (*_COLUMNS[:3], (objective, objective, "{:.4g}"), *_COLUMNS[3:])
     heads = (
         tag(
             "th",
@@ -155,7 +155,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]], objective: str) -> Markup:
     return tag("div", table, class_="scroll tall")
 
 
-def overfitting(folder: Path, trials: Sequence[Trial]) -> Markup:
+def _overfitting(folder: Path, trials: Sequence[Trial]) -> Markup:
     """Probability of backtest overfitting over the finished trials, in one sentence, or why there is none."""
     from barwise.evidence.overfitting import of_runs
 
@@ -167,7 +167,7 @@ def overfitting(folder: Path, trials: Sequence[Trial]) -> Markup:
     return joined((tag("p", found.sentence(), id="pbo"), facts(rows)))
 
 
-def failures(records: Iterable[Mapping[str, Any]]) -> Markup:
+def _failures(records: Iterable[Mapping[str, Any]]) -> Markup:
     """Each trial that is not done, and why."""
     rows = [
         tag("tr", joined(tag("td", r[key] or "–") for key in ("trial", "status", "overrides", "reason")))
@@ -180,12 +180,12 @@ def failures(records: Iterable[Mapping[str, Any]]) -> Markup:
     return tag("div", tag("table", joined((head_row, tag("tbody", joined(rows))))), class_="scroll")
 
 
-def words_of(overrides: Sequence[str]) -> dict[str, str]:
+def _words_of(overrides: Sequence[str]) -> dict[str, str]:
     """Overrides as parameter and value."""
     return dict(word.split("=", 1) for word in overrides if "=" in word)
 
 
-def page(title: str, body: Markup, charts: Mapping[str, Any]) -> str:
+def _page(title: str, body: Markup, charts: Mapping[str, Any]) -> str:
     """The document: style, data as JSON, plotly's script, ours."""
     try:
         from plotly.offline import get_plotlyjs

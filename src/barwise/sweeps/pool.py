@@ -17,9 +17,9 @@ from typing import Any
 
 from barwise.errors import require
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 METHODS = ("fork", "spawn")
-LAST_WORDS_S = 0.5  # what a trial that is about to be killed has to say where it hangs
+_LAST_WORDS_S = 0.5  # what a trial that is about to be killed has to say where it hangs
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Pool:
         return f"{kind}#{job.number}" if job.number in self.orphans else kind
 
     def _serve(self, kind: str) -> Server:
-        environment = {**os.environ, **{name: str(self.threads) for name in THREAD_VARIABLES}}
+        environment = {**os.environ, **{name: str(self.threads) for name in _THREAD_VARIABLES}}
         process = subprocess.Popen(
             [sys.executable, "-m", "barwise.sweeps.server", self.method],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
@@ -194,7 +194,7 @@ class Pool:
         trials = [x for x in self.running.values() if x.server is self.servers[kind]]
         for trial in trials:
             if trial.pid is not None:
-                kill(trial.pid)
+                _kill(trial.pid)
         self._close(kind)
         again = [trial for trial in trials if trial.job.number not in self.orphans]
         for trial in again:
@@ -210,14 +210,14 @@ class Pool:
         for trial in self.running.values():
             if trial.began is None:
                 continue
-            due = trial.began + self.timeout_s if trial.warned is None else trial.warned + LAST_WORDS_S
+            due = trial.began + self.timeout_s if trial.warned is None else trial.warned + _LAST_WORDS_S
             if now < due:
                 left.append(due - now)
                 continue
             name = "SIGUSR1" if trial.warned is None else "SIGKILL"
             trial.warned = now if trial.warned is None else trial.warned + 3600.0
             trial.server.tell(signal=trial.job.number, name=name)
-            left.append(LAST_WORDS_S)
+            left.append(_LAST_WORDS_S)
         return min(left, default=None)
 
     def _close(self, kind: str) -> None:
@@ -237,7 +237,7 @@ class Pool:
             server.process.wait()
 
 
-def kill(pid: int) -> None:
+def _kill(pid: int) -> None:
     """End a trial's process and all it started."""
     try:
         os.killpg(pid, signal.SIGKILL)

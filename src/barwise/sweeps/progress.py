@@ -41,10 +41,10 @@ class SweepProgress:
         if not n:
             return ""
         pace = (time.monotonic() - self.began) / len(self.seconds)
-        return f"  ({n} left, about {spoken(pace * n)})"
+        return f"  ({n} left, about {_spoken(pace * n)})"
 
 
-def spoken(seconds: float) -> str:
+def _spoken(seconds: float) -> str:
     """Seconds in the unit a person would say."""
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (float("inf"), 3600, "h")):
         if seconds < limit:

@@ -16,10 +16,10 @@ from barwise.listener import FoldEnd, Listener
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
 
-STEPS = ("fold", "epoch")
-NOT_SO_FAR = ("alpha", "beta", "t_stat", "sharpe_delayed")  # objectives that need the whole stretch
-STUDY = "hydra_plugins.barwise.study.StudySweeper"
-EPOCHS = 100_000  # more than a fold has: a step is the fold's number times this, plus the epoch
+_STEPS = ("fold", "epoch")
+_NOT_SO_FAR = ("alpha", "beta", "t_stat", "sharpe_delayed")  # objectives that need the whole stretch
+_STUDY = "hydra_plugins.barwise.study.StudySweeper"
+_EPOCHS = 100_000  # more than a fold has: a step is the fold's number times this, plus the epoch
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Pruning(Listener):
         if hydra.mode != RunMode.MULTIRUN:
             return None
         sweeper = hydra.sweeper
-        if sweeper.get("_target_") != STUDY or sweeper.get("prune") is None:
+        if sweeper.get("_target_") != _STUDY or sweeper.get("prune") is None:
             return None
         import optuna
 
@@ -61,7 +61,7 @@ class Pruning(Listener):
     def validated(self, fold: int, loss: float, step: int) -> None:
         """Report a fit's validation loss where epochs are compared."""
         if self.by == "epoch":
-            self._report(self.sign * loss, fold * EPOCHS + step)
+            self._report(self.sign * loss, fold * _EPOCHS + step)
 
     def fold_finished(self, fold: FoldEnd) -> None:
         """Report the objective over the folds so far where folds are compared."""
@@ -74,13 +74,13 @@ class Pruning(Listener):
     def _report(self, value: float, step: int) -> None:
         self.trial.report(value, step)
         if self.trial.should_prune():
-            raise Pruned(f"pruned after {self.by} {step % EPOCHS + 1}: below the median of the trials before it")
+            raise Pruned(f"pruned after {self.by} {step % _EPOCHS + 1}: below the median of the trials before it")
 
 
 def refuse(by: str, objectives: Sequence[str]) -> None:
     """ConfigError where the study cannot prune so."""
-    if by not in STEPS:
-        raise ConfigError(f"hydra.sweeper.prune={by}: must be null or one of {', '.join(STEPS)}")
+    if by not in _STEPS:
+        raise ConfigError(f"hydra.sweeper.prune={by}: must be null or one of {', '.join(_STEPS)}")
     require(len(objectives) == 1, f"hydra.sweeper.prune={by}: does not go with {len(objectives)} objectives")
     if by == "fold":
-        require(objectives[0] not in NOT_SO_FAR, f"hydra.sweeper.prune=fold: {objectives[0]} is known only at the end")
+        require(objectives[0] not in _NOT_SO_FAR, f"hydra.sweeper.prune=fold: {objectives[0]} is known only at the end")

@@ -57,7 +57,7 @@ class RayPool:
                 raise ConfigError(f"hydra.launcher.address={self.address}: no cluster answers there ({told})") from None
             self.mine = True
         # a node that dies takes its trials along: Ray runs them again; what the trial does itself is an answer
-        self.task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=-1)(supervise)
+        self.task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=-1)(_supervise)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,17 +101,19 @@ class RayPool:
 
 
 @cache
-def pool_of(threads: int) -> Pool:
+def _pool_of(threads: int) -> Pool:
     """The pool of this supervisor, kept from trial to trial with its warm servers."""
     return Pool(1, None, "spawn" if sys.platform == "darwin" else "fork", threads)
 
 
-def supervise(given: dict[str, Any], timeout_s: float | None, threads: int, path: list[str]) -> tuple[int, float, bool]:
+def _supervise(
+    given: dict[str, Any], timeout_s: float | None, threads: int, path: list[str]
+) -> tuple[int, float, bool]:
     """On a node: run one trial in a process of its own; exit code, seconds, and whether it was its time."""
     from pathlib import Path
 
     sys.path[:] = path
-    pool = pool_of(threads)
+    pool = _pool_of(threads)
     pool.timeout_s = timeout_s
     pool.start(Job(**{**given, "folder": Path(given["folder"])}))
     while True:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
-
-from hydra.core.config_loader import ConfigLoader
-from hydra.types import TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from barwise.console.printing import printable
 from barwise.console.settings import Number, OneOf, Whole, checked
@@ -25,9 +21,8 @@ from barwise.sweeps.pool import METHODS, Ended, Job, Pool
 from barwise.sweeps.progress import SweepProgress
 from barwise.sweeps.ray_pool import RayPool
 from barwise.sweeps.sweep import Sweep
-from barwise.sweeps.trial import plain_config
 
-ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
+_ALWAYS = (  # what every trial imports while it runs; strategies and the rest come from the configuration
     "barwise.commands.train", "barwise.experiment.run", "barwise.experiment.recipe", "barwise.report.terminal",
     "barwise.evidence.verdict", "barwise.report.dashboard:rehearse", "barwise.report.figures", "barwise.report.html",
     "barwise.safety.tensors", "barwise.runs.tensorboard:writer_class", "barwise.sweeps.callback",
@@ -35,7 +30,7 @@ ALWAYS = (  # what every trial imports while it runs; strategies and the rest co
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
-MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
+_MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
 
 
 @dataclass(frozen=True)
@@ -63,20 +58,25 @@ class Source(Protocol):
         """Called now and then while trials run."""
 
 
+@runtime_checkable
+class Isolating(Protocol):
+    """A launcher that hands out what runs its trials, so that each can start when another has ended."""
+
+    def isolation(self) -> TrialRunner:
+        """What runs the sweep's trials; a context manager."""
+
+
 @dataclass
 class TrialRunner:
-    """One sweep's pool and what a trial needs to start in it; a context manager."""
+    """One sweep's pool and what a trial needs to start in it; a context manager.
+
+    `compose` gives a trial's configuration, by its number and its overrides; `task`: module and function that run it.
+    """
 
     pool: Pool | RayPool
     sweep: Sweep
-    config: DictConfig
-    loader: ConfigLoader
+    compose: Callable[[int, list[str]], dict[str, Any]]
     task: tuple[str, str]
-
-    @classmethod
-    def of(cls, config: DictConfig, loader: ConfigLoader, task: TaskFunction, pool: Pool | RayPool) -> TrialRunner:
-        """From the sweep's composed configuration and its launcher's pool."""
-        return cls(pool, Sweep.of(config), config, loader, (task.__module__, task.__qualname__))
 
     def __enter__(self) -> TrialRunner:
         self.pool.__enter__()
@@ -123,15 +123,12 @@ class TrialRunner:
 
     def job(self, trial: Trial) -> Job:
         """The trial composed, with the number and directory it has in the sweep."""
-        config = self.loader.load_sweep_config(self.config, list(trial.overrides))
-        with open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = trial.number
-        folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
-        kind = module_of(OmegaConf.select(config, "strategy._target_") or "")
-        plain = plain_config(config)
-        modules = sorted({module_of(t) for t in targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
+        plain = self.compose(trial.number, list(trial.overrides))
+        folder = Path(str(plain["hydra"]["sweep"]["dir"])) / str(plain["hydra"]["sweep"]["subdir"])
+        kind = _module_of(str((plain.get("strategy") or {}).get("_target_") or ""))
+        modules = sorted({_module_of(t) for t in _targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
         libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
-        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*ALWAYS, *modules, *libraries))
+        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*_ALWAYS, *modules, *libraries))
 
 
 @checked("hydra.launcher")
@@ -144,18 +141,18 @@ def local_pool(
     """This machine's pool from the launcher's settings; null ones are chosen here."""
     if method == "auto":  # macOS frameworks start threads, and a fork takes none of them along
         method = "spawn" if sys.platform == "darwin" else "fork"
-    n_jobs = min(cores(), MOST) if n_jobs is None else n_jobs
+    n_jobs = min(cores(), _MOST) if n_jobs is None else n_jobs
     return Pool(n_jobs, timeout_s, method, threads or max(1, cores() // max(1, n_jobs)))
 
 
-def module_of(target: str) -> str:
+def _module_of(target: str) -> str:
     """The module that a `_target_` is in, by its name."""
     return target.rpartition(".")[0]
 
 
-def targets(node: Any) -> list[str]:
+def _targets(node: Any) -> list[str]:
     """Every `_target_` in a plain configuration."""
     if isinstance(node, Mapping):
         own = [str(node["_target_"])] if "_target_" in node else []
-        return own + [t for value in node.values() for t in targets(value)]
-    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+        return own + [t for value in node.values() for t in _targets(value)]
+    return [t for value in node for t in _targets(value)] if isinstance(node, list) else []

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from barwise.errors import ConfigError, require
 
-KEYS = ("choice", "low", "high", "step", "log", "when")
+_KEYS = ("choice", "low", "high", "step", "log", "when")
 Value = str | int | float | bool | None
 
 
@@ -78,19 +78,19 @@ def from_yaml(search: Mapping[str, Any]) -> list[Dimension]:
     for name, node in search.items():
         if isinstance(node, list):
             node = {"choice": node}
-        if not isinstance(node, Mapping) or not node or set(node) - set(KEYS):
-            raise ConfigError(f"hydra.sweeper.search.{name}={node}: must be a list, or hold some of {', '.join(KEYS)}")
+        if not isinstance(node, Mapping) or not node or set(node) - set(_KEYS):
+            raise ConfigError(f"hydra.sweeper.search.{name}={node}: must be a list, or hold some of {', '.join(_KEYS)}")
         if "choice" not in node and not {"low", "high"} <= set(node):
             raise ConfigError(f"hydra.sweeper.search.{name}={node}: must have choice, or low and high")
         when = {
-            str(k): tuple(map(word, v if isinstance(v, list) else [v])) for k, v in (node.get("when") or {}).items()
+            str(k): tuple(map(_word, v if isinstance(v, list) else [v])) for k, v in (node.get("when") or {}).items()
         }
         rest = {key: node[key] for key in ("low", "high", "step", "log") if key in node}
-        found.append(Dimension(str(name), tuple(map(word, node.get("choice", ()))), **rest, when=when))
+        found.append(Dimension(str(name), tuple(map(_word, node.get("choice", ()))), **rest, when=when))
     return checked(found)
 
 
-def word(value: Any) -> str:
+def _word(value: Any) -> str:
     """A value as an override takes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

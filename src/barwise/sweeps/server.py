@@ -20,16 +20,17 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
+from barwise.console.fork import fork
 from barwise.sweeps.output import OUTPUT, trim
 
-TRIM_S = 0.25  # between two looks at how much the trials have printed
+_TRIM_S = 0.25  # between two looks at how much the trials have printed
 
 
 def main() -> None:
     """Serve until the input closes; in a forked trial, run it and leave without what the server would clean up."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what an import prints must not look like an answer
-    server = Server(sys.argv[1], answers)
+    server = _Server(sys.argv[1], answers)
     job = server.serve()
     if job is not None:
         from barwise.sweeps.trial import leave
@@ -37,7 +38,7 @@ def main() -> None:
         leave(job)
 
 
-class Server:
+class _Server:
     """The loop: lines in, trials started, ends reported."""
 
     def __init__(self, method: str, answers: int) -> None:
@@ -60,7 +61,7 @@ class Server:
             selector.register(0, selectors.EVENT_READ)
             selector.register(self.woken, selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _ in selector.select(TRIM_S if self.pids else None)}
+                ready = {key.fd for key, _ in selector.select(_TRIM_S if self.pids else None)}
                 for folder in self.folders.values():
                     trim(folder / OUTPUT)
                 if self.woken in ready:
@@ -89,7 +90,7 @@ class Server:
             pid = self.spawn(self.job)
         else:
             self.loaded |= warm(self.job, self.loaded)
-            pid = os.fork()
+            pid = fork()
             if pid == 0:
                 return True
         self.pids[self.job["number"]] = pid

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 SAMPLERS = ("grid", "random", "tpe")
-SUPERSEDED = "superseded"  # a user attribute of trials that do not count: interrupted, or one more than was wanted
-STUDY = "study.db"
-OWNER, SEEN = "owner", "seen"
+_SUPERSEDED = "superseded"  # a user attribute of trials that do not count: interrupted, or one more than was wanted
+_STUDY = "study.db"
+_OWNER, _SEEN = "owner", "seen"
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def address(storage: str | None, folder: Path) -> str:
     if storage:
         return storage
     folder.mkdir(parents=True, exist_ok=True)
-    inside(folder, STUDY)  # SQLite would write through a link
-    return f"sqlite:///{folder.absolute() / STUDY}"
+    inside(folder, _STUDY)  # SQLite would write through a link
+    return f"sqlite:///{folder.absolute() / _STUDY}"
 
 
 def storage_at(url: str, tries: int = 5) -> Any:
@@ -80,7 +80,7 @@ def opened(url: str, name: str, plan: Plan) -> tuple[Study, bool]:
 
     try:
         study = optuna.create_study(storage=storage, study_name=name, directions=[*plan.directions])  # type: ignore[list-item]
-        study.sampler = sampler(plan, plan.seed)
+        study.sampler = _sampler(plan, plan.seed)
         return study, True
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name)
@@ -90,11 +90,13 @@ def opened(url: str, name: str, plan: Plan) -> tuple[Study, bool]:
         n = len(study.get_trials(deepcopy=False))
     except (ValueError, KeyError, TypeError) as error:  # what JSON and Optuna say of damaged rows
         raise ConfigError(f"sweep.name={name}: its study cannot be read ({error!r:.100}); name another") from None
-    study.sampler = sampler(plan, hash((plan.seed, n, os.getpid())) % 2**32)  # else it would draw the same points again
+    study.sampler = _sampler(
+        plan, hash((plan.seed, n, os.getpid())) % 2**32
+    )  # else it would draw the same points again
     return study, False
 
 
-def sampler(plan: Plan, seed: int) -> Any:
+def _sampler(plan: Plan, seed: int) -> Any:
     """Optuna's sampler; a grid's trials wait in the storage, and no sampler is asked."""
     import warnings
 
@@ -144,8 +146,8 @@ class StudySource:
         if before >= self.total:  # another process was first
             self._drop(trial._trial_id)
             return None
-        trial.set_user_attr(OWNER, self.owner)
-        trial.set_user_attr(SEEN, time.time())
+        trial.set_user_attr(_OWNER, self.owner)
+        trial.set_user_attr(_SEEN, time.time())
         chosen = words(suggest(trial, self.dimensions))
         self.running[trial.number] = trial
         place = f"hydra.sweep.subdir={trial.number}"  # whichever launcher runs it
@@ -170,7 +172,7 @@ class StudySource:
 
     def say_alive(self) -> None:
         for trial in self.running.values():
-            trial.set_user_attr(SEEN, time.time())
+            trial.set_user_attr(_SEEN, time.time())
 
     def take_up(self) -> None:
         """Trials that were running in a process that is gone: their parameters are tried again."""
@@ -178,7 +180,7 @@ class StudySource:
             attributes = trial.user_attrs
             if trial.state.name != "RUNNING" or trial.number in self.running:
                 continue
-            owner, seen = attributes.get(OWNER), float(attributes.get(SEEN, time.time()))
+            owner, seen = attributes.get(_OWNER), float(attributes.get(_SEEN, time.time()))
             if owner is None:  # asked for a moment ago, or by a process that died in that moment
                 started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
                 gone = time.time() - started > 60
@@ -199,7 +201,7 @@ class StudySource:
         return self.study.get_trials(deepcopy=False)
 
     def _counted(self) -> list[FrozenTrial]:
-        return [t for t in self._trials() if SUPERSEDED not in t.user_attrs]
+        return [t for t in self._trials() if _SUPERSEDED not in t.user_attrs]
 
     def _waiting(self) -> bool:
         return any(t.state.name == "WAITING" for t in self._trials())
@@ -207,7 +209,7 @@ class StudySource:
     def _again(self, trial: FrozenTrial, superseded: bool = False) -> None:
         """Put the trial's parameters in the queue; the trial itself no longer counts."""
         if not superseded:
-            self.study._storage.set_trial_user_attr(trial._trial_id, SUPERSEDED, True)
+            self.study._storage.set_trial_user_attr(trial._trial_id, _SUPERSEDED, True)
         if trial.params:
             self.study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
 
@@ -217,7 +219,7 @@ class StudySource:
         from optuna.trial import TrialState
 
         try:
-            self.study._storage.set_trial_user_attr(trial_id, SUPERSEDED, True)
+            self.study._storage.set_trial_user_attr(trial_id, _SUPERSEDED, True)
             return bool(self.study._storage.set_trial_state_values(trial_id, state=TrialState.FAIL))
         except UpdateFinishedTrialError:
             return False

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
+from barwise.experiment.effects import check_study, check_sweep
 from barwise.runs.directory import RunDirectory
 from barwise.runs.measures import LEAST_IS_BEST, check_objective
 from barwise.sweeps.batch import RETRY
@@ -19,12 +20,12 @@ from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import values_of
 from barwise.sweeps.progress import SweepProgress
 from barwise.sweeps.pruning import refuse
-from barwise.sweeps.runner import Trial
+from barwise.sweeps.runner import Isolating, Trial
 from barwise.sweeps.search import Dimension, checked, from_overrides, from_yaml, words
 from barwise.sweeps.study import Plan, StudySource, address, opened
 from barwise.sweeps.sweep import objectives_of
 
-DIRECTIONS = ("maximize", "minimize")
+_DIRECTIONS = ("maximize", "minimize")
 
 
 def run_study(sweeper: Any, arguments: list[str]) -> None:
@@ -36,23 +37,24 @@ def run_study(sweeper: Any, arguments: list[str]) -> None:
     dimensions = checked([*from_yaml(settings["search"]), *given])
     if not dimensions:
         raise ConfigError("hydra/sweeper=study: nothing to search; give hydra.sweeper.search, key=1,2 or interval(…)")
-    plan = plan_of(config, settings)
-    check(config, loader, dimensions, fixed)
+    plan = _plan_of(config, settings)
+    check_study(settings, config.hydra.launcher.get("_target_"))
+    check_sweep(config.hydra.overrides.hydra, folder, config.sweep.get("retry"))
+    _check(config, loader, dimensions, fixed)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     study, made = opened(address(settings["storage"], folder), str(config.sweep.name), plan)
     source = StudySource(study, made, plan, dimensions, fixed, folder)
-    isolation = getattr(sweeper.launcher, "isolation", None)
-    if isolation is None:
-        in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))
+    if not isinstance(sweeper.launcher, Isolating):
+        _in_batches(sweeper.launcher, source, settings["batch"], folder, objectives_of(config.objective))
         return
-    with isolation() as pool:
+    with sweeper.launcher.isolation() as pool:
         watch = SweepProgress(source.total, pool.pool.slots, pool.sweep.quiet)
         watch.keep(source.finished())
         pool.work(source, watch)
 
 
-def plan_of(config: DictConfig, settings: dict[str, Any]) -> Plan:
+def _plan_of(config: DictConfig, settings: dict[str, Any]) -> Plan:
     """The study's plan, with the direction of each objective; ConfigError where they do not go together."""
     objectives = objectives_of(config.objective)
     for name in objectives:
@@ -62,9 +64,9 @@ def plan_of(config: DictConfig, settings: dict[str, Any]) -> Plan:
     given = settings["directions"]
     if given is None:
         given = ["minimize" if name in LEAST_IS_BEST else "maximize" for name in objectives]
-    if len(given) != len(objectives) or set(given) - set(DIRECTIONS):
+    if len(given) != len(objectives) or set(given) - set(_DIRECTIONS):
         raise ConfigError(
-            f"hydra.sweeper.directions={list(given)}: must be {len(objectives)} of {', '.join(DIRECTIONS)},"
+            f"hydra.sweeper.directions={list(given)}: must be {len(objectives)} of {', '.join(_DIRECTIONS)},"
             " one for each objective"
         )
     retry = config.sweep.get("retry")
@@ -74,7 +76,7 @@ def plan_of(config: DictConfig, settings: dict[str, Any]) -> Plan:
     return Plan(**{name: settings[name] for name in names}, directions=tuple(given), retry=retry == "failed")
 
 
-def check(config: DictConfig, loader: Any, dimensions: Sequence[Dimension], fixed: Sequence[str]) -> None:
+def _check(config: DictConfig, loader: Any, dimensions: Sequence[Dimension], fixed: Sequence[str]) -> None:
     """Compose each value of each choice once, so that a mistake is found before anything runs."""
     for dimension in dimensions:
         for value in dimension.choice or (dimension.low, dimension.high):
@@ -82,7 +84,7 @@ def check(config: DictConfig, loader: Any, dimensions: Sequence[Dimension], fixe
             loader.load_sweep_config(config, [*fixed, *words({**held, dimension.name: value})])
 
 
-def in_batches(launcher: Any, source: StudySource, size: int, folder: Path, objectives: Sequence[str]) -> None:
+def _in_batches(launcher: Any, source: StudySource, size: int, folder: Path, objectives: Sequence[str]) -> None:
     """For launchers that take a batch and return when all of it has ended: joblib, submitit, ray, basic."""
     while not source.exhausted():
         trials = [t for _ in range(size) if (t := source.next())]
@@ -94,12 +96,12 @@ def in_batches(launcher: Any, source: StudySource, size: int, folder: Path, obje
             print(f"the launcher failed: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
             returned = [None] * len(trials)
         for trial, result in zip(trials, returned, strict=True):
-            source.ended(trial, *outcome(trial, result, folder, objectives))
+            source.ended(trial, *_outcome(trial, result, folder, objectives))
     board = Leaderboard(folder, objectives)
     board.update()
 
 
-def outcome(trial: Trial, result: Any, folder: Path, objectives: Sequence[str]) -> tuple[str, list[float] | None]:
+def _outcome(trial: Trial, result: Any, folder: Path, objectives: Sequence[str]) -> tuple[str, list[float] | None]:
     """Status and values of a trial, from its directory; from what the launcher returned where that is elsewhere."""
     run = folder / str(trial.number)
     status = status_of(run)

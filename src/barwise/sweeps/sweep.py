@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from barwise.console.printing import printable
 from barwise.console.settings import shown
 from barwise.errors import ConfigError, SweepError
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-OURS = "hydra_plugins.barwise."  # launchers that keep the leaderboard themselves and let no trial end a sweep
-SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
+_OURS = "hydra_plugins.barwise."  # launchers that keep the leaderboard themselves and let no trial end a sweep
+_SHOWN = 30  # trials in the terminal's table; leaderboard.csv has all
 
 
 @dataclass(frozen=True)
@@ -31,19 +28,13 @@ class Sweep:
     quiet: bool
     pages: int = 0
     foreign: bool = False  # run by a launcher that lets the first trial that fails end the sweep
-
-    @classmethod
-    def of(cls, config: DictConfig) -> Sweep:
-        """From the composed configuration, `hydra` included."""
-        return cls(
-            Path(str(config.hydra.sweep.dir)), str(config.sweep.name), objectives_of(config.objective), config.quiet,
-            config.sweep.get("pages", 0), foreign(config.hydra.launcher),
-        )  # fmt: skip
+    retry: str | None = None  # `failed`: those trials run again
+    overrides: tuple[str, ...] = ()  # of Hydra's own settings
 
     def resume(self) -> str:
         """The command that goes on with this sweep."""
         words = [w for w in sys.argv[1:] if not w.startswith("sweep.name=")]
-        return " ".join(["python train.py", *map(quoted, words), f"sweep.name={self.name}"])
+        return " ".join(["python train.py", *map(_quoted, words), f"sweep.name={self.name}"])
 
 
 _RUNNING: ContextVar[Sweep | None] = ContextVar("sweep", default=None)  # Hydra's callback and `main` share no object
@@ -68,12 +59,12 @@ def objectives_of(given: object) -> tuple[str, ...]:
     return tuple(str(x) for x in given)
 
 
-def foreign(launcher: DictConfig) -> bool:
+def foreign(launcher: Mapping[str, Any]) -> bool:
     """Whether a launcher of the configuration is not barwise's own."""
-    return not str(launcher.get("_target_")).startswith(OURS)
+    return not str(launcher.get("_target_")).startswith(_OURS)
 
 
-def quoted(word: str) -> str:
+def _quoted(word: str) -> str:
     """A word as a shell takes it."""
     import shlex
 
@@ -95,7 +86,7 @@ def finish() -> None:
     if not board.rows:
         return
     wide = None if sys.stdout.isatty() else 160  # a file has no edge to wrap at
-    Console(highlight=False, width=wide).print(board.table(SHOWN if not sweep.quiet else 1))
+    Console(highlight=False, width=wide).print(board.table(_SHOWN if not sweep.quiet else 1))
     print(f"leaderboard: {sweep.folder}/leaderboard.csv")
     if sweep.pages:
         from barwise.sweeps.page import finish_pages

@@ -32,7 +32,7 @@ def leave(job: dict[str, Any]) -> NoReturn:
     signal.set_wakeup_fd(-1)
     for name in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_DFL)
-    output = redirect(Path(job["folder"]))
+    output = _redirect(Path(job["folder"]))
     writable()
     logging.raiseExceptions = False
     faulthandler.enable(output)
@@ -51,7 +51,7 @@ def leave(job: dict[str, Any]) -> NoReturn:
     os._exit(code)  # at once: the interpreter would take its imports down one by one
 
 
-def redirect(folder: Path) -> Any:
+def _redirect(folder: Path) -> Any:
     """Standard output and error go to the trial's own file; nothing else that was open stays open."""
     folder.mkdir(parents=True, exist_ok=True)
     output = (folder / OUTPUT).open("a", encoding="utf-8")
@@ -67,7 +67,7 @@ def redirect(folder: Path) -> Any:
 def run(job: dict[str, Any]) -> int:
     """Exit code 0 when the task returned, 1 when it raised; run.json tells the rest."""
     sys.argv[:] = job["argv"]
-    config = restored(job["config"])
+    config = _restored(job["config"])
     setup_globals()
     JobRuntime.instance().set("name", config.hydra.job.name)
     HydraConfig.instance().set_config(config)
@@ -98,7 +98,7 @@ def plain_config(config: DictConfig) -> dict[str, Any]:
     return plain  # type: ignore[return-value]
 
 
-def restored(plain: dict[str, Any]) -> DictConfig:
+def _restored(plain: dict[str, Any]) -> DictConfig:
     """What `plain_config` took apart, with Hydra's own types for its part."""
     hydra = OmegaConf.structured(HydraConf)
     OmegaConf.set_struct(hydra, False)
@@ -109,6 +109,6 @@ def restored(plain: dict[str, Any]) -> DictConfig:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.stdin.buffer.read())
-    sys.path[:] = given["path"]
-    leave(given)
+    _given = json.loads(sys.stdin.buffer.read())
+    sys.path[:] = _given["path"]
+    leave(_given)

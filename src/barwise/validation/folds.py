@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.console.settings import Fraction, Whole, check_fields
 from barwise.data.durations import duration
+from barwise.data.times import distinct
 from barwise.errors import ConfigError, require
 from barwise.samples import Panel
 from barwise.validation.splits import Length
@@ -67,7 +68,7 @@ class Validation:
 
     def folds(self, panel: Panel) -> list[Fold]:
         """All folds over the unique times of the panel's warm rows."""
-        times = np.unique(panel.time[panel.warm])
+        times = distinct(panel.time, panel.warm)
         place = np.searchsorted(times, panel.time)  # of each row among the times; meaningless where not warm
         return [
             self._fold(number, panel, times, place, self._stretches(times, split))
@@ -160,8 +161,10 @@ def overlaps(begin: np.ndarray, end: np.ndarray, start: np.ndarray, stop: np.nda
     """Which stretches [begin, end] meet any of the stretches [start, stop], ends included."""
     if not len(begin) or not len(start):
         return np.zeros(len(begin), bool)
-    order = np.argsort(start, kind="stable")
-    start, stop = start[order], np.maximum.accumulate(stop[order])
+    starts = distinct(start)  # many rows, few times
+    last = np.full(len(starts), stop.min())
+    np.maximum.at(last, np.searchsorted(starts, start), stop)
+    start, stop = starts, np.maximum.accumulate(last)
     before = np.searchsorted(start, end, side="right")  # others that begin no later than the row ends
     return np.asarray((before > 0) & (stop[np.maximum(before - 1, 0)] >= begin))
 

@@ -8,8 +8,8 @@ from barwise.errors import ConfigError
 from barwise.samples import Panel
 from barwise.validation.folds import VALID_FRACTION, Fold, touches
 
-FIRST = 0.4  # of the times, before the first block that is scored
-FEWEST = 20  # rows that an inner fold learns from
+_FIRST = 0.4  # of the times, before the first block that is scored
+_FEWEST = 20  # rows that an inner fold learns from
 
 
 def inner_folds(panel: Panel, rows: np.ndarray, n: int, valid_fraction: float = VALID_FRACTION) -> list[Fold]:
@@ -20,7 +20,7 @@ def inner_folds(panel: Panel, rows: np.ndarray, n: int, valid_fraction: float = 
     """
     times = np.unique(panel.time[rows])
     place = np.searchsorted(times, panel.time[rows])
-    begin = max(1, round(len(times) * FIRST))
+    begin = max(1, round(len(times) * _FIRST))
     found = []
     for number, block in enumerate(np.array_split(np.arange(begin, len(times)), n)):
         first = block[0] if len(block) else len(times)
@@ -31,7 +31,7 @@ def inner_folds(panel: Panel, rows: np.ndarray, n: int, valid_fraction: float = 
         valid = valid[~touches(panel, valid, test)]
         train = train[~touches(panel, train, test)]
         train = train[~touches(panel, train, valid)]
-        if len(train) < FEWEST or not len(test):
+        if len(train) < _FEWEST or not len(test):
             raise ConfigError(
                 f"validation: {len(times)} training bars are too few for {n} inner folds, inner fold {number} keeps"
                 f" {len(train)} rows to learn from; use more bars or fewer inner folds"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from barwise.experiment.configuration import check_hydra, check_plain
+from barwise.console.secrets import check_secrets
+from barwise.experiment.configuration import check_hydra, check_plain, unresolved, value_of
 
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Pool
@@ -27,16 +28,19 @@ class IsolatedLauncher(Launcher):
         self.settings = {"n_jobs": n_jobs, "timeout_s": timeout_s, "method": method, "threads": threads}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        check_secrets(unresolved(config))  # before the sweeper writes it
         self.config, self.task_function, self.loader = config, task_function, hydra_context.config_loader
         hydra_context.config_loader = EachOnce(self.loader)  # the sweeper's, which only checks with it
 
     def isolation(self) -> TrialRunner:
         """What runs trials of this sweep; a context manager."""
+        from barwise.sweeps.composed import TrialConfigs, sweep_of
         from barwise.sweeps.runner import TrialRunner
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return TrialRunner.of(self.config, self.loader, self.task_function, self.pool())
+        task, trials = self.task_function, TrialConfigs(self.config, self.loader)
+        return TrialRunner(self.pool(), sweep_of(self.config), trials, (task.__module__, task.__qualname__))
 
     def pool(self) -> Pool | RayPool:
         """Where the trials run."""
@@ -51,14 +55,6 @@ class IsolatedLauncher(Launcher):
         with self.isolation() as isolation:
             found = run_batch(isolation, [list(words) for words in job_overrides], initial_job_idx)
         return [returned(words, value) for words, value in zip(job_overrides, found, strict=True)]
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """The configuration as a trial has it."""
-    mine = copy.copy(config)
-    with open_dict(mine):
-        del mine["hydra"]
-    return mine
 
 
 class EachOnce:
@@ -83,7 +79,8 @@ class EachOnce:
             return master_config
         config = self.loader.load_sweep_config(master_config, sweep_overrides)
         check_hydra(config.hydra)
-        check_plain(without_hydra(config))
+        raw = {key: value for key, value in unresolved(config).items() if key != "hydra"}  # as a trial has it
+        check_plain(raw, partial(value_of, config))
         self.seen |= new
         return config
 

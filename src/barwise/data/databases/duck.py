@@ -11,7 +11,7 @@ import pyarrow as pa
 from barwise.errors import ConfigError, require
 
 # Nothing is fetched and nothing is loaded while a query runs.
-SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
@@ -27,7 +27,7 @@ class Duck:
             raise ConfigError(f"{where}: needs the duckdb package; pip install 'barwise[duckdb]'") from None
         self.statements = duckdb.extract_statements
         self.select = duckdb.StatementType.SELECT
-        self.connection = duckdb.connect(":memory:" if path is None else str(path), path is not None, SETTINGS)
+        self.connection = duckdb.connect(":memory:" if path is None else str(path), path is not None, _SETTINGS)
 
     def table(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         found = self.statements(sql)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-ROWS = 100_000  # fetched at once
-TEXTS = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|\$(\d+)""")
+_ROWS = 100_000  # fetched at once
+_TEXTS = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|\$(\d+)""")
 
 
 class Lite:
@@ -23,11 +23,11 @@ class Lite:
 
     def table(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         cursor = self.connection.execute(
-            TEXTS.sub(lambda found: found[1] or f"?{found[2]}", sql), tuple(parameters)
+            _TEXTS.sub(lambda found: found[1] or f"?{found[2]}", sql), tuple(parameters)
         )  # fmt: skip
         names = [column[0] for column in cursor.description]
         parts: list[pa.Table] = []
-        while rows := cursor.fetchmany(ROWS):
+        while rows := cursor.fetchmany(_ROWS):
             parts.append(pa.table([_column(cells) for cells in zip(*rows, strict=True)], names))
         if not parts:
             return pa.table([pa.array([], pa.string()) for _ in names], names)

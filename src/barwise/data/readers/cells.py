@@ -21,7 +21,7 @@ def values(table: RawTable, named: Mapping[str, str], decimal: str | None,
             notes: Notes) -> tuple[dict[str, np.ndarray], list[BarFinding], list[str]]:  # fmt: skip
     """(numbers by our names, cells that are none, columns that hold something else)."""
     columns = {ours: table.columns[column] for ours, column in named.items()}
-    plain = {ours: c for ours, c in columns.items() if is_number(c.type)}
+    plain = {ours: c for ours, c in columns.items() if _is_number(c.type)}
     values = {ours: _floats(column) for ours, column in plain.items()}
     texts = {ours: column for ours, column in columns.items() if ours not in plain}
     marked = [ours for ours in PRICES if ours in values and numbers.dubious(values[ours])]
@@ -48,7 +48,7 @@ def values(table: RawTable, named: Mapping[str, str], decimal: str | None,
     return {ours: values[ours] for ours in order_}, unread, words
 
 
-def is_number(kind: pa.DataType) -> bool:
+def _is_number(kind: pa.DataType) -> bool:
     found: bool = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
     return found
 
@@ -80,7 +80,7 @@ def symbols(table: RawTable, symbol: str) -> tuple[np.ndarray, list[str]]:
     if isinstance(coded, pa.ChunkedArray):
         coded = pa.concat_arrays(coded.unify_dictionaries().chunks) if coded.num_chunks else coded
     words = [" ".join(str(word).split()) if word is not None else "" for word in coded.dictionary.to_pylist()]
-    words = [word[:-2] if is_number(column.type) and word.endswith(".0") else word for word in words]
+    words = [word[:-2] if _is_number(column.type) and word.endswith(".0") else word for word in words]
     symbols = sorted(set(words) - {""})
     place = {word: i for i, word in enumerate(symbols)}
     codes = np.array([*(place.get(word, -1) for word in words), -1], np.int64)

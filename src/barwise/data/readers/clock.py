@@ -12,11 +12,10 @@ from barwise.data.notes import Notes
 from barwise.data.readers.stamps import Stamps
 from barwise.errors import ConfigError, DataError
 
-DAY = 86_400_000_000_000
-NAT = np.datetime64("NaT", "ns")
-FEW = 3  # different times of day that bars of a day may have: summer, winter, a short day
-SURE = 10  # days that weekdays are told from
-AUTUMN = ("America/New_York", "Europe/Berlin", "Europe/London", "America/Chicago", "Australia/Sydney")
+_DAY = 86_400_000_000_000
+_FEW = 3  # different times of day that bars of a day may have: summer, winter, a short day
+_SURE = 10  # days that weekdays are told from
+_AUTUMN = ("America/New_York", "Europe/Berlin", "Europe/London", "America/Chicago", "Australia/Sydney")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def settle(stamps: Stamps, groups: np.ndarray, timezone: str | None, where: str,
     """
     wall = local(stamps, timezone)
     zone = timezone or stamps.zone
-    if of_days(wall, groups):
+    if _of_days(wall, groups):
         moved = 0
         if not _midnights(wall) and (stamps.ahead is None or not stamps.ahead.any()) and not (
             stamps.instants and timezone is not None
@@ -67,10 +66,10 @@ def settle(stamps: Stamps, groups: np.ndarray, timezone: str | None, where: str,
         return Settled(stamps.wall - stamps.ahead.astype("timedelta64[ns]"), False, False)
     if zone is None:
         return Settled(wall, False, True)
-    return Settled(to_utc(wall, groups, zone), False, False)
+    return Settled(_to_utc(wall, groups, zone), False, False)
 
 
-def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
+def _of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
     """Whether the rows are bars of a day or more: no two different times of a symbol on one date.
 
     Times that are no midnight must be the same on all days, but for summer and winter.
@@ -83,8 +82,8 @@ def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
         return True
     day = time.astype("datetime64[D]")
     days = len(np.unique(day))
-    if days < FEW or len(np.unique(time - day)) > min(
-        FEW, days // FEW
+    if days < _FEW or len(np.unique(time - day)) > min(
+        _FEW, days // _FEW
     ):  # few rows differ by chance: three times, no days
         return False
     order = np.lexsort((time, groups))
@@ -95,7 +94,7 @@ def of_days(wall: np.ndarray, groups: np.ndarray) -> bool:
 
 def _midnights(time: np.ndarray) -> bool:
     known = time[~np.isnat(time)]
-    return bool((known.astype(np.int64) % DAY == 0).all())
+    return bool((known.astype(np.int64) % _DAY == 0).all())
 
 
 def local(stamps: Stamps, timezone: str | None) -> np.ndarray:
@@ -109,7 +108,7 @@ def universal(stamps: Stamps, wall: np.ndarray, timezone: str | None) -> np.ndar
         found: np.ndarray = wall - stamps.ahead.astype("timedelta64[ns]")
         return found
     zone = timezone or stamps.zone
-    return wall if zone is None else to_utc(wall, np.zeros(len(wall), np.int64), zone)
+    return wall if zone is None else _to_utc(wall, np.zeros(len(wall), np.int64), zone)
 
 
 def _local(utc: np.ndarray, zone: str) -> np.ndarray:
@@ -123,10 +122,10 @@ def _shift(wall: np.ndarray) -> int:
     """Days by which dates in UTC miss the exchange's: told by weekdays that have none, or by months that end."""
     known = wall[~np.isnat(wall)]
     days = np.unique(known.astype("datetime64[D]"))
-    if len(days) < SURE:
+    if len(days) < _SURE:
         return 0
     late = (
-        float(np.median((known - known.astype("datetime64[D]").astype("datetime64[ns]")).astype(np.int64))) >= DAY / 2
+        float(np.median((known - known.astype("datetime64[D]").astype("datetime64[ns]")).astype(np.int64))) >= _DAY / 2
     )
     weekday = (days.astype(np.int64) + 3) % 7  # Monday is 0
     share = np.bincount(weekday, minlength=7) / len(days)
@@ -138,7 +137,7 @@ def _shift(wall: np.ndarray) -> int:
     return -1 if not late and share[5] > 0.1 and share[0] < 0.02 else 0
 
 
-def to_utc(wall: np.ndarray, groups: np.ndarray, zone: str) -> np.ndarray:
+def _to_utc(wall: np.ndarray, groups: np.ndarray, zone: str) -> np.ndarray:
     """UTC of naive times in `zone`; NaT for an hour that the clock skips.
 
     The hour that it repeats in autumn is told by order: the first pass is summer's, and what follows a step back
@@ -182,7 +181,7 @@ def _backwards(some: np.ndarray, wall: np.ndarray, groups: np.ndarray) -> bool:
 
 def doubled_in(times: np.ndarray) -> str | None:
     """A zone whose clock repeats the hour that these naive times come twice in; None if there is none."""
-    for zone in AUTUMN:
+    for zone in _AUTUMN:
         index = pd.DatetimeIndex(np.unique(times))
         one = index.tz_localize(zone, ambiguous=np.ones(len(index), bool), nonexistent="NaT")
         two = index.tz_localize(zone, ambiguous=np.zeros(len(index), bool), nonexistent="NaT")

@@ -12,7 +12,7 @@ import numpy as np
 from barwise.data.settings import setting
 from barwise.errors import DataError
 
-STEMS = {
+_STEMS = {
     1: "jan ene gen janv stycz sty янв ocak oca tammi", 2: "feb fev févr fevr lut фев şub sub helmi",
     3: "mar mär mrz maa mars maart märz мар maalis", 4: "apr abr avr kwi апр nis huhti", 
     5: "may mai maj mag mei май touko",
@@ -21,12 +21,12 @@ STEMS = {
     9: "sep set sept wrz сен eyl syys", 10: "oct okt out ott paź paz окт eki loka", 11: "nov lis kas ноя marras",
     12: "dec dez déc dic gru дек ara des joulu",
 }  # fmt: skip
-MONTHS = {stem: month for month, stems in STEMS.items() for stem in stems.split()}
-DAYS = re.compile(
+_MONTHS = {stem: month for month, stems in _STEMS.items() for stem in stems.split()}
+_DAYS = re.compile(
     r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b|\b(?:mo|di|mi|do|fr|sa|so)\b\.?,?|[月火水木金土日][曜]日?|星期.|周."
 )
 NAT = np.datetime64("NaT", "D")
-ORDERS = {"year first": (0, 1, 2), "day first": (2, 1, 0), "month first": (2, 0, 1)}  # places of year, month, day
+_ORDERS = {"year first": (0, 1, 2), "day first": (2, 1, 0), "month first": (2, 0, 1)}  # places of year, month, day
 PIVOT = 69  # two digits from here on are of the last century, as POSIX has it
 
 
@@ -62,12 +62,12 @@ def read(texts: Sequence[str], codes: np.ndarray, clocks: bool, groups: np.ndarr
         if some.any():
             chosen = table[some]
             if kind == "first":
-                days[some] = _days(chosen, ORDERS["year first"])
+                days[some] = _days(chosen, _ORDERS["year first"])
                 continue
             names = ["day first", "month first"] + ([] if kind == "last" else ["year first"])
             readings = {name: np.full(len(texts), NAT) for name in names}
             for name in names:
-                readings[name][some] = _days(chosen, ORDERS[name])
+                readings[name][some] = _days(chosen, _ORDERS[name])
             name = _order(readings, some, codes, clocks, groups, day_first, texts, where)
             days[some] = readings[name][some]
             return Dates(days, name)
@@ -114,7 +114,7 @@ def _week(year: int, week: int) -> np.datetime64:
 
 def _worded(text: str) -> np.datetime64:
     """`Jan 2, 2024`, `02-jan-19`, `2. März 2024`, `Tue 2nd January 2024`, `Jan 2024`."""
-    rest = DAYS.sub(" ", text) if not re.fullmatch(r"[a-zéûä.]+[- ]\d{2,4}", text) else text
+    rest = _DAYS.sub(" ", text) if not re.fullmatch(r"[a-zéûä.]+[- ]\d{2,4}", text) else text
     words = re.findall(r"[^\W\d_]{3,}", rest)
     months = [m for m in map(_month, words) if m]
     numbers = re.findall(r"\d+", re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", rest))
@@ -130,8 +130,8 @@ def _worded(text: str) -> np.datetime64:
 
 def _month(word: str) -> int:
     for size in (6, 5, 4, 3):
-        if word[:size] in MONTHS and len(word) >= 3:
-            return MONTHS[word[:size]]
+        if word[:size] in _MONTHS and len(word) >= 3:
+            return _MONTHS[word[:size]]
     return 0
 
 
@@ -177,10 +177,10 @@ def _order(
         return names[0]
     rows = codes >= 0
     sorted_ = {
-        name: sortedness(readings[name][codes[rows]], None if groups is None else groups[rows]) for name in names
+        name: _sortedness(readings[name][codes[rows]], None if groups is None else groups[rows]) for name in names
     }
     names = [name for name in names if sorted_[name] > max(sorted_.values()) - 0.02]
-    fitting = [name for name in names if plausible(np.unique(readings[name][some]), clocks)]
+    fitting = [name for name in names if _plausible(np.unique(readings[name][some]), clocks)]
     names = fitting or names
     if len(names) == 1:
         return names[0]
@@ -195,7 +195,7 @@ def _order(
     )
 
 
-def sortedness(days: np.ndarray, groups: np.ndarray | None) -> float:
+def _sortedness(days: np.ndarray, groups: np.ndarray | None) -> float:
     """The share of steps that go one way, the better one; steps from one symbol to the next do not count."""
     if groups is not None:
         order = np.argsort(groups, kind="stable")
@@ -206,7 +206,7 @@ def sortedness(days: np.ndarray, groups: np.ndarray | None) -> float:
     return float(max((step > 0).mean(), (step < 0).mean())) if len(step) else 1.0
 
 
-def plausible(days: np.ndarray, clocks: bool) -> bool:
+def _plausible(days: np.ndarray, clocks: bool) -> bool:
     """Whether sorted days look like those of bars: of days, weeks, months, quarters or years.
 
     With times of day only days in a row do; months must begin or end where the months of a calendar do, and be few

@@ -21,11 +21,11 @@ from barwise.data.readers.pushdown import Wanted
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 
-PARQUET = (".parquet", ".pq")
-INSIDE = ("data", "results", "candles", "bars", "values", "prices", "result", "chart", "quote", "indicators", "rows",
+_PARQUET = (".parquet", ".pq")
+_INSIDE = ("data", "results", "candles", "bars", "values", "prices", "result", "chart", "quote", "indicators", "rows",
           "records", "historical", "series", "Data", "body", "list", "items", "klines", "ohlc", "ohlcv")  # fmt: skip
-SPLIT = ("columns", "index", "data")
-DEEPEST = 8
+_SPLIT = ("columns", "index", "data")
+_DEEPEST = 8
 
 
 def binary(source: Source, data: bytes, wanted: Wanted) -> tuple[pa.Table, np.ndarray | None]:
@@ -33,7 +33,7 @@ def binary(source: Source, data: bytes, wanted: Wanted) -> tuple[pa.Table, np.nd
     where = source.path or (source.opened() if source.opened is not None else pa.BufferReader(data))
     rows = None
     try:
-        if source.ending in PARQUET:
+        if source.ending in _PARQUET:
             with pq.ParquetFile(where) as file:
                 schema = file.schema_arrow
             words = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
@@ -42,7 +42,7 @@ def binary(source: Source, data: bytes, wanted: Wanted) -> tuple[pa.Table, np.nd
         else:
             table = feather.read_table(where, memory_map=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        kind = "Parquet" if source.ending in PARQUET else "Feather"
+        kind = "Parquet" if source.ending in _PARQUET else "Feather"
         raise DataError(f"{source.where}: cannot be read as {kind}: {' '.join(str(error).split())[:120]}") from None
     for field in table.schema:
         if pa.types.is_timestamp(field.type) and field.type.tz is not None and not _is_zone(field.type.tz):
@@ -79,13 +79,13 @@ def document(data: bytes, source: Source, notes: Notes) -> pa.Table:
 
 
 def _table(found: Any, where: str, notes: Notes, depth: int) -> pa.Table | None:
-    if depth > DEEPEST:
+    if depth > _DEEPEST:
         return None
     if isinstance(found, list):
         return _rows(found, where, notes, depth)
     if not isinstance(found, Mapping) or not found:
         return None
-    if set(SPLIT) <= set(found):  # pandas' orient=split
+    if set(_SPLIT) <= set(found):  # pandas' orient=split
         rows = [[i, *row] for i, row in zip(found["index"], found["data"], strict=True)]
         return _columns(["", *map(_name, found["columns"])], list(zip(*rows, strict=True)))
     named = {key: value for key, value in found.items() if isinstance(value, list)}
@@ -108,7 +108,7 @@ def _inside(found: Mapping[str, Any], where: str, notes: Notes, depth: int) -> p
         quotes = found["indicators"].get("quote") or [{}]
         return _of_lists({"timestamp": found["timestamp"], **quotes[0]}) if isinstance(quotes[0], Mapping) else None
     parts = [(key, value) for key, value in found.items() if isinstance(value, list | Mapping) and value]
-    parts.sort(key=lambda item: (item[0] not in INSIDE, -len(item[1])))
+    parts.sort(key=lambda item: (item[0] not in _INSIDE, -len(item[1])))
     for key, value in parts:
         table = _table(value, where, notes, depth + 1)
         if table is not None:

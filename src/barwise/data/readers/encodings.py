@@ -8,27 +8,27 @@ from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes
 from barwise.errors import DataError
 
-MARKS = (
+_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-NATIONAL = ("gb18030", "cp932", "big5", "cp949", "cp1252", "cp1251", "cp1250", "iso-8859-9")
-HEAD = 8192
-WORDS = frozenset(word for words in RANK.values() for word in words)
+_NATIONAL = ("gb18030", "cp932", "big5", "cp949", "cp1252", "cp1251", "cp1250", "iso-8859-9")
+_HEAD = 8192
+_WORDS = frozenset(word for words in RANK.values() for word in words)
 
 
 def utf8(data: bytes, where: str, notes: Notes) -> bytes:
     """The same text in UTF-8, without a mark, its lines ended by \\n. DataError where it is no text."""
     head = data[:4]
-    mark, name = next(((m, n) for m, n in MARKS if head.startswith(m)), (b"", ""))
+    mark, name = next(((m, n) for m, n in _MARKS if head.startswith(m)), (b"", ""))
     if name and name != "utf-8":
         return _lines(_decoded(data[len(mark) :], name, where, notes))
     data = data[len(mark) :] if mark else data
-    if b"\0" in data[:HEAD]:
-        sixteen = _sixteen(data[:HEAD])
+    if b"\0" in data[:_HEAD]:
+        sixteen = _sixteen(data[:_HEAD])
         if not sixteen:
             raise DataError(f"{where}: cannot be read as text: it holds binary data")
         return _lines(_decoded(data, sixteen, where, notes))
@@ -38,7 +38,7 @@ def utf8(data: bytes, where: str, notes: Notes) -> bytes:
 
 
 def _lines(data: bytes) -> bytes:
-    if b"\r" in data[:HEAD] and b"\n" not in data[:HEAD]:  # the old Macintosh's way
+    if b"\r" in data[:_HEAD] and b"\n" not in data[:_HEAD]:  # the old Macintosh's way
         return data.replace(b"\r", b"\n")
     return data
 
@@ -67,10 +67,10 @@ def _national(data: bytes) -> str:
     Pairs of bytes that are all Chinese characters are Chinese; else it is Western European.
     """
     best, most = "gb18030" if _chinese(data) else "cp1252", 0
-    plain_ones = sum(plain(cell) in WORDS for cell in _cells(data[:HEAD].decode("ascii", errors="ignore")))
-    for name in NATIONAL:
-        text = data[:HEAD].decode(name, errors="ignore")
-        known = sum(plain(cell) in WORDS for cell in _cells(text))
+    plain_ones = sum(plain(cell) in _WORDS for cell in _cells(data[:_HEAD].decode("ascii", errors="ignore")))
+    for name in _NATIONAL:
+        text = data[:_HEAD].decode(name, errors="ignore")
+        known = sum(plain(cell) in _WORDS for cell in _cells(text))
         if known > max(most, plain_ones):
             best, most = name, known
     return best

@@ -14,12 +14,12 @@ from barwise.data.readers.rows import Rows
 from barwise.data.readers.table import RawTable, Skipped
 from barwise.errors import DataError
 
-FEW = 0.25  # of the rows: beyond it leaving them out is no remedy
-TWICE = 0.1  # of the rows: beyond it something tells the bars of one time apart
-LITTLE = 0.02
-ALONE = 0.01  # of the rows: more closes without other prices are another kind of file
-COMMENT = ("#", "//", "--", "%", "*")
-MEND = "mend the rows, or data.on_bad=drop leaves them out"
+_FEW = 0.25  # of the rows: beyond it leaving them out is no remedy
+_TWICE = 0.1  # of the rows: beyond it something tells the bars of one time apart
+_LITTLE = 0.02
+_ALONE = 0.01  # of the rows: more closes without other prices are another kind of file
+_COMMENT = ("#", "//", "--", "%", "*")
+_MEND = "mend the rows, or data.on_bad=drop leaves them out"
 
 
 def of_rows(table: RawTable, rows: Rows) -> list[BarFinding]:
@@ -53,7 +53,7 @@ def tell_closes_alone(table: RawTable, rows: Rows, notes: Notes) -> None:
     alone = np.logical_and.reduce([np.isnan(rows.values[name]) for name in ("open", "high", "low")])
     alone &= np.isfinite(rows.values["close"]) & ~np.isnat(rows.time) & rows.keep
     some = np.flatnonzero(alone)
-    if len(some) and len(some) <= max(1, ALONE * table.length):
+    if len(some) and len(some) <= max(1, _ALONE * table.length):
         number = int(table.rows[some[0]] if table.rows is not None else some[0] + 1)
         symbol = rows.symbols[rows.groups[some[0]]]
         more = f" and {len(some) - 1} more have" if len(some) > 1 else " has"
@@ -69,7 +69,7 @@ def skipped(table: RawTable, notes: Notes | None) -> Skipped:
     total = table.length + len(table.skipped)
     last = next((n for n in range(total, 0, -1) if n not in trailing), 0)  # the last row of the usual length
     for number, cells, text in table.skipped:
-        comment = text.lstrip(' "').startswith(COMMENT) or not any(letter.isdigit() for letter in text)
+        comment = text.lstrip(' "').startswith(_COMMENT) or not any(letter.isdigit() for letter in text)
         if not comment and (number < last or cells > width):
             odd.append((number, cells, text))
         elif notes is not None:
@@ -101,15 +101,17 @@ def decide(table: RawTable, rows: Rows, found: Sequence[BarFinding], odd: Skippe
     bad = np.unique(np.concatenate([f.rows for f in found])) if found else np.zeros(0, np.int64)
     odd_share = (int((~hollow[bad]).sum()) + len(odd)) / max(total + len(odd), 1)
     twice = sum(len(f.rows) for f in found if f.what == "time comes twice")
-    if drop and (odd_share > 0.5 or twice > max(TWICE * total, 3)):
+    if drop and (odd_share > 0.5 or twice > max(_TWICE * total, 3)):
         much = "more than half" if odd_share > 0.5 else "bars of a time that others have too"
         left = f"data.on_bad=drop would leave out {lost + len(odd)} of {total + len(odd)} rows, {much}: mend the file"
         raise DataError(complain(table.where, numbered, name_of, left))
     if not drop:
-        raise DataError(complain(table.where, numbered, name_of, remedy(rows, found, odd_share, twice, total, doubled)))
+        raise DataError(
+            complain(table.where, numbered, name_of, _remedy(rows, found, odd_share, twice, total, doubled))
+        )
 
 
-def remedy(rows: Rows, found: Sequence[BarFinding], odd_share: float, twice: int, total: int,
+def _remedy(rows: Rows, found: Sequence[BarFinding], odd_share: float, twice: int, total: int,
            doubled: Callable[[np.ndarray], str | None]) -> str:  # fmt: skip
     """What helps: a setting where one does, and the file's own mending where none does."""
     kinds = {f.what for f in found}
@@ -118,13 +120,13 @@ def remedy(rows: Rows, found: Sequence[BarFinding], odd_share: float, twice: int
         zone = doubled(repeated) if rows.naive else None
         if zone:
             return f"so a clock does in autumn: data.timezone={zone}, if that is whose times these are"
-        if twice > max(TWICE * total, 3):
+        if twice > max(_TWICE * total, 3):
             return "something must tell bars of one time apart: data.columns.symbol names a column that does"
     if kinds and all(kind.endswith("is not above 0") for kind in kinds):
         return _negative(rows, found, total)
-    if odd_share > FEW:
+    if odd_share > _FEW:
         return "so many that the file is not what it seems: mend it, or name its columns by data.columns"
-    return MEND
+    return _MEND
 
 
 def _negative(rows: Rows, found: Sequence[BarFinding], total: int) -> str:
@@ -136,7 +138,7 @@ def _negative(rows: Rows, found: Sequence[BarFinding], total: int) -> str:
     inside = (np.abs(close[bad]) <= rows.values["high"][bad]) & (np.abs(close[bad]) >= rows.values["low"][bad])
     if others and (close[bad] < 0).all() and inside.all():
         return f"{why}; CRSP marks a mid of bid and ask so: data.negative=midpoint reads it"
-    if len(bad) <= max(1, LITTLE * total):
+    if len(bad) <= max(1, _LITTLE * total):
         return f"{why}; data.on_bad=drop leaves out {'this bar' if len(bad) == 1 else f'these {len(bad)} bars'}"
     last = rows.time[bad].max()
     after = int((rows.time[rows.keep] > last).sum())

@@ -16,7 +16,7 @@ from barwise.errors import DataError
 KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
           "taker_buy_volume", "taker_buy_quote_volume", "ignore")  # fmt: skip
 LEFT_OUT = "column "  # names of the columns of a file without names that are nothing known
-CONTINUES = 3.0  # times that the next open lies nearer to the close than to the open before
+_CONTINUES = 3.0  # times that the next open lies nearer to the close than to the open before
 
 
 def guess(sample: Sequence[Sequence[str]], delimiter: str) -> list[str] | None:
@@ -39,7 +39,7 @@ def guess(sample: Sequence[Sequence[str]], delimiter: str) -> list[str] | None:
     if len(numeric) < 4:
         return None
     prices = [_numbers(columns[i], delimiter) for i in numeric[:4]]
-    order = ohlc(prices, _direction(columns[time]))
+    order = _ohlc(prices, _direction(columns[time]))
     if order is None:
         return None
     for name, i in zip(order, numeric[:4], strict=True):
@@ -90,7 +90,7 @@ def _direction(cells: Sequence[str]) -> int:
     return 1 if (step >= 0).all() and step.any() else -1 if (step <= 0).all() and step.any() else 0
 
 
-def ohlc(columns: Sequence[np.ndarray | None], direction: int) -> list[str] | None:
+def _ohlc(columns: Sequence[np.ndarray | None], direction: int) -> list[str] | None:
     """The names of four columns of prices by their values; None where no one is always the highest, or the lowest.
 
     `direction`: 1 where the rows run forwards in time, -1 backwards; 0 leaves the open before the close.
@@ -109,7 +109,7 @@ def ohlc(columns: Sequence[np.ndarray | None], direction: int) -> list[str] | No
         return None
     first, second = (i for i in range(4) if i not in (high, low))
     moved = np.abs(table[1:, [first, second]] - table[:-1, [second, first]]).mean(axis=0) if len(table) > 2 else (0, 0)
-    told = bool(direction) and max(moved) > CONTINUES * min(moved)
+    told = bool(direction) and max(moved) > _CONTINUES * min(moved)
     if not told and (high, low) != (1, 2):
         return None  # which of the two is the open is not told
     if told and moved[0] > moved[1]:  # the second follows on the first of the bar before: the close stands first

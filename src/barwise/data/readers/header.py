@@ -16,9 +16,9 @@ from barwise.data.readers.roles import NUMBERS, Roles, kind_of
 from barwise.data.settings import setting
 from barwise.errors import ConfigError, DataError
 
-FIELDS = {word: name for name in NUMBERS for word in RANK[name]}
-CURRENCIES = {"USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "KRW", "HKD", "AUD", "CAD", "USDT", "price"}
-JOINTS = r"[ _.\-|/:]+"
+_FIELDS = {word: name for name in NUMBERS for word in RANK[name]}
+_CURRENCIES = {"USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "KRW", "HKD", "AUD", "CAD", "USDT", "price"}
+_JOINTS = r"[ _.\-|/:]+"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def of_text(found: Layout, given: Sequence[str] | None, where: str, notes: Notes
     if not found.heads:
         return _headerless(found, where, notes)
     heads = [_aligned(row, found, where) for row in found.heads]
-    return of_rows(heads, where, notes)
+    return _of_rows(heads, where, notes)
 
 
 def of_names(names: Sequence[str], where: str, notes: Notes) -> Header:
@@ -49,17 +49,17 @@ def of_names(names: Sequence[str], where: str, notes: Notes) -> Header:
     levels = [_levels(name) for name in names]
     depth = max(map(len, levels), default=1)
     if depth == 1:
-        return of_rows([list(names)], where, notes)
+        return _of_rows([list(names)], where, notes)
     rows = [[level[i] if i < len(level) else "" for level in levels] for i in range(depth)]
-    return of_rows(rows, where, notes)
+    return _of_rows(rows, where, notes)
 
 
-def of_rows(heads: Sequence[Sequence[str]], where: str, notes: Notes) -> Header:
+def _of_rows(heads: Sequence[Sequence[str]], where: str, notes: Notes) -> Header:
     """The names in one row or several: of fields, and of tickers above or below them."""
     if len(heads) == 1:
         split = _split(heads[0])
         return (split and _wide(*split, heads[0])) or Header(_unique(heads[0]))
-    best = max(range(len(heads)), key=lambda i: sum(plain(cell) in FIELDS for cell in heads[i]))
+    best = max(range(len(heads)), key=lambda i: sum(plain(cell) in _FIELDS for cell in heads[i]))
     fields = heads[best]
     for i, row in enumerate(heads):
         if i != best and (found := _wide(fields, row, _first_names(heads))):
@@ -81,7 +81,7 @@ def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) 
     wide: dict[str, dict[str, str]] = {}
     names = []
     for i, field in enumerate(fields):
-        ours = FIELDS.get(plain(field))
+        ours = _FIELDS.get(plain(field))
         ticker = " ".join(tickers[i].split()) if i < len(tickers) else ""
         lone = plain(ticker) in ("ticker", "symbol", "symbols", "price", "date", "attributes")
         if ours and ticker and not lone:
@@ -92,7 +92,7 @@ def _wide(fields: Sequence[str], tickers: Sequence[str], others: Sequence[str]) 
         else:
             names.append(others[i] if (i < len(others) and not lone) or i == 0 else field)
     complete = {ticker: part for ticker, part in wide.items() if all(name in part for name in PRICES)}
-    if not complete or len(complete) < len(wide) or (len(wide) == 1 and set(wide) <= CURRENCIES):
+    if not complete or len(complete) < len(wide) or (len(wide) == 1 and set(wide) <= _CURRENCIES):
         return None
     return Header(_unique(names), complete)
 
@@ -103,15 +103,15 @@ def _split(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
         return None
     fields, tickers = [], []
     for name in names:
-        words = re.split(JOINTS, str(name).strip())
+        words = re.split(_JOINTS, str(name).strip())
         field, ticker = str(name), ""
         for size in (2, 1):
             if len(words) <= size:
                 continue
-            if plain("".join(words[-size:])) in FIELDS:
+            if plain("".join(words[-size:])) in _FIELDS:
                 field, ticker = " ".join(words[-size:]), _before(str(name), words[-size])
-            elif plain("".join(words[:size])) in FIELDS:
-                field, ticker = " ".join(words[:size]), re.split(JOINTS, str(name).strip(), maxsplit=size)[-1]
+            elif plain("".join(words[:size])) in _FIELDS:
+                field, ticker = " ".join(words[:size]), re.split(_JOINTS, str(name).strip(), maxsplit=size)[-1]
             if ticker:
                 break
         fields.append(field)
@@ -120,7 +120,7 @@ def _split(names: Sequence[str]) -> tuple[list[str], list[str]] | None:
 
 
 def _before(name: str, word: str) -> str:
-    return re.sub(rf"{JOINTS}$", "", name[: name.rindex(word)])
+    return re.sub(rf"{_JOINTS}$", "", name[: name.rindex(word)])
 
 
 def _levels(name: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,16 +16,16 @@ from barwise.data.readers.series import Series
 from barwise.data.readers.sources import Source
 from barwise.errors import DataError
 
-COPY = re.compile(r"\s*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|copia)(?:[ _]?\(?\d+\)?)?)$", re.IGNORECASE)
-YEAR = r"(?:18|19|20|21)\d\d"
-WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-PERIOD = rf"{YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
-DATED = re.compile(
-    rf"(?:(?:^|[-_. ]+)(?:{WORDED}[-_ ]?{YEAR}|{PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{PERIOD})?|(?:part|chunk)[-_ ]?\d+)"
-    rf"|(?<=[a-z]){YEAR}[01]\d(?:\d\d)?)$",
+_COPY = re.compile(r"\s*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|copia)(?:[ _]?\(?\d+\)?)?)$", re.IGNORECASE)
+_YEAR = r"(?:18|19|20|21)\d\d"
+_WORDED = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_PERIOD = rf"{_YEAR}(?:[-_.]?(?:q[1-4]|w\d\d|m\d\d)|[-_.]?\d\d(?:[-_.]?\d\d)?)?"
+_DATED = re.compile(
+    rf"(?:(?:^|[-_. ]+)(?:{_WORDED}[-_ ]?{_YEAR}|{_PERIOD}(?:[-_. ]+(?:to[-_. ]+)?{_PERIOD})?|(?:part|chunk)[-_ ]?\d+)"
+    rf"|(?<=[a-z]){_YEAR}[01]\d(?:\d\d)?)$",
     re.IGNORECASE,
 )
-SAME = 0.98  # of the bars that two files share: they are one series
+_SAME = 0.98  # of the bars that two files share: they are one series
 
 
 def stem_of(source: Source) -> str:
@@ -32,19 +33,25 @@ def stem_of(source: Source) -> str:
     return source.symbol or source.stem
 
 
-def base_of(source: Source) -> str:
+def _base_of(source: Source) -> str:
     """The symbol of a file less dates and the mark of a copy; its folder's name where nothing is left."""
-    return DATED.sub("", COPY.sub("", source.stem)) or source.folder
+    return _DATED.sub("", _COPY.sub("", source.stem)) or source.folder
 
 
 def joined(found: Sequence[Series], sources: Sequence[Source], notes: Notes) -> tuple[tuple[Bars, ...], list[Series]]:
     """(all bars by symbol, one series each with its parts joined). DataError where two files contradict each other."""
-    parts: dict[str, list[Series]] = {}
-    for series in _named(found, {source.where: source for source in sources}, notes):
-        parts.setdefault(series.bars.symbol, []).append(series)
-    made = [_one(name, some, notes) for name, some in sorted(parts.items())]
+    parts = _by_symbol(_named(found, {source.where: source for source in sources}, notes))
+    del found  # what is joined is gone from `parts`
+    made = [_one(name, parts.pop(name), notes) for name in sorted(parts)]
     _tell_same(made, notes)
     return tuple(series.bars for series in made), made
+
+
+def _by_symbol(found: Sequence[Series]) -> dict[str, list[Series]]:
+    parts: dict[str, list[Series]] = {}
+    for series in found:
+        parts.setdefault(series.bars.symbol, []).append(series)
+    return parts
 
 
 def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) -> list[Series]:
@@ -58,8 +65,8 @@ def _named(found: Sequence[Series], sources: dict[str, Source], notes: Notes) ->
         return [s if s.exact else _as(s, sources[s.where].folder) for s in found]
     groups: dict[str, list[Series]] = {}
     for series in loose:
-        groups.setdefault(base_of(sources[series.where]), []).append(series)
-    dated = all(base_of(sources[series.where]) != sources[series.where].stem for series in loose)
+        groups.setdefault(_base_of(sources[series.where]), []).append(series)
+    dated = all(_base_of(sources[series.where]) != sources[series.where].stem for series in loose)
     names = {}
     for base, some in groups.items():
         if len(some) > 1 and not _one_series(some):
@@ -92,14 +99,14 @@ def _equal(one: Bars, other: Bars, ours: np.ndarray, theirs: np.ndarray) -> bool
     same = np.ones(len(ours), bool)
     for column in PRICES:
         same &= np.isclose(getattr(one, column)[ours], getattr(other, column)[theirs], rtol=1e-6, atol=0)
-    return bool(same.mean() >= SAME and same[:-1].all())  # the last of a download may not have been over
+    return bool(same.mean() >= _SAME and same[:-1].all())  # the last of a download may not have been over
 
 
 def _tell_copies(parts: Sequence[Series], sources: dict[str, Source], notes: Notes) -> None:
     for part in parts:
         stem = sources[part.where].stem
-        if COPY.search(stem):
-            notes.warn(part.where, f"by its name a copy of {COPY.sub('', stem)}, and its bars are others: "
+        if _COPY.search(stem):
+            notes.warn(part.where, f"by its name a copy of {_COPY.sub('', stem)}, and its bars are others: "
                                    f"a symbol of its own, {stem}")  # fmt: skip
 
 
@@ -109,7 +116,10 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
         return parts[0]
     parts = sorted(parts, key=lambda p: (p.bars.time[0], -len(p.bars)))
     bars, overlapping = parts[0].bars, []
-    for part in parts[1:]:
+    follow = all(b.bars.time[0] > a.bars.time[-1] for a, b in pairwise(parts))
+    if follow:  # most are: put behind each other at once, not one after the other
+        bars = _after(*(part.bars for part in parts))
+    for part in () if follow else parts[1:]:
         if part.bars.time[0] > bars.time[-1]:
             bars = _after(bars, part.bars)
             continue
@@ -135,15 +145,12 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
     return replace(parts[0], bars=bars)
 
 
-def _after(bars: Bars, more: Bars) -> Bars:
-    """The bars of both in the order of time; extra columns that one of them lacks are NaN there."""
-    columns = {c: np.concatenate([getattr(bars, c), getattr(more, c)]) for c in ("time", *COLUMNS)}
-    names = list(dict.fromkeys([*bars.extra, *more.extra]))
-    extra = {
-        c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in (bars, more)])
-        for c in names
-    }
-    both = put(Bars(bars.symbol, **columns, extra=extra, groups={}, group_names={}), together([bars, more]))
+def _after(*parts: Bars) -> Bars:
+    """The bars of all in the order of time; extra columns that one of them lacks are NaN there."""
+    columns = {c: np.concatenate([getattr(b, c) for b in parts]) for c in ("time", *COLUMNS)}
+    names = list(dict.fromkeys(name for b in parts for name in b.extra))
+    extra = {c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in parts]) for c in names}
+    both = put(Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}), together(parts))
     if (np.diff(both.time) > np.timedelta64(0)).all():
         return both
     return both.take(np.argsort(both.time, kind="stable"))

@@ -16,13 +16,13 @@ from barwise.data.readers.layout import CURRENCY, MISSING
 from barwise.data.settings import setting
 from barwise.errors import DataError
 
-NONE = pa.array([*MISSING, "nil", "#DIV/0!"])
-UNITS = {"k": 1e3, "tsd": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "t": 1e12, "万": 1e4,
+_NONE = pa.array([*MISSING, "nil", "#DIV/0!"])
+_UNITS = {"k": 1e3, "tsd": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "t": 1e12, "万": 1e4,
          "億": 1e8, "亿": 1e8, "百万": 1e6}  # fmt: skip
-UNIT = r"(?i)^(?P<number>.*?)\s*(?P<unit>k|tsd|m|mn|mio|b|bn|mrd|t|万|億|亿|百万)\.?$"
-APART = 50.0  # times that whole numbers exceed those with a fraction, where a mark of thousands was misread
-SMOOTHER = 2.0  # a reading is told by its values where they move half as much as those of the other
-LATIN = {"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "}
+_UNIT = r"(?i)^(?P<number>.*?)\s*(?P<unit>k|tsd|m|mn|mio|b|bn|mrd|t|万|億|亿|百万)\.?$"
+_APART = 50.0  # times that whole numbers exceed those with a fraction, where a mark of thousands was misread
+_SMOOTHER = 2.0  # a reading is told by its values where they move half as much as those of the other
+_LATIN = {"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "}
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ def read(
 
     DataError where a mark could be of decimals or of thousands.
     """
-    cleaned = {name: clean(column) for name, column in columns.items()}
-    mark = decimal or decimal_mark(cleaned, habit, where)
-    if mark == "," or any(has(text, ",") for text, _ in cleaned.values()):
+    cleaned = {name: _clean(column) for name, column in columns.items()}
+    mark = decimal or _decimal_mark(cleaned, habit, where)
+    if mark == "," or any(_has(text, ",") for text, _ in cleaned.values()):
         other = "dot" if mark == "," else "comma"
-        used = any(has(text, r"\." if mark == "," else ",") for text, _ in cleaned.values())
+        used = any(_has(text, r"\." if mark == "," else ",") for text, _ in cleaned.values())
         marks = "the comma is the decimal mark" if mark == "," else "the dot is the decimal mark"
         notes.note(where, f"{marks}{f', the {other} that of thousands' if used else ''}")
     return {name: _numbers(text, factor, mark) for name, (text, factor) in cleaned.items()}
 
 
-def clean(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:
+def _clean(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:
     """(the cells without currency, blanks and units, null where missing; what each is to be multiplied by)."""
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    text = pc.if_else(pc.is_in(text, NONE), pa.scalar(None, pa.string()), text)
-    if not has(text, r"[^-0-9.,]"):
+    text = pc.if_else(pc.is_in(text, _NONE), pa.scalar(None, pa.string()), text)
+    if not _has(text, r"[^-0-9.,]"):
         return text, None
-    for sign, plain in LATIN.items():
+    for sign, plain in _LATIN.items():
         text = pc.replace_substring(text, sign, plain)
     text = pc.replace_substring_regex(text, rf"{CURRENCY}|[株円]$", "")
     text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r"\s*%$", ""))
@@ -65,25 +65,25 @@ def clean(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:
     text = pc.replace_substring_regex(text, r"(\d)[ '_](\d{3})", r"\1\2")
     text = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^([-+])\s+", r"\1")
     factor = None
-    if has(text, UNIT):
-        parts = pc.extract_regex(text, UNIT)
+    if _has(text, _UNIT):
+        parts = pc.extract_regex(text, _UNIT)
         unit = pc.utf8_lower(pc.struct_field(parts, "unit")).to_numpy(zero_copy_only=False)
-        factor = np.array([UNITS.get(str(u), 1.0) for u in unit])
+        factor = np.array([_UNITS.get(str(u), 1.0) for u in unit])
         text = pc.coalesce(pc.struct_field(parts, "number"), text)
     return text, factor
 
 
-def has(text: pa.ChunkedArray, pattern: str) -> bool:
+def _has(text: pa.ChunkedArray, pattern: str) -> bool:
     """Whether any cell matches."""
     return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
 
 
-def count(text: pa.ChunkedArray, pattern: str) -> int:
+def _count(text: pa.ChunkedArray, pattern: str) -> int:
     """How many cells match."""
     return int(pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0)
 
 
-def decimal_mark(cleaned: Mapping[str, tuple[pa.ChunkedArray, object]], habit: str, where: str) -> str:
+def _decimal_mark(cleaned: Mapping[str, tuple[pa.ChunkedArray, object]], habit: str, where: str) -> str:
     """`.` or `,`: what the cells tell by themselves, prices before others, else what makes the prices move least."""
     prices = [text for name, (text, _) in cleaned.items() if name in PRICES]
     others = [text for name, (text, _) in cleaned.items() if name not in PRICES]
@@ -118,7 +118,7 @@ def _evidence(texts: Sequence[pa.ChunkedArray]) -> tuple[int, int]:
             rf"^-?0*{m}\d",
             rf"^-?\d{{4,}}{m}\d",
         )
-        return sum(count(text, "|".join(f"(?:{s})" for s in shapes)) for text in texts)
+        return sum(_count(text, "|".join(f"(?:{s})" for s in shapes)) for text in texts)
 
     return of(".", ","), of(",", ".")
 
@@ -127,15 +127,15 @@ def _by_values(text: pa.ChunkedArray) -> str:
     """The mark under which a column of `987` and `1.012` moves least, where only such cells stand in it."""
     for mark, other in ((".", ","), (",", ".")):
         pattern = rf"^-?[1-9]\d{{0,2}}(\{mark}\d{{3}})$"
-        if has(text, pattern) and has(text, r"^-?\d{1,3}$"):
+        if _has(text, pattern) and _has(text, r"^-?\d{1,3}$"):
             known = text.drop_null()
             whole = _moves(pc.replace_substring(known, mark, ""))
             part = _moves(pc.replace_substring(known, mark, "."))
             if whole is None or part is None:
                 continue
-            if whole * SMOOTHER < part:
+            if whole * _SMOOTHER < part:
                 return other
-            if part * SMOOTHER < whole:
+            if part * _SMOOTHER < whole:
                 return mark
     return ""
 
@@ -160,7 +160,7 @@ def _numbers(text: pa.ChunkedArray, factor: np.ndarray | None, mark: str) -> Num
     good = pc.and_(pc.match_substring_regex(text, shape), pc.match_substring_regex(text, r"\d"))
     good = pc.or_(good, pc.match_substring_regex(text, r"(?i)^[-+]?inf(inity)?$"))
     kept = pc.if_else(good, text, pa.scalar(None, pa.string()))
-    if has(kept, t):
+    if _has(kept, t):
         kept = pc.replace_substring_regex(kept, t, "")
     if mark == ",":
         kept = pc.replace_substring(kept, ",", ".")
@@ -184,5 +184,5 @@ def dubious(values: np.ndarray) -> bool:
     if (np.abs(parts) >= 1000).any() or (np.abs(parts * 1e3 - np.rint(parts * 1e3)) > 1e-6).any():
         return False
     fine = np.abs(parts * 1e2 - np.rint(parts * 1e2)) > 1e-6
-    apart = whole.any() and np.median(np.abs(known[whole])) > APART * np.median(np.abs(parts))
+    apart = whole.any() and np.median(np.abs(known[whole])) > _APART * np.median(np.abs(parts))
     return bool(fine.mean() > 0.5 or apart)

@@ -9,7 +9,7 @@ import numpy as np
 from barwise.data.checks import BarFinding
 from barwise.data.notes import Notes
 
-STRAY = 0.01  # of the rows: so few out of place are faults, more are another order
+_STRAY = 0.01  # of the rows: so few out of place are faults, more are another order
 
 
 def ordered(
@@ -25,7 +25,7 @@ def ordered(
         notes.note(where, "newest first: turned round")
     elif (step < 0).any():
         stray = _stray(stamps)
-        if len(stray) <= max(1, STRAY * len(rows)):
+        if len(stray) <= max(1, _STRAY * len(rows)):
             fault = BarFinding("time runs backwards", rows[stray], time[rows[stray]])
             left = np.delete(rows, stray)
             kept, twice = _once(where, symbol, time, left, values, notes)

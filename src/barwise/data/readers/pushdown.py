@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from barwise.data.names import RANK, plain
 
-DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
-DATE_KEYS = ("date", "day", "dt", "tradedate")
+_DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+_DATE_KEYS = ("date", "day", "dt", "tradedate")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Wanted:
     def _apart(self, lowest: np.datetime64, highest: np.datetime64) -> bool:
         """Whether a stretch is more than a day off: zones and dates move a bar by a day at most."""
         return bool(
-            (self.last is not None and lowest - DAY > self.last)
-            or (self.first is not None and highest + DAY < self.first)
+            (self.last is not None and lowest - _DAY > self.last)
+            or (self.first is not None and highest + _DAY < self.first)
         )
 
     def table(self, file: pq.ParquetFile, threads: bool = False) -> tuple[pa.Table, np.ndarray | None]:
@@ -126,7 +126,7 @@ def _span(key: str, value: str) -> tuple[np.datetime64, np.datetime64] | None:
     if key == "year" and re.fullmatch(r"(1[6-9]|2[01])\d\d", value):
         first = np.datetime64(value, "Y")
         return first.astype("datetime64[ns]"), (first + 1).astype("datetime64[ns]")
-    if key in DATE_KEYS and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+    if key in _DATE_KEYS and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         day = np.datetime64(value, "D")
         return day.astype("datetime64[ns]"), (day + 1).astype("datetime64[ns]")
     return None

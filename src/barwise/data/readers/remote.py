@@ -19,15 +19,15 @@ from barwise.data.notes import Notes, listed
 from barwise.data.readers.sources import BINARY, SHOWN, Source, endings, folder_of, keys_of, unpacked_bytes
 from barwise.errors import BarwiseError, ConfigError, DataError, require
 
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-ARROW = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
-WEB = ("http", "https")
-GLOB = re.compile(r"[*?\[]")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ARROW = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
+_WEB = ("http", "https")
+_GLOB = re.compile(r"[*?\[]")
 
 
 def is_remote(path: str) -> bool:
     """Whether `path` is an address; a letter before :// would be a drive."""
-    return ADDRESS.match(path) is not None
+    return _ADDRESS.match(path) is not None
 
 
 def find(path: str, notes: Notes) -> list[Source]:
@@ -38,7 +38,7 @@ def find(path: str, notes: Notes) -> list[Source]:
     """
     where = f"data.path={masked(path)}"
     if masked(path) != path:
-        raise holds_secret(f"data.path={path}")
+        raise holds_secret("data.path", path)
     system, inner = _system(path, where)
     try:
         found = list(_files(system, inner, path))
@@ -53,17 +53,17 @@ def find(path: str, notes: Notes) -> list[Source]:
     if passed:
         notes.warn(path, f"{listed(passed)} passed over: not a kind of file that is read")
     scheme = path.partition("://")[0]
-    base = inner if not GLOB.search(inner) else inner[: GLOB.search(inner).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    base = inner if not _GLOB.search(inner) else inner[: _GLOB.search(inner).start()].rpartition("/")[0]  # type: ignore[union-attr]
     return [_source(system, name, scheme, base, len(kept) > 1) for name, _ in sorted(kept)]
 
 
 def _system(path: str, where: str) -> tuple[fs.FileSystem, str]:
-    scheme = ADDRESS.match(path)[1].lower()  # type: ignore[index]
+    scheme = _ADDRESS.match(path)[1].lower()  # type: ignore[index]
     require(
-        scheme in (*ARROW, *WEB, "file"),
-        f"{where}: {scheme}:// is not spoken; {', '.join(f'{one}://' for one in (*ARROW[:3], *WEB))} are",
+        scheme in (*_ARROW, *_WEB, "file"),
+        f"{where}: {scheme}:// is not spoken; {', '.join(f'{one}://' for one in (*_ARROW[:3], *_WEB))} are",
     )
-    if scheme in WEB:
+    if scheme in _WEB:
         try:
             from fsspec.implementations.http import HTTPFileSystem
         except ImportError:
@@ -84,13 +84,13 @@ def _system(path: str, where: str) -> tuple[fs.FileSystem, str]:
 
 def _files(system: fs.FileSystem, inner: str, path: str) -> Iterator[tuple[str, int]]:
     """(name, bytes) of each file that is meant."""
-    if urlsplit(path).scheme.lower() in WEB:
+    if urlsplit(path).scheme.lower() in _WEB:
         (info,) = system.get_file_info([inner])
         if info.type != fs.FileType.File:
             raise DataError(f"data.path={path}: is not there")
         yield inner, info.size or 0
         return
-    found = GLOB.search(inner)
+    found = _GLOB.search(inner)
     base = inner[: found.start()].rpartition("/")[0] if found else inner.rstrip("/")
     if not found:
         (info,) = system.get_file_info([base])

@@ -12,12 +12,12 @@ from barwise.data.settings import setting
 from barwise.errors import ConfigError, DataError
 
 NUMBERS = (*PRICES, "volume", "tick_volume", "adj_close", "bid", "ask")
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?\s?[Mm]\.?)?")
-UNNAMED = re.compile(r"|unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level_\d+__", re.IGNORECASE)
-NUMBERED = re.compile(r"column \d+")  # of files without names: see header.guess
-VOLUME_OF = re.compile(r"(volume|vol)[a-z]{2,5}")  # Volume BTC, Volume USDT: the first is the base's
-PRICE_IN = re.compile(r"(open|high|low|close)(usdt?|eur|gbp|jpy|inr|krw|cny|chf|btc|brl)")
-WORDS = re.compile(
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?\s?[Mm]\.?)?")
+_UNNAMED = re.compile(r"|unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level_\d+__", re.IGNORECASE)
+_NUMBERED = re.compile(r"column \d+")  # of files without names: see header.guess
+_VOLUME_OF = re.compile(r"(volume|vol)[a-z]{2,5}")  # Volume BTC, Volume USDT: the first is the base's
+_PRICE_IN = re.compile(r"(open|high|low|close)(usdt?|eur|gbp|jpy|inr|krw|cny|chf|btc|brl)")
+_WORDS = re.compile(
     r"(?i)(jan|feb|f[eé]v|m[aä]r|mar|apr|avr|may|mai|jun|juin|jul|juil|aug|ao[uû]|sep|oct|okt|nov|dec|d[eé]c|dez)"
 )
 
@@ -56,7 +56,7 @@ def roles(
     numbers = {name: column for name, column in asked.items() if name not in ("time", "symbol")}
     left_out = dict.fromkeys(other_times, "another time")
     for column, name in _numbers([c for c in free if c != symbol], where):
-        if name == column and (UNNAMED.fullmatch(column) or NUMBERED.fullmatch(column)):
+        if name == column and (_UNNAMED.fullmatch(column) or _NUMBERED.fullmatch(column)):
             left_out[column] = "no name"
         elif name in asked:
             left_out[column] = f"data.columns.{name} names another"
@@ -132,7 +132,7 @@ def _split_date(free: Sequence[str], names: Mapping[str, str], clocks: Sequence[
 
 def _unnamed(free: Sequence[str], sample: Callable[[str], Sequence[str]]) -> tuple[str, ...]:
     """A saved index: a column without a name that holds times."""
-    found = [c for c in free if UNNAMED.fullmatch(str(c)) and kind_of(sample(c)) in ("full", "date", "epoch")]
+    found = [c for c in free if _UNNAMED.fullmatch(str(c)) and kind_of(sample(c)) in ("full", "date", "epoch")]
     return tuple(found[:1])
 
 
@@ -158,12 +158,12 @@ def _kind(text: str) -> str:
         return "epoch" if len(text.partition(".")[0]) > 7 else "full" if 10_000 <= float(text) < 100_000 else ""
     if re.fullmatch(r"-?\d(\.\d+)?[eE]\+?\d+", text):
         return "epoch"
-    if CLOCK.fullmatch(text):
+    if _CLOCK.fullmatch(text):
         return "clock"
     if re.search(r"\d:\d\d|\d[T ]\d{4,6}$|\d \d{1,2} ?[AaPp][Mm]", text):
         return "full"
     return "date" if re.search(r"\d", text) and (re.search(r"\d[-/.年 ]\d|Q[1-4]|W\d\d|M\d\d", text)
-                                                  or WORDS.search(text)) else ""  # fmt: skip
+                                                  or _WORDS.search(text)) else ""  # fmt: skip
 
 
 def _symbol(free: Sequence[str], sample: Callable[[str], Sequence[str]]) -> str | None:
@@ -198,7 +198,7 @@ def _meanings(column: str) -> Iterator[tuple[str, int]]:
             if text in RANK[name]:
                 yield name, RANK[name][text] + penalty
                 return
-    if VOLUME_OF.fullmatch(plain(column)):
+    if _VOLUME_OF.fullmatch(plain(column)):
         yield "volume", 600
-    elif found := PRICE_IN.fullmatch(plain(column)):
+    elif found := _PRICE_IN.fullmatch(plain(column)):
         yield found[1], 600

@@ -18,7 +18,7 @@ from barwise.data.readers.rows import Rows
 from barwise.data.readers.table import RawTable
 from barwise.errors import ConfigError
 
-MEASURED = (*COLUMNS, "adj_close", "bid", "ask", "tick_volume")
+_MEASURED = (*COLUMNS, "adj_close", "bid", "ask", "tick_volume")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _checked(rows: Rows, some: np.ndarray, how: Reading) -> list[BarFinding]:
         close = rows.values["adj_close"][some]
         bad = np.flatnonzero(~(np.isfinite(close) & (close > 0)))
         found += [BarFinding("adj_close is not a number above 0", bad, close[bad])] if len(bad) else []
-    for name in rows.values.keys() - set(MEASURED):
+    for name in rows.values.keys() - set(_MEASURED):
         column = rows.values[name][some]
         bad = np.flatnonzero(np.isinf(column))
         found += [BarFinding(f"{name} is infinite", bad, column[bad])] if len(bad) else []
@@ -246,6 +246,6 @@ def _tell_columns(table: RawTable, words: Sequence[str], notes: Notes) -> None:
     if table.roles.symbol is not None:
         notes.columns[str(table.roles.symbol)] = "symbol"
     for ours, column in table.roles.numbers.items():
-        part = ours if ours in MEASURED else "extra"
+        part = ours if ours in _MEASURED else "extra"
         notes.columns[str(column)] = "left out: no numbers" if column in words else part
     notes.columns.update({str(column): f"left out: {why}" for column, why in table.roles.left_out.items()})

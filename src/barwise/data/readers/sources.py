@@ -23,14 +23,14 @@ from barwise.data.names import RANK, plain
 from barwise.data.notes import Notes, listed
 from barwise.errors import BarwiseError, DataError
 
-TEXT = (".csv", ".txt", ".tsv", ".tab", ".psv", ".asc", ".prn", ".dat")
+_TEXT = (".csv", ".txt", ".tsv", ".tab", ".psv", ".asc", ".prn", ".dat")
 JSON = (".json", ".jsonl", ".ndjson")
 BINARY = (".parquet", ".pq", ".feather", ".ft", ".arrow", ".ipc")
-PACKED = (".gz", ".bz2", ".xz", ".zst")
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
 SHOWN = ".csv, .txt, .tsv, .json, .parquet, .feather, .zip, and .gz, .bz2, .xz or .zst of text"
 UNSURE = (".txt", ".dat", ".asc", ".prn", *JSON)  # in a folder these may be notes or settings
-LARGEST = 16 * 2**30  # bytes that one packed file may unpack to
-RATIO = 2000  # and how many times its size: prices pack to a fifth
+_LARGEST = 16 * 2**30  # bytes that one packed file may unpack to
+_RATIO = 2000  # and how many times its size: prices pack to a fifth
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Source:
 def endings(name: str) -> tuple[str, str]:
     """(`.csv`, `.gz`) of `A.csv.gz`; two empty strings where the format is none that is read."""
     lower = name.lower()
-    packed = next((end for end in PACKED if lower.endswith(end)), "")
+    packed = next((end for end in _PACKED if lower.endswith(end)), "")
     inner = lower[: len(lower) - len(packed)] if packed else lower
-    kind = next((end for end in (*TEXT, *JSON, *(() if packed else BINARY)) if inner.endswith(end)), "")
+    kind = next((end for end in (*_TEXT, *JSON, *(() if packed else BINARY)) if inner.endswith(end)), "")
     return (kind, packed) if kind else ("", "")
 
 
@@ -113,7 +113,7 @@ def _source(file: Path, start: Path, listed_: bool) -> Iterator[Source]:
     kind, packed = endings(file.name)
     if kind:
         stem = file.name[: -len(kind + packed)]
-        read = partial(unpacked, file, packed) if packed else file.read_bytes
+        read = partial(_unpacked, file, packed) if packed else file.read_bytes
         keys = keys_of(folders)
         yield Source(
             str(file),
@@ -138,7 +138,7 @@ def _zipped(file: Path, folders: tuple[str, ...], listed_: bool) -> Iterator[Sou
     if not kept:
         raise DataError(f"{file}: the archive holds no file ending in {SHOWN}")
     total = sum(m.file_size for m in kept)
-    if total > LARGEST or total > RATIO * max(file.stat().st_size, 1024):
+    if total > _LARGEST or total > _RATIO * max(file.stat().st_size, 1024):
         raise DataError(f"{file}: would unpack to {total / 2**20:,.0f} MB; unpack it yourself if you trust it")
     for member in kept:
         kind, packed = endings(member.filename)
@@ -167,7 +167,7 @@ def keys_of(folders: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((key, unquote(value)) for key, value in pairs)
 
 
-def unpacked(file: Path, packed: str) -> bytes:
+def _unpacked(file: Path, packed: str) -> bytes:
     """The bytes of a packed file. DataError where it is broken or unpacks to more than memory should hold."""
     return unpacked_bytes(file.read_bytes(), packed, str(file))
 
@@ -183,7 +183,7 @@ def _member(file: Path, name: str, packed: str) -> bytes:
 
 def unpacked_bytes(data: bytes, packed: str, where: str) -> bytes:
     """What packed bytes hold. DataError as for `unpacked`."""
-    most = min(LARGEST, RATIO * max(len(data), 1024))
+    most = min(_LARGEST, _RATIO * max(len(data), 1024))
     try:
         with pa.BufferReader(data) as raw:
             if packed == ".zst":

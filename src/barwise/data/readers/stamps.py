@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from barwise.data.readers import dates, epochs
-from barwise.errors import DataError
+from barwise.data.readers.time_of_day import clock_ns
+from barwise.data.readers.zones import all_zulu, offset, per_word, zones
 
-NAT = np.datetime64("NaT", "ns")
-HOUR = 3_600_000_000_000
-WORDS = {
-    "Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "WET": 0, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
-    "PDT": -7, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "HKT": 8,
-    "SGT": 8, "AEST": 10, "AEDT": 11, "ACST": 9.5, "AWST": 8, "NZST": 12, "NZDT": 13, "BRT": -3, "WEST": 1,
-}  # fmt: skip
-NAMED = {"CST": "America/Chicago", "IST": "Asia/Kolkata", "BST": "Europe/London"}  # each is another zone's too
-ZONE = r"(?P<zone>[Zz]|[A-Za-z]{2,5}[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?|[A-Z]{2,5}|[A-Z][A-Za-z]+/[A-Za-z_/]+)?"
-AMPM = r"(?P<half>[AaPp]\.?\s?[Mm]\.?|上午|下午|午前|午後)?"
-SHAPES = (
-    rf"^(?P<date>.*?)[T ,_:日-]+(?P<clock>\d{{1,2}}:\d\d(?::\d\d(?:[.,:]\d{{1,9}})?)?)\s*{AMPM}\s*\[?{ZONE}\]?$",
-    rf"^(?P<date>\d{{8}}|\d{{4}}[-/.]\d\d[-/.]\d\d)[T _-]+(?P<clock>\d{{3,6}}(?:[.,]?\d{{3,9}})?)\s*{AMPM}\s*{ZONE}$",
-    rf"^(?P<date>.*?)[T ,]+(?P<clock>\d{{1,2}})[- ]*{AMPM.rstrip('?')}\s*{ZONE}$",
+_NAT = np.datetime64("NaT", "ns")
+_ZONE = r"(?P<zone>[Zz]|[A-Za-z]{2,5}[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?|[A-Z]{2,5}|[A-Z][A-Za-z]+/[A-Za-z_/]+)?"
+_AMPM = r"(?P<half>[AaPp]\.?\s?[Mm]\.?|上午|下午|午前|午後)?"
+_SHAPES = (
+    rf"^(?P<date>.*?)[T ,_:日-]+(?P<clock>\d{{1,2}}:\d\d(?::\d\d(?:[.,:]\d{{1,9}})?)?)\s*{_AMPM}\s*\[?{_ZONE}\]?$",
+    rf"^(?P<date>\d{{8}}|\d{{4}}[-/.]\d\d[-/.]\d\d)[T _-]+(?P<clock>\d{{3,6}}(?:[.,]?\d{{3,9}})?)\s*{_AMPM}\s*{_ZONE}$",
+    rf"^(?P<date>.*?)[T ,]+(?P<clock>\d{{1,2}})[- ]*{_AMPM.rstrip('?')}\s*{_ZONE}$",
     r"^(?P<date>.+)(?P<clock>x{0})(?P<half>x{0})(?P<zone>x{0})$",
 )
-NUMBER = r"^-?\d+(\.\d+)?([eE]\+?\d+)?$"
+_NUMBER = r"^-?\d+(\.\d+)?([eE]\+?\d+)?$"
 
 
 @dataclass(frozen=True)
@@ -125,9 +117,9 @@ def _iso(text: pa.ChunkedArray) -> Stamps | None:
         utc = _wall(text.cast(pa.timestamp("ns", tz="UTC")).cast(pa.timestamp("ns")))
     except pa.ArrowInvalid:
         return None
-    zones = pc.struct_field(pc.extract_regex(text, r"(?P<z>Z|[+-]\d\d:?\d\d|[+-]\d\d)$"), "z")
-    ahead = _per_word(zones, _offset)
-    return Stamps(utc + ahead.astype("timedelta64[ns]"), ahead, not ahead.any() and _all_zulu(zones))
+    words = pc.struct_field(pc.extract_regex(text, r"(?P<z>Z|[+-]\d\d:?\d\d|[+-]\d\d)$"), "z")
+    ahead = per_word(words, offset)
+    return Stamps(utc + ahead.astype("timedelta64[ns]"), ahead, not ahead.any() and all_zulu(words))
 
 
 def _fine(text: pa.ChunkedArray) -> bool:
@@ -135,31 +127,9 @@ def _fine(text: pa.ChunkedArray) -> bool:
     return longest > 26
 
 
-def _all_zulu(zones: pa.ChunkedArray) -> bool:
-    return all(word in ("Z", "+00:00", "+0000", "+00", None) for word in pc.unique(zones).to_pylist())
-
-
-def _per_word(words: pa.ChunkedArray, of: object) -> np.ndarray:
-    """int64 per row, by what each different word means."""
-    coded = pc.dictionary_encode(words, null_encoding="encode").combine_chunks()
-    values = np.array([of(word) for word in coded.dictionary.to_pylist()], np.int64)  # type: ignore[operator]
-    return values[coded.indices.to_numpy(zero_copy_only=False)] if len(values) else np.zeros(len(words), np.int64)
-
-
-def _offset(word: str | None) -> int:
-    """ns ahead of UTC."""
-    if word is None:
-        return 0
-    found = re.fullmatch(r"[A-Za-z]*([+-])(\d{1,2}):?(\d\d)?", word)
-    if found:
-        size = int(found[2]) * HOUR + int(found[3] or 0) * HOUR // 60
-        return size if found[1] == "+" else -size
-    return int(WORDS.get(word.upper(), 0) * HOUR)
-
-
 def _numeric(text: pa.ChunkedArray) -> Stamps | None:
     """Digits alone: dates, serials or counts since 1970; None where most cells are something else."""
-    good = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
+    good = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
     known = len(text) - text.null_count
     if not known or (pc.sum(good).as_py() or 0) * 2 <= known:
         return None
@@ -207,7 +177,7 @@ def _written(
     text = pc.replace_substring_regex(text, r"(\d+)\s*[时時点시]\s*(\d+)\s*[分분](?:(\d+)[秒초])?$", r"\1:\2")
     text = pc.replace_substring_regex(text, r"(\d{4})\s*[년]\s*(\d{1,2})\s*월\s*(\d{1,2})\s*일", r"\1-\2-\3")
     fields: dict[str, pa.ChunkedArray] = {}
-    for shape in SHAPES:
+    for shape in _SHAPES:
         found = pc.extract_regex(text, shape)
         for name in ("date", "clock", "half", "zone"):
             part = pc.struct_field(found, name)
@@ -222,9 +192,9 @@ def _written(
     texts = [str(t) for t in coded.dictionary.to_pylist()]
     found = dates.read(texts, codes, clocks or len(np.unique(ns)) > 1, groups, day_first, where)
     days = np.append(found.days, dates.NAT)[codes].astype("datetime64[ns]")
-    wall = np.where(ns < 0, NAT, days + ns.astype("timedelta64[ns]"))
-    ahead, named = _zones(parts["zone"], wall, where)
-    instants = ahead is not None and not ahead.any() and _all_zulu(parts["zone"])
+    wall = np.where(ns < 0, _NAT, days + ns.astype("timedelta64[ns]"))
+    ahead, named = zones(parts["zone"], wall, where)
+    instants = ahead is not None and not ahead.any() and all_zulu(parts["zone"])
     return Stamps(wall, ahead, instants, named, found.order)
 
 
@@ -235,75 +205,14 @@ def _clocked(date: pa.ChunkedArray, clock: list[pa.ChunkedArray], day_first: boo
     if not clock:
         return base
     text = _text(clock[0])
-    found = pc.extract_regex(text, rf"^(?P<clock>[\d:.,]+)\s*{AMPM}\s*{ZONE}$")
+    found = pc.extract_regex(text, rf"^(?P<clock>[\d:.,]+)\s*{_AMPM}\s*{_ZONE}$")
     none = pa.scalar(None, pa.string())
     parts = [pc.struct_field(found, name) for name in ("clock", "half", "zone")]
     clocks, half, zone = (pc.if_else(pc.equal(part, ""), none, part) for part in parts)
     ns = clock_ns(clocks, half)
     bad = clocks.is_null().to_numpy(zero_copy_only=False)
-    wall = np.where(bad, NAT, base.wall.astype("datetime64[D]").astype("datetime64[ns]") + ns.astype("timedelta64[ns]"))
-    ahead, named = _zones(zone, wall, where)
+    wall = np.where(
+        bad, _NAT, base.wall.astype("datetime64[D]").astype("datetime64[ns]") + ns.astype("timedelta64[ns]")
+    )
+    ahead, named = zones(zone, wall, where)
     return replace(base, wall=wall, ahead=ahead, zone=named, instants=False)
-
-
-def clock_ns(clock: pa.ChunkedArray, half: pa.ChunkedArray) -> np.ndarray:
-    """Nanoseconds since midnight of `9:30`, `093000`, `9:30:00.5`, or `9` beside AM or PM; -1 day for no time."""
-    if pc.all(pc.match_substring_regex(clock, r"^([01]?\d|2[0-4])$")).as_py() and half.null_count == len(half):
-        clock = pc.binary_join_element_wise(clock, "00", ":")  # hours alone
-    both = pc.binary_join_element_wise(pc.fill_null(clock, ""), pc.fill_null(half, ""), "|")
-    return _per_word(both, _clock)
-
-
-def _clock(text: str) -> int:
-    clock, _, half = text.partition("|")
-    if not clock:
-        return 0
-    if ":" in clock:
-        parts = re.split(r"[:.,]", clock)
-    elif len(clock) <= 2 and half:
-        parts = [clock]
-    else:
-        digits, _, fraction = clock.partition(".")
-        digits = digits.zfill(4 if len(digits) <= 4 else 6)
-        parts = [
-            digits[:2],
-            digits[2:4],
-            digits[4:6] or "0",
-            *([fraction or digits[6:]] if fraction or digits[6:] else []),
-        ]
-    hour = int(parts[0])
-    if re.match(r"[Pp]|下午|午後", half) and hour < 12:
-        hour += 12
-    elif re.match(r"[Aa]|上午|午前", half) and hour == 12:
-        hour = 0
-    minute, second = (int(parts[i]) if len(parts) > i else 0 for i in (1, 2))
-    nano = int(parts[3].ljust(9, "0")[:9]) if len(parts) > 3 else 0
-    if hour > 24 or (hour == 24 and minute + second) or minute > 59 or second > 60:
-        return -24 * HOUR
-    return hour * HOUR + minute * HOUR // 60 + second * 1_000_000_000 + nano
-
-
-def _zones(zone: pa.ChunkedArray, wall: np.ndarray, where: str) -> tuple[np.ndarray | None, str | None]:
-    """(ns ahead of UTC per row, or None), and the one zone's name that stands beside the times."""
-    words = [word for word in pc.unique(zone).to_pylist() if word is not None]
-    if not words:
-        return None, None
-    missing = zone.is_null().to_numpy(zero_copy_only=False) & ~np.isnat(wall)
-    if missing.any():
-        has = int(np.flatnonzero(~missing & ~np.isnat(wall))[0])
-        row = int(np.flatnonzero(missing)[0])
-        raise DataError(
-            f"{where}: mixed time zones: row {has + 1} has {words[0]}, row {row + 1} has none; give every "
-            "time its zone, or none of them and set data.timezone"
-        )
-    named = [NAMED.get(word, word) for word in words]
-    if len(named) == 1 and ("/" in named[0]):
-        try:
-            ZoneInfo(named[0])
-            return None, named[0]
-        except (KeyError, ValueError, OSError):
-            raise DataError(f"{where}: {words[0]} beside the times is no zone that is known") from None
-    unknown = [w for w in words if w.upper() not in WORDS and not re.search(r"[+-]\d", w)]
-    if unknown:
-        raise DataError(f"{where}: {unknown[0]} beside the times is no zone that is known; write +01:00 or the like")
-    return _per_word(zone, _offset), None

@@ -62,10 +62,10 @@ def read(source: Source, wanted: Wanted, names: Sequence[str] | None, notes: Not
             found, rows = documents.binary(source, data, wanted)
             if rows is not None and not len(rows):
                 raise NoRows(f"{source.where}: none of its rows is asked for")
-            return chosen(typed(found, columns, source.where, notes, rows), wanted)
+            return _chosen(typed(found, columns, source.where, notes, rows), wanted)
         if source.ending in JSON:
-            return chosen(typed(documents.document(data, source, notes), columns, source.where, notes), wanted)
-        return chosen(_text(data, columns, names, source.where, notes, known), wanted)
+            return _chosen(typed(documents.document(data, source, notes), columns, source.where, notes), wanted)
+        return _chosen(_text(data, columns, names, source.where, notes, known), wanted)
     except BarwiseError:
         raise
     except (pa.ArrowException, ValueError, OSError, RecursionError) as error:
@@ -74,7 +74,7 @@ def read(source: Source, wanted: Wanted, names: Sequence[str] | None, notes: Not
         raise DataError(f"{source.where}: cannot be read as {kind}: {reason}") from None
 
 
-def chosen(raw: RawTable, wanted: Wanted) -> RawTable:
+def _chosen(raw: RawTable, wanted: Wanted) -> RawTable:
     """The table without the further columns that are not asked for."""
     if wanted.extra is None or raw.header.wide is not None:
         return raw

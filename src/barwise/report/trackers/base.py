@@ -16,9 +16,9 @@ from barwise.report.dashboard import FIGURES, GLANCE, hyper_parameters, outcomes
 from barwise.report.run import Run, load
 from barwise.runs.directory import RunDirectory
 
-log = logging.getLogger("barwise")
-FILES = ("report.html", "metrics.json", "verdict.json", "run.json", "trades.csv", ".hydra/config.yaml")
-MOST = 200  # scalars that are held before they are sent
+_log = logging.getLogger("barwise")
+_FILES = ("report.html", "metrics.json", "verdict.json", "run.json", "trades.csv", ".hydra/config.yaml")
+_MOST = 200  # scalars that are held before they are sent
 
 
 class Tracking(Protocol):
@@ -62,7 +62,7 @@ class Tracker(Listener):
 
     def scalar(self, name: str, value: float, step: int) -> None:
         self.held.append((name, float(value), int(step)))
-        if len(self.held) >= MOST:
+        if len(self.held) >= _MOST:
             self._flush()
 
     def finished(self, metrics: Mapping[str, Any], equity: np.ndarray) -> None:
@@ -92,7 +92,7 @@ class Tracker(Listener):
             action()
         except Exception as error:  # whatever the other tool says: the run is what counts
             self.gone = True
-            log.exception("%s failed", self.name)
+            _log.exception("%s failed", self.name)
             line = (str(error).splitlines() or [""])[0][:160]
             self.out.warn(f"tracking={self.name}: stopped, the run goes on: {type(error).__name__}: {line}")
 
@@ -110,7 +110,7 @@ def drawn(run: Run, single: bool) -> dict[str, np.ndarray]:
 
 def files(run: Run) -> list[Path]:
     """What a run leaves that is worth keeping with it."""
-    return [run.folder / name for name in FILES if (run.folder / name).is_file()]
+    return [run.folder / name for name in _FILES if (run.folder / name).is_file()]
 
 
 def parameters(run: Run) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from barwise.report.run import Run
 from barwise.report.trackers.base import Tracker, drawn, files, needed, parameters, verdict
 from barwise.runs.directory import RunDirectory
 
-LONGEST = 500  # characters of a parameter that MLflow takes
-BATCH = 100  # parameters a call; of metrics it takes 1,000
-PARENT = "mlflow-run"  # in a sweep's directory: the id of its run
-PATIENCE = 30.0  # seconds that a trial waits for another one to open the sweep's run
-ENDINGS = {"done": "FINISHED", "failed": "FAILED", "refused": "FAILED", "pruned": "KILLED"}
+_LONGEST = 500  # characters of a parameter that MLflow takes
+_BATCH = 100  # parameters a call; of metrics it takes 1,000
+_PARENT = "mlflow-run"  # in a sweep's directory: the id of its run
+_PATIENCE = 30.0  # seconds that a trial waits for another one to open the sweep's run
+_ENDINGS = {"done": "FINISHED", "failed": "FAILED", "refused": "FAILED", "pruned": "KILLED"}
 
 
 class MLflow:
@@ -37,11 +37,11 @@ class MLflow:
         """Hears one run."""
         home = Path(os.path.abspath(home))
         uri = self.uri or f"sqlite:///{home / 'mlflow.db'}"
-        return MLflowTracker(out, single, uri, self.experiment, home)
+        return _MLflowTracker(out, single, uri, self.experiment, home)
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> Iterator[None]:
     """While no other process of this machine holds the lock in `path`."""
     import fcntl
 
@@ -50,7 +50,7 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-class MLflowTracker(Tracker):
+class _MLflowTracker(Tracker):
     """One run of MLflow's."""
 
     name = "mlflow"
@@ -66,18 +66,18 @@ class MLflowTracker(Tracker):
         from mlflow import MlflowClient
 
         self.home.mkdir(parents=True, exist_ok=True)
-        with alone(self.home / "mlflow.lock"):  # two trials that make the tables of one database both fail
+        with _alone(self.home / "mlflow.lock"):  # two trials that make the tables of one database both fail
             self.client = MlflowClient(tracking_uri=self.uri)
             experiment = self._experiment()
         tags = {"mlflow.runName": f"{run.title} {name}", "barwise.folder": str(run.folder)}
         if sweep is not None:
             tags["mlflow.parentRunId"] = self._parent(experiment, run.folder.parent, sweep)
         self.run = self.client.create_run(experiment, tags=tags).info.run_id
-        given = [(key, str(value)[:LONGEST]) for key, value in parameters(run).items()]
+        given = [(key, str(value)[:_LONGEST]) for key, value in parameters(run).items()]
         from mlflow.entities import Param
 
-        for i in range(0, len(given), BATCH):
-            self.client.log_batch(self.run, params=[Param(*one) for one in given[i : i + BATCH]])
+        for i in range(0, len(given), _BATCH):
+            self.client.log_batch(self.run, params=[Param(*one) for one in given[i : i + _BATCH]])
 
     def _experiment(self) -> str:
         """The id of the experiment; its files lie in output_dir where the store is a file there."""
@@ -95,11 +95,11 @@ class MLflowTracker(Tracker):
 
     def _parent(self, experiment: str, folder: Path, sweep: str) -> str:
         """The id of the sweep's own run, opened by whichever trial is first."""
-        path = folder / PARENT
+        path = folder / _PARENT
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + _PATIENCE
             while not (known := path.read_text(encoding="ascii").strip()) and time.monotonic() < end:
                 time.sleep(0.1)
             return known
@@ -127,10 +127,10 @@ class MLflowTracker(Tracker):
             self.client.set_tag(self.run, "mlflow.note.content", said["sentence"])
             self._draw(run)
         else:
-            self.client.set_tag(self.run, "reason", str(run.manifest.get("reason") or status)[:LONGEST])
+            self.client.set_tag(self.run, "reason", str(run.manifest.get("reason") or status)[:_LONGEST])
         for path in files(run):
             self.client.log_artifact(self.run, str(path))
-        self.client.set_terminated(self.run, ENDINGS.get(status, "FAILED"))
+        self.client.set_terminated(self.run, _ENDINGS.get(status, "FAILED"))
 
     def _draw(self, run: Run) -> None:
         from PIL import Image

@@ -27,10 +27,10 @@ class WandB:
 
     def listener(self, out: RunDirectory, home: Path, single: bool) -> Listener:
         """Hears one run."""
-        return WandBTracker(out, single, self.project, self.mode, Path(os.path.abspath(home)))
+        return _WandBTracker(out, single, self.project, self.mode, Path(os.path.abspath(home)))
 
 
-class WandBTracker(Tracker):
+class _WandBTracker(Tracker):
     """One run of W&B's."""
 
     name = "wandb"
