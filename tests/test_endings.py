@@ -31,6 +31,28 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+PLACES = {  # where a run is to leave its files, and the line
+    "a file": ("x", "no folder can be made there (File exists); name another one"),
+    "below a file": ("x/y", "a part of it is a file and no folder; name a folder: output_dir=DIR"),
+    "below a link to itself": ("loop/y", "its links lead nowhere; name a folder: output_dir=DIR"),
+    "a name too long": ("n" * 300, "the name is too long; name a shorter one: output_dir=DIR"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_where_no_folder_can_be_is_one_line(tmp_path: Path, place: str):
+    (tmp_path / "x").write_text("mine")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    name, said = PLACES[place]
+    with pytest.raises((OSError, DataError)) as caught:
+        jsonlines.append(tmp_path / name / "trials.jsonl", {"a": 1})
+    code, line = one_line(caught.value)
+    assert code == 2 and line.startswith(str(tmp_path)) and line.endswith(said)
+    assert (tmp_path / "x").read_text() == "mine"
+    early = one_line(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/x"), started=False)
+    assert early == (2, "/proc/x: no folder can be made there (No such file or directory); name one: output_dir=DIR")
+
+
 def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
 

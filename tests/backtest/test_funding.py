@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from barwise.audit.ledger import ledger_adds_up
+from barwise.audit.trades import trades_wait
 from barwise.backtest import stretch
 from barwise.backtest.exits import Stops
 from barwise.backtest.grid import Grid, Signals
@@ -86,3 +87,12 @@ def test_a_column_that_there_is_not_is_one_line():
     rules = Backtest(funding="swap")
     with pytest.raises(ConfigError, match=r"^backtest\.funding=swap: the bars have funding; name one"):
         rules.run(Grid.build([bars]), Signals(np.zeros(HOURS, int), bars.time, np.ones(HOURS)), 8760)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"funding": "rate"}, {"dividends": "paid"}, {"borrow_bps": "fee"}, {"borrow_bps": {"GME": 3000, "default": 50}}],
+)
+def test_a_backtest_that_reads_columns_or_names_symbols_passes_the_audit_of_execution(settings):
+    """The probe has one symbol and no column."""
+    assert list(trades_wait(Backtest(**settings), Grid.build, Signals)) == [1]

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from barwise.report.figures import DRAWINGS
 from barwise.report.html import _document, _has_capacity, _tables, render
 from barwise.report.run import load
+from barwise.runs.measures import shown
 from tests.report.finished import SECRET, write_run
 
 VOID = {"meta", "link", "br", "img", "hr"}
@@ -250,3 +251,8 @@ def test_the_dashboard_draws_what_scores_know_where_symbols_are_compared(finishe
     del drawn[:]
     _write_ending(Writer(), load(finished), ("equity",))  # a trial of a sweep
     assert drawn == ["equity"]
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    values = {"{:.2%}": -1e-9, "{:.3f}": -0.0004, "{:.1f} bp": -1e-9, "{:.4f}": -0.0006}
+    assert [shown(value, form) for form, value in values.items()] == ["0.00%", "0.000", "0.0 bp", "-0.0006"]

@@ -213,3 +213,12 @@ def test_neighbours_whose_labels_lie_outside_the_classes_are_refused(tmp_path: P
 def test_more_neighbours_than_rows_is_one_line() -> None:
     with pytest.raises(ConfigError, match="n_neighbors=9: must be at most"):
         neighbours().fit(Samples(PANEL, np.arange(8)), VALID, FitContext())
+
+
+@pytest.mark.parametrize("part", [None, "ridge", 3])
+@pytest.mark.parametrize("whole", [Calibrated, Abstaining, lambda part: Blend({"a": part, "b": ridge()}), Meta])
+def test_what_is_made_of_no_strategy_is_refused(whole, part):
+    if part is None and whole not in (Calibrated, Abstaining, Meta):
+        return  # a member that is left out
+    with pytest.raises(ConfigError, match="is made of strategies, of which"):
+        whole(part, ridge()) if whole is Meta else whole(part)

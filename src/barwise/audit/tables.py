@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -13,6 +15,8 @@ _LONG = 200  # rows of a table that could hold a value for each bar; a matrix of
 _DEEP = 6  # functions that call functions, parts of parts
 _MOST = 200_000  # values that are counted
 _LETTERS = 8  # of a text, for a value
+_CODED = re.compile(r"[\w+/=-]{128,}")  # as hexadecimal and base64 are
+_BITS = 4  # that such a letter holds; a bit is enough for which way a bar goes
 
 
 def tables_of(parts: Mapping[str, Any], bars: int) -> list[str]:
@@ -36,8 +40,14 @@ def _size(value: Any, deep: int, seen: set[int]) -> int:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return max(shape, default=0) if all(isinstance(n, int) for n in shape) else 0
-    if isinstance(value, str | bytes | bytearray | memoryview):
-        return len(value) // _LETTERS
+    if isinstance(value, re.Pattern):
+        value = value.pattern
+    if isinstance(value, str):
+        return max(len(value) // _LETTERS, _BITS * len("".join(_coded(value))))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return 8 * len(value)
+    if isinstance(value, int):
+        return value.bit_length()
     if isinstance(value, Mapping):
         return max(len(value), _sum(value.values(), deep, seen))
     if isinstance(value, list | tuple | set | frozenset) or type(value).__name__ in ("deque", "array"):
@@ -47,13 +57,31 @@ def _size(value: Any, deep: int, seen: set[int]) -> int:
         return int(cache().currsize)
     if type(value).__module__.startswith("barwise."):
         return _sum(attributes(value).values(), deep, seen)
-    return 0
+    return _learned(value)
+
+
+def _coded(text: str) -> list[str]:
+    """The stretches of a text that are no words: long, and with digits among them."""
+    return [run for run in _CODED.findall(text) if 20 * sum(map(str.isdigit, run)) >= len(run)]
+
+
+def _learned(value: Any) -> int:
+    """Values that a model of a library holds, once it was fitted; 0 for what is none."""
+    names = getattr(value, "__dict__", {})
+    fitted = any(name.endswith("_") and not name.startswith("_") for name in names) or type(value).__name__ == "Booster"
+    if not fitted or not (callable(getattr(value, "predict", None)) or callable(getattr(value, "transform", None))):
+        return 0
+    try:
+        return len(pickle.dumps(value)) // 8
+    except Exception:  # what cannot be written is not known
+        return 0
 
 
 def _sum(values: Iterable[Any], deep: int, seen: set[int]) -> int:
     total = 0
     for value in values:
-        total += 1 if isinstance(value, int | float | bool) or value is None else _size(value, deep - 1, seen)
+        plain = isinstance(value, float | bool) or value is None or (isinstance(value, int) and value.bit_length() < 64)
+        total += 1 if plain else _size(value, deep - 1, seen)
         if total > _MOST:
             break
     return total
@@ -76,7 +104,7 @@ def _constants(code: CodeType) -> Iterator[Any]:
 
 def _kept(one: Any, where: str, deep: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """(where, value) of all that the user's code of a part can reach by its names."""
-    if deep < 0 or id(one) in seen or one is None or isinstance(one, int | float | complex):
+    if deep < 0 or id(one) in seen or one is None or isinstance(one, bool | float | complex):
         return
     seen.add(id(one))
     if isinstance(one, partial):
@@ -130,7 +158,7 @@ def _of_function(one: FunctionType, where: str, deep: int, seen: set[int]) -> It
             if isinstance(value, ModuleType) and _is_users(value):
                 for inner in names:
                     yield from _kept(getattr(value, inner, None), f"{value.__name__}.{inner}", deep - 1, seen)
-        for value in _constants(one.__code__):
+        for value in (*_constants(one.__code__), *_coded(one.__doc__ or "")):
             yield home, value
         for value in [one.__defaults__ or (), one.__kwdefaults__ or {}, one.__dict__]:
             yield from _kept(value, home, deep - 1, seen)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from barwise.audit.findings import Finding
 from barwise.backtest.hooks import costs_of, portfolio_of
+from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Bars
 
 _BARS, _AT = 12, 5  # of the probe, and the bar whose close the one signal is made at
@@ -33,6 +35,8 @@ def trades_wait(
         backtest = backtest.trading(
             costs=costs_of(backtest)
         )  # a rule may hold whatever it likes: weights_wait looks at it
+    if isinstance(backtest, Backtest):  # what the probe has no columns of, and which touch no price
+        backtest = replace(backtest, dividends=None, funding=None, borrow_bps=0.0)
     ledger = backtest.run(grid_of([bars]), signals_of(np.zeros(_BARS, int), time, value), 252.0)
     yield 1
     earned = float(np.abs(ledger.gross).max())

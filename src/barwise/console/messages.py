@@ -48,6 +48,8 @@ def _said(error: BaseException, started: bool) -> tuple[int, str]:
         if name in ("hydra", "omegaconf"):
             return 2, _hydra(chain)
     if not started:
+        if isinstance(error, OSError) and error.filename:  # Hydra makes the run's folder
+            return 2, f"{error.filename}: no folder can be made there ({error.strerror}); name one: output_dir=DIR"
         return 2, f"{_flat(str(error))}; write overrides as key=value"
     return 1, f"{type(error).__name__}: {error}"
 

@@ -92,8 +92,8 @@ def _funding(run: Run) -> str:
     years = len(ledger) / run.periods_per_year
     paid, received = (float(found.get(name) or 0.0) / years for name in ("paid", "received"))
     column = (run.config.get("backtest") or {}).get("funding")
-    return (f"Funding ({column}): {paid:.2%} of the equity a year paid, {received:.2%} received, {received - paid:+.2%}"
-            " in all. It is part of gross and net, and no cost.")  # fmt: skip
+    return (f"Funding ({column}): {paid:.2%} of the equity a year paid, {received:.2%} received,"
+            f" {shown(received - paid, '{:+.2%}')} in all. It is part of gross and net, and no cost.")  # fmt: skip
 
 
 def _measured(run: Run, name: str) -> list[Markup]:
@@ -270,7 +270,7 @@ def _why(run: Run) -> Markup:
         numbers = [shown(float(one[k]), f) for k, f in (("weight", "{:.2%}"), ("score", "{:.3f}"), ("margin", "{:.3f}"),
                                                         ("base", "{:.3f}"))]  # fmt: skip
         rows.append([symbol, *numbers, tag("td", reasons, class_="why")])
-    head = ("symbol", "weight", "score", "margin", "base", "what moved the margin most")
+    head = ("symbol", "weight", "score", "margin", "base", tag("th", "what moved the margin most"))
     line = f"Decided at {str(found['time'].iloc[0])[:10]}; base and all contributions sum to the margin."
     return joined((tag("p", line), table(head, rows)))
 

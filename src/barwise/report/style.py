@@ -22,7 +22,7 @@ text-wrap:balance}
 margin:.6rem 0;overflow-wrap:anywhere}
 .barwise .alert{border-color:var(--red)}
 .barwise .missing{color:var(--muted);font-style:italic;margin:.3rem 0}
-.barwise .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.4rem 2rem;
+.barwise .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr));gap:1.4rem 2rem;
 margin-top:1.2rem}
 .barwise figure{margin:0;min-width:0}
 .barwise .whole{grid-column:1/-1}
@@ -48,7 +48,7 @@ font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .barwise .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}
 @media (max-width:640px){.barwise main{padding:.8rem .8rem 2rem}.barwise figure .full{display:none}
 .barwise figure .narrow{display:block}.barwise table.facts th{white-space:normal;min-width:6.5rem}
-.barwise td.why{min-width:8rem}.barwise thead th{white-space:normal}
+.barwise td.why{min-width:10rem}.barwise thead th{white-space:normal}
 .barwise th,.barwise td{padding-right:.6rem}}
 @media print{.barwise nav{display:none}.barwise main{max-width:none;padding:0}.barwise{font-size:10pt}
 .barwise figure,.barwise tr{break-inside:avoid}.barwise h2{break-after:avoid}

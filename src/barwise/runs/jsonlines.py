@@ -26,7 +26,10 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
 
     DataError where `path` is a link or no regular file, OSError where it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError) as error:  # a file is there; or a system that makes no folders
+        raise DataError(f"{path.parent}: no folder can be made there ({error.strerror}); name another one") from None
     line = json.dumps(plain(entry), sort_keys=True).encode() + b"\n"
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)

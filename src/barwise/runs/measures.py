@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -50,6 +51,8 @@ MEASURES = tuple(Measure(*row) for row in (
     ("psr", "probabilistic Sharpe", "{:.2f}", "probability that the true Sharpe is above zero, in one trial", "more"),
     ("n_bars", "bars", "{:,.0f}", "out of sample"),
 ))  # fmt: skip
+__MINUS_ZERO = re.compile(r"^-(0(?:\.0*)?(?:\D*))$")
+_MINUS_ZERO = re.compile(r"[-+](0(?:\.0*)?\D*)")  # of what rounds to nothing
 _ACROSS = "rank_ic_cross"
 OBJECTIVES = tuple(m.name for m in MEASURES if m.better)  # what a sweep may compare
 LEAST_IS_BEST = tuple(m.name for m in MEASURES if m.better == "less")
@@ -167,6 +170,8 @@ def shown(value: Any, form: str = "{}") -> str:
     if value is None:
         return "–"
     try:
-        return form.format(value)
+        text = form.format(value)
+        nothing = _MINUS_ZERO.fullmatch(text)
+        return nothing[1] if nothing else text
     except (ValueError, TypeError):
         return str(value)

@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from barwise.console.settings import shown
 from barwise.data.memmap import ReadsInBlocks
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, require
 from barwise.safety.files import folder_inside, inside
 from barwise.samples import Samples, Scaler
 from barwise.strategies import scores
@@ -56,6 +57,12 @@ class Part:
 
 def offer(whole: Any, *parts: Strategy) -> None:
     """Set what the core asks every strategy, as a whole made of `parts` that scale their rows themselves needs it."""
+    for part in parts:
+        require(
+            callable(getattr(part, "predict", None)) and hasattr(part, "lookback"),
+            f"strategy: {type(whole).__name__} is made of strategies, of which {shown(part)} is none; name one, as in"
+            " strategy@strategy.primary=ridge",
+        )
     whole.lookback = max(part.lookback for part in parts)
     whole.takes_nan = any(part.takes_nan for part in parts)
     whole.needs_torch = any(needs_torch(part) for part in parts)
