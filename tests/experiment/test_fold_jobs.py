@@ -20,6 +20,7 @@ import pytest
 from barwise.audit.findings import Audit, Finding
 from barwise.audit.in_run import FoldAudit
 from barwise.console.messages import one_line
+from barwise.devices.choice import DeviceChoice
 from barwise.errors import ConfigError, LeakError
 from barwise.experiment import fold_jobs
 from barwise.experiment.fold_pool import FoldPool
@@ -229,11 +230,13 @@ def test_what_cannot_be_had_is_one_line_by_number_and_in_line_with_auto(monkeypa
 def test_an_accelerator_trains_folds_in_line():
     parts = replace(OURS, fold_jobs=2)
     with FoldPool(2, 1, lambda order, tell: {}) as pool:
-        with pytest.raises(ConfigError, match="fold_jobs=2: folds are trained side by side on the CPU alone, and cuda"):
-            fold_jobs.settle_pool(pool, parts, "cuda", 1)
-        fold_jobs.settle_pool(pool, parts, "cpu", 1)
+        with pytest.raises(ConfigError, match=r"fold_jobs=2: .* on the CPU alone, and cuda was"):
+            fold_jobs.settle_pool(pool, parts, DeviceChoice("auto", "cuda", ""), 1)
+        with pytest.raises(ConfigError, match=r"fold_jobs=2: .* on the CPU alone, and jax was"):
+            fold_jobs.settle_pool(pool, parts, DeviceChoice("cpu", "cpu", "", engine="jax"), 1)
+        fold_jobs.settle_pool(pool, parts, DeviceChoice("cpu", "cpu", "", engine="torch"), 1)
         assert len(pool) == 2
-        fold_jobs.settle_pool(pool, replace(parts, fold_jobs="auto"), "mps", 1)
+        fold_jobs.settle_pool(pool, replace(parts, fold_jobs="auto"), DeviceChoice("mps", "mps", ""), 1)
         assert not len(pool)
 
 

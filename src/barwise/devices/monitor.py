@@ -166,6 +166,8 @@ def memory_in_use(device: str) -> dict[str, float]:
     if device == "cpu":
         return _process_memory()
     one = backend(device)
+    if one.missing() is not None:  # an engine that is not torch trains there
+        return _process_memory()
     found, used = {**_process_memory(), **one.memory()}, one.utilisation()
     return found if used is None else {**found, "utilisation": used}
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from barwise.audit.own import is_users
 from barwise.data.memmap import free_memory, on_disk
+from barwise.devices.choice import DeviceChoice
 from barwise.devices.cores import cores
-from barwise.errors import ConfigError
+from barwise.errors import ConfigError, require
 from barwise.experiment.fold_pool import FoldPool
 from barwise.features.parallel import threads_beside
 from barwise.runs.directory import RunDirectory
@@ -29,7 +30,7 @@ def folds_at_once(parts: Parts, panel: Panel, folds: Sequence[Fold], threads: in
     With fold_jobs=auto the cores are divided among folds, and not where one after the other is as good. ConfigError
     for a number that cannot be had.
     """
-    asked, share = parts.fold_jobs, default_cores()
+    asked, share = parts.fold_jobs, _default_cores()
     if asked == 1 or len(folds) < 2:
         return 1, threads
     why = no_pool(parts, panel)
@@ -45,7 +46,7 @@ def folds_at_once(parts: Parts, panel: Panel, folds: Sequence[Fold], threads: in
     return most, threads if fixed else max(1, share // most)
 
 
-def default_cores() -> int:
+def _default_cores() -> int:
     """All cores that the process may use, or its share of them where OMP_NUM_THREADS says so, as in a trial."""
     share = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores(), int(share)) if share.isdigit() else cores())
@@ -79,20 +80,22 @@ def import_libraries() -> None:
     import_module("pyarrow.parquet")  # what explains a model is written by it
 
 
-def settle_pool(pool: FoldPool, parts: Parts, device: str, threads: int) -> None:
-    """Let go of the processes where an accelerator trains, or where threads that were measured fill the cores;
-    ConfigError where an accelerator was chosen and they were asked for by number."""
-    if pool and needs_torch(parts.strategy):
-        pool.threads = threads
-        if parts.fold_jobs == "auto" and len(pool) * threads > default_cores():
-            pool.close()
-    if not pool or device == "cpu":
+def settle_pool(pool: FoldPool, parts: Parts, device: DeviceChoice, threads: int) -> None:
+    """Let go of the processes where an accelerator or another engine trains, or where threads that were measured fill
+    the cores; ConfigError where the processes were asked for by number."""
+    if not pool:
         return
-    if parts.fold_jobs != "auto":
-        raise ConfigError(
-            f"fold_jobs={parts.fold_jobs}: folds are trained side by side on the CPU alone, and {device} was chosen;"
-            " set device=cpu, or leave fold_jobs=auto"
-        )
+    where = device.used if device.used != "cpu" else device.engine or "torch"
+    if needs_torch(parts.strategy):
+        pool.threads = threads
+    full = parts.fold_jobs == "auto" and len(pool) * pool.threads > _default_cores()
+    if where == "torch" and not full:
+        return
+    require(
+        parts.fold_jobs == "auto",
+        f"fold_jobs={parts.fold_jobs}: folds are trained side by side by torch and on the CPU alone, and {where} was"
+        " chosen; set device=cpu, or leave fold_jobs=auto",
+    )
     pool.close()
 
 

@@ -39,7 +39,7 @@ from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
-from barwise.experiment.compute import choose_device, settle_threads, threads_of
+from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
@@ -124,14 +124,14 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
-        settle_pool(pool, parts, device.used, threads)
-    monitor = RunMonitor(parts.monitor, out, device.used, others=tell)
+        settle_pool(pool, parts, device, threads)
+    monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
     grid = cache(lambda: Grid.build(matrix.bars, market.universe))
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
-        profile=parts.monitor.profile if parts.monitor else 0,
-        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year), pool=pool,
+        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine, pool=pool,
+        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
     with out.stage("fit"):
@@ -242,7 +242,7 @@ def fold_pool(
     def work(order: Order, tell: Listener) -> Mapping[str, Any]:
         session = FitSession(
             out.path / "model", order["device"], order["threads"], parts.seed, Listeners((tell,)), parts.shuffle_labels,
-            resumed=resumed, importance=parts.importance, profile=order["profile"],
+            resumed=resumed, importance=parts.importance, profile=order["profile"], engine=order["engine"],
         )  # fmt: skip
         session.checks = FoldAudit(Audit(parts.audit, parts.seed), seed_of(matrix))
         try:

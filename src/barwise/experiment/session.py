@@ -39,8 +39,8 @@ class FitSession:
     """What the run lends to each fit, and what it keeps of each fold.
 
     `folder`: where models and checkpoints go, None for nowhere. `profile`: training steps of the first fold that
-    PyTorch's profiler records. `traded`: metrics of the folds so far. `finished`: the folds that are scored, in
-    order. `pool`: processes that train folds.
+    PyTorch's profiler records. `engine`: the library that trains a net, as it was settled. `traded`: metrics of the
+    folds so far. `finished`: the folds that are scored, in order. `pool`: processes that train folds.
     """
 
     folder: Path | None = None
@@ -52,6 +52,7 @@ class FitSession:
     resumed: bool = False
     importance: str = "none"
     profile: int = 0
+    engine: str | None = None
     checks: FoldAudit | None = None
     traded: Callable[[list[OutOfSample]], dict[str, float | None]] = _untraded
     finished: list[Finished] = field(default_factory=list)
@@ -75,7 +76,7 @@ class FitSession:
         left = [fold for fold in folds if kept[fold.number] is None]
         if not self.pool:
             return self.listeners.over(folds, "folds")
-        common = {"device": self.device, "threads": self.pool.threads}
+        common = {"device": self.device, "threads": self.pool.threads, "engine": self.engine}
         orders = {fold.number: {"fold": fold.number, "profile": 0, **common} for fold in left}
         if left:
             orders[left[0].number]["profile"], self.profile = self.profile, 0
@@ -131,6 +132,7 @@ class FitSession:
             step=tell.step,
             sample=self._sample,
             profile=profile,
+            engine=self.engine,
         )
 
     def _sample(self, epoch: int) -> None:
