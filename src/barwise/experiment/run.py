@@ -31,6 +31,7 @@ from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
+from barwise.backtest.metrics import steady_t
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
@@ -151,6 +152,7 @@ def _run(
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
+        out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
