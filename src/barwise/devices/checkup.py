@@ -71,10 +71,10 @@ def machine() -> list[tuple[str, str]]:
 
 def versions() -> list[tuple[str, str]]:
     """Installed versions of what results depend on."""
-    return [(name, _installed(name) or "missing: pip install barwise") for name in _PACKAGES]
+    return [(name, installed(name) or "missing: pip install barwise") for name in _PACKAGES]
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
     """The version of a package, None where it is not installed; nothing is imported."""
     try:
         return version(name)
