@@ -34,8 +34,8 @@ from barwise.runs.measures import shown
 from barwise.strategies.association import spearman
 
 _STRATEGIES = {
-    "ridge": (), "xgboost": (), "lightgbm": (), "random_forest": ("strategy.estimator.n_estimators=25",),
-    "lstm": ("strategy.sequence=stream", "strategy.epochs=2", "strategy.hidden_size=16", "strategy.num_layers=1"),
+    "ridge": (), "xgboost": (), "lightgbm": (), "random_forest": ("strategy.estimator.n_estimators=50",),
+    "lstm": ("strategy.sequence=stream", "strategy.epochs=3", "strategy.hidden_size=16", "strategy.num_layers=1"),
 }  # fmt: skip
 _SETS = ("price", "normalized")
 _MARK = "<!-- what follows is made by make table -->\n"
@@ -73,7 +73,7 @@ def _closes() -> tuple[Bars, ...]:
 
 
 _MARKETS = (
-    _Market("sample, five stocks", lambda: sample.load(start="2006-01-01").bars),
+    _Market("sample, five stocks", lambda: sample.load(start="2005-01-01").bars),
     _Market("backtesting.py's GOOG", _google),
     _Market("skfolio's closes, eight stocks", _closes, closes=True),
     _Market("random walk", _synthetic(0.0)),
@@ -109,7 +109,7 @@ def _trials(market: _Market, seeds: int) -> Iterator[_Trial]:
     grid = Grid.build(bars)
     per_year = periods_per_year(grid.time)
     for name in _SETS[:1] if market.closes else _SETS:
-        first = parts_of(compose([f"features=[{name}]", "validation.splitter.n_splits=3", *where]))
+        first = parts_of(compose([f"features=[{name}]", "validation.splitter.n_splits=4", *where]))
         panel = build_panel(build(bars, first.features, 1), first.labels)
         folds = first.validation.folds(panel)
         backtest = held_as_labelled(first, panel, folds).backtest
