@@ -1,14 +1,16 @@
 # make run            a venv from constraints.txt, then python train.py on the embedded data
 # make run ARGS="strategy=lstm"
 # make test           the tests, ruff, mypy and who imports whom;  make test-slow  the long proofs
+# make test-engines   nets trained by TensorFlow, JAX and MLX, in an environment of its own (1.9 GB more)
 # make site           the documentation, into site/
 # make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+ENGINES := .venv-engines
 
-.PHONY: run test test-slow lint rooms site clean
+.PHONY: run test test-slow test-engines lint rooms site clean
 run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
@@ -17,6 +19,11 @@ test: $(VENV)/.ready-test lint
 
 test-slow: $(VENV)/.ready-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+
+test-engines: $(ENGINES)/.ready-test
+	for engine in tensorflow jax mlx; do \
+	  BARWISE_ENGINE=$$engine OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -q tests/strategies/test_engines.py || exit 1; \
+	done
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -42,9 +49,14 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
+$(ENGINES)/.ready-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,tensorflow,jax,mlx]'
+	@touch $@
+
 $(VENV)/.ready-docs: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(ENGINES)

@@ -177,3 +177,18 @@ def test_two_signals_of_one_symbol_and_time_are_refused():
 def test_a_wrong_setting_is_one_line(setting, value):
     with pytest.raises(ConfigError, match=rf"^backtest\.{setting}=.*must be [^\n]*$"):
         Backtest(**{setting: value})
+
+
+def test_a_year_of_five_minute_bars_is_not_carried_bar_by_bar(monkeypatch: pytest.MonkeyPatch):
+    """From 4,000 bars on; daily histories stay as they were summed."""
+    from barwise.backtest.account import Account
+    from barwise.benchmarks.backtest import _five_minutes
+
+    calls = []
+    bar = Account.bar
+    monkeypatch.setattr(Account, "bar", lambda self, t: (calls.append(t), bar(self, t)))
+    for n, slow in ((3_000, True), (6_000, False)):
+        del calls[:]
+        grid = Grid.build(_five_minutes(1, n))
+        Backtest().run(grid, Signals(np.zeros(n, int), grid.time, np.sign(np.sin(np.arange(n)))), 73_584)
+        assert (len(calls) > 100) == slow

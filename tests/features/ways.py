@@ -165,5 +165,13 @@ INVENTED = (
     way("numpy's chance", "import numpy as np\ndef feature(bars):\n    return {'x': bars.close * np.random.default_rng().normal()}\n", why="numpy.random"),
     way("a generator", "W = (n for n in [3, 20] * 9)\ndef feature(bars):\n    return {'x': bars.close * next(W)}\n", why="generator"),
     way("a ufunc of one's own", "import numpy as np\nW = np.frompyfunc(lambda x: x * 3, 1, 1)\ndef feature(bars):\n    return {'x': W(bars.close).astype(float)}\n", ("3", "20"), why="ufunc"),
+    constant("numba: a function", BY, "from numba import njit\n@njit\ndef f(x):\n    return x * 3\nW = f(1)\n", ("3", "20"), "W"),
+    way("numba: a constant of another module", f"from numba import njit\n{BY}\n@njit\ndef f(x):\n    return x * W\ndef feature(bars):\n    return {{'x': f(bars.close)}}\n", DEEP, CONSTS),
+    way("numba: a helper two deep", "from numba import njit\nfrom helper import g\n@njit\ndef f(x):\n    return g(x)\ndef feature(bars):\n    return {'x': f(bars.close)}\n", ("3", "20"), {"helper.py": "from numba import njit\n@njit\ndef g(x):\n    return x * 3\n"}),
+    way("numba: a type of number", "import numba\n@numba.njit('float64(float64)', locals={'y': numba.float64})\ndef f(x):\n    y = x / 3\n    return y\ndef feature(bars):\n    return {'x': bars.close * f(1.0)}\n", ("'y': numba.float64", "'y': numba.float32")),
+    way("numba: a signature", "import numba\n@numba.njit('float64(float64)')\ndef f(x):\n    return x / 3\ndef feature(bars):\n    return {'x': bars.close * f(0.1)}\n", ("(float64)", "(float32)")),
+    way("numba: an option", "import numba\n@numba.njit(error_model='numpy')\ndef f(x):\n    return min(1 / x, 9.0)\ndef feature(bars):\n    try:\n        k = f(0.0)\n    except ZeroDivisionError:\n        k = 3.0\n    return {'x': bars.close * k}\n", ("numpy", "python")),
+    way("numba: vectorize", "import numba\n@numba.vectorize\ndef f(x):\n    return x * 3\ndef feature(bars):\n    return {'x': f(bars.close)}\n", ("3", "20")),
+    way("numba: a stencil", "import numba\n@numba.stencil\ndef f(x):\n    return x[-1] * 3\ndef feature(bars):\n    return {'x': f(bars.close)}\n", ("3", "20"), why="holds a"),
     way("another process", "import subprocess\ndef feature(bars):\n    return {'x': bars.close * float(subprocess.check_output(['cat', __file__.replace('mine.py', 'w.txt')]))}\n", ("3", "20"), {"w.txt": "3"}, why="subprocess"),
 )  # fmt: skip

@@ -178,3 +178,33 @@ def test_callbacks_and_loggers_of_ones_own_hear_each_fit_by_themselves(tmp_path)
     assert "valid_loss" in next(tmp_path.rglob("metrics.csv")).read_text()
     with pytest.raises(ConfigError, match=r"strategy\.callbacks=int: must be callbacks or loggers"):
         SequenceStrategy(callbacks=[3])
+
+
+def test_the_validation_loss_is_looked_at_after_every_epoch_however_many_batches_it_has():
+    told: list[tuple[str, int]] = []
+    context = FitContext(seed=1, log=lambda name, value, epoch: told.append((name, epoch)))
+    model, _ = fitted(model_of(mode="stream", epochs=4, patience=4, batch_size=8), PANEL, ROWS, context)
+    batches = model._batches(Samples(PANEL, ROWS), ROWS * 0 + PANEL.start[ROWS], "cpu", 1)
+    lengths = set()
+    for batches.epoch in range(4):
+        lengths.add(len(batches))
+    assert len(lengths) > 1  # the epochs differ
+    assert [epoch for name, epoch in told if name == "valid_loss"] == [0, 1, 2, 3]
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_last_epoch(tmp_path):
+    class Cut(Exception):
+        pass
+
+    def cut(loss: float, epoch: int) -> None:
+        if epoch == 1:
+            raise Cut
+
+    context = FitContext(seed=1, folder=tmp_path)
+    whole, _ = fitted(model_of(dropout=0.3, epochs=3), PANEL, ROWS, FitContext(seed=1))
+    with pytest.raises(Cut):
+        fitted(model_of(dropout=0.3, epochs=3), PANEL, ROWS, replace(context, report=cut))
+    assert (tmp_path / "last-0.ckpt").exists()
+    resumed, _ = fitted(model_of(dropout=0.3, epochs=3), PANEL, ROWS, context)
+    for a, b in zip(whole.nets_[0].parameters(), resumed.nets_[0].parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -13,7 +13,7 @@ import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
 
-LONG = 20_000  # rows from which stretches are taken; shorter ledgers go bar by bar, and sum as they always did
+LONG = 4_000  # rows from which stretches are taken; shorter ledgers go bar by bar, and sum as they always did
 _CELLS = 12_288  # of a stretch: what the cache holds of some ten arrays
 _LEAST = 64  # rows of a stretch
 _PASSES = 60

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from barwise.listener import Listener
 
@@ -18,16 +19,21 @@ class Progress(Listener):
     """A bar over folds and a note beside it, or a stage's name and time; silent when quiet or when standard error is
     not a terminal."""
 
+    running: ClassVar[Progress | None] = None  # the one whose stage is under way
+
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet or not sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
         self._total: int | None = None
         self._stage: threading.Timer | None = None
+        self._text = ""
         self._lock = threading.RLock()  # the timer's thread opens what this one closes
 
     def stage(self, name: str | None) -> None:
         """Show a stage once it has taken two seconds; None takes it away."""
+        Progress.running = None if name is None else self
+        self._text = ""
         if self.quiet:
             return
         with self._lock:
@@ -62,6 +68,7 @@ class Progress(Listener):
     def note(self, text: str) -> None:
         """Show `text`, such as the epoch, beside the bar."""
         with self._lock:
+            self._text = text
             if self._bar is not None:
                 self._bar.update(self._task, note=text)
 
@@ -78,7 +85,7 @@ class Progress(Listener):
         counted = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
         columns = counted if total is not None else (name, TimeElapsedColumn(), note)
         self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
-        self._task, self._total = self._bar.add_task(what, total=total, note=""), total
+        self._task, self._total = self._bar.add_task(what, total=total, note=self._text), total
         self._bar.start()
 
     def _close(self) -> None:
@@ -86,3 +93,21 @@ class Progress(Listener):
             if self._bar is not None:
                 self._bar.stop()
                 self._bar = self._total = None
+
+
+@contextmanager
+def beside(text: str) -> Iterator[None]:
+    """Show what takes its time: beside the stage that is under way, else as a stage of its own."""
+    shown = Progress.running
+    alone = Progress() if shown is None else None
+    if shown is not None:
+        shown.note(text)
+    elif alone is not None:
+        alone.stage(text)
+    try:
+        yield
+    finally:
+        if shown is not None:
+            shown.note("")
+        elif alone is not None:
+            alone.stage(None)

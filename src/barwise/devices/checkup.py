@@ -15,6 +15,9 @@ _PACKAGES = (
     "hydra-core", "omegaconf", "tensorboard",
 )  # fmt: skip
 _EXTRAS = {
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "mlx": "mlx",
     "yfinance": "yfinance",
     "optuna": "optuna",
     "plotly": "report",

@@ -15,13 +15,17 @@ Probe = Callable[[], tuple[Any, Any, Any]]  # a fresh net, and one batch x, y of
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """What was asked for, what is used and why; `warning` where the two differ; `facts` of parity and of the race."""
+    """What was asked for, what is used and why; `warning` where the two differ; `facts` of parity and of the race.
+
+    `engine`: the library that trains, where the strategy has a choice of them.
+    """
 
     requested: str
     used: str
     reason: str
     warning: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    engine: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # torch raises plain RuntimeErrors for most of these; the words are theirs, of CUDA and MPS.
-_KINDS: dict[str, re.Pattern[str]] = {
+KINDS: dict[str, re.Pattern[str]] = {
     "out of memory": re.compile(r"out of memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE),
     "missing operator": re.compile(r"not (currently )?(implemented|supported) (for|on) the (MPS|CUDA)|"
                                    r"Could not run 'aten::|not implemented for '\w+'|doesn't support float64|"
@@ -22,7 +22,7 @@ def kind_of(error: BaseException) -> str | None:
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return "out of memory"
     text = str(error)
-    return next((kind for kind, words in _KINDS.items() if words.search(text)), None)
+    return next((kind for kind, words in KINDS.items() if words.search(text)), None)
 
 
 def expected(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from barwise.devices.backend import Backend
 
 # float32 sums in another order differ by about 1e-6 of the scale; a wrong kernel differs by far more.
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Parity:
     worst: float
     layer: str | None = None
     what: str | None = None
-    tolerance: float = _TOLERANCE
+    tolerance: float = TOLERANCE
+    reference: str = "the CPU"
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""
@@ -35,9 +36,9 @@ class Parity:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.device} agrees with the CPU: largest difference {self.worst:.1e}"
+            return f"{self.device} agrees with {self.reference}: largest difference {self.worst:.1e}"
         return (
-            f"{self.device} disagrees with the CPU: {self.what} of {self.layer} differ by {self.worst:.1e} "
+            f"{self.device} disagrees with {self.reference}: {self.what} of {self.layer} differ by {self.worst:.1e} "
             f"of their scale, {self.tolerance:.0e} is allowed"
         )
 
@@ -48,7 +49,7 @@ def compare(
     y: Tensor,
     on: Backend,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    tolerance: float = _TOLERANCE,
+    tolerance: float = TOLERANCE,
 ) -> Parity:
     """Run `net` (left as it is) on `x`, `y` in float32 on the CPU and on `on`, and compare layer by layer.
 
@@ -61,10 +62,10 @@ def compare(
     found = _traces(placed, x.float().to(on.device), y.float().to(on.device), loss)
     worst, culprit = 0.0, None
     for key, value in expected.items():
-        difference = _difference(value, found[key])
-        if not difference <= tolerance and culprit is None:  # NaN is a difference too
+        gap = difference(value, found[key])
+        if not gap <= tolerance and culprit is None:  # NaN is a difference too
             culprit = key
-        worst = max(worst, difference) if difference == difference else float("inf")
+        worst = max(worst, gap) if gap == gap else float("inf")
     if culprit is None:
         return Parity(on.name, True, worst, tolerance=tolerance)
     what, layer = culprit
@@ -112,7 +113,7 @@ def _traces(
     return traces
 
 
-def _difference(expected: Tensor, found: Tensor) -> float:
+def difference(expected: Tensor, found: Tensor) -> float:
     """Largest difference over the largest absolute value expected."""
     if expected.shape != found.shape:
         return float("inf")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from barwise.devices.choice import DeviceChoice, DeviceSettings
 from barwise.devices.choose import resolve
 from barwise.runs.directory import RunDirectory
 from barwise.strategies.base import Strategy
-from barwise.strategies.hooks import Probed, needs_torch
+from barwise.strategies.hooks import Engined, Probed, needs_torch
 
 if TYPE_CHECKING:
     from barwise.experiment.parts import Parts
@@ -46,9 +47,39 @@ def settle_threads(parts: Parts, n_features: int, threads: int, out: RunDirector
 def choose_device(parts: Parts, n_features: int, out: RunDirectory) -> DeviceChoice:
     """Resolve the device once, with one batch of the net that is to run on it; a fallback warns."""
     strategy = parts.strategy
-    probe = (lambda: strategy.probe(n_features)) if isinstance(strategy, Probed) else None
-    choice = resolve(DeviceSettings(**parts.device), probe, needs_torch(strategy))
+    settings = DeviceSettings(**parts.device)
+    if isinstance(strategy, Engined):
+        choice = strategy.settle_engine(settings, n_features, threads_of(parts))
+    else:
+        probe = (lambda: strategy.probe(n_features)) if isinstance(strategy, Probed) else None
+        choice = resolve(settings, probe, needs_torch(strategy))
+    if choice.engine is not None:
+        _note_engine(strategy, choice, out)
     out.update(device={"requested": choice.requested, "used": choice.used, "reason": choice.reason, **choice.facts})
     if choice.warning:
         out.warn(choice.warning)
     return choice
+
+
+def _note_engine(strategy: Any, choice: DeviceChoice, out: RunDirectory) -> None:
+    """Which library was asked for and which trains, in run.json."""
+    from barwise.strategies.engines.known import ENGINES
+
+    versions = ENGINES[strategy.engine].versions()
+    out.update(engine={"requested": strategy.engine, "used": choice.engine, "versions": versions})
+
+
+def watched_device(choice: DeviceChoice) -> str:
+    """The device whose memory torch can tell; the CPU where the engine alone knows it."""
+    if choice.used == "cpu" or choice.engine is None:
+        return choice.used
+    from barwise.devices.backend import backend
+
+    return choice.used if backend(choice.used).missing() is None else "cpu"
+
+
+def with_recorded_engine(strategy: Any, manifest: Mapping[str, Any]) -> None:
+    """Set the engine that the run was trained by: torch, where the one that was asked for could not."""
+    used = (manifest.get("engine") or {}).get("used")
+    if isinstance(strategy, Engined) and used == "torch" and hasattr(strategy, "engine"):
+        strategy.engine = used

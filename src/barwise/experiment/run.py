@@ -37,7 +37,7 @@ from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
 from barwise.experiment.checkpoint import Curves, Finished
-from barwise.experiment.compute import choose_device, settle_threads, threads_of
+from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
@@ -119,12 +119,12 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
-    monitor = RunMonitor(parts.monitor, out, device.used, others=tell)
+    monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
     grid = cache(lambda: Grid.build(matrix.bars, market.universe))
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
-        profile=parts.monitor.profile if parts.monitor else 0,
+        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine,
         traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)

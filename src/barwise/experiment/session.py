@@ -37,7 +37,8 @@ class FitSession:
     """What the run lends to each fit, and what it keeps of each fold.
 
     `folder`: where models and checkpoints go, None for nowhere. `profile`: training steps of the first fold that
-    PyTorch's profiler records. `traded`: metrics of the folds so far. `finished`: the folds that are scored, in order.
+    PyTorch's profiler records. `engine`: the library that trains a net, as it was settled.
+    `traded`: metrics of the folds so far. `finished`: the folds that are scored, in order.
     """
 
     folder: Path | None = None
@@ -49,6 +50,7 @@ class FitSession:
     resumed: bool = False
     importance: str = "none"
     profile: int = 0
+    engine: str | None = None
     checks: FoldAudit | None = None
     traded: Callable[[list[OutOfSample]], dict[str, float | None]] = _untraded
     finished: list[Finished] = field(default_factory=list)
@@ -102,6 +104,7 @@ class FitSession:
             step=tell.step,
             sample=tell.epoch,
             profile=profile,
+            engine=self.engine,
         )
 
     def save_model(

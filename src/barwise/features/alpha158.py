@@ -1,7 +1,8 @@
 """Qlib's Alpha158: 158 factors of open, high, low, close, volume and vwap, own code from the definitions.
 
 Source of the formulas: qlib's Alpha158 (MIT), in words. A window ends at the bar itself and is NaN until it is full;
-qlib's start short. Where a window has no variance a correlation and R² are NaN, as qlib has them.
+qlib's start short. Where a window has no variance a correlation and R² are NaN, as qlib has them. The windows are
+`kernels`'.
 """
 
 from __future__ import annotations
@@ -9,173 +10,69 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-import bottleneck as bn
 import numpy as np
 
 from barwise.console.settings import Whole, checked
 from barwise.data.bars import Bars
-from barwise.features import rolling
-from barwise.features.rolling import ratio
+from barwise.features import Block, rolling
 
 _WINDOWS = (5, 10, 20, 30, 60)
-_TINY = 1e-12
 _ALPHA20 = (  # what qlib's sequence models read
     "RESI5", "WVMA5", "RSQR5", "KLEN", "RSQR10", "CORR5", "CORD5", "CORR10", "ROC60", "RESI10", "VSTD5", "RSQR60",
     "CORR60", "WVMA60", "STD5", "RSQR20", "CORD60", "CORD10", "CORR20", "KLOW",
 )  # fmt: skip
-
-Columns = dict[str, np.ndarray]
+_PLAIN = (
+    "KMID", "KLEN", "KMID2", "KUP", "KUP2", "KLOW", "KLOW2", "KSFT", "KSFT2", "OPEN0", "HIGH0", "LOW0", "VWAP0",
+)  # fmt: skip
+_FAMILIES = (  # in the order of the kernel's columns, each over all windows
+    ("ROC", "MA", "STD", "BETA", "RSQR", "RESI"), ("MAX", "MIN", "RSV", "IMAX", "IMIN", "IMXD"),
+    ("QTLU", "QTLD", "RANK"), ("CORR",), ("CORD",),
+    ("CNTP", "CNTN", "CNTD", "SUMP", "SUMN", "SUMD", "VSUMP", "VSUMN", "VSUMD"), ("VMA", "VSTD"), ("WVMA",),
+)  # fmt: skip
 
 
 @checked("features.alpha158")
-def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = _WINDOWS) -> Columns:
-    """The candle, price and rolling families over `windows`; `vwap` is the source's, else (high + low + close) / 3."""
-    sizes = sorted(set(windows))
-    out = _candle(bars) | _price(bars)
-    for family in (_trend, _range, _order, _correlated, _counted, _volume):
-        out |= family(bars, sizes)
-    return out
+def alpha158(bars: Bars, windows: Sequence[Annotated[int, Whole(2, 1000)]] = _WINDOWS) -> dict[str, np.ndarray]:
+    """The candle, price and rolling families over `windows`; `vwap` is the source's, else (high + low + close) / 3.
 
-
-def alpha20(bars: Bars) -> Columns:
-    """The twenty that qlib's sequence models read."""
-    out = {name: values for name, values in _candle(bars).items() if name in _ALPHA20}
-    for family in (_trend, _correlated, _volume):
-        out |= family(bars, [5, 10, 20, 60])
-    return {name: out[name] for name in _ALPHA20}
-
-
-def _candle(b: Bars) -> Columns:
-    body, length = b.close - b.open, b.high - b.low
-    upper, lower = b.high - np.maximum(b.open, b.close), np.minimum(b.open, b.close) - b.low
-    shift, whole = 2 * b.close - b.high - b.low, length + _TINY
-    return {
-        "KMID": ratio(body, b.open), "KLEN": ratio(length, b.open), "KMID2": body / whole,
-        "KUP": ratio(upper, b.open), "KUP2": upper / whole, "KLOW": ratio(lower, b.open), "KLOW2": lower / whole,
-        "KSFT": ratio(shift, b.open), "KSFT2": shift / whole,
-    }  # fmt: skip
-
-
-def _price(b: Bars) -> Columns:
-    vwap = b.extra["vwap"] if "vwap" in b.extra else (b.high + b.low + b.close) / 3.0
-    return {
-        f"{name}0": ratio(values, b.close)
-        for name, values in (("OPEN", b.open), ("HIGH", b.high), ("LOW", b.low), ("VWAP", vwap))
-    }
-
-
-def _trend(b: Bars, sizes: list[int]) -> Columns:
-    """ROC, mean, deviation, and the least-squares line of close on 1 … d: slope, R², last residual; over close."""
-    close, out = b.close, {}
-    squared = np.zeros_like(close)
-    for d, (mean, squares) in rolling.many((close, squared), rolling.merge_squares, sizes):
-        centred = np.arange(d) - (d - 1) / 2.0
-        spread = float((centred**2).sum())
-        slope = _weighted(close, centred) / spread
-        out[f"ROC{d}"] = ratio(rolling.before(close, d), close)
-        out[f"MA{d}"] = ratio(mean, close)
-        out[f"STD{d}"] = ratio(np.sqrt(squares / (d - 1)), close)
-        out[f"BETA{d}"] = ratio(slope, close)
-        out[f"RSQR{d}"] = np.minimum(ratio(slope * slope * spread, squares), 1.0)
-        out[f"RESI{d}"] = ratio(close - mean - slope * centred[-1], close)
-    return out
-
-
-def _range(b: Bars, sizes: list[int]) -> Columns:
-    """Highest and lowest, where close lies between them, and their places in the window, 1 the oldest bar."""
-    out = {}
-    for d in sizes:
-        top, bottom = rolling.highest(b.high, d), rolling.lowest(b.low, d)
-        first, last = _place(b.high, d, bn.move_argmax), _place(b.low, d, bn.move_argmin)
-        out[f"MAX{d}"], out[f"MIN{d}"] = ratio(top, b.close), ratio(bottom, b.close)
-        out[f"RSV{d}"] = (b.close - bottom) / (top - bottom + _TINY)
-        out[f"IMAX{d}"], out[f"IMIN{d}"], out[f"IMXD{d}"] = first / d, last / d, (first - last) / d
-    return out
-
-
-def _order(b: Bars, sizes: list[int]) -> Columns:
-    """Quantiles 0.8 and 0.2 of close over close, and the percentile rank of close, ties by average."""
-    out = {}
-    for d in sizes:
-        high, low = _quantiles(b.close, d, (0.8, 0.2))
-        out[f"QTLU{d}"], out[f"QTLD{d}"] = ratio(high, b.close), ratio(low, b.close)
-        place = bn.move_rank(b.close, d) if d <= len(b.close) else np.full(len(b.close), np.nan)  # from -1 to 1
-        out[f"RANK{d}"] = ((place + 1.0) / 2.0 * (d - 1) + 1.0) / d
-    return out
-
-
-def _correlated(b: Bars, sizes: list[int]) -> Columns:
-    """Correlation of close with log volume, and of their changes."""
-    out = {}
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pairs = (
-            ("CORR", b.close, np.log(b.volume + 1.0)),
-            ("CORD", rolling.quotient(b.close), np.log(rolling.quotient(b.volume) + 1.0)),
-        )
-    for name, x, y in pairs:
-        zero = np.zeros_like(x)
-        for d, (_, _, xx, yy, xy) in rolling.many((x, y, zero, zero, zero), rolling.merge_products, sizes):
-            out[f"{name}{d}"] = np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
-    return out
-
-
-def _counted(b: Bars, sizes: list[int]) -> Columns:
-    """Shares of bars that rose and fell, and of the whole movement that was up and down; of close and of volume."""
-    change, flow = b.close - rolling.before(b.close), b.volume - rolling.before(b.volume)
-    known = np.isfinite(change)
-    rose, fell = (np.where(known, side, np.nan) for side in (change > 0, change < 0))
-    out: Columns = {}
-    parts = (rose, fell, np.maximum(change, 0), np.maximum(-change, 0), np.maximum(flow, 0), np.maximum(-flow, 0))
-    for d, (up, down, gain, loss, more, less) in rolling.many(parts, rolling.merge_sums, sizes):
-        out[f"CNTP{d}"], out[f"CNTN{d}"], out[f"CNTD{d}"] = up / d, down / d, (up - down) / d
-        for name, plus, minus in (("SUM", gain, loss), ("VSUM", more, less)):
-            whole = plus + minus + _TINY
-            out[f"{name}P{d}"], out[f"{name}N{d}"] = plus / whole, minus / whole
-            out[f"{name}D{d}"] = (plus - minus) / whole
-    return out
-
-
-def _volume(b: Bars, sizes: list[int]) -> Columns:
-    """Mean and deviation of volume over volume, and the relative deviation of volume times absolute return."""
-    out: Columns = {}
-    zero, below = np.zeros_like(b.volume), b.volume + _TINY
-    moved = np.abs(rolling.change(b.close)) * b.volume
-    for d, (mean, squares) in rolling.many((b.volume, zero), rolling.merge_squares, sizes):
-        out[f"VMA{d}"], out[f"VSTD{d}"] = mean / below, np.sqrt(squares / (d - 1)) / below
-    for d, (mean, squares) in rolling.many((moved, zero), rolling.merge_squares, sizes):
-        out[f"WVMA{d}"] = np.sqrt(squares / (d - 1)) / (mean + _TINY)
-    return out
-
-
-def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Σ weight · value over the window that ends at each row, the oldest bar first; NaN before it is full."""
-    out = np.full(len(values), np.nan)
-    if len(weights) <= len(values):
-        out[len(weights) - 1 :] = np.correlate(values, weights, mode="valid")
-    return out
-
-
-def _place(values: np.ndarray, window: int, search: object) -> np.ndarray:
-    """1-based place of the first extreme in each window, the oldest bar is 1.
-
-    Bottleneck counts from the newest bar and takes the newest of equals: asked of the array turned round, that is the
-    oldest, counted from the oldest.
+    The first call in a process imports numba and opens what it compiled; the first of all compiles it, some seconds.
     """
-    out = np.full(len(values), np.nan)
-    if window <= len(values):
-        turned = search(np.ascontiguousarray(values[::-1]), window)  # type: ignore[operator]
-        out[window - 1 :] = turned[window - 1 :][::-1] + 1.0
+    return _factors(bars, sorted(set(windows)))
+
+
+def alpha20(bars: Bars) -> dict[str, np.ndarray]:
+    """The twenty that qlib's sequence models read."""
+    found = _factors(bars, [5, 10, 20, 60])
+    return {name: found[name].copy() for name in _ALPHA20}
+
+
+def _factors(bars: Bars, sizes: list[int]) -> Block:
+    from barwise.features.kernels import factors
+
+    names = [*_PLAIN, *_names(sizes)]
+    out = np.empty((len(bars), len(names)))
+    factors(_inputs(bars), np.array(sizes, dtype=np.int64), out)
+    return Block(out, names)
+
+
+def _names(sizes: Sequence[int]) -> Iterator[str]:
+    return (f"{name}{d}" for family in _FAMILIES for d in sizes for name in family)
+
+
+def _inputs(b: Bars) -> np.ndarray:
+    """What the kernel reads, (bar, input): see `kernels.factors`."""
+    vwap = b.extra["vwap"] if "vwap" in b.extra else (b.high + b.low + b.close) / 3.0
+    quotient = rolling.quotient(b.close)
+    change, flow = b.close - rolling.before(b.close), b.volume - rolling.before(b.volume)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.log(b.volume + 1.0), np.log(rolling.quotient(b.volume) + 1.0)
+    rose, fell = (np.where(np.isfinite(change), side, np.nan) for side in (change > 0, change < 0))
+    columns = (
+        b.close, logs[0], quotient, logs[1], b.volume, np.abs(quotient - 1.0) * b.volume, rose, fell,
+        np.maximum(change, 0), np.maximum(-change, 0), np.maximum(flow, 0), np.maximum(-flow, 0),
+        b.high, b.low, b.open, vwap,
+    )  # fmt: skip
+    out = np.empty((len(b), len(columns)))
+    for k, values in enumerate(columns):
+        out[:, k] = values
     return out
-
-
-def _quantiles(values: np.ndarray, window: int, levels: Sequence[float]) -> Iterator[np.ndarray]:
-    """Quantiles of each window by linear interpolation; NaN where it is not full or holds a NaN."""
-    out = np.full((len(levels), len(values)), np.nan)
-    if window <= len(values):
-        ordered = np.sort(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
-        gaps = np.isnan(ordered[:, -1])  # NaN sorts last
-        for i, level in enumerate(levels):
-            low, part = divmod(level * (window - 1), 1.0)
-            left, right = ordered[:, int(low)], ordered[:, min(int(low) + 1, window - 1)]
-            out[i, window - 1 :] = np.where(gaps, np.nan, left + (right - left) * part)
-    yield from out

@@ -143,7 +143,9 @@ def extended(
         warmup[i] = _defined(block, len(bars) if known is None else int(old.warmup[known]) + 1)
         release(X)
 
-    each(fill, len(parts), threads, fork=X.size >= MUCH and is_shared(X))
+    if parts:
+        fill(0)  # here: what it compiles or imports, forked processes have
+    each(lambda i: fill(i + 1), len(parts) - 1, threads, fork=X.size >= MUCH and is_shared(X))
     if wrong[0] or (warmup >= np.diff(offsets)).any():
         return None
     return replace(old, X=X, bars=tuple(market.bars), offsets=offsets, warmup=warmup.copy(), universe=market.universe)

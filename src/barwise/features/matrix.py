@@ -12,7 +12,7 @@ import numpy as np
 from barwise.data.bars import Bars
 from barwise.data.memmap import release
 from barwise.errors import ConfigError, DataError
-from barwise.features import FeatureSet
+from barwise.features import Block, FeatureSet
 from barwise.features.aligned import Bound, bound, sees_all
 from barwise.features.every import Every, at_own_size
 from barwise.features.parallel import MUCH, each, is_shared, shared
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["FeatureMatrix", "FeatureSet", "build"]
 
 AMPLE = 4_096  # bars on which any sensible feature is defined; tells a broken one from one that needs more bars
+
+_AT_ONCE = 128  # rows
 
 Room = Callable[[tuple[int, int]], np.ndarray]  # float32 of that shape, in memory or mapped from a file
 
@@ -129,6 +131,8 @@ def _computed(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, np.ndarra
                 raise ConfigError(f"features: {owner[column]} and {name} both give the column {column}; leave one out")
             owner[column] = name
             columns[column] = _checked(name, column, values, bars)
+        if isinstance(given, Block) and len(sets) == 1:
+            return given
     return columns
 
 
@@ -159,6 +163,8 @@ def _fill(block: np.ndarray, bars: Bars, columns: Mapping[str, np.ndarray], name
     unknown = columns.keys() - set(names)
     if unknown:
         raise ConfigError(f"features: {min(unknown)} of {bars.symbol} is a column that other symbols lack")
+    if isinstance(columns, Block) and tuple(columns) == tuple(names):
+        return _taken(block, columns.array)
     values = np.empty(block.shape[::-1], dtype=np.float32)  # a column a row: written, searched and turned over quickest
     with np.errstate(over="ignore"):
         for place, name in enumerate(names):
@@ -167,6 +173,23 @@ def _fill(block: np.ndarray, bars: Bars, columns: Mapping[str, np.ndarray], name
     np.copyto(values, np.nan, where=~known)
     block[:] = values.T
     return np.where(known.any(axis=1), known.argmax(axis=1), len(bars)) if len(bars) else np.zeros(len(names), np.int64)
+
+
+def _taken(block: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """`_fill` of columns that lie side by side already, some rows at a time, which stay in the cache meanwhile."""
+    first = np.full(array.shape[1], len(array), dtype=np.int64)
+    with np.errstate(over="ignore"):
+        for begin in range(0, len(array), _AT_ONCE):
+            part = block[begin : begin + _AT_ONCE]
+            part[:] = array[begin : begin + _AT_ONCE]
+            known = np.isfinite(part)
+            if not known.all():
+                np.copyto(part, np.nan, where=~known)
+            lacking = np.flatnonzero(first == len(array))
+            if len(lacking):
+                there = known[:, lacking]
+                first[lacking] = np.where(there.any(axis=0), there.argmax(axis=0) + begin, len(array))
+    return first
 
 
 def _kept(

@@ -86,11 +86,25 @@ def add_instance(digest: Digest, one: Any) -> None:
         digest.put(cls.__qualname__)
     elif cls.__name__ in _COMPILERS:
         add_compiled(digest, one)
-    elif kind == "library" and hasattr(one, "py_func"):  # compiled by numba
+    elif kind == "library" and _compiles(one):
         digest.named(kind, home, cls.__qualname__)
-        digest.value(one.py_func)
+        _add_jitted(digest, one)
     elif kind != "own" or not _add_state(digest, one):
         _add_copied(digest, one)
+
+
+def _compiles(one: Any) -> bool:
+    """Whether a library's object is a function that numba compiles when it is called."""
+    return all(name in dir(one) for name in ("py_func", "targetoptions", "locals", "signatures", "_can_compile"))
+
+
+def _add_jitted(digest: Digest, one: Any) -> None:
+    """A function that numba compiles: its Python, and what numba was told to make of it."""
+    digest.value(one.py_func)
+    digest.value(dict(one.targetoptions))
+    digest.put("types", *(f"{name}: {kind}" for name, kind in one.locals.items()))
+    if not one._can_compile:  # for the signatures that were given, and no other
+        digest.put("signatures", *one.signatures)
 
 
 def _add_state(digest: Digest, one: Any) -> bool:

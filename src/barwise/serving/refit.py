@@ -19,7 +19,7 @@ from barwise.data.hash import data_hash
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
-from barwise.experiment.compute import threads_of
+from barwise.experiment.compute import threads_of, with_recorded_engine
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession, keep_model
@@ -61,6 +61,7 @@ def refit(folder: str | Path, data: Callable[[], Market] | None = None, allow: I
     panel = build_panel(prepared(market, "", parts.features, threads, None)[0], parts.labels, market.universe)
     panel = replace(panel, neutral=parts.neutral.on(market.bars, market.universe) if parts.neutral else None)
     half, every = stretches(panel, parts.validation)
+    with_recorded_engine(parts.strategy, run.manifest)
     session = FitSession(None, device_of(run, parts.strategy), threads, parts.seed)
     context = session.context(half)
     model, scaler = fit_fold(panel, half, copy.deepcopy(parts.strategy), context)

@@ -12,6 +12,7 @@ from barwise.data.bars import Market
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.errors import DataError
+from barwise.experiment.compute import with_recorded_engine
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run as run_experiment
 from barwise.report.run import Run
@@ -48,6 +49,7 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
         parts = replace(parts, threads=threads)
     if isinstance(device, str):
         parts = replace(parts, device={**parts.device, "name": device})
+    with_recorded_engine(parts.strategy, run.manifest)
     market = parts.data()
     _same_bars(run, market)
     directory = RunDirectory(out)

@@ -19,7 +19,7 @@ from barwise.errors import DataError
 _PAUSE = 0.2  # seconds between looks at a file that grows
 _LONGEST_LINE = 65_536
 _LONGEST_SILENCE = 10.0  # seconds that a symbol of the bar before is waited for
-_MOST_WAITING = 100_000  # lines that are read ahead
+_MOST_WAITING = 1_000  # lines that are read ahead
 _SILENT = ""  # in place of a line
 
 

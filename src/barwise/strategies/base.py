@@ -28,7 +28,8 @@ class FitContext:
     number. `folder`: this fold's, for checkpoints. `log(name, value, step)`: a scalar per epoch or boosting round.
     `report(value, step)`: the validation metric so far; raises to prune the trial. `progress(text)`: one short line.
     `alert(kind, message)`: what the user must know. `step(seconds, waited)` and `sample(step)`: for the run's monitor.
-    `profile`: training steps to record with PyTorch's profiler, 0 for none.
+    `profile`: training steps to record with PyTorch's profiler, 0 for none. `engine`: the library that trains a net,
+    as the run settled it beside the device; None where nobody did.
     """
 
     device: str = "cpu"
@@ -42,6 +43,7 @@ class FitContext:
     step: Callable[[float, float], None] = nothing
     sample: Callable[[int], Any] = nothing
     profile: int = 0
+    engine: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # what the fit wants run.json to say, e.g. best_iteration
 
 

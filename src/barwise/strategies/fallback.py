@@ -11,7 +11,7 @@ from barwise.devices.guards import describe, kind_of
 from barwise.strategies.base import FitContext
 
 T = TypeVar("T")
-_SMALLEST = 8  # rows of a micro-batch; below it the CPU is the better answer
+SMALLEST = 8  # rows of a micro-batch; below it the CPU is the better answer
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Plan:
 
     def after(self, kind: str) -> Plan | None:
         """What to do about a failure of this kind; None if nothing is left."""
-        if kind == "out of memory" and self.micro_batch > _SMALLEST:
-            return replace(self, micro_batch=max(_SMALLEST, self.micro_batch // 2))
+        if kind == "out of memory" and self.micro_batch > SMALLEST:
+            return replace(self, micro_batch=max(SMALLEST, self.micro_batch // 2))
         if self.device != "cpu":
             return Plan("cpu", self.batch_size, self.batch_size)
         return None

@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise import hooks
 from barwise.data.memmap import ReadsInBlocks
+from barwise.devices.choice import DeviceChoice, DeviceSettings
 from barwise.samples import Samples
 
 
@@ -26,6 +27,14 @@ class Probed(Protocol):
 
     def probe(self, n_features: int) -> tuple[Any, Any, Any]:
         """(net, x, y) of the size that it trains on."""
+
+
+@runtime_checkable
+class Engined(Protocol):
+    """Can be trained by one of several libraries."""
+
+    def settle_engine(self, settings: DeviceSettings, n_features: int, threads: int) -> DeviceChoice:
+        """Which engine trains, on which device, and why."""
 
 
 @runtime_checkable
@@ -104,8 +113,8 @@ class Online(Protocol):
 
 
 HOOKS: tuple[type, ...] = (
-    TorchTrained, Probed, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled, Budgeted,
-    OwnNets, Online,
+    TorchTrained, Probed, Engined, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled,
+    Budgeted, OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")

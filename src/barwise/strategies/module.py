@@ -26,13 +26,14 @@ from barwise.devices.backend import backend
 from barwise.runs.directory import replacing
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
+from barwise.strategies.epochs import NAMES, Epochs
 from barwise.strategies.fallback import Plan
 from barwise.strategies.losses import Loss
 from barwise.strategies.nets import SequenceNet
 from barwise.strategies.trainer import compiled, quiet, trainer_of, watchers
 from barwise.strategies.training import Training
 
-_CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
+CHECK_EVERY = 32  # steps between looks at the loss on an accelerator, where each look waits for the device
 
 
 class Diverged(ArithmeticError):
@@ -63,7 +64,7 @@ class _ScoreModule(pl.LightningModule):
         self.net, self.loss, self.training_ = net, loss, training
         self.stages = {"train": train, "valid": valid}
         self.piece = train.per_batch
-        self.check_every = 1 if torch.device(train.device).type == "cpu" else _CHECK_EVERY
+        self.check_every = 1 if torch.device(train.device).type == "cpu" else CHECK_EVERY
         self.pending: list[tuple[int, Tensor, Tensor]] = []
         self.sums: dict[str, list[Any]] = {"train": [0.0, 0.0], "valid": [0.0, 0.0]}
 
@@ -129,64 +130,41 @@ class _ScoreModule(pl.LightningModule):
 
 
 class _EarlyStopping(pl.Callback):
-    """Per epoch: seeds it, logs both losses, keeps the best weights by the validation loss, stops after `patience`
-    epochs without a better one, and writes the checkpoint that training can go on from."""
+    """Per epoch: seeds it, keeps and logs its losses, stops where `epochs` says so, and writes the checkpoint that
+    training can go on from."""
 
-    def __init__(self, context: FitContext, training: Training, checkpoint: Path | None) -> None:
-        self.context, self.training, self.checkpoint = context, training, checkpoint
-        self.best, self.best_epoch, self.done = float("inf"), -1, False
-        self.slower = 1.0  # what plateau multiplies the learning rate by
-        self.history: list[list[Any]] = []
-        self.weights: dict[str, Tensor] | None = None
-
-    KEPT = ("best", "best_epoch", "done", "slower", "history", "weights")
+    def __init__(self, epochs: Epochs, checkpoint: Path | None) -> None:
+        self.epochs, self.checkpoint = epochs, checkpoint
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.KEPT}
+        return self.epochs.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in self.KEPT:
-            setattr(self, name, state_dict[name])
+        self.epochs.load_state_dict(state_dict)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch
-        torch.manual_seed((self.context.seed * 1_000_003 + epoch + 1) % (2**63))
+        torch.manual_seed(self.epochs.seed(epoch))
+        trainer.val_check_batch = float("inf")  # after the last batch: epochs of chunks and of bars differ in length
         pl_module.stages["train"].epoch = epoch
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = self.training.learning_rate * self.training.factor(epoch) * self.slower
+            group["lr"] = self.epochs.rate(epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         pl_module.look()
         epoch = trainer.current_epoch
         losses = [pl_module.mean_loss(stage) for stage in ("train", "valid")]
-        self.history.append([epoch, trainer.optimizers[0].param_groups[0]["lr"], *losses])
-        self.tell(self.history[-1:])
+        self.epochs.add(epoch, trainer.optimizers[0].param_groups[0]["lr"], losses)
         for logger in trainer.loggers:  # of the user's
-            known = zip(("learning_rate", "train_loss", "valid_loss"), self.history[-1][1:], strict=True)
+            known = zip(NAMES, self.epochs.history[-1][1:], strict=True)
             logger.log_metrics({name: value for name, value in known if value is not None}, epoch)
-        if self.context.progress:
-            self.context.progress(f"epoch {epoch + 1} of at most {self.training.epochs}")
-        watched = losses[0] if losses[1] is None else losses[1]
-        if self.context.report and watched is not None:
-            self.context.report(watched, epoch)
-        if watched is not None and watched < self.best:
-            self.best, self.best_epoch = watched, epoch
-            self.weights = {name: x.detach().cpu().clone() for name, x in pl_module.net.state_dict().items()}
-        elif self.training.scheduler == "plateau":
-            self.slower *= 0.5
-        stop = epoch - self.best_epoch >= self.training.patience
-        self.done = stop or epoch + 1 >= self.training.epochs
-        trainer.should_stop = stop
+        net = pl_module.net
+        trainer.should_stop = self.epochs.judge(
+            lambda: {name: x.detach().cpu().clone() for name, x in net.state_dict().items()}
+        )
         if self.checkpoint is not None:
             with replacing(self.checkpoint) as beside:
                 trainer.save_checkpoint(beside)
-
-    def tell(self, epochs: list[list[Any]]) -> None:
-        """Log the learning rate and the losses of `epochs`."""
-        for epoch, *values in epochs:
-            for name, value in zip(("learning_rate", "train_loss", "valid_loss"), values, strict=True):
-                if value is not None:
-                    self.context.log(name, value, epoch)
 
 
 def train(
@@ -195,12 +173,12 @@ def train(
     """A copy of the task's net trained by `plan`, on the CPU, with the weights of its best epoch."""
     torch.set_num_threads(context.threads)
     one = backend(plan.device)
-    watch = _EarlyStopping(context, training, checkpoint)
+    watch = Epochs(context, training)
     net = copy.deepcopy(task.net)
     known = checkpoint if checkpoint is not None and checkpoint.exists() else None
     if known:
         saved = torch.load(known, weights_only=True, map_location="cpu")
-        ours = ("EarlyStopping", "Watch")  # Watch: of a run that was begun before the class was renamed
+        ours = ("_EarlyStopping", "EarlyStopping", "Watch")  # of runs begun before the class was renamed, too
         watch.load_state_dict(next(v for k, v in saved["callbacks"].items() if k.startswith(ours)))
         watch.tell(watch.history)
     if not watch.done:
@@ -209,7 +187,10 @@ def train(
         module = _ScoreModule(net, task.loss, train_batches, valid_batches, training)
         module.piece = max(1, plan.micro_batch // train_batches.rows_each)
         with quiet(), compiled(net, training.compile, context):
-            trainer = trainer_of(training, one.accelerator, [watch, *watchers(context)], copy.deepcopy(task.hearers))
+            trainer = trainer_of(
+                training, one.accelerator, [_EarlyStopping(watch, checkpoint), *watchers(context)],
+                copy.deepcopy(task.hearers),
+            )  # fmt: skip
             try:
                 trainer.fit(module, train_batches, valid_batches, ckpt_path=known,
                             weights_only=True)  # fmt: skip

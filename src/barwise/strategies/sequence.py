@@ -18,12 +18,19 @@ from safetensors.torch import load_file, save
 from barwise.console.settings import Number, OneOf, Whole, check_names, checked
 from barwise.devices.backend import backend
 from barwise.devices.batch import largest_batch
+from barwise.devices.choice import DeviceChoice, DeviceSettings
+from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, TrainingError, require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import scores, scoring
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import BarWindows, Batches, Chunks, Windows, first_rows, window_rows
+from barwise.strategies.engines.choose import Trial, settle
+from barwise.strategies.engines.fallback import own_file, trained
+from barwise.strategies.engines.known import NAMES as ENGINE_NAMES
+from barwise.strategies.engines.known import TORCH, check, engine_of
+from barwise.strategies.engines.learner import Piece
 from barwise.strategies.fallback import Plan, with_fallback
 from barwise.strategies.losses import LOSSES, Loss, loss_of, name_of
 from barwise.strategies.module import Diverged, Task, train
@@ -34,6 +41,7 @@ MODES = ("window", "stream")
 _MOST_HELD = 1_000_000_000  # 4 GB a layer
 _SIZES = ("n_features", "hidden_size", "num_layers", "dropout", "outputs", "squash", "lookback")
 _HELD = ("lookback", "hidden_size", "num_layers", "dropout", "sequence", "chunk", "n_seeds")
+_KEPT = (*_HELD, "engine")
 
 
 class SequenceStrategy:
@@ -42,7 +50,8 @@ class SequenceStrategy:
     `sequence`: `window` shows the net `lookback` bars and learns from the last; `stream` walks `chunk` bars after a
     warm-up of `lookback`, learns from each, and predicts carrying its state. `net`: a subclass of SequenceNet, or a
     partial of one. `n_seeds` nets are averaged. `callbacks`: Lightning callbacks and loggers, a copy for each
-    fit. `training`: the fields of `Training`.
+    fit. `engine`: the library that trains; what it trained is torch's, and scored by torch. `training`: the fields of
+    `Training`.
     """
 
     scale = True
@@ -63,9 +72,10 @@ class SequenceStrategy:
         chunk: Annotated[int, Whole(1, 10_000)] = 64,
         n_seeds: Annotated[int, Whole(1, 100)] = 1,
         callbacks: Sequence[Any] = (),
+        engine: Annotated[str, OneOf(ENGINE_NAMES)] = TORCH,
         **training: Any,
     ) -> None:
-        check_names("strategy", training, [*Training.__dataclass_fields__, *_HELD, "net"])
+        check_names("strategy", training, [*Training.__dataclass_fields__, *_KEPT, "net"])
         self.lookback = lookback
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -74,6 +84,7 @@ class SequenceStrategy:
         self.chunk = chunk
         self.n_seeds = n_seeds
         self.callbacks = _heard_by(callbacks)
+        self.engine = engine
         self.auto_batch = training.get("batch_size") == "auto"
         self.training = Training(**({**training, "batch_size": 256} if self.auto_batch else training))
         self.loss_ = loss_of(self.training.loss)
@@ -91,6 +102,7 @@ class SequenceStrategy:
                 if name in _HELD
                 else f"strategy.net.{name}: would be overwritten, data and strategy.loss decide it; leave it out",
             )
+        check(engine, self.net, self.training, self.callbacks)
         _check_work(lookback + (chunk if sequence == "stream" else 0), hidden_size, self.training.batch_size)
 
     def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
@@ -103,6 +115,7 @@ class SequenceStrategy:
             self.training = replace(self.training, batch_size=size)
             context.facts["batch_size"] = size
         self.loss_ = loss_of(self.training.loss).fit(train)
+        context = self._with_engine(context)
 
         def batches(device: str, seed: int) -> tuple[Batches, Batches | None]:
             learned = self._batches(train, first_rows(train, first), device, seed)
@@ -123,6 +136,8 @@ class SequenceStrategy:
     def _trained(self, task: Task, context: FitContext, member: int) -> SequenceNet:
         """Train one net, again at a tenth of the learning rate if its loss is no longer a number and that is wanted."""
         files = [context.folder / f"{name}-{member}.ckpt" if context.folder else None for name in ("last", "retry")]
+        if context.engine not in (None, TORCH):
+            files = [own_file(file, str(context.engine)) for file in files]
         settings, retried = self.training, files[1] is not None and files[1].exists()
         slower = replace(settings, learning_rate=settings.learning_rate / 10)
         if not retried:
@@ -146,10 +161,15 @@ class SequenceStrategy:
             ) from None
 
     def _attempt(self, task: Task, settings: Training, context: FitContext, file: Path | None) -> SequenceNet:
-        def go(chosen: Training) -> SequenceNet:
-            plan = Plan(context.device, settings.batch_size, -(-settings.batch_size // settings.accumulate))
+        plan = Plan(context.device, settings.batch_size, -(-settings.batch_size // settings.accumulate))
+
+        def go(chosen: Training, plan: Plan = plan, file: Path | None = file) -> SequenceNet:
             return with_fallback(lambda plan: train(task, chosen, context, plan, file), plan, context)
 
+        if context.engine not in (None, TORCH):
+            engine = engine_of(str(context.engine))
+            torchs = Plan("cpu", settings.batch_size, plan.micro_batch)
+            return trained(engine, task, settings, context, plan, file, lambda: go(settings, torchs, _torch_file(file)))
         try:
             return go(settings)
         except RuntimeError as error:
@@ -159,6 +179,37 @@ class SequenceStrategy:
             text = f"no {settings.precision} for this net on this processor ({line}); training goes on at precision 32"
             context.alert("fallback", text)
             return go(replace(settings, precision="32"))
+
+    def settle_engine(self, settings: DeviceSettings, n_features: int, threads: int) -> DeviceChoice:
+        """Which engine trains, on which device, and why: torch where `engine` cannot, or does not compute the same."""
+        if self.engine == TORCH:
+            return resolve(settings, lambda: self.probe(n_features), needs_torch=True)
+        return settle(self.engine, settings, lambda: self._trial(n_features), lambda: self.probe(n_features), threads)
+
+    def _with_engine(self, context: FitContext) -> FitContext:
+        """`context` with the engine settled, where the run did not settle it."""
+        if self.engine == TORCH or context.engine == TORCH:
+            return replace(context, engine=TORCH)
+        require(
+            not context.profile,
+            f"strategy.engine={self.engine}: monitor.profile is PyTorch's profiler and sees torch alone; set"
+            " strategy.engine=torch, or monitor=basic",
+        )
+        if context.engine is not None:
+            return context
+        choice = self.settle_engine(DeviceSettings(name=context.device), self.n_features_, context.threads)
+        if choice.warning:
+            context.alert("fallback", choice.warning)
+        return replace(context, engine=choice.engine, device=choice.used)
+
+    def _trial(self, n_features: int) -> Trial:
+        """What an engine is compared and timed on: a fresh net of this loss and one random batch."""
+        _, x, y = self.probe(n_features)
+        loss = loss_of(self.training.loss)
+        warm = self.lookback - 1 if self.sequence == "stream" else None
+        y = y if warm is None else y[:, None].expand(-1, self.chunk).contiguous()
+        target = y + 1.0 if loss.outputs > 1 else y
+        return Trial(self._net(loss), loss, self.training, Piece(x, target, torch.ones_like(y)), warm)
 
     def _batches(self, samples: Samples, begins: np.ndarray, device: str, seed: int | None) -> Batches:
         target = self.loss_.target(samples)
@@ -215,7 +266,7 @@ class SequenceStrategy:
         return scoring.advance(self.nets_, self.loss_, x, self.lookback, self.sequence == "stream", memory)
 
     def save(self, folder: Path) -> None:
-        settings = {name: getattr(self, name) for name in _HELD} | {"n_features": self.n_features_}
+        settings = {name: getattr(self, name) for name in _KEPT} | {"n_features": self.n_features_}
         training = asdict(self.training) | {"loss": name_of(self.training.loss)}
         settings |= {"training": training, "net_settings": self.net_settings}
         settings["net"] = f"{self.net.__module__}.{self.net.__qualname__}"
@@ -230,7 +281,8 @@ class SequenceStrategy:
         training = settings["training"]
         if training["loss"] not in LOSSES:  # the user's own, whose outputs are those of mse
             training["loss"] = "mse"
-        model = cls(**{name: settings[name] for name in _HELD}, net=net, **training)
+        engine = str(settings.get("engine", TORCH))  # models of before there were others have none
+        model = cls(**{name: settings[name] for name in _HELD}, engine=engine, net=net, **training)
         model.n_features_ = int(settings["n_features"])
         model.nets_ = []
         for i in range(model.n_seeds):
@@ -241,6 +293,11 @@ class SequenceStrategy:
 
 
 LSTMStrategy = SequenceStrategy  # the name that many know it by
+
+
+def _torch_file(file: Path | None) -> Path | None:
+    """Where torch goes on, or begins, when an engine's device failed: beside the engine's own checkpoint."""
+    return file.with_name(f"{file.stem}-{TORCH}{file.suffix}") if file else None
 
 
 def _heard_by(given: Sequence[Any]) -> tuple[Any, ...]:
