@@ -81,7 +81,8 @@ def test_every_event_goes_to_every_listener():
     both = Listeners((first, second))
     given = {"started": (Path(), {}), "ended": (Path(), {}), "progress": ("x", 0, 1), "fold_started": (0,),
              "stage": ("audit",),
-             "note": ("x",), "step": (0.1, 0.0), "epoch": (0,), "validated": (0, 0.1, 0), "scalar": ("x", 0.1, 0),
+             "note": ("x",), "step": (0.1, 0.0), "epoch": (0,), "memory": ({}, 0),
+             "validated": (0, 0.1, 0), "scalar": ("x", 0.1, 0),
              "alert": ("nan", "x"), "fold_finished": (None,), "finished": ({}, np.zeros(1))}  # fmt: skip
     assert set(given) == set(events)
     for name in events:

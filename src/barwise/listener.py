@@ -51,6 +51,9 @@ class Listener:
     def epoch(self, number: int) -> None:
         """An epoch of a net is over."""
 
+    def memory(self, used: Mapping[str, float], epoch: int) -> None:
+        """After an epoch: MB in use by the process that trains and on its device, MB of the machine, utilisation."""
+
     def validated(self, fold: int, loss: float, step: int) -> None:
         """The validation loss after an epoch or boosting round."""
 
@@ -113,6 +116,10 @@ class Listeners(Listener):
     def epoch(self, number: int) -> None:
         for one in self.of:
             one.epoch(number)
+
+    def memory(self, used: Mapping[str, float], epoch: int) -> None:
+        for one in self.of:
+            one.memory(used, epoch)
 
     def validated(self, fold: int, loss: float, step: int) -> None:
         for one in self.of:

@@ -13,7 +13,8 @@ from scipy import stats
 from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
-from barwise.backtest.metrics import compute, correlations, net_sharpe, sharpe_ratio
+from barwise.backtest.metrics import compute, correlations, net_sharpe, regression, sharpe_ratio, steady_t
+from barwise.data import synthetic
 from barwise.evidence.deflated import probabilistic_sharpe
 from tests.backtest.markets import market, signals
 
@@ -153,3 +154,19 @@ def test_persistence_is_the_sign_of_the_last_return():
     sign = np.sign(np.diff(bars[0].close, prepend=bars[0].close[0]))
     expected = rules.run(grid, Signals(np.zeros(60, int), grid.time, sign), 252)
     np.testing.assert_array_equal(baselines(grid, rules, given, 252, 0)["persistence"][0].net, expected.net)
+
+
+@pytest.mark.parametrize("seed", [2, 4, 5])
+def test_half_long_throughout_has_an_alpha_on_buy_and_hold_and_none_on_steady_weights(seed):
+    """On markets that rise buy-and-hold comes to hold most of what rose most."""
+    bars = []
+    for b in synthetic.load(n_symbols=5, n_bars=1500, seed=seed).bars:
+        grown = np.exp(0.0012 * np.arange(1500))
+        bars.append(replace(b, **{k: getattr(b, k) * grown for k in ("open", "high", "low", "close")}))
+    grid, rules = Grid.build(bars), Backtest(slippage_bps=0.0, commission_bps=0.0)
+    symbol, time = np.repeat(np.arange(5), 1500), np.tile(grid.time, 5)
+    half = rules.run(grid, Signals(symbol, time, np.full(7500, 0.5)), 252.0)
+    assert steady_t(half, grid, 252.0) < 1.0
+    held = np.column_stack([b.close / b.close[0] for b in bars]).sum(axis=1)
+    held = np.append(0.0, held[1:] / held[:-1] - 1)[np.searchsorted(grid.time, half.time)]
+    assert regression(half.excess, held, 252.0)["t_stat"] > 1.645

@@ -11,6 +11,7 @@ import pytest
 
 from barwise.data import files, kept, query, synthetic
 from barwise.data.kept import KeptBars
+from barwise.data.readers import table
 from tests.data.test_query import FRAME, assert_same
 
 WORDS = FRAME.assign(sector=FRAME.symbol.map({"S0000": "a", "S0001": "a", "S0002": "b"}), bid=1.5)
@@ -101,3 +102,78 @@ def test_the_longest_unused_goes_first(keep, source):
     assert len(keep.entries()) == 2
     assert KeptBars(keep.home, 1e-9).trim() == 2
     assert list(keep.home.glob("*.json")) == []
+
+
+def partitioned(folder: Path, last: int = 40, changed: bool = False) -> partial:
+    """Bars of three symbols in a folder a year, the last of which grows."""
+    for year, low, high in ((2000, 0, 20), (2001, 20, 30), (2002, 30, last)):
+        for symbol, own in WORDS.drop(columns="sector").groupby("symbol"):
+            some = own.iloc[low:high].assign(bid=1.5)
+            if changed and year == 2000:
+                some.loc[some.index[3], ["open", "high", "low", "close"]] *= 1.01
+            (folder / f"year={year}").mkdir(parents=True, exist_ok=True)
+            some.to_parquet(folder / f"year={year}" / f"{symbol}.parquet", index=False)
+    return partial(files.load, path=str(folder))
+
+
+def count_of_reads(monkeypatch) -> list[str]:
+    seen, whole = [], table.read
+    monkeypatch.setattr(table, "read", lambda source, *rest: seen.append(source.where) or whole(source, *rest))
+    return seen
+
+
+@pytest.mark.parametrize("case", ["grown", "an old bar", "another setting", "a symbol more", "damaged", "a file gone"])
+def test_of_a_source_that_grew_only_what_changed_is_read(case, keep, tmp_path, monkeypatch):
+    folder = tmp_path / "source"
+    keep.source(partitioned(folder, 38))()
+    seen, wanted = count_of_reads(monkeypatch), {"grown": 3, "an old bar": 6, "a symbol more": 4, "a file gone": 3}
+    source = partitioned(folder, changed=case == "an old bar")
+    if case == "another setting":
+        source = partial(source, on_bad="drop")
+    elif case == "a symbol more":
+        other = WORDS[WORDS.symbol == "S0000"].drop(columns="sector").iloc[:30].assign(symbol="Z", bid=1.5)
+        other.to_parquet(folder / "year=2001" / "Z.parquet", index=False)
+    elif case == "a file gone":
+        (folder / "year=2001" / "S0001.parquet").unlink()
+    elif case == "damaged":
+        kept_file = next(tmp_path.rglob("*.arrow"))
+        data = bytearray(kept_file.read_bytes())
+        data[len(data) // 2] ^= 1
+        kept_file.write_bytes(bytes(data))
+    found = keep.source(source)()
+    assert len(seen) == wanted.get(case, 9)
+    read = source()
+    assert_same(found, read)
+    assert {k: v for k, v in found.facts.items() if k != "kept"} == read.facts
+    for ours, theirs in zip(found.bars, read.bars, strict=True):
+        for name in ("time", "open", "close", "volume"):
+            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+    seen.clear()
+    keep.source(source)()  # and what was put together is kept
+    assert not seen
+
+
+def test_a_day_after_a_day_is_put_together_from_what_was(keep, tmp_path, monkeypatch):
+    folder = tmp_path / "source"
+    keep.source(partitioned(folder, 36))()
+    seen = count_of_reads(monkeypatch)
+    for last in (37, 38, 39):
+        source = partitioned(folder, last)
+        seen.clear()
+        found = keep.source(source)()
+        assert len(seen) == 3
+        assert_same(found, source())
+
+
+@pytest.mark.parametrize("how", [{"symbols": ["S0000"]}, {"start": "2000-01-10"}, {"on_jump": "drop"}])
+def test_bars_that_were_not_kept_as_they_were_read_have_no_parts(how, keep, tmp_path, monkeypatch):
+    folder = tmp_path / "source"
+    source = partial(partitioned(folder, 38), **how)
+    keep.source(source)()
+    partitioned(folder)
+    seen = count_of_reads(monkeypatch)
+    found = keep.source(source)()
+    whole = len(seen)
+    seen.clear()
+    assert_same(found, source())
+    assert len(seen) == whole

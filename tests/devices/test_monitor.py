@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from barwise.devices.monitor import _BASE, _RECENT, _SKIPPED, Monitor, RunMonitor
+from barwise.devices.monitor import _BASE, _RECENT, _SKIPPED, Monitor, RunMonitor, memory_in_use
 from barwise.errors import ConfigError
 from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory
@@ -47,7 +47,7 @@ def test_steps_that_become_slow_are_told_once_a_fold(out):
 def test_memory_over_its_share_is_told(out):
     with faked(used_mb=950.0, total_mb=1000.0):
         watcher = RunMonitor(Monitor(memory_share=0.9), out, "mps")
-        watcher.epoch(0)
+        watcher.memory(memory_in_use("mps"), 0)
     assert watcher.facts()["peaks"]["allocated_mb"] == 950 and watcher.facts()["peaks"]["driver_mb"] == 950
     assert [a["kind"] for a in told(out)] == ["memory"] and "95% of the memory of mps" in told(out)[0]["message"]
 
@@ -61,9 +61,9 @@ def test_memory_is_logged_and_its_peak_kept(out):
 
     with faked(used_mb=10.0) as fake:
         watcher = RunMonitor(Monitor(), out, "mps", others=Seen())
-        watcher.epoch(0)
+        watcher.memory(memory_in_use("mps"), 0)
         fake.used_mb = 5.0
-        watcher.epoch(1)
+        watcher.memory(memory_in_use("mps"), 1)
     assert seen["device/allocated_mb"] == (5.0, 1) and seen["device/process_mb"][0] > 1
     assert watcher.facts()["peaks"]["allocated_mb"] == 10.0 and told(out) == []
 

@@ -54,7 +54,7 @@ def test_skill_that_one_bar_takes_away_is_no_evidence(runs: Path):
 def test_what_the_market_earned_is_no_evidence(runs: Path):
     found = verdict_of(runs / "market")
     assert found["p_value"] <= 0.05
-    assert found["sentence"].startswith("No evidence of skill: beyond buy-and-hold p is")
+    assert found["sentence"].startswith("No evidence of skill: beyond the market's return p is")
 
 
 def test_of_several_seeds_the_median_is_judged(runs: Path):

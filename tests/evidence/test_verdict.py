@@ -21,7 +21,7 @@ from barwise.evidence.sentence import Finding, sentence, with_audit
 from barwise.evidence.sketch import sketch
 from barwise.evidence.thresholds import POWER, T_ALPHA
 from barwise.evidence.trials import Scope
-from barwise.evidence.verdict import Record, _verdict, verdict_of
+from barwise.evidence.verdict import Record, _verdict, gates_of, verdict_of
 from barwise.runs.measures import MEASURES, VERDICT
 from tests.evidence.finished import train_all
 
@@ -64,7 +64,7 @@ def tried(n: int) -> dict[str, dict]:
             0.15,
             37,
             1.0,
-            "No evidence of skill: beyond buy-and-hold p is 1.00 (t of alpha 1.00); p below 0.001 after",
+            "No evidence of skill: beyond the market's return p is 1.00 (t of alpha 1.00); p below 0.001 after",
         ),
         (-0.05, 1, 0.0, "No evidence of skill: p 0.97 after 1 trial"),
     ],
@@ -77,6 +77,11 @@ def test_one_sentence_says_what_the_evidence_supports(ratio, n, t_alpha, begins)
     assert found["sharpe_low"] < ratio * np.sqrt(252) < found["sharpe_high"]
     assert found["critical_sharpe"] < found["detectable_sharpe"]
     assert (found["bars_needed"] == 0) == (found["p_value"] <= 0.05) or ratio < 0
+
+
+def test_the_lesser_t_of_alpha_is_judged():
+    assert gates_of({"t_steady": -0.2}, {"t_stat": 1.73, "sharpe_delayed": 0.5}) == {"t_alpha": -0.2, "delayed": 0.5}
+    assert gates_of({}, {"t_stat": 1.73})["t_alpha"] == 1.73 and gates_of({}, {"t_stat": None})["t_alpha"] is None
 
 
 def test_one_trial_has_the_p_of_its_own_probabilistic_sharpe():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+import bottleneck as bn
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +12,11 @@ import pytest
 from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Bars
+from barwise.data.durations import duration
+from barwise.data.resample import Size
 from barwise.experiment.run import run
 from barwise.features.drift import _TOLERANCE, start_up, warmed
+from barwise.features.every import Every
 from barwise.features.matrix import build
 from barwise.features.price import price
 from barwise.features.technical import technical
@@ -87,3 +91,19 @@ def test_run_json_has_the_table(tmp_path):
     assert set(table["features"]) == {"rsi_14", "macd", "macd_signal", "macd_hist", "atr_14"}
     assert table["bars"] == max(line["settled"] for line in table["features"].values())
     assert out.manifest["rows"]["warm_up"] == 2 * table["bars"]
+
+
+def test_a_window_of_larger_bars_is_given_time_to_settle():
+    """200 hours are 2,400 bars of five minutes: it is settled then, and no warning is due."""
+    time = np.datetime64("2024-01-01", "ns") + np.arange(30_000) * np.timedelta64(5, "m")
+    close = 100 * np.exp(1e-3 * np.random.default_rng(0).standard_normal(30_000).cumsum())
+    bars = Bars("A", time, close, close, close, close, np.ones(30_000))
+
+    def mean(b: Bars) -> dict[str, np.ndarray]:
+        return {"mean": bn.move_mean(b.close, min(200, len(b)), min_count=200) if len(b) >= 200 else b.close * np.nan}
+
+    hourly = {"hours": Every("hours", mean, Size(duration("every", "1h")))}
+    found = start_up([bars], hourly)
+    assert not found.warnings and 2_400 <= found.bars <= 2_450
+    daily = {"days": Every("days", mean, Size(duration("every", "1d")))}
+    assert not start_up([bars], daily).warnings  # too few of them to say anything

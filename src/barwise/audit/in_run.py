@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,24 @@ class FoldAudit:
     by_bar: bool = False
     folds: dict[int, tuple[str, Scores, np.ndarray]] = field(default_factory=dict)
     rules: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def findings(self) -> dict[str, Any]:
+        """What was found, as plain values for the process that `told` hears them in."""
+        findings = [[one.check, one.level, one.text] for one in self.audit.findings]
+        return {"findings": findings, "checks": self.audit.checks, "by_bar": self.by_bar}
+
+    def told(self, given: Mapping[str, Any]) -> bool:
+        """Hear what another process found of a fold; False where the fold must be scored again: bar by bar, as an
+        earlier one has shown by now. LeakError where it found a leak."""
+        if self.by_bar and not given["by_bar"]:
+            return False
+        self.by_bar = bool(given["by_bar"])
+        for check, n in given["checks"].items():
+            self.audit.hear(check, iter([int(n)]))
+        for one in given["findings"]:
+            self.audit.hear(one[0], iter([Finding(*one)]))
+        self.audit.refuse()
+        return True
 
     def _first_look(self, model: Any, scorer: Any, panel: Panel, fold: Fold, dates: np.ndarray) -> np.ndarray | None:
         """Scores of the bars at `dates` before a block was ever seen, by a twin of the model; None without a twin."""

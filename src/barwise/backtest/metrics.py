@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Ledger
 from barwise.console.hidden import hidden
 from barwise.evidence.deflated import probabilistic_sharpe
@@ -91,6 +92,20 @@ def regression(net: np.ndarray, market: np.ndarray, per_year: float) -> dict[str
     fit = linregress(market, net)
     t = fit.intercept / fit.intercept_stderr if fit.intercept_stderr > 0 else math.nan
     return {"alpha": number(fit.intercept * per_year), "beta": number(fit.slope), "t_stat": number(t)}
+
+
+def steady_t(ledger: Ledger, grid: Grid, per_year: float) -> float | None:
+    """The t of alpha on a steady exposure: each symbol of the universe at the same weight at every bar, without costs.
+
+    Buy-and-hold comes to hold most of what rose most; a constant exposure has an alpha on it by being spread evenly,
+    which is no skill of the signals.
+    """
+    with np.errstate(invalid="ignore"):
+        returns = np.where(grid.has & grid.inside, grid.close / grid.before - 1.0, np.nan)
+    known = np.isfinite(returns)
+    mean = np.where(known, returns, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    rows = np.searchsorted(grid.time, ledger.time)
+    return regression(ledger.excess, mean[rows] - ledger.risk_free, per_year)["t_stat"]
 
 
 def correlations(score: np.ndarray, ret: np.ndarray, time: np.ndarray) -> dict[str, float | None]:

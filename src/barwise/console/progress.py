@@ -36,11 +36,12 @@ class Progress(Listener):
         self._text = ""
         if self.quiet:
             return
+        before, self._stage = self._stage, None
+        if before is not None:
+            before.cancel()
+            before.join()  # a thread that lives on would keep the run from forking processes
+            self._close()
         with self._lock:
-            if self._stage is not None:
-                self._stage.cancel()
-                self._stage = None
-                self._close()
             if name is not None:
                 self._stage = timer = threading.Timer(_PATIENCE, lambda: self._show(name, timer))
                 timer.daemon = True

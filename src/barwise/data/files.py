@@ -10,6 +10,7 @@ from pathlib import Path
 from barwise.data.assemble import Asked, Read, completed, market
 from barwise.data.bars import Market
 from barwise.data.notes import Notes
+from barwise.data.parts import CARRIED
 from barwise.data.readers import naming, remote, series, sources, table
 from barwise.data.readers.dates import AmbiguousDates
 from barwise.data.readers.series import Reading, Series
@@ -98,9 +99,18 @@ def read(
     pending = [source for source in every if not wanted.outside(source.keys, source.symbol)]
     if not pending:
         raise DataError(f"data.path={path}: {nothing_asked(asked, path)}")
+    parts = CARRIED.get()
     while pending:
         doubtful: list[tuple[Source, AmbiguousDates]] = []
         for source in pending:
+            kept = parts.found(source) if parts is not None else None
+            if kept is not None:
+                found += kept[0]
+                dropped += kept[1]
+                ignored.update(kept[2])
+                count += 1
+                notes.add(kept[3])
+                continue
             one = Notes()
             try:
                 raw = table.read(source, wanted, header, one, known)
@@ -123,8 +133,11 @@ def read(
                     one.note(source.where, f"the folder {key}={value} is no symbol: not used")
             found += made
             dropped += lost
-            ignored.update(str(name) for name in (*words, *raw.roles.left_out) if name)
+            unused = [str(name) for name in (*words, *raw.roles.left_out) if name]
+            ignored.update(unused)
             count += 1
+            if parts is not None:
+                parts.note(source, made, lost, unused, one)
             notes.add(one)
         if doubtful:
             how = _told_by_others(found, how, doubtful[0][1])

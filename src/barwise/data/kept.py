@@ -10,19 +10,22 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 import barwise.data
 from barwise.data.bars import COLUMNS, Bars, Market, Universe
+from barwise.data.parts import CARRIED, Parts
 from barwise.runs.blocks import Damaged, checksums, seal_of, synced, too_much
-from barwise.runs.directory import plain, replacing, write_json
+from barwise.runs.directory import plain, replacing, write_json, write_text
 from barwise.safety.files import read_json
 
 Source = Callable[[], Market]
@@ -46,9 +49,10 @@ class KeptBars:
 
     def market(self, source: Source) -> Market:
         """What `source` gives, or gave when its files, settings and reader were the same."""
-        key = self.key(source)
-        if key is None:
+        told = self._told(source)
+        if told is None:
             return source()
+        key, recipe = _hash(told), _hash({**told, "files": []})
         place = self.home / f"{key}.arrow"
         try:
             self.home.mkdir(parents=True, exist_ok=True)
@@ -60,37 +64,61 @@ class KeptBars:
             try:
                 return read(place)
             except Damaged as damage:
-                found = source()
+                parts = self._parts(told, recipe)
+                carried = CARRIED.set(parts)
+                try:
+                    found = source()
+                finally:
+                    CARRIED.reset(carried)
                 if str(damage):
                     warnings = [
                         *found.facts.get("warnings", ()),
                         f"the kept bars {key} are damaged ({damage}): read again",
                     ]
                     found = replace(found, facts={**found.facts, "warnings": warnings})
-            return self._keep(found, place)
+            settings = cast(Any, source).keywords
+            return self._keep(found, place, {"recipe": recipe, "parts": parts.meta(found, settings)})
+
+    def _parts(self, told: Mapping[str, Any], recipe: str) -> Parts:
+        """The files of a source, and what is known of them from when it was read last with the same settings."""
+        hashes = dict(told["files"])
+        last = self.home / f".last-{recipe}"
+        try:
+            name = last.read_text().strip() if last.is_file() and not last.is_symlink() else ""
+            if re.fullmatch(r"[0-9a-f]{32}", name):
+                market, meta = _opened(self.home / f"{name}.arrow")
+                if meta.get("recipe") == recipe:
+                    return Parts(hashes, meta["parts"], market.bars)
+        except (Damaged, OSError, UnicodeError):
+            pass
+        return Parts(hashes)
 
     def key(self, source: Source) -> str | None:
         """What tells one source from another; None for what is small, or cannot be told by files."""
+        told = self._told(source)
+        return None if told is None else _hash(told)
+
+    def _told(self, source: Source) -> dict[str, Any] | None:
         if not isinstance(source, partial) or source.func.__module__ not in _SOURCES:
             return None
         paths = sys.modules[source.func.__module__].paths(*source.args, **source.keywords)
         if paths is None or sum(path.stat().st_size for path in paths) < self.least:
             return None
         beside = [Path(v).expanduser() for v in source.keywords.values() if isinstance(v, str) and _is_file(v)]
-        told = {
+        return {
             "reader": f"{source.func.__module__}.{source.func.__qualname__}",
             "settings": json.dumps(plain(source.keywords), sort_keys=True, default=str),
             "files": [(str(path), _contents(path)) for path in dict.fromkeys([*paths, *beside])],
             "code": _code(),
             "versions": [version(name) for name in _LIBRARIES],
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
-    def _keep(self, market: Market, place: Path) -> Market:
+    def _keep(self, market: Market, place: Path, facts: Mapping[str, Any]) -> Market:
         """Write it whole or not at all, and give it as it lies there, which takes no memory of its own; what cannot be
         written is used as it is, and read again next time."""
         try:
-            _write(market, place)
+            _write(market, place, facts)
+            write_text(self.home / f".last-{facts['recipe']}", place.stem)
             self.trim(spare=place.name)
             return replace(market, bars=_mapped(place, market))
         except OSError:
@@ -120,9 +148,13 @@ class KeptBars:
         entries = self.entries()
         for path, _, _ in entries:
             _remove(path)
-        for left in self.home.glob(".*.lock") if self.home.is_dir() else ():
+        for left in (*self.home.glob(".*.lock"), *self.home.glob(".last-*")) if self.home.is_dir() else ():
             left.unlink(missing_ok=True)
         return len(entries)
+
+
+def _hash(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _remove(path: Path) -> None:
@@ -152,7 +184,7 @@ def _code() -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(market: Market, place: Path) -> None:
+def _write(market: Market, place: Path, facts: Mapping[str, Any]) -> None:
     """The market in one file of Arrow, a batch a symbol, and what stands beside the numbers in one of JSON."""
     import pyarrow as pa
 
@@ -177,7 +209,7 @@ def _write(market: Market, place: Path) -> None:
         meta = plain({
             "symbols": market.symbols, "extra": extra, "groups": groups, "periods": market.periods_per_year,
             "group_names": [dict(b.group_names) for b in market.bars] if groups else [], "facts": dict(market.facts),
-            "universe": stays, "bars": checksums(beside),
+            "universe": stays, "bars": checksums(beside), **facts,
         })  # fmt: skip
         write_json(place.with_suffix(".json"), {**meta, "seal": seal_of(meta)})
         synced(place.with_suffix(".json"))
@@ -190,6 +222,11 @@ def _int(at: np.datetime64) -> int:
 
 def read(place: Path) -> Market:
     """The market that was kept at `place`, its columns mapped. Damaged, without a word where there is none."""
+    return _opened(place)[0]
+
+
+def _opened(place: Path) -> tuple[Market, dict[str, Any]]:
+    """The same, and what stands beside it."""
     if not place.exists() and not place.is_symlink():
         raise Damaged
 
@@ -210,7 +247,7 @@ def read(place: Path) -> Market:
             for s, some in stays["stays"].items()
         })  # fmt: skip
         os.utime(place)  # used now
-        return Market(bars, meta["periods"], {**meta["facts"], "kept": place.stem}, universe)
+        return Market(bars, meta["periods"], {**meta["facts"], "kept": place.stem}, universe), meta
     except Damaged:
         raise
     except Exception as error:  # a damaged file may raise whatever its readers raise

@@ -91,7 +91,7 @@ def _doubts_of(bars: Bars, splits_known: bool) -> list[_Doubt]:
 
 def _jumps(bars: Bars, splits_known: bool) -> list[_Doubt]:
     """Bad ticks, whole bars or a high or low alone, and levels that change for good."""
-    if len(bars) < 3:
+    if len(bars) < 3 or _calm(bars):
         return []
     move = np.diff(np.log(bars.close))
     deviation = 1.4826 * float(np.median(np.abs(move - np.median(move))))
@@ -111,6 +111,16 @@ def _jumps(bars: Bars, splits_known: bool) -> list[_Doubt]:
     if not splits_known:
         found += [_shift(bars, row, float(move[row - 1]), deviation) for row in shifts]
     return found + _wicks(bars, deviation, ticks)
+
+
+def _calm(bars: Bars) -> bool:
+    """Whether no price is so far from the next that any deviation could make a jump of it."""
+    top, bottom = np.maximum(bars.open, bars.close), np.minimum(bars.open, bars.close)
+    near = (
+        (bars.close[1:] / bars.close[:-1], 0.999 * _LEVEL),
+        *((ratio, 0.999 * _WICK) for ratio in (bars.high / top, bars.low / bottom, bars.open / bars.close)),
+    )
+    return all(bool(((ratio < most) & (ratio > 1 / most)).all()) for ratio, most in near)
 
 
 def _returns(move: np.ndarray, row: int, back: int) -> bool:
@@ -155,6 +165,8 @@ def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[_Doubt]:
 
 
 def _repeated(bars: Bars) -> list[_Doubt]:
+    if np.count_nonzero(bars.close[1:] == bars.close[:-1]) < _REPEATED - 1 and not np.isnan(bars.close).any():
+        return []
     columns = [np.nan_to_num(getattr(bars, name)) for name in (*PRICES, "volume")]
     same = np.logical_and.reduce([np.append(False, c[1:] == c[:-1]) for c in columns])
     found = []

@@ -6,7 +6,7 @@ import hashlib
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ class Monitor:
 
 @dataclass
 class RunMonitor(Listener):
-    """One run being watched: hears steps and epochs, keeps medians and peaks, and files alerts.
+    """One run being watched: hears steps and memory, keeps medians and peaks, and files alerts.
 
     `others` hear the memory in use, and the monitor's own alerts.
     """
@@ -89,22 +89,15 @@ class RunMonitor(Listener):
                 f"a step takes {now * 1e3:.1f} ms, {now / normal:.1f} times the {normal * 1e3:.1f} at first",
             )
 
-    def epoch(self, number: int) -> None:
-        """Memory and utilisation now, in MB and shares; logged, and an alert where memory runs out."""
-        from barwise.devices.backend import backend
-
-        one = backend(self.device)
-        found = {**_process_memory(), **(one.memory() if self.device != "cpu" else {})}
-        share = found["process_mb"] / found["machine_mb"]
-        if "driver_mb" in found and found.get("total_mb"):
-            share = max(share, found["driver_mb"] / found["total_mb"])
-        used = one.utilisation() if self.device != "cpu" else None
-        if used is not None:
-            found["utilisation"] = used
-        for name, value in found.items():
+    def memory(self, used: Mapping[str, float], epoch: int) -> None:
+        """Log it, keep its peaks, and alert where memory runs out."""
+        share = used["process_mb"] / used["machine_mb"]
+        if "driver_mb" in used and used.get("total_mb"):
+            share = max(share, used["driver_mb"] / used["total_mb"])
+        for name, value in used.items():
             self.peaks[name] = max(self.peaks.get(name, 0.0), value)
             if name not in ("machine_mb", "total_mb"):
-                self.others.scalar(f"device/{name}", value, number)
+                self.others.scalar(f"device/{name}", value, epoch)
         if self.monitor is not None and share > self.monitor.memory_share:
             self._raise("memory", f"{share:.0%} of the memory of {self.device} or of this machine is in use")
 
@@ -164,6 +157,19 @@ def beside_earlier_runs(monitor: Monitor | None, out: RunDirectory, outputs: Pat
     machine = (manifest["machine"]["platform"], manifest["machine"]["cores"], manifest["data"]["bars"])
     key = hashlib.sha256(repr((*facts, *machine)).encode()).hexdigest()[:16]
     RunMonitor(monitor, out).compare_with_earlier(outputs / "seconds.jsonl", key, manifest["seconds"]["fit"])
+
+
+def memory_in_use(device: str) -> dict[str, float]:
+    """Memory of this process, of the machine and of an accelerator in MB, and the accelerator's utilisation."""
+    from barwise.devices.backend import backend
+
+    if device == "cpu":
+        return _process_memory()
+    one = backend(device)
+    if one.missing() is not None:  # an engine that is not torch trains there
+        return _process_memory()
+    found, used = {**_process_memory(), **one.memory()}, one.utilisation()
+    return found if used is None else {**found, "utilisation": used}
 
 
 def _process_memory() -> dict[str, float]:

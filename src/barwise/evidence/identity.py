@@ -19,8 +19,8 @@ from barwise.evidence.sealed import all_symbols
 from barwise.runs.run import RunFiles
 
 _NOT_A_TRIAL = (  # where it runs, what it prints, who watches
-    "audit", "cache", "console", "device", "factor", "hydra", "importance", "measures", "monitor", "objective",
-    "output_dir", "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
+    "audit", "cache", "console", "device", "factor", "fold_jobs", "hydra", "importance", "measures", "monitor",
+    "objective", "output_dir", "pages", "quiet", "report", "resume", "sweep", "threads", "tracking",
 )  # fmt: skip
 _SYMBOLS = ("symbols", "tickers")
 _PATHS = ("path", "universe", "context", "contracts")

@@ -14,7 +14,7 @@ from barwise.evidence.deflated import Moments
 from barwise.evidence.identity import identity, seen, shipped_defaults
 from barwise.evidence.returns import excess_returns
 from barwise.evidence.sketch import sketch
-from barwise.evidence.verdict import judged
+from barwise.evidence.verdict import gates_of, judged
 from barwise.listener import Listener
 from barwise.runs.directory import RunDirectory, write_json
 
@@ -42,7 +42,7 @@ def judge(config: Mapping[str, Any], out: RunDirectory, metrics: dict[str, Any])
     """Count this trial, and say what the evidence supports after all trials on the same market."""
     time, excess = excess_returns(out.path)
     moments = Moments.of(excess)
-    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
+    gates = gates_of(out.manifest, metrics)
     facts = {"sharpe": moments.sharpe, "z": moments.z, "bars": len(excess), "net": sketch(time, excess), **gates}
     count(config, out, "done", facts)
     found = judged(out.path, out.manifest, metrics)

@@ -17,7 +17,7 @@ FOOTNOTE = (
 @dataclass(frozen=True)
 class Finding:
     """What the sentence is made of: p of the run that is judged, the median of `n_seeds`, after `n_trials`; its t of
-    alpha on buy-and-hold, `p_alpha`, how often the best of so many trials has such a t without skill, and its Sharpe
+    alpha on the market, `p_alpha`, how often the best of so many trials has such a t without skill, and its Sharpe
     ratio one bar later, None where undefined; how many more bars it needs."""
 
     p_value: float
@@ -50,7 +50,7 @@ def sentence(found: Finding) -> str:
     shown = _counts(found)
     if found.p_value > WEAK:
         return f"No evidence of skill: {shown}."
-    beyond = f"beyond buy-and-hold p is {p_words(found.p_alpha or 0.0)} (t of alpha {found.t_alpha or 0.0:.2f})"
+    beyond = f"beyond the market's return p is {p_words(found.p_alpha or 0.0)} (t of alpha {found.t_alpha or 0.0:.2f})"
     if found.of_market:
         return f"No evidence of skill: {beyond}; {shown}."
     if found.of_the_moment:

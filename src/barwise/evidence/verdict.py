@@ -118,7 +118,7 @@ def judged(folder: Path, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     if home is None:
         raise DataError(f"{folder}/run.json: trials_folder names no folder; give one relative to the run")
     trials = ledger.read(home, Scope.of(run["data"]))
-    gates = {"t_alpha": metrics.get("t_stat"), "delayed": metrics.get("sharpe_delayed")}
+    gates = gates_of(run, metrics)
     family = None if run.get("shuffle_labels") else run.get("family")
     models = (metrics.get("seeds") or {}).get("n") or 1
     held = market_returns(folder)
@@ -182,6 +182,13 @@ def _verdict(
     judged = Finding(about["p_value"], found["n_trials"], about["n_seeds"], t_alpha, delayed, found["bars_needed"],
                      n_models, found["p_alpha"])  # fmt: skip
     return {**found, "sentence": sentence(judged)}
+
+
+def gates_of(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """What a result is judged by beside p: the lesser t of alpha, on buy-and-hold and on a steady exposure to the same
+    symbols (`run` is run.json), and the Sharpe ratio one bar later."""
+    known = [t for t in (number(metrics.get("t_stat")), number(run.get("t_steady"))) if t is not None]
+    return {"t_alpha": min(known) if known else None, "delayed": metrics.get("sharpe_delayed")}
 
 
 def _as_judged(moments: Moments, z: float) -> Moments:

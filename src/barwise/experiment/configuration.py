@@ -23,6 +23,7 @@ _IMPORTANCES = ("auto", "gain", "permutation", "none")
 _PLAIN = {  # settings that are no part: which values each may have
     "seed": Seed,
     "threads": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))] | None,
+    "fold_jobs": Annotated[int, Whole(1, 4096)] | Annotated[str, OneOf(("auto",))],
     "audit": Annotated[str, OneOf(_AUDITS)],
     "plausibility.information_ratio": Annotated[float, Number(1e-6, 1e6)],
     "plausibility.standard_errors": Annotated[float, Number(1e-6, 1e6)],

@@ -40,6 +40,7 @@ class Parts:
     device: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpu"})
     seed: int = 0
     threads: int | Literal["auto"] | None = None  # auto: those that train the net fastest
+    fold_jobs: int | Literal["auto"] = 1  # folds trained side by side; auto: as many as are faster
     audit: str = "quick"
     plausibility: Plausibility = field(default_factory=Plausibility)
     shuffle_labels: bool = False

@@ -75,6 +75,7 @@ def parts_of(
         device=config["device"],
         seed=config["seed"],
         threads=config["threads"],
+        fold_jobs=config.get("fold_jobs", 1),
         audit=config["audit"],
         plausibility=Plausibility(**(config.get("plausibility") or {})),
         shuffle_labels=config.get("shuffle_labels", False),

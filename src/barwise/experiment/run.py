@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -29,6 +31,7 @@ from barwise.audit.watch import Watch, watched
 from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
+from barwise.backtest.metrics import steady_t
 from barwise.cross_labels import horizon_of
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
@@ -41,6 +44,9 @@ from barwise.experiment.compute import choose_device, settle_threads, threads_of
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
+from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
+from barwise.experiment.fold_pool import FoldPool
+from barwise.experiment.fold_process import Order
 from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
 from barwise.experiment.measures import measured
@@ -54,7 +60,7 @@ from barwise.features.prepare import prepared
 from barwise.listener import Listener, Listeners
 from barwise.panel import build_panel, members
 from barwise.portfolio.holding import holding_bars
-from barwise.runs.directory import RunDirectory
+from barwise.runs.directory import RunDirectory, peak_memory_mb
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
 from barwise.strategies.base import FitContext, Strategy
@@ -83,19 +89,18 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
         CleanProcess(clean_work(parts, market, out.manifest["data_hash"], threads)) if parts.audit != "none" else None
     )
     watch = Watch()
-    try:
-        with watched(watch):
-            return _run(parts, market, per_year, threads, (clean, watch), out, tell)
-    finally:
+    with ExitStack() as ends:
         if clean is not None:
-            clean.close()
+            ends.callback(clean.close)
+        with watched(watch):
+            return _run(parts, market, per_year, threads, (clean, watch, ends), out, tell)
 
 
 def _run(
-    parts: Parts, market: Market, per_year: float, threads: int, guards: tuple[CleanProcess | None, Watch],
+    parts: Parts, market: Market, per_year: float, threads: int, guards: tuple[CleanProcess | None, Watch, ExitStack],
     out: RunDirectory, tell: Listeners,
 ) -> dict[str, Any]:  # fmt: skip
-    clean, watch = guards
+    clean, watch, ends = guards
     with out.stage("features"):
         matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
                                     partial(note_store, out))  # fmt: skip
@@ -110,6 +115,7 @@ def _run(
             out.update(hold=portfolio.tranches)
         most = max(len(fold.train) for fold in folds)
         check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
+    pool = ends.enter_context(fold_pool(parts, panel, folds, matrix, threads, out))
     with out.stage("audit"):
         proof = RowProof(matrix, parts.features, clean, market.bars) if clean else None
         audit = audit_of(parts, matrix, panel, folds, proof)
@@ -119,12 +125,13 @@ def _run(
     with out.stage("device"):
         device = choose_device(parts, len(panel.features), out)
         threads = settle_threads(parts, len(panel.features), threads, out)
+        settle_pool(pool, parts, device, threads)
     monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
     grid = cache(lambda: Grid.build(matrix.bars, market.universe))
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
-        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine,
+        profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine, pool=pool,
         traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
@@ -134,6 +141,8 @@ def _run(
         except LeakError:
             file_audit(audit, out)
             raise
+        note_pool(pool, out)
+        pool.close()
     facts = [fold.facts for fold in session.finished]
     alert_unlearned(facts, out)
     out.update(folds=facts, monitor=monitor.facts())
@@ -143,6 +152,7 @@ def _run(
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
         result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
+        out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
     if proof is not None and (audit.thorough or may_be_evidence(result.ledger.excess)):
         with out.stage("proof"):
@@ -185,8 +195,9 @@ def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
 def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, session: FitSession) -> OutOfSample:
     """The one loop over folds: fit on the past, learn thresholds from validation scores, score the test rows."""
     parts: list[OutOfSample] = []
-    for fold in session.listeners.over(folds, "folds"):
-        found = session.load_fold(fold) or walk_fold(panel, fold, strategy, rule, session)
+    kept = {fold.number: session.load_fold(fold) for fold in folds}
+    for fold in session.begin(folds, kept):
+        found = kept[fold.number] or session.beside(fold) or walk_fold(panel, fold, strategy, rule, session)
         parts.append(OutOfSample.of(panel, fold, found.score, found.signal))
         session.end_fold(fold, found, parts)
     return OutOfSample.join(parts)
@@ -194,6 +205,7 @@ def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, 
 
 def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, session: FitSession) -> Finished:
     """Score and signal of each test row of one fold, and what run.json says of it."""
+    began = time.perf_counter()
     learned_from = shuffled(panel, fold, session.seed) if session.shuffle_labels else panel
     known = known_to_fit(learned_from, fold.train, fold.valid, strategy.lookback)
     curves: Curves = {}
@@ -217,7 +229,32 @@ def walk_fold(panel: Panel, fold: Fold, strategy: Strategy, rule: SignalRule, se
     session.why(panel, fold, model, scaler, traded)
     agreed, alone = agreement(model, explained, fold, scaler, panel.ret[fold.test], rule)
     facts = {"fold": fold.number, **context.facts, **saved, **agreed, **learned_little(score, signal)}
+    facts["seconds"] = round(time.perf_counter() - began, 4)
     return session.save_fold(fold, Finished(score, signal, facts, curves, alone))
+
+
+def fold_pool(
+    parts: Parts, panel: Panel, folds: list[Fold], matrix: FeatureMatrix, threads: int, out: RunDirectory
+) -> FoldPool:
+    """The processes that train folds side by side, forked here; none where one after the other is as good."""
+    at_once, each = folds_at_once(parts, panel, folds, threads)
+    numbered = {fold.number: fold for fold in folds}
+    resumed = "resumed" in out.manifest
+
+    def work(order: Order, tell: Listener) -> Mapping[str, Any]:
+        session = FitSession(
+            out.path / "model", order["device"], order["threads"], parts.seed, Listeners((tell,)), parts.shuffle_labels,
+            resumed=resumed, importance=parts.importance, profile=order["profile"], engine=order["engine"],
+        )  # fmt: skip
+        session.checks = FoldAudit(Audit(parts.audit, parts.seed), seed_of(matrix))
+        try:
+            walk_fold(panel, numbered[order["fold"]], parts.strategy, parts.signals, session)
+        except LeakError:
+            if not session.checks.audit.leaks:
+                raise
+        return {**session.checks.findings(), "peak_memory_mb": peak_memory_mb()}
+
+    return FoldPool(at_once, each, work)
 
 
 def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> tuple[Strategy, Scaler | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barwise.audit.watch import lend
+from barwise.devices.monitor import memory_in_use
 from barwise.experiment.checkpoint import Curves, Finished, begin_again, store, stored
 from barwise.experiment.contributions import explain_last
+from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.importance import Score, explain
 from barwise.experiment.ranges import Ranges, learned
 from barwise.listener import FoldEnd, Listeners
@@ -37,8 +39,8 @@ class FitSession:
     """What the run lends to each fit, and what it keeps of each fold.
 
     `folder`: where models and checkpoints go, None for nowhere. `profile`: training steps of the first fold that
-    PyTorch's profiler records. `engine`: the library that trains a net, as it was settled.
-    `traded`: metrics of the folds so far. `finished`: the folds that are scored, in order.
+    PyTorch's profiler records. `engine`: the library that trains a net, as it was settled. `traded`: metrics of the
+    folds so far. `finished`: the folds that are scored, in order. `pool`: processes that train folds.
     """
 
     folder: Path | None = None
@@ -54,6 +56,7 @@ class FitSession:
     checks: FoldAudit | None = None
     traded: Callable[[list[OutOfSample]], dict[str, float | None]] = _untraded
     finished: list[Finished] = field(default_factory=list)
+    pool: FoldPool | None = None
 
     def silent(self) -> FitSession:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""
@@ -67,6 +70,31 @@ class FitSession:
         if not self.resumed:
             begin_again(folder)
         return stored(folder, len(fold.test))
+
+    def begin(self, folds: Sequence[Fold], kept: Mapping[int, Finished | None]) -> Iterator[Fold]:
+        """Iterate over the folds; those that are not kept are trained side by side where the session has a pool."""
+        left = [fold for fold in folds if kept[fold.number] is None]
+        if not self.pool:
+            return self.listeners.over(folds, "folds")
+        common = {"device": self.device, "threads": self.pool.threads, "engine": self.engine}
+        orders = {fold.number: {"fold": fold.number, "profile": 0, **common} for fold in left}
+        if left:
+            orders[left[0].number]["profile"], self.profile = self.profile, 0
+        longest = sorted(left, key=lambda fold: -len(fold.train))
+        self.pool.begin([orders[fold.number] for fold in longest], self.listeners)
+        return self.pool.over(folds)
+
+    def beside(self, fold: Fold) -> Finished | None:
+        """A fold that a process of the pool has trained; None where it is to be trained here.
+
+        Raises what was raised there, and LeakError for what its audit found.
+        """
+        told = self.pool.result(fold.number) if self.pool else None
+        if told is None or self.folder is None:
+            return None
+        if self.checks is not None and not self.checks.told(told):
+            return None
+        return stored(_fold_folder(self.folder, fold), len(fold.test))
 
     def save_fold(self, fold: Fold, found: Finished) -> Finished:
         """Keep what was found for a run that is cut off later."""
@@ -102,10 +130,16 @@ class FitSession:
             report=lambda loss, step: tell.validated(fold.number, loss, step),
             alert=tell.alert,
             step=tell.step,
-            sample=tell.epoch,
+            sample=self._sample,
             profile=profile,
             engine=self.engine,
         )
+
+    def _sample(self, epoch: int) -> None:
+        """Tell of an epoch that is over, and of the memory that this process has in use by then."""
+        self.listeners.epoch(epoch)
+        if self.listeners.of:
+            self.listeners.memory(memory_in_use(self.device), epoch)
 
     def save_model(
         self, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy as np
 from barwise.data.bars import Bars, Universe
 from barwise.features import FeatureSet
 from barwise.features.aligned import among
+from barwise.features.every import Every
 from barwise.features.matrix import FeatureMatrix, compute
 
 _TOLERANCE = 0.01  # of the feature's standard deviation: less than a model or a threshold can tell
 _LONGEST, _ENOUGH = 1_000, 500  # bars after a start that are looked at; with fewer than ENOUGH nothing is said of none
 _STARTS, _SYMBOLS = 4, 2
+_MOST_LARGER = 12  # times as many bars are looked at where sets are on larger bars
 _BESIDE = 20  # other symbols that make up the cross-section; how long a window is does not hang on their number
 
 
@@ -38,6 +40,9 @@ class StartUp:
     bars: int
     drift: Mapping[str, Drift]
     looked: int  # bars after each start that were looked at
+    larger: Mapping[str, int] = field(
+        default_factory=dict
+    )  # by ending of the names of sets on larger bars: of how many
 
     @property
     def slowest(self) -> str | None:
@@ -48,7 +53,13 @@ class StartUp:
     @property
     def never(self) -> list[str]:
         """Features that go on depending on the first bar, such as running totals."""
-        return [name for name, d in self.drift.items() if d.settled is None and self.looked >= _ENOUGH]
+        return [
+            name for name, d in self.drift.items() if d.settled is None and self.looked >= _ENOUGH * self._factor(name)
+        ]
+
+    def _factor(self, name: str) -> int:
+        """Of how many bars one is that the feature is made of."""
+        return max((count for ending, count in self.larger.items() if name.endswith(ending)), default=1)
 
     @property
     def warnings(self) -> list[str]:
@@ -85,19 +96,31 @@ def start_up(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], universe: Uni
     """Measured on the longest symbols: the features again, from later starts, beside those of the longer history."""
     chosen = sorted(bars, key=len, reverse=True)[:_SYMBOLS]
     market = sorted(bars, key=len, reverse=True)[: _SYMBOLS + _BESIDE]
+    larger = _larger(chosen[0], sets)
+    longest = _LONGEST * min(_MOST_LARGER, max(larger.values(), default=1))
     seen: dict[str, list[Drift]] = {}
     for b in chosen:
-        stretch = b.take(slice(max(0, len(b) - 3 * _LONGEST), None))
-        for name, found in _of_symbol(stretch, lambda part: compute(part, among(part, sets, market, universe))).items():
+        stretch = b.take(slice(max(0, len(b) - 3 * longest), None))
+
+        def columns(part: Bars) -> dict[str, np.ndarray]:
+            return compute(part, among(part, sets, market, universe))
+
+        for name, found in _of_symbol(stretch, columns, longest).items():
             seen.setdefault(name, []).append(found)
     drift = {name: _worst(each) for name, each in seen.items()}
     bars_needed = max((d.settled for d in drift.values() if d.settled is not None), default=0)
-    return StartUp(bars_needed, drift, min(_LONGEST, len(chosen[0]) // 2))
+    return StartUp(bars_needed, drift, min(longest, len(chosen[0]) // 2), larger)
 
 
-def _of_symbol(bars: Bars, columns: Callable[[Bars], dict[str, np.ndarray]]) -> dict[str, Drift]:
+def _larger(bars: Bars, sets: Mapping[str, FeatureSet]) -> dict[str, int]:
+    """By the ending of their columns, of how many bars those are that sets on larger bars are made of."""
+    seconds = max(1, int(np.median(np.diff(bars.time)).astype("timedelta64[s]").astype(int))) if len(bars) > 1 else 1
+    return {one.suffix: max(1, -(-one.size.seconds // seconds)) for one in sets.values() if isinstance(one, Every)}
+
+
+def _of_symbol(bars: Bars, columns: Callable[[Bars], dict[str, np.ndarray]], longest: int) -> dict[str, Drift]:
     n = len(bars)
-    length = min(_LONGEST, n // 2)
+    length = min(longest, n // 2)
     if length < 2:
         return {}
     whole = columns(bars)

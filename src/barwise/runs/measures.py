@@ -94,7 +94,12 @@ VERDICT = tuple(  # of verdict.json
     Measure(*row)
     for row in (
         ("p_value", "p", "{:.3f}", "how often the best of so many trials without skill shows as much"),
-        ("p_alpha", "p beyond buy-and-hold", "{:.3f}", "the same of what buy-and-hold leaves: the t of alpha"),
+        (
+            "p_alpha",
+            "p beyond the market",
+            "{:.3f}",
+            "the same of its t of alpha, on buy-and-hold and steady weights",
+        ),
         ("n_trials", "trials", "{:,}", "tried on these symbols and times, whatever they varied, failed ones too"),
         ("n_effective", "independent trials", "{:.1f}", "that they are worth, by the correlation of what they earned"),
         ("n_seeds", "seeds", "{:,}", "of this configuration on record; the median one is judged"),

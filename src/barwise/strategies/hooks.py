@@ -117,6 +117,12 @@ HOOKS: tuple[type, ...] = (
     Budgeted, OwnNets, Online,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
+LIBRARIES = {  # that a module's strategies import when they fit and are saved
+    "barwise.strategies.xgb": "xgboost",
+    "barwise.strategies.lgbm": "lightgbm",
+    "barwise.strategies.cat": "catboost",
+    "barwise.strategies.sklearn": "skops.io",
+}
 REQUIRED = ("lookback", "scale", "takes_nan", "fit", "predict", "save", "load")
 
 

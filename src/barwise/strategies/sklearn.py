@@ -95,9 +95,9 @@ class SklearnStrategy:
             model.set_params(**({"copy_X": True} if overwrite else {}))
             note(model, train, context)
             self.model_ = settled(model) if tunes else model
-            self._loss(train, valid, context)
             if "n_jobs" in self.model_.get_params():
                 self.model_.set_params(n_jobs=1)  # forests sum their trees in another order on two threads
+            self._loss(train, valid, context)
         return self
 
     def _loss(self, train: Samples, valid: Samples, context: FitContext) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 from barwise.console.printing import printable
 from barwise.console.settings import Number, OneOf, Whole, checked
 from barwise.devices.cores import cores
+from barwise.strategies.hooks import LIBRARIES
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.leaderboard import Leaderboard
 from barwise.sweeps.outcome import end_run, settle, values_of
@@ -29,11 +30,6 @@ _ALWAYS = (  # what every trial imports while it runs; strategies and the rest c
     "tensorboardX.proto.plugin_hparams_pb2", "google.protobuf.struct_pb2",
     "hydra._internal.logging_config", "omegaconf._impl", "rich._emoji_codes",
 )  # fmt: skip
-_LIBRARIES = {
-    "barwise.strategies.xgb": "xgboost",
-    "barwise.strategies.lgbm": "lightgbm",
-    "barwise.strategies.cat": "catboost",
-}  # imported when they fit
 _MOST = 4  # trials at once unless n_jobs says otherwise: leaves memory, and one accelerator is shared by all
 
 
@@ -131,7 +127,7 @@ class TrialRunner:
         folder = Path(str(plain["hydra"]["sweep"]["dir"])) / str(plain["hydra"]["sweep"]["subdir"])
         kind = _module_of(str((plain.get("strategy") or {}).get("_target_") or ""))
         modules = sorted({_module_of(t) for t in _targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
-        libraries = tuple(_LIBRARIES[m] for m in modules if m in _LIBRARIES)
+        libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
         return Job(trial.number, folder.absolute(), plain, self.task, kind, (*_ALWAYS, *modules, *libraries))
 
 

@@ -135,15 +135,16 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     for finding in found:
         sound[finding.rows] = False
     parts = {}
-    for code, name in enumerate(rows.symbols):
-        some = np.flatnonzero((rows.groups == code) & sound) if len(rows.symbols) > 1 else np.flatnonzero(sound)
+    several = len(rows.symbols) > 1
+    clean = several and not _checked(rows, slice(None), how)  # then no symbol has a row that is not
+    for name, some in zip(rows.symbols, _by_symbol(rows, sound), strict=True):
         if how.within is not None:
             inside = how.within(rows.time[some], rows.days)
             some = some[inside] if inside.any() else some  # that there is none is told later, of all files
         if len(some):
             some, wrong = order.ordered(table.where, name, rows.time, some, rows.values, notes)
             found += wrong
-            found += _checked(rows, some, how)
+            found += [] if clean else _checked(rows, some, how)
             parts[name] = some
     lost = np.unique(np.concatenate([f.rows for f in found])) if found else np.zeros(0, np.int64)
     total = int(rows.keep.sum())
@@ -161,8 +162,17 @@ def _series(table: RawTable, rows: Rows, exact: bool, how: Reading, notes: Notes
     return made, len(lost) + (len(faults.skipped(table, None)) if how.drop else 0)
 
 
-def _checked(rows: Rows, some: np.ndarray, how: Reading) -> list[BarFinding]:
-    """Faults among one symbol's rows, as rows of the table."""
+def _by_symbol(rows: Rows, sound: np.ndarray) -> list[np.ndarray]:
+    """The sound rows of each symbol, in the order of the file."""
+    if len(rows.symbols) == 1:
+        return [np.flatnonzero(sound)]
+    order = np.argsort(rows.groups, kind="stable")
+    order = order[sound[order]]
+    return np.split(order, np.searchsorted(rows.groups[order], np.arange(len(rows.symbols) + 1)))[1:-1]
+
+
+def _checked(rows: Rows, some: np.ndarray | slice, how: Reading) -> list[BarFinding]:
+    """Faults among one symbol's rows, as rows of the table; among all of them, for whether there is any."""
     part = {name: rows.values[name][some] for name in COLUMNS}
     found = value_findings(part)
     if how.adjusted:
@@ -173,7 +183,7 @@ def _checked(rows: Rows, some: np.ndarray, how: Reading) -> list[BarFinding]:
         column = rows.values[name][some]
         bad = np.flatnonzero(np.isinf(column))
         found += [BarFinding(f"{name} is infinite", bad, column[bad])] if len(bad) else []
-    return [f.at(some) for f in found]
+    return found if isinstance(some, slice) else [f.at(some) for f in found]
 
 
 def _volume(table: RawTable, rows: Rows, how: Reading, notes: Notes) -> None:
