@@ -111,7 +111,7 @@ def lowest(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _many(bars: _Statistics, merge: _Merge, windows: Sequence[int]) -> Iterator[tuple[int, _Statistics]]:
-    """Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
+    """_Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
 
     `bars` holds every bar alone; blocks of 2, 4, … bars are merged from it once, and a window takes the blocks that
     its binary digits name.
@@ -137,7 +137,7 @@ def _many(bars: _Statistics, merge: _Merge, windows: Sequence[int]) -> Iterator[
 
 
 def _window(bars: _Statistics, merge: _Merge, window: int) -> _Statistics:
-    """`many` for one window."""
+    """`_many` for one window."""
     ((_, found),) = _many(bars, merge, [window])
     return found
 
