@@ -13,6 +13,7 @@ from tests.devices.fake import faked
 @pytest.fixture(autouse=True)
 def small_nets(monkeypatch):
     net = LSTMStrategy(lookback=4, hidden_size=4, batch_size=16)
+    monkeypatch.setattr(doctor, "_engines", dict)
     monkeypatch.setattr(doctor, "_shipped_nets", lambda: [("lstm", lambda: net.probe(3))])
 
 
@@ -53,3 +54,19 @@ def test_a_device_that_fails_is_a_red_row_and_exit_code_1(switch, words, capsys)
 def test_what_is_missing_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(checkup, "find_spec", lambda name: None)
     assert ("optuna", "pip install 'barwise[optuna]'") in checkup.missing()
+
+
+def test_an_engine_is_asked_in_a_process_of_its_own_and_listed(monkeypatch, capsys):
+    row = {"engine": "mlx", "device": "cpu", "ok": False, "labels_a_second": 1234.5, "parity": "mlx on cpu disagrees"}
+    monkeypatch.setattr(doctor, "_engines", lambda: {"mlx": "on a Mac"})
+    monkeypatch.setattr(doctor, "_apart", lambda name: [row])
+    with pytest.raises(SystemExit):
+        doctor.main([])
+    out = capsys.readouterr().out
+    for words in ("mlx", "1,234", "disagrees", "mlx was never run by its makers on a Mac"):
+        assert words in out
+
+
+def test_an_engine_that_cannot_be_asked_says_why():
+    (row,) = doctor._apart("luck")
+    assert row["ok"] is False and "must be one of torch, tensorflow, jax, mlx" in row["parity"]

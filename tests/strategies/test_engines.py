@@ -175,7 +175,12 @@ def metal(*_: object):
         yield
 
 
+def unable(body):
+    raise NotImplementedError("MLIR translation rule for primitive 'rnn_fwd' not found for platform cpu")
+
+
 FAKES = {
+    "unable": ({"missing": lambda device: None, "forward": unable, "on": metal}, "cannot run this net: NotImpl"),
     "missing": ({"missing": lambda device: "it finds no GPU; its Metal plugin is not installed"}, "no GPU"),
     "raises": ({"start": raising}, "cannot be imported: ImportError: dlopen(libmetal_plugin.dylib)"),
     "wrong": (

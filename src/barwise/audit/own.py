@@ -11,9 +11,10 @@ from pathlib import Path
 from types import BuiltinFunctionType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from barwise.console.installed import installed
+
 _OURS = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 _STANDARD = tuple(f"{Path(sysconfig.get_path(k)).resolve()}{os.sep}" for k in ("stdlib", "platstdlib"))
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _DEEP = 6  # parts of parts
 
 
@@ -23,7 +24,7 @@ def origin(path: str) -> str:
     if path.startswith("<"):
         return "standard" if path.startswith("<frozen") else "users"
     real = os.path.realpath(path)
-    if any(mark in real for mark in _INSTALLED):
+    if installed(real):
         return "library"
     if real.startswith(_OURS):
         return "ours"

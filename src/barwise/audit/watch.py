@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from barwise.audit.own import of_frame
+from barwise.console.installed import library_folders
 
 _OUTSIDE = {  # event: place of the name among its arguments
     "open": 0, "sqlite3.connect": 0, "socket.connect": 1, "subprocess.Popen": 0, "os.system": 0, "os.posix_spawn": 0,
@@ -93,8 +94,7 @@ class Watch:
         return False
 
 
-_libraries = {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-_LIBRARIES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *sorted(_libraries))
+_LIBRARIES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *library_folders())
 _listening: list[Watch] = []
 _installed: list[bool] = []
 _busy: list[bool] = []

@@ -64,7 +64,7 @@ def main(words: list[str]) -> None:
 
 def _beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, threads: int) -> dict[str, Any]:
     """Rows a second of the plain sets on all symbols, and of the usual pandas way on a few of them, in turns."""
-    bars = _market_of(n_symbols, n_bars).bars
+    bars = market_of(n_symbols, n_bars).bars
     few = bars[: max(1, min(plain, n_symbols))]
     times = interleaved(
         {"ours": lambda: build(bars, _SEED_SETS, threads), "plain": lambda: [_usual_way(b) for b in few]}, repeats
@@ -78,7 +78,7 @@ def _beside_pandas(n_symbols: int, n_bars: int, plain: int, repeats: int, thread
 
 def _alone(n_symbols: int, n_bars: int, repeats: int, threads: int) -> dict[str, Any]:
     """Rows a second of alpha158."""
-    bars = _market_of(n_symbols, n_bars).bars
+    bars = market_of(n_symbols, n_bars).bars
     took = seconds(lambda: build(bars, _SETS["alpha158"], threads), repeats)
     rate = n_symbols * n_bars / took
     return {"symbols": n_symbols, "bars": n_bars, "rows_a_second": rate, "qlib": _QLIB_ROWS, "ratio": rate / _QLIB_ROWS}
@@ -125,7 +125,7 @@ def _warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
     from barwise.features.prepare import prepared
     from barwise.features.store import Store
 
-    market, sets = _market_of(n_symbols, n_bars), {"normalized": normalized}
+    market, sets = market_of(n_symbols, n_bars), {"normalized": normalized}
     data = data_hash(market)
     with tempfile.TemporaryDirectory() as folder:
         kept = Store(folder)
@@ -136,7 +136,7 @@ def _warm_store(n_symbols: int, n_bars: int, threads: int) -> dict[str, Any]:
 
 def _growth(n_symbols: int, n_bars: int, threads: int) -> dict[str, list[tuple[int, float]]]:
     """Seconds of alpha158 over symbols at fixed bars, and over bars at fixed symbols."""
-    bars = _market_of(n_symbols, n_bars).bars
+    bars = market_of(n_symbols, n_bars).bars
     over: dict[str, list[tuple[int, float]]] = {"symbols": [], "bars": []}
     for part in (0.25, 0.5, 0.75, 1.0):
         some = bars[: max(1, int(n_symbols * part))]
@@ -158,7 +158,7 @@ def _apart(what: str) -> dict[str, Any]:
 def _peak(what: str) -> dict[str, Any]:
     """Build, for whom watches this process; its memory before, and the size of the matrix."""
     name, n_symbols, n_bars, threads = what.split(":")
-    market = _market_of(int(n_symbols), int(n_bars))
+    market = market_of(int(n_symbols), int(n_bars))
     build(market.bars[:1], _SETS[name])  # what imports and first calls take is no part of it
     before = resident()
     matrix = build(market.bars, _SETS[name], int(threads))
@@ -166,7 +166,7 @@ def _peak(what: str) -> dict[str, Any]:
     return {"matrix_mb": matrix.X.nbytes / 2**20, "before_mb": before}
 
 
-def _market_of(n_symbols: int, n_bars: int) -> Market:
+def market_of(n_symbols: int, n_bars: int) -> Market:
     """A random-walk market; beyond 50 symbols the same bars come again under other names, and take no memory."""
     market = synthetic.load(n_symbols=min(n_symbols, _DISTINCT), n_bars=n_bars)
     many = tuple(replace(market.bars[i % len(market.bars)], symbol=f"S{i:05d}") for i in range(n_symbols))

@@ -26,6 +26,7 @@ def main(words: list[str]) -> None:
     """Measure every strategy on every device present, each in a process of its own; print, store, plot, compare."""
     parser = Arguments("benchmark strategies", __doc__ or "")
     parser.add_argument("--strategies", help="names with commas between; all by default")
+    parser.add_argument("--engines", help="of lstm, beside torch: names with commas between, or all that are installed")
     parser.add_argument("--n_symbols", type=int, default=_SEED_SIZE["n_symbols"])
     parser.add_argument("--n_periods", type=int, default=_SEED_SIZE["n_periods"])
     parser.add_argument("--threads", type=int, default=None, help="for all of them; by default what a run would take")
@@ -37,7 +38,7 @@ def main(words: list[str]) -> None:
         name, device = given.one.split(":")
         print(json.dumps(_measure(name, device, size, given.threads)))
         return
-    names = _chosen(given.strategies)
+    names = [*_chosen(given.strategies), *_engines_of(given.engines)]
     rows = [row for name in names for device in _devices_of(name) if (row := _apart(name, device, size, given.threads))]
     before = last("strategies", given.folder)
     facts = {"size": size, "rows": rows}
@@ -61,11 +62,20 @@ def _chosen(names: str | None) -> list[str]:
     return names.split(",")
 
 
+def _engines_of(names: str | None) -> list[str]:
+    """lstm@ENGINE for each of the engines asked for; ConfigError for one that there is not."""
+    from barwise.strategies.engines.known import ENGINES, engine_of
+
+    if names == "all":
+        return [f"lstm@{name}" for name, one in ENGINES.items() if one.lacking() is None]
+    return [f"lstm@{engine_of(name).name}" for name in names.split(",")] if names else []
+
+
 def _devices_of(name: str) -> list[str]:
     """The CPU, and the accelerators that this strategy can use here."""
     from barwise.devices.choose import missing_for_trees
 
-    if name == "lstm":
+    if name.startswith("lstm"):
         from barwise.devices.backend import present
 
         return present()
@@ -97,10 +107,12 @@ def _measure(name: str, device: str, size: dict[str, int], threads: int | None) 
     from barwise.runs.directory import peak_memory_mb
     from barwise.strategies.rows import scores_of
 
+    base, _, engine = name.partition("@")
     words = [
         "data=synthetic", f"data.n_symbols={size['n_symbols']}", f"data.n_bars={size['n_periods']}", "data.ic=0.1",
         "validation=holdout", "validation.splitter.test_fraction=0.2",
-        f"strategy={name}", f"device={device}", *_SETTINGS.get(name, []),
+        f"strategy={base}", f"device={device}", *_SETTINGS.get(base, []),
+        *([f"strategy.engine={engine}"] if engine else []),
     ]  # fmt: skip
     parts = parts_of(compose(words))
     threads = threads or default_threads(parts.strategy)
@@ -111,6 +123,8 @@ def _measure(name: str, device: str, size: dict[str, int], threads: int | None) 
     fitted: list[Any] = []
     train_seconds = once(lambda: fitted.extend(fit_fold(panel, fold, copy.deepcopy(parts.strategy), context)))
     model, scaler = fitted
+    if engine and context.facts.get("engine") != engine:
+        raise ConfigError(f"strategy.engine={engine} device={device}: torch trained; `barwise doctor` says why")
     rule = parts.signals.fit(scores_of(model, panel, fold.valid, scaler))
     found: list[Any] = []
 

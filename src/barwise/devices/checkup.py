@@ -41,6 +41,7 @@ def rows_of(name: str, probe: Any, devices: list[str]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"net": name, "device": device, "ok": True, "parity": "the reference", "step_ms": None}
         try:
             if device != "cpu":
+                backend(device).settings(None, tf32=False)  # as a run has it, else the layers differ by its rounding
                 outcome = compare(net, x[:32], y[:32], backend(device))
                 row.update(ok=outcome.ok, parity=str(outcome))
             row["step_ms"] = 1e3 * step_seconds(net, x, y, backend(device))
@@ -70,10 +71,10 @@ def machine() -> list[tuple[str, str]]:
 
 def versions() -> list[tuple[str, str]]:
     """Installed versions of what results depend on."""
-    return [(name, _installed(name) or "missing: pip install barwise") for name in _PACKAGES]
+    return [(name, installed(name) or "missing: pip install barwise") for name in _PACKAGES]
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
     """The version of a package, None where it is not installed; nothing is imported."""
     try:
         return version(name)

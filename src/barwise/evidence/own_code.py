@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from barwise.console.installed import installed
+
 _STDLIB = str(Path(sysconfig.get_path("stdlib")).resolve())
-_INSTALLED = ("site-packages", "dist-packages")  # folders of libraries, in whichever environment
 
 
 def code_of(config: Any) -> str | None:
@@ -68,7 +69,7 @@ def _source_of(name: str) -> Path | None:
         if module is None and packed is None and not folders:
             break
         place = packed or module or place
-    if place is None or str(place.resolve()).startswith(_STDLIB) or set(_INSTALLED) & set(place.resolve().parts):
+    if place is None or str(place.resolve()).startswith(_STDLIB) or installed(str(place)):
         return None
     return place
 

@@ -17,8 +17,7 @@ import numpy as np
 
 from barwise.features.compiled import ready
 
-INPUTS = 16  # columns of what `factors` reads
-_SUMS, _LANE = 25, 16  # kept of a part of a window; values of a sorted window that are handled at once, or twice
+_SUMS, _LANE = 25, 8  # kept of a part of a window; values of a sorted window that are handled at once
 _TINY = 1e-12
 _MOST = float(np.finfo(np.float64).max)
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -87,7 +86,7 @@ def _candle(x: np.ndarray, t: int, out: np.ndarray) -> None:
 
 @_compiled
 def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
-    """Write (bar, 13 + 29 windows) factors of (bar, INPUTS) inputs; NaN where a window is not full or holds a NaN.
+    """Write (bar, 13 + 29 windows) factors of (bar, 16) inputs; NaN where a window is not full or holds a NaN.
 
     Inputs: close, log volume, quotient of closes, log quotient of volumes, volume, volume times absolute return, 1
     where close rose, where it fell, its gain, its loss, those of volume, high, low, open, vwap.
@@ -107,10 +106,13 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
     order = np.full((2, many, span.max() + 2), np.inf)
     order[:, :, 0] = -np.inf
     high_at, low_at = np.zeros((many, 2), np.int64), np.zeros((many, 2))
+    fixed = np.zeros((many, 3))  # a division takes as long as ten products
     for w in range(many):
         for k, level in enumerate((0.8, 0.2)):
             at = level * (sizes[w] - 1)
             high_at[w, k], low_at[w, k] = int(at), at - int(at)
+        d = sizes[w]
+        fixed[w, 0], fixed[w, 1], fixed[w, 2] = 1.0 / d, 1.0 / (d - 1), 12.0 / (d * (d * d - 1.0))
     for t in range(n):
         _candle(x, t, out)
         c, h, l, v = x[t, 0], x[t, 12], x[t, 13], x[t, 4]
@@ -128,7 +130,7 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
                     _ends(x, t, d, first[w], shift, w, ends)
             place[w] = j + 1 if j + 1 < d else 0
             r = first[w] + j + 1
-            over, half = 1.0 / d, 0.5 * (d - 1)
+            over, free, half = fixed[w, 0], fixed[w, 1], 0.5 * (d - 1)
             # sums: those of this block so far, and with them those of the end of the one before
             a, b, g, q = c - shift[w, 0], x[t, 1] - shift[w, 1], x[t, 2] - shift[w, 2], x[t, 3] - shift[w, 3]
             e, f = v - shift[w, 4], x[t, 5] - shift[w, 5]
@@ -153,13 +155,13 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
             # trend
             k = 13 + 6 * w
             squares = s1 - s0 * s0 * over
-            spread = d * (d * d - 1.0) / 12.0
-            slope = (s2 - (j - half) * s0) / spread
+            along = s2 - (j - half) * s0
+            slope = along * fixed[w, 2]
             wide = sqrt(squares)
-            fit = slope * slope * spread / squares
+            fit = slope * along / squares
             out[t, k] = x[t - d, 0] * per if t >= d else np.nan
             out[t, k + 1] = (shift[w, 0] + s0 * over) * per
-            out[t, k + 2] = sqrt(squares / (d - 1)) * per
+            out[t, k + 2] = sqrt(squares * free) * per
             out[t, k + 3] = slope * per
             out[t, k + 4] = 1.0 if fit > 1.0 else fit
             out[t, k + 5] = (a - s0 * over - slope * half) * per
@@ -180,7 +182,7 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
             k = 13 + 6 * (many + w)
             out[t, k], out[t, k + 1] = high * per, low * per
             out[t, k + 2] = (c - low) / (high - low + _TINY)
-            out[t, k + 3], out[t, k + 4], out[t, k + 5] = top / d, bottom / d, (top - bottom) / d
+            out[t, k + 3], out[t, k + 4], out[t, k + 5] = top * over, bottom * over, (top - bottom) * over
             # order
             gone = x[t - d, 0] if t >= d else np.inf
             gone = gone if abs(gone) <= _MOST else np.inf
@@ -192,7 +194,7 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
                 u, z = order[1 - now, w, i], order[1 - now, w, m]
                 out[t, k] = (u + (order[1 - now, w, i + 1] - u) * low_at[w, 0] if low_at[w, 0] > 0.0 else u) * per
                 out[t, k + 1] = (z + (order[1 - now, w, m + 1] - z) * low_at[w, 1] if low_at[w, 1] > 0.0 else z) * per
-                out[t, k + 2] = (less + most + 1) / (2.0 * d)
+                out[t, k + 2] = (less + most + 1) * (0.5 * over)
             else:
                 out[t, k] = out[t, k + 1] = out[t, k + 2] = np.nan
             # with volume
@@ -203,7 +205,7 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
             out[t, k + many] = 1.0 if fit > 1.0 else -1.0 if fit < -1.0 else fit
             # counts and sums
             k = 13 + 17 * many + 9 * w
-            out[t, k], out[t, k + 1], out[t, k + 2] = up / d, down / d, (up - down) / d
+            out[t, k], out[t, k + 1], out[t, k + 2] = up * over, down * over, (up - down) * over
             whole = 1.0 / (gain + loss + _TINY)
             out[t, k + 3], out[t, k + 4], out[t, k + 5] = gain * whole, loss * whole, (gain - loss) * whole
             whole = 1.0 / (more + fewer + _TINY)
@@ -211,8 +213,8 @@ def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
             # volume
             k = 13 + 26 * many + 2 * w
             out[t, k] = (shift[w, 4] + s11 * over) * flow
-            out[t, k + 1] = sqrt((s12 - s11 * s11 * over) / (d - 1)) * flow
-            wide = sqrt((s14 - s13 * s13 * over) / (d - 1))
+            out[t, k + 1] = sqrt((s12 - s11 * s11 * over) * free) * flow
+            wide = sqrt((s14 - s13 * s13 * over) * free)
             out[t, 13 + 28 * many + w] = wide / (shift[w, 5] + s13 * over + _TINY)
         for k in range(out.shape[1]):
             out[t, k] = out[t, k] if abs(out[t, k]) <= _MOST else np.nan

@@ -12,6 +12,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from barwise.console.installed import installed
+
 LIBRARIES = {  # import name: distribution; known by their versions, not followed
     "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "talib": "TA-Lib", "bottleneck": "bottleneck",
     "numba": "numba", "llvmlite": "llvmlite", "sklearn": "scikit-learn", "statsmodels": "statsmodels",
@@ -54,7 +56,7 @@ def kind_of(name: str) -> str:
     if top == "builtins":
         return "standard"
     path = _file_of(top)
-    packaged = "site-packages" in path or "dist-packages" in path
+    packaged = bool(path) and installed(path)
     if top in sys.stdlib_module_names and not packaged and (not path or path.startswith(_PYTHON)):
         return "standard"
     if top in LIBRARIES and packaged:

@@ -184,7 +184,7 @@ class SequenceStrategy:
         """Which engine trains, on which device, and why: torch where `engine` cannot, or does not compute the same."""
         if self.engine == TORCH:
             return resolve(settings, lambda: self.probe(n_features), needs_torch=True)
-        return settle(self.engine, settings, lambda: self._trial(n_features), lambda: self.probe(n_features), threads)
+        return settle(self.engine, settings, lambda: self.trial(n_features), lambda: self.probe(n_features), threads)
 
     def _with_engine(self, context: FitContext) -> FitContext:
         """`context` with the engine settled, where the run did not settle it."""
@@ -202,7 +202,7 @@ class SequenceStrategy:
             context.alert("fallback", choice.warning)
         return replace(context, engine=choice.engine, device=choice.used)
 
-    def _trial(self, n_features: int) -> Trial:
+    def trial(self, n_features: int) -> Trial:
         """What an engine is compared and timed on: a fresh net of this loss and one random batch."""
         _, x, y = self.probe(n_features)
         loss = loss_of(self.training.loss)

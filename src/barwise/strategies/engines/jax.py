@@ -36,6 +36,7 @@ class Jax(KerasEngine):
         if memory_fraction is not None:
             os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = str(memory_fraction)
         self.jax = import_module("jax")
+        self.jax.config.update("jax_default_matmul_precision", "highest")  # full float32: torch's numbers
         self.load_keras()
         return []
 
@@ -43,6 +44,7 @@ class Jax(KerasEngine):
         return None if self._devices(device) else f"JAX finds no {device} device; {_GET[device]}"
 
     def on(self, device: str) -> AbstractContextManager[Any]:
+        self.device = device
         found: AbstractContextManager[Any] = self.jax.default_device(self._devices(device)[0])
         return found
 

@@ -15,6 +15,8 @@ from barwise.strategies.engines.base import Arrays, Body, Engine, split_gates
 class KerasEngine(Engine):
     """What TensorFlow and JAX share. A process has one of them: Keras reads its backend when it is imported."""
 
+    device = "cpu"  # where layers are made for: Keras takes cuDNN's wherever there is a GPU, for the CPU too
+
     def load_keras(self) -> Any:
         """Keras on this backend; ConfigError where the process has it on another."""
         if "keras" not in sys.modules:
@@ -38,7 +40,7 @@ class KerasEngine(Engine):
 
     def forward(self, body: Body) -> Callable[[Arrays, Any, Any], Any]:
         keras = import_module("keras")
-        model = _model_of(keras, body)
+        model = _model_of(keras, body, "auto" if self.device != "cpu" else False)
         still = [keras.ops.convert_to_numpy(one) for one in model.non_trainable_variables]
         ops = keras.ops
         dropping = [place for layer in _dropout_layers(keras, model) for place in _seeds_of(model, layer)]
@@ -55,7 +57,7 @@ class KerasEngine(Engine):
         return outputs
 
 
-def _model_of(keras: Any, body: Body) -> Any:
+def _model_of(keras: Any, body: Body, cudnn: str | bool) -> Any:
     """Recurrent layers with dropout between them, and the head of all nets: the Keras twin of `LSTMNet`, `GRUNet`."""
     layers, steps = keras.layers, body.warm is not None
     made = layers.LSTM if body.cell == "lstm" else layers.GRU
@@ -63,7 +65,7 @@ def _model_of(keras: Any, body: Body) -> Any:
     for i in range(body.num_layers):
         x = layers.Dropout(body.dropout, dtype="float32")(x) if i and body.dropout else x
         last = i == body.num_layers - 1
-        x = made(body.hidden_size, return_sequences=steps or not last, dtype="float32")(x)
+        x = made(body.hidden_size, return_sequences=steps or not last, use_cudnn=cudnn, dtype="float32")(x)
     x = layers.Dense(32, activation="relu", dtype="float32")(x)
     x = layers.Dropout(body.dropout, dtype="float32")(x) if body.dropout else x
     x = layers.Dense(body.outputs, activation="tanh" if body.squash else None, dtype="float32")(x)

@@ -36,6 +36,7 @@ class TensorFlow(KerasEngine):
             _limit_memory(tf, memory_fraction)
         except RuntimeError as error:
             unset.append(f"device.memory_fraction={memory_fraction}: {str(error).splitlines()[0]}")
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # full float32: torch's numbers
         self.load_keras()
         return unset
 
@@ -52,6 +53,7 @@ class TensorFlow(KerasEngine):
         return "TensorFlow finds no GPU" + ("; pip install tensorflow-metal" if device == "mps" else "")
 
     def on(self, device: str) -> AbstractContextManager[Any]:
+        self.device = device
         found: AbstractContextManager[Any] = self.tf.device("/CPU:0" if device == "cpu" else "/GPU:0")
         return found
 
