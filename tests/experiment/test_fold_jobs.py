@@ -190,18 +190,19 @@ def small() -> tuple[Any, list[Fold]]:
 OURS = honest(strategy=XGBoostStrategy())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 def test_auto_divides_the_cores_and_keeps_to_the_share_of_a_trial(monkeypatch):
     monkeypatch.setattr(fold_jobs, "threads_beside", lambda: [])
     monkeypatch.setattr(fold_jobs, "cores", lambda: 3)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     parts = replace(OURS, fold_jobs="auto")
-    if sys.platform != "linux":
-        assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)
-        return
-    assert fold_jobs.folds_at_once(parts, *small(), 3) == (3, 1)  # trees: as many threads as there are
+    assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)  # trees
+    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=3), *small(), 3) == (3, 1)
+    monkeypatch.setattr(fold_jobs, "needs_torch", lambda strategy: True)
+    assert fold_jobs.folds_at_once(parts, *small(), 1) == (3, 1)
     assert fold_jobs.folds_at_once(replace(parts, threads=2), *small(), 2) == (1, 2)  # that fill the cores
     assert fold_jobs.folds_at_once(replace(parts, threads=1), *small(), 1) == (3, 1)
-    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=2), *small(), 3) == (2, 1)
+    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=2), *small(), 1) == (2, 1)
     assert fold_jobs.folds_at_once(replace(parts, fold_jobs=1), *small(), 3) == (1, 3)
     monkeypatch.setattr(fold_jobs, "free_memory", lambda: 1000)
     assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)
