@@ -16,7 +16,6 @@ import pytest
 
 from tests.conftest import PATIENCE, ROOT
 
-pytestmark = pytest.mark.slow
 METRICS, LEDGER, COSTS, LABELS, FOLDS, DEFLATED, MAX_Z, POWER = (
     "backtest/metrics.py", "backtest/account.py", "backtest/costs.py", "labels.py", "validation/folds.py",
     "evidence/deflated.py", "evidence/max_z.py", "evidence/power.py",
@@ -25,6 +24,7 @@ TESTS = {
     METRICS: "tests/backtest/test_metrics.py tests/test_doctests.py",
     LEDGER: "tests/backtest/test_ledger.py tests/backtest/test_vectorbt.py tests/portfolio/test_portfolio.py",
     "backtest/ledger.py": "tests/backtest/test_ledger.py tests/backtest/test_vectorbt.py",
+    "backtest/orders.py": "tests/backtest/test_ledger.py tests/backtest/test_vectorbt.py",
     COSTS: "tests/backtest/test_costs.py tests/backtest/test_ledger.py",
     LABELS: "tests/test_labels.py tests/validation/test_uniqueness.py",
     FOLDS: "tests/validation",
@@ -49,16 +49,16 @@ MUTATIONS = [
     (LEDGER, "moved = self.value * terms.to_price[t]", "moved = self.value * terms.to_close[t]"),
     (LEDGER, "after = wanted * terms.to_close[t]", "after = wanted * terms.to_price[t]"),
     (LEDGER, "* (1.0 + terms.interest) - paid", "- paid"),
-    (LEDGER, "0.5 * max(0.0, float(total(np.abs(wanted))) - bought)", "max(0.0, float(total(np.abs(wanted))) - bought)"),
+    (LEDGER, "0.5 * max(0.0, float(_total(np.abs(wanted))) - bought)", "max(0.0, float(_total(np.abs(wanted))) - bought)"),
     (LEDGER, "change = wanted - moved\n", "change = wanted - self.value\n"),
     (LEDGER, "self.net[i], self.equity[i] = now / worth - 1.0, now", "self.net[i], self.equity[i] = now - worth, now"),
     (LEDGER, "traded = volume / account if account > 0.0 else 0.0", "traded = volume if account > 0.0 else 0.0"),
-    (LEDGER, "self.cash += total(value[ended]) - fee", "self.cash += total(value[ended])"),
+    (LEDGER, "self.cash += _total(value[ended]) - fee", "self.cash += _total(value[ended])"),
     (LEDGER, "scale = max(0.0, most - fixed) / max(gross - fixed, 1e-300)", "scale = most / gross"),
     (LEDGER, "value[ended] = 0.0", "value[ended] *= 0.5"),
     ("backtest/ledger.py", "grid.later(weights, 1 + delay)", "grid.later(weights, delay)"),
-    ("backtest/ledger.py", "np.where(above, most / np.where(above, gross, 1.0), 1.0)", "np.where(above, most, 1.0)"),
-    ("backtest/ledger.py", "self.borrow_bps * BPS / periods_per_year", "self.borrow_bps * BPS"),
+    ("backtest/orders.py", "np.where(above, most / np.where(above, gross, 1.0), 1.0)", "np.where(above, most, 1.0)"),
+    ("backtest/ledger.py", "flat * BPS / periods_per_year", "flat * BPS"),
     (COSTS, "half = (ask - bid) / (ask + bid)", "half = (ask - bid) / bid"),
     (COSTS, 'grid.later(half, 1) if execution == "next_open" else half', "half"),
     (COSTS, "grid.later(past_deviation(returns, grid.has, self.window), 1)", "past_deviation(returns, grid.has, self.window)"),
@@ -67,7 +67,7 @@ MUTATIONS = [
     (LABELS, "end = _ahead_time(bars.time, 1 + horizon)\n", "end = _ahead_time(bars.time, horizon)\n"),
     (LABELS, "np.sqrt(horizon)", "1.0"),
     (LABELS, "low <= entry * (1 - down * width)", "low <= entry * (1 - up * width)"),
-    (LABELS, "np.where(step > first, (jump - reach) * side > 0, False)", "np.zeros(len(jump), bool)"),
+    (LABELS, "np.where(step > 1, (jump - reach) * side > 0, False)", "np.zeros(len(jump), bool)"),
     (LABELS, "open_ = open_ & ~hit", "open_ = open_"),
     (LABELS, 'first = 1 if execution == "next_open" else 2', "first = 1"),
     (LABELS, 'side="right")  # one past the last bar', 'side="left")  # one past the last bar'),
@@ -77,7 +77,7 @@ MUTATIONS = [
     (FOLDS, "learn = learn[~touches(panel, learn, valid)]", "pass"),
     (FOLDS, 'before = np.searchsorted(start, end, side="right")', 'before = np.searchsorted(start, end, side="left")'),
     (FOLDS, "stop[np.maximum(before - 1, 0)] >= begin", "stop[np.maximum(before - 1, 0)] > begin"),
-    (FOLDS, "np.maximum.accumulate(stop[order])", "stop[order]"),
+    (FOLDS, "starts, np.maximum.accumulate(last)", "starts, last"),
     (FOLDS, "banned[end + 1 : end + 1 + embargo] = True", "banned[end + 1 : end + embargo] = True"),
     (FOLDS, "return np.flatnonzero(mask[place] & panel.warm)", "return np.flatnonzero(mask[place])"),
     (DEFLATED, "(1 + r) / (1 - r), (1 + r + r * r)", "(1 + r) / (1 + r), (1 + r + r * r)"),
@@ -101,6 +101,7 @@ def test_the_table_is_of_this_code():
         assert (ROOT / "src/barwise" / file).read_text(encoding="utf-8").count(old) == 1, (file, old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "old", "new"), MUTATIONS, ids=[f"{f}: {o.strip()}" for f, o, _ in MUTATIONS])
 def test_a_fault_is_caught(file: str, old: str, new: str, tmp_path: Path):
     shutil.copytree(ROOT / "src", tmp_path / "src")

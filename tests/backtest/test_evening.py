@@ -16,7 +16,8 @@ from barwise.data.bars import Market
 from barwise.data.shape import Shape
 from barwise.errors import ConfigError
 from barwise.experiment.recipe import parts_of
-from barwise.portfolio.portfolio import Portfolio, averaged
+from barwise.portfolio.holding import averaged
+from barwise.portfolio.portfolio import Portfolio
 from tests.data.trading import session_bars
 
 RATE = 5e-4

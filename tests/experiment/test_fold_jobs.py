@@ -24,7 +24,7 @@ from barwise.devices.choice import DeviceChoice
 from barwise.errors import ConfigError, LeakError
 from barwise.experiment import fold_jobs
 from barwise.experiment.fold_pool import FoldPool
-from barwise.experiment.fold_process import raised, told
+from barwise.experiment.fold_process import _told, raised
 from barwise.listener import Listener
 from barwise.strategies.xgb import XGBoostStrategy
 from barwise.validation.folds import Fold
@@ -174,7 +174,7 @@ def test_an_error_comes_back_with_its_class_its_line_and_its_traceback():
     unknown = type("Strange", (Exception,), {})("odd")
     cases = [ConfigError("seed=x: no"), full, MemoryError("12 GB"), thrown(full, RuntimeError("cannot write")), unknown]
     for error in cases:
-        back = raised(json.loads(json.dumps(told(error))))
+        back = raised(json.loads(json.dumps(_told(error))))
         code, line = one_line(error)
         assert one_line(back)[0] == code and (one_line(back)[1] == line or error is unknown)
         assert type(back) is type(error) or error is unknown
@@ -190,18 +190,19 @@ def small() -> tuple[Any, list[Fold]]:
 OURS = honest(strategy=XGBoostStrategy())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 def test_auto_divides_the_cores_and_keeps_to_the_share_of_a_trial(monkeypatch):
     monkeypatch.setattr(fold_jobs, "threads_beside", lambda: [])
     monkeypatch.setattr(fold_jobs, "cores", lambda: 3)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     parts = replace(OURS, fold_jobs="auto")
-    if sys.platform != "linux":
-        assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)
-        return
-    assert fold_jobs.folds_at_once(parts, *small(), 3) == (3, 1)  # trees: as many threads as there are
+    assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)  # trees
+    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=3), *small(), 3) == (3, 1)
+    monkeypatch.setattr(fold_jobs, "needs_torch", lambda strategy: True)
+    assert fold_jobs.folds_at_once(parts, *small(), 1) == (3, 1)
     assert fold_jobs.folds_at_once(replace(parts, threads=2), *small(), 2) == (1, 2)  # that fill the cores
     assert fold_jobs.folds_at_once(replace(parts, threads=1), *small(), 1) == (3, 1)
-    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=2), *small(), 3) == (2, 1)
+    assert fold_jobs.folds_at_once(replace(parts, fold_jobs=2), *small(), 1) == (2, 1)
     assert fold_jobs.folds_at_once(replace(parts, fold_jobs=1), *small(), 3) == (1, 3)
     monkeypatch.setattr(fold_jobs, "free_memory", lambda: 1000)
     assert fold_jobs.folds_at_once(parts, *small(), 3) == (1, 3)
@@ -220,7 +221,7 @@ def test_what_cannot_be_had_is_one_line_by_number_and_in_line_with_auto(monkeypa
             with pytest.raises(ConfigError, match="fold_jobs=2: "):
                 fold_jobs.folds_at_once(replace(parts, fold_jobs=2), *small(), 2)
             if sys.platform == "linux":
-                assert why in str(fold_jobs.no_pool(parts, small()[0]))
+                assert why in str(fold_jobs._no_pool(parts, small()[0]))
             assert fold_jobs.folds_at_once(replace(parts, fold_jobs="auto"), *small(), 2) == (1, 2)
         finally:
             stop.set()

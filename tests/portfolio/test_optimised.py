@@ -12,8 +12,9 @@ from sklearn.covariance import LedoitWolf
 
 from barwise.audit.portfolio import weights_wait
 from barwise.errors import ConfigError
+from barwise.portfolio.holding import drifted, growth_of
 from barwise.portfolio.optimised import Optimised
-from barwise.portfolio.portfolio import Portfolio, drifted, growth_of
+from barwise.portfolio.portfolio import Portfolio
 from tests.portfolio.test_portfolio import context
 from tests.reference import optimised as plain
 

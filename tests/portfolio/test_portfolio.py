@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from barwise.errors import ConfigError
 from barwise.portfolio.context import Context
+from barwise.portfolio.holding import averaged, drifted, holding_bars
 from barwise.portfolio.limits import Limits, approach
-from barwise.portfolio.portfolio import Portfolio, averaged, drifted, holding_bars
+from barwise.portfolio.portfolio import Portfolio
 from barwise.portfolio.rules import deciles, equal, proportional, topk_dropout, volatility
 from tests.reference import portfolio as plain
 

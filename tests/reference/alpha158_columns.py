@@ -52,7 +52,7 @@ def _trend(b: Bars, sizes: list[int]) -> Columns:
     """ROC, mean, deviation, and the least-squares line of close on 1 … d: slope, R², last residual; over close."""
     close, out = b.close, {}
     squared = np.zeros_like(close)
-    for d, (mean, squares) in rolling.many((close, squared), rolling.merge_squares, sizes):
+    for d, (mean, squares) in rolling._many((close, squared), rolling._merge_squares, sizes):
         centred = np.arange(d) - (d - 1) / 2.0
         spread = float((centred**2).sum())
         slope = _weighted(close, centred) / spread
@@ -98,7 +98,7 @@ def _correlated(b: Bars, sizes: list[int]) -> Columns:
         )
     for name, x, y in pairs:
         zero = np.zeros_like(x)
-        for d, (_, _, xx, yy, xy) in rolling.many((x, y, zero, zero, zero), rolling.merge_products, sizes):
+        for d, (_, _, xx, yy, xy) in rolling._many((x, y, zero, zero, zero), rolling._merge_products, sizes):
             out[f"{name}{d}"] = np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
     return out
 
@@ -110,7 +110,7 @@ def _counted(b: Bars, sizes: list[int]) -> Columns:
     rose, fell = (np.where(known, side, np.nan) for side in (change > 0, change < 0))
     out: Columns = {}
     parts = (rose, fell, np.maximum(change, 0), np.maximum(-change, 0), np.maximum(flow, 0), np.maximum(-flow, 0))
-    for d, (up, down, gain, loss, more, less) in rolling.many(parts, rolling.merge_sums, sizes):
+    for d, (up, down, gain, loss, more, less) in rolling._many(parts, rolling._merge_sums, sizes):
         out[f"CNTP{d}"], out[f"CNTN{d}"], out[f"CNTD{d}"] = up / d, down / d, (up - down) / d
         for name, plus, minus in (("SUM", gain, loss), ("VSUM", more, less)):
             whole = plus + minus + _TINY
@@ -124,9 +124,9 @@ def _volume(b: Bars, sizes: list[int]) -> Columns:
     out: Columns = {}
     zero, below = np.zeros_like(b.volume), b.volume + _TINY
     moved = np.abs(rolling.change(b.close)) * b.volume
-    for d, (mean, squares) in rolling.many((b.volume, zero), rolling.merge_squares, sizes):
+    for d, (mean, squares) in rolling._many((b.volume, zero), rolling._merge_squares, sizes):
         out[f"VMA{d}"], out[f"VSTD{d}"] = mean / below, np.sqrt(squares / (d - 1)) / below
-    for d, (mean, squares) in rolling.many((moved, zero), rolling.merge_squares, sizes):
+    for d, (mean, squares) in rolling._many((moved, zero), rolling._merge_squares, sizes):
         out[f"WVMA{d}"] = np.sqrt(squares / (d - 1)) / (mean + _TINY)
     return out
 

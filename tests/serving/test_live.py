@@ -18,7 +18,8 @@ from barwise.data.bars import Bars, Market
 from barwise.data.files import load as read
 from barwise.errors import ConfigError, DataError
 from barwise.features.matrix import build
-from barwise.serving.live import Live, utc
+from barwise.serving.bar import utc
+from barwise.serving.live import Live
 from barwise.serving.model import Served, serve
 from barwise.serving.predict import predict
 from barwise.serving.window import reach

@@ -19,11 +19,11 @@ from barwise.listener import Listener
 
 Order = dict[str, Any]
 Work = Callable[[Order, Listener], Mapping[str, Any]]
-SEND_S = 0.1  # events wait so long for others: each line wakes the run
+_SEND_S = 0.1  # events wait so long for others: each line wakes the run
 EVENTS = ("fold_started", "step", "epoch", "memory", "validated", "scalar", "alert")  # that a fit has to tell
 
 
-class Recorder(Listener):
+class _Recorder(Listener):
     """Sends each event of a fit to the run, in order."""
 
     def __init__(self, answers: int) -> None:
@@ -34,7 +34,7 @@ class Recorder(Listener):
     def say(self, name: str, *values: Any) -> None:
         """Send one line, soon."""
         self.lines.append(json.dumps([name, *values], default=lambda value: value.item()))  # numpy's numbers
-        if time.monotonic() - self.sent > SEND_S:
+        if time.monotonic() - self.sent > _SEND_S:
             self.flush()
 
     def flush(self) -> None:
@@ -73,14 +73,14 @@ class Recorder(Listener):
 def serve(orders: int, answers: int, printed: int, work: Work) -> NoReturn:
     """Do what is ordered until nothing more comes; what libraries print goes to the file `printed`."""
     try:
-        settle(printed)
-        tell = Recorder(answers)
+        _settle(printed)
+        tell = _Recorder(answers)
         with os.fdopen(orders, encoding="utf-8") as lines:
             for line in lines:
                 try:
                     end = ("done", work(json.loads(line), tell))
                 except BaseException as error:
-                    end = ("error", told(error))
+                    end = ("error", _told(error))
                 sys.stdout.flush()
                 sys.stderr.flush()
                 tell.say(*end)
@@ -89,13 +89,13 @@ def serve(orders: int, answers: int, printed: int, work: Work) -> NoReturn:
         os._exit(0)  # neither a traceback nor what the run means to do at its end
 
 
-def settle(printed: int) -> None:
+def _settle(printed: int) -> None:
     """What a forked process must not share with its parent: signals, output, and its end."""
     parent = os.getppid()
     for name in (signal.SIGINT, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the run decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with_parent()
+    _die_with_parent()
     if os.getppid() != parent:
         os._exit(0)
     os.dup2(printed, 1)
@@ -103,14 +103,14 @@ def settle(printed: int) -> None:
     gc.freeze()  # what the run holds stays shared: collecting would touch, and so copy, every page
 
 
-def die_with_parent() -> None:
+def _die_with_parent() -> None:
     """Linux: be killed as soon as the process that forked this one is gone, however it ended."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def told(error: BaseException) -> dict[str, Any]:
+def _told(error: BaseException) -> dict[str, Any]:
     """An error, and what it comes from, as plain values."""
     chain = []
     for link in chain_of(error):

@@ -59,7 +59,7 @@ from barwise.features.matrix import FeatureMatrix
 from barwise.features.prepare import prepared
 from barwise.listener import Listener, Listeners
 from barwise.panel import build_panel, members
-from barwise.portfolio.portfolio import holding_bars
+from barwise.portfolio.holding import holding_bars
 from barwise.runs.directory import RunDirectory, peak_memory_mb
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule

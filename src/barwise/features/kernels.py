@@ -17,7 +17,6 @@ import numpy as np
 
 from barwise.features.compiled import ready
 
-INPUTS = 16  # columns of what `factors` reads
 _SUMS, _LANE = 25, 8  # kept of a part of a window; values of a sorted window that are handled at once
 _TINY = 1e-12
 _MOST = float(np.finfo(np.float64).max)
@@ -87,7 +86,7 @@ def _candle(x: np.ndarray, t: int, out: np.ndarray) -> None:
 
 @_compiled
 def factors(x: np.ndarray, sizes: np.ndarray, out: np.ndarray) -> None:
-    """Write (bar, 13 + 29 windows) factors of (bar, INPUTS) inputs; NaN where a window is not full or holds a NaN.
+    """Write (bar, 13 + 29 windows) factors of (bar, 16) inputs; NaN where a window is not full or holds a NaN.
 
     Inputs: close, log volume, quotient of closes, log quotient of volumes, volume, volume times absolute return, 1
     where close rose, where it fell, its gain, its loss, those of volume, high, low, open, vwap.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import bottleneck as bn
 import numpy as np
 
-Statistics = tuple[np.ndarray, ...]
-Merge = Callable[[Statistics, int, Statistics, int], Statistics]
+_Statistics = tuple[np.ndarray, ...]
+_Merge = Callable[[_Statistics, int, _Statistics, int], _Statistics]
 
 
 def change(values: np.ndarray, period: int = 1) -> np.ndarray:
@@ -62,7 +62,7 @@ def mean(values: np.ndarray, window: int) -> np.ndarray:
 
 def means(values: np.ndarray, windows: Sequence[int]) -> dict[int, np.ndarray]:
     """`mean` for several windows in one pass: {window: mean}."""
-    return {n: total / n for n, (total,) in many((values,), merge_sums, windows)}
+    return {n: total / n for n, (total,) in _many((values,), _merge_sums, windows)}
 
 
 def std(values: np.ndarray, window: int, ddof: int = 1) -> np.ndarray:
@@ -72,7 +72,7 @@ def std(values: np.ndarray, window: int, ddof: int = 1) -> np.ndarray:
 
 def stds(values: np.ndarray, windows: Sequence[int], ddof: int = 1) -> dict[int, np.ndarray]:
     """`std` for several windows in one pass: {window: deviation}."""
-    found = many((values, np.zeros_like(values)), merge_squares, windows)
+    found = _many((values, np.zeros_like(values)), _merge_squares, windows)
     return {n: np.sqrt(ratio(squares, float(n - ddof))) for n, (_, squares) in found}
 
 
@@ -88,7 +88,7 @@ def skew(values: np.ndarray, window: int) -> np.ndarray:
 def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling Pearson correlation; NaN where either does not vary in the window."""
     zero = np.zeros_like(x)
-    _, _, xx, yy, xy = _window((x, y, zero, zero, zero), merge_products, window)
+    _, _, xx, yy, xy = _window((x, y, zero, zero, zero), _merge_products, window)
     found: np.ndarray = np.clip(ratio(xy, np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
     return found
 
@@ -96,7 +96,7 @@ def correlation(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
 def slope(x: np.ndarray, y: np.ndarray, window: int) -> np.ndarray:
     """Rolling slope of y on x by least squares; NaN where x does not vary in the window."""
     zero = np.zeros_like(x)
-    _, _, xx, _, xy = _window((x, y, zero, zero, zero), merge_products, window)
+    _, _, xx, _, xy = _window((x, y, zero, zero, zero), _merge_products, window)
     return ratio(xy, xx)
 
 
@@ -110,8 +110,8 @@ def lowest(values: np.ndarray, window: int) -> np.ndarray:
     return bn.move_min(values, window) if window <= len(values) else np.full(len(values), np.nan)
 
 
-def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tuple[int, Statistics]]:
-    """Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
+def _many(bars: _Statistics, merge: _Merge, windows: Sequence[int]) -> Iterator[tuple[int, _Statistics]]:
+    """_Statistics of each of several windows, from those of single bars: (window, statistics), NaN until it is full.
 
     `bars` holds every bar alone; blocks of 2, 4, … bars are merged from it once, and a window takes the blocks that
     its binary digits name.
@@ -136,32 +136,32 @@ def many(bars: Statistics, merge: Merge, windows: Sequence[int]) -> Iterator[tup
             yield window, tuple(np.concatenate([np.full(window - 1, np.nan), x]) for x in total or ())
 
 
-def _window(bars: Statistics, merge: Merge, window: int) -> Statistics:
-    """`many` for one window."""
-    ((_, found),) = many(bars, merge, [window])
+def _window(bars: _Statistics, merge: _Merge, window: int) -> _Statistics:
+    """`_many` for one window."""
+    ((_, found),) = _many(bars, merge, [window])
     return found
 
 
-def merge_sums(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def _merge_sums(a: _Statistics, na: int, b: _Statistics, nb: int) -> _Statistics:
     """Sums."""
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-def merge_squares(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def _merge_squares(a: _Statistics, na: int, b: _Statistics, nb: int) -> _Statistics:
     """Mean and sum of squared deviations (Chan, Golub and LeVeque 1979)."""
     gap, n = b[0] - a[0], na + nb
     return a[0] + gap * (nb / n), a[1] + b[1] + gap * gap * (na * nb / n)
 
 
-def _merge_cubes(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def _merge_cubes(a: _Statistics, na: int, b: _Statistics, nb: int) -> _Statistics:
     """Mean, and sums of squared and cubed deviations (Pébay 2008)."""
     gap, n = b[0] - a[0], na + nb
-    mean, squares = merge_squares(a, na, b, nb)
+    mean, squares = _merge_squares(a, na, b, nb)
     cubes = a[2] + b[2] + gap * gap * gap * (na * nb * (na - nb) / n**2) + gap * (na * b[1] - nb * a[1]) * (3.0 / n)
     return mean, squares, cubes
 
 
-def merge_products(a: Statistics, na: int, b: Statistics, nb: int) -> Statistics:
+def _merge_products(a: _Statistics, na: int, b: _Statistics, nb: int) -> _Statistics:
     """Both means, both sums of squared deviations, and the sum of their products."""
     gap_x, gap_y, n = b[0] - a[0], b[1] - a[1], na + nb
     weight = na * nb / n

@@ -11,7 +11,8 @@ import numpy as np
 
 from barwise.console.stopping import Asked
 from barwise.errors import BarwiseError, DataError
-from barwise.serving.live import Answer, Live, utc
+from barwise.serving.bar import utc
+from barwise.serving.live import Answer, Live
 from barwise.serving.model import REFIT, serve
 from barwise.serving.paper import Paper
 from barwise.serving.tail import Line
