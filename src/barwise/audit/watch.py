@@ -83,7 +83,7 @@ class Watch:
             return
         if event == "os.mkdir" and any(folder.startswith(whole + os.sep) for folder in self.folders):
             return  # on the way to it
-        if self.everyone or self._by_user(frame):
+        if (self.everyone or self._by_user(frame)) and not _compiles(frame):
             self.found.add(name[:200])
 
     def _by_user(self, frame: FrameType | None) -> bool:
@@ -95,6 +95,22 @@ class Watch:
 
 
 _LIBRARIES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), *library_folders())
+_COMPILING = (
+    os.path.join("numba", "core", "caching.py"), os.path.join("barwise", "features", "compiled.py"),
+    os.path.join("importlib", "metadata", "__init__.py"),  # numba asks it for its extensions
+)  # fmt: skip
+
+
+def _compiles(frame: FrameType | None) -> bool:
+    """Whether numba opens or keeps what it compiled: code, as Python's own .pyc files are, and not what it computed."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.endswith(_COMPILING) and of_frame(frame) != "users":
+            return True
+        frame = frame.f_back
+    return False
+
+
 _listening: list[Watch] = []
 _installed: list[bool] = []
 _busy: list[bool] = []
