@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barwise.audit.ledger import ledger_adds_up
-from barwise.backtest.costs import Impact, Spread
+from barwise.backtest.costs import Impact, Spread, half_spread
 from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest, Ledger
 from barwise.data.bars import Bars
@@ -130,6 +130,17 @@ def test_the_spread_of_the_source_takes_the_place_of_slippage():
     np.testing.assert_allclose(by_source.cost[2:], flat.cost[2:], atol=1e-12)
     without = Backtest(costs=Spread()).run(Grid.build(market(3, 3, 100)), given_signals, 252)
     np.testing.assert_allclose(without.cost, Backtest().run(grid, given_signals, 252).cost, atol=1e-15)
+
+
+def test_a_spread_is_the_one_known_when_the_order_is_filled():
+    """At the next open the last quote is the deciding bar's, at the close the filling bar's own."""
+    bars = market(3, 1, 4, 0.0)
+    width = np.array([1.0, 2.0, 3.0, 4.0]) / 1e3
+    quoted = [replace(b, extra={"bid": b.close * (1 - width), "ask": b.close * (1 + width)}) for b in bars]
+    grid = Grid.build(quoted)
+    at_open = half_spread(grid, "next_open", 77.0)[:, 0]
+    np.testing.assert_allclose(at_open, [77e-4, *width[:-1]], rtol=1e-9)
+    np.testing.assert_allclose(half_spread(grid, "next_close", 77.0)[:, 0], width, rtol=1e-9)
 
 
 def test_a_minimum_commission_is_paid_per_trade():

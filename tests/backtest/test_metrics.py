@@ -13,7 +13,17 @@ from scipy import stats
 from barwise.backtest.baselines import baselines
 from barwise.backtest.grid import Grid, Signals
 from barwise.backtest.ledger import Backtest
-from barwise.backtest.metrics import compute, correlations, net_sharpe, regression, sharpe_ratio, steady_t
+from barwise.backtest.metrics import (
+    breakeven,
+    compute,
+    correlations,
+    cross_section,
+    drawdown,
+    net_sharpe,
+    regression,
+    sharpe_ratio,
+    steady_t,
+)
 from barwise.data import synthetic
 from barwise.evidence.deflated import probabilistic_sharpe
 from tests.backtest.markets import market, signals
@@ -170,3 +180,23 @@ def test_half_long_throughout_has_an_alpha_on_buy_and_hold_and_none_on_steady_we
     held = np.column_stack([b.close / b.close[0] for b in bars]).sum(axis=1)
     held = np.append(0.0, held[1:] / held[:-1] - 1)[np.searchsorted(grid.time, half.time)]
     assert regression(half.excess, held, 252.0)["t_stat"] > 1.645
+
+
+def test_the_break_even_cost_is_of_what_borrow_and_cash_leave():
+    bars = market(5, 3, 200, 0.0)
+    ledger = Backtest(borrow_bps=400.0, cash_rate=0.03).run(Grid.build(bars), signals(5, bars), 252)
+    left = ledger.gross.mean() - ledger.borrow.mean() - 0.03 / 252
+    assert ledger.borrow.mean() > 1e-5
+    assert breakeven(ledger) == pytest.approx(1e4 * left / ledger.turnover.mean(), rel=1e-12)
+
+
+def test_a_loss_on_the_first_bar_is_a_drawdown_from_the_start():
+    assert drawdown(np.array([0.9, 0.95, 1.2, 0.6])) == pytest.approx([-0.1, -0.05, 0.0, -0.5])
+    assert drawdown(np.array([90.0]), start=100.0) == pytest.approx([-0.1])
+
+
+def test_twenty_symbols_are_a_cross_section_and_nineteen_are_none():
+    score = np.arange(20.0)
+    time = np.full(20, np.datetime64("2020-01-01", "ns"))
+    assert cross_section(score, score**3, time) == pytest.approx(1.0)
+    assert cross_section(score[1:], score[1:] ** 3, time[1:]) is None
