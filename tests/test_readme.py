@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_there_are_commands():
     assert len(commands()) > 25 and all(line.startswith("python ") for line in commands())
 
 
+ENGINES = ("tensorflow", "jax", "mlx")
 DEVICES = ("device=cuda", "device=auto", "device=cpu")  # which one is taken, and why, is tests/devices' to show
 
 
@@ -117,5 +119,10 @@ def check(home: Path, words: list[str], pages: bool) -> None:
     words = [w for w in words if w != "--follow"]  # it would wait for lines for ever
     words = [re.sub(r"\bmy_set\b", "price", w).replace("outputs/sweeps/mine", "outputs/sweeps/NAME") for w in words]
     done = warm.run(words, home, pages=pages)
+    absent = next((e for e in ENGINES if f"strategy.engine={e}" in words and find_spec(e) is None), None)
+    if absent:  # make test-engines has them, and trains with them
+        said = f"strategy.engine={absent}: {absent} is not installed; pip install 'barwise[{absent}]'"
+        assert done.returncode == 2 and said in done.stderr
+        return
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Traceback" not in done.stdout + done.stderr

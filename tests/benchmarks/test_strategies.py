@@ -56,10 +56,10 @@ def test_a_mistake_is_one_line(words, line, capsys):
 def test_features_are_measured_in_small_and_the_usual_way_gives_the_same_columns(tmp_path, capsys):
     import numpy as np
 
-    from barwise.benchmarks.features import _SEED_SETS, _market_of, _usual_way
+    from barwise.benchmarks.features import _SEED_SETS, _usual_way, market_of
     from barwise.features.matrix import compute
 
-    bars = _market_of(1, 300).bars[0]
+    bars = market_of(1, 300).bars[0]
     usual, ours = _usual_way(bars), compute(bars, _SEED_SETS)
     assert set(usual.columns) == set(ours)
     for name in usual:

@@ -24,7 +24,7 @@ from tests.conftest import ROOT, train
 CASES = [  # what is set, what it is set beside, and what the line says
     ("strategy.chunk=32", ["strategy=lstm"], "with strategy.sequence=window; set strategy.sequence=stream, or"),
     ("baseline.chunk=32", ["strategy@baseline=lstm"], "with baseline.sequence=window; set baseline.sequence=stream,"),
-    ("strategy.folds=3", ["strategy=blend"], "with strategy.weights=equal; set strategy.weights=ridge, or leave it at"),
+    ("strategy.folds=3", ["strategy=blend"], "with strategy.weights=ic; set strategy.weights=ridge, or leave it at"),
     ("strategy.alpha=2", ["strategy=blend", "strategy.weights=ic"], "with strategy.weights=ic; set strategy.weights="),
     ("strategy.folds=5", ["strategy=meta"], "set strategy@strategy.primary=ridge, or leave it at 4"),
     ("strategy.bagging_fraction=0.5", ["strategy=lightgbm", "strategy.bagging_freq=0"], "with strategy.bagging_freq=0"),

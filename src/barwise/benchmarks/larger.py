@@ -8,6 +8,7 @@ import tempfile
 import time
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def _larger(size: tuple[int, int, int, int], folder: Path) -> dict[str, Any]:
     from barwise.strategies.base import FitContext
     from barwise.strategies.xgb import XGBoostStrategy
 
+    import_module("barwise.features.kernels")  # what a compiler holds is no matrix's
     n_symbols, n_bars, rounds, threads = size
     market = universe(n_symbols, n_bars)
     facts: dict[str, Any] = {"symbols": n_symbols, "bars": n_bars, "data_mb": resident()}
