@@ -46,6 +46,12 @@ def context(seed: int = 0, bars: int = 60, symbols: int = 12, holes: float = 0.1
     )
 
 
+def test_equal_shares_are_among_the_members_of_the_bar():
+    c = context(symbols=4, holes=0.0)
+    c = Context(**{**vars_of(c), "inside": np.tile([True, True, False, True], (60, 1)), "signal": np.ones((60, 4))})
+    np.testing.assert_allclose(equal(c), 1 / 3)  # of the three in the universe, not of all four
+
+
 def test_topk_dropout_is_qlibs():
     c = context(holes=0.05)
     right = plain.topk_dropout(pd.DataFrame(c.score, columns=c.symbols), k=5, drop=2)
