@@ -190,9 +190,10 @@ def measured(folder: Path, n_symbols: int, n_bars: int, *more: str) -> dict:
 
 
 def test_building_takes_memory_for_a_symbol_not_for_the_matrix(tmp_path):
-    found = measured(tmp_path, 200, 1000, "--rounds", "0")
-    assert found["matrix_mb"] > 180
-    assert found["peak_mb"] - found["data_mb"] < 0.7 * found["matrix_mb"]
+    found = measured(tmp_path, 600, 1000, "--rounds", "0")
+    assert found["matrix_mb"] > 540
+    # Of 200 and 600 symbols the peak was the same: code that is loaded, 60 to 160 MB as numba compiles or opens it.
+    assert found["peak_mb"] - found["data_mb"] < 0.4 * found["matrix_mb"]
 
 
 def test_in_memory_building_takes_the_matrix_and_little_more():
