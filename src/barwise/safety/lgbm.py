@@ -13,6 +13,7 @@ import numpy as np
 
 from barwise.errors import DataError
 from barwise.safety.files import MB, read_bytes
+from barwise.safety.guards import agree
 from barwise.safety.nodes import check_tree
 
 _MODEL_LIMIT = 512 * MB
@@ -46,14 +47,14 @@ def check_lightgbm(path: Path, n_features: int) -> None:
     try:
         text = data.decode("utf-8")
         odd = _CONTROL.search(text)
-        _agree(path, odd is None, f"it has a control character at {odd.start() if odd else 0}")
+        agree(path, odd is None, f"it has a control character at {odd.start() if odd else 0}")
         head, _, rest = text.partition("\nTree=")
         body, mark, tail = ("Tree=" + rest).partition("end of trees\n")
-        _agree(path, bool(mark), "it is cut short")
+        agree(path, bool(mark), "it is cut short")
         per_round, sizes = _check_head(path, head, n_features)
         blocks = ["Tree=" + block for block in body.split("Tree=")[1:]]
-        _agree(path, sizes == [len(block.encode()) for block in blocks], "its tree sizes are not those of its trees")
-        _agree(path, len(blocks) % per_round == 0, "its rounds do not add up to its trees")
+        agree(path, sizes == [len(block.encode()) for block in blocks], "its tree sizes are not those of its trees")
+        agree(path, len(blocks) % per_round == 0, "its rounds do not add up to its trees")
         for i, block in enumerate(blocks):
             _check_block(path, i, block, n_features)
         _check_tail(path, tail)
@@ -66,28 +67,28 @@ def check_lightgbm(path: Path, n_features: int) -> None:
 def _check_head(path: Path, head: str, n_features: int) -> tuple[int, list[int]]:
     """Trees a round, and the bytes of each tree."""
     first, *lines = head.split("\n")
-    _agree(path, first == "tree", "it does not begin as LightGBM's models do")
+    agree(path, first == "tree", "it does not begin as LightGBM's models do")
     given = _pairs(line for line in lines if line not in ("average_output", ""))
     for name, value in given.items():
-        _agree(path, name in _HEAD and bool(re.fullmatch(_HEAD[name], value)), f"its {name:.40} is none of LightGBM's")
-    _agree(path, set(_NEEDED) <= set(given), "it lacks some of its settings")
+        agree(path, name in _HEAD and bool(re.fullmatch(_HEAD[name], value)), f"its {name:.40} is none of LightGBM's")
+    agree(path, set(_NEEDED) <= set(given), "it lacks some of its settings")
     per_round = int(given["num_tree_per_iteration"])
-    _agree(path, int(given["max_feature_idx"]) == n_features - 1, f"it is not a model of {n_features} features")
+    agree(path, int(given["max_feature_idx"]) == n_features - 1, f"it is not a model of {n_features} features")
     claimed = [int(word[10:]) for word in given["objective"].split() if word.startswith("num_class:")] or [1]
     known = per_round in (1, 3) and {int(given["num_class"]), *claimed} == {per_round}
-    _agree(path, known, "its objective and its trees differ in classes")
+    agree(path, known, "its objective and its trees differ in classes")
     names, infos = (given[k].split(" ") for k in ("feature_names", "feature_infos"))
     bounds = given["monotone_constraints"].split(" ") if "monotone_constraints" in given else names
     fits = len(names) == len(infos) == len(bounds) == n_features
-    _agree(path, fits, f"it is not a model of {n_features} features")
-    _agree(path, -1 <= int(given.get("label_index", 0)) <= n_features, "its label is none of its columns")
+    agree(path, fits, f"it is not a model of {n_features} features")
+    agree(path, -1 <= int(given.get("label_index", 0)) <= n_features, "its label is none of its columns")
     return per_round, [int(n) for n in given["tree_sizes"].split()]
 
 
 def _check_block(path: Path, number: int, block: str, n_features: int) -> None:
     """One tree: LightGBM numbers inner nodes from 0 and leaves from -1 down; here leaves follow the inner nodes."""
     tree = _pairs(line for line in block.split("\n") if line)
-    _agree(path, tree.pop("Tree") == str(number), "its trees are not in order")
+    agree(path, tree.pop("Tree") == str(number), "its trees are not in order")
     shrinkage = tree.pop("shrinkage", "1")
     leaves = int(tree["num_leaves"])
     known = {
@@ -95,22 +96,22 @@ def _check_block(path: Path, number: int, block: str, n_features: int) -> None:
         **dict.fromkeys(_BLOCK_INTS + _LEAF_INTS + _ONE, _INTS),
     }
     for name, value in tree.items():
-        _agree(path, name in known and bool(known[name].fullmatch(value)), f"a tree's {name:.40} is no list of numbers")
-    _agree(path, bool(re.fullmatch(_FLOAT, shrinkage)), "a tree's shrinkage is no number")
+        agree(path, name in known and bool(known[name].fullmatch(value)), f"a tree's {name:.40} is no list of numbers")
+    agree(path, bool(re.fullmatch(_FLOAT, shrinkage)), "a tree's shrinkage is no number")
     plain = tree["num_cat"] == "0" and tree.get("is_linear", "0") == "0"
-    _agree(path, plain, "a tree splits on categories or has linear leaves")
+    agree(path, plain, "a tree splits on categories or has linear leaves")
     arrays = {name: tree[name].split() for name in tree if name not in _ONE}
     inner = leaves - 1
-    _agree(path, leaves >= 1 and len(arrays["leaf_value"]) == leaves, "a tree has arrays of different lengths")
+    agree(path, leaves >= 1 and len(arrays["leaf_value"]) == leaves, "a tree has arrays of different lengths")
     if not inner:
-        _agree(path, all(len(values) <= 1 for values in arrays.values()), "a tree has arrays of different lengths")
+        agree(path, all(len(values) <= 1 for values in arrays.values()), "a tree has arrays of different lengths")
         return
     wanted = {**dict.fromkeys(_BLOCK_FLOATS + _BLOCK_INTS, inner), **dict.fromkeys(_LEAF_FLOATS + _LEAF_INTS, leaves)}
     fits = set(_BLOCK_NEEDED) <= set(arrays) and all(len(values) == wanted[name] for name, values in arrays.items())
-    _agree(path, fits, "a tree has arrays of different lengths")
+    agree(path, fits, "a tree has arrays of different lengths")
     kinds = [int(kind) for kind in arrays["decision_type"]]
-    _agree(path, not any(kind & 1 for kind in kinds), "a tree splits on categories")
-    _agree(path, all(0 <= kind < 16 and kind >> 2 < 3 for kind in kinds), "a tree decides in an unknown way")
+    agree(path, not any(kind & 1 for kind in kinds), "a tree splits on categories")
+    agree(path, all(0 <= kind < 16 and kind >> 2 < 3 for kind in kinds), "a tree decides in an unknown way")
     sides = []
     for name in ("left_child", "right_child"):
         child = np.array(arrays[name], np.int64)
@@ -123,15 +124,15 @@ def _check_tail(path: Path, tail: str) -> None:
     """What follows the trees: importances, parameters, no categories."""
     before, mark, after = tail.partition("\nparameters:\n")
     given, end, last = after.partition("\nend of parameters\n")
-    _agree(path, bool(mark and end), "it is cut short")
+    agree(path, bool(mark and end), "it is cut short")
     known = ("", "feature_importances:")
-    _agree(path, all(x in known or _IMPORTANCE.fullmatch(x) for x in before.split("\n")), "it has odd importances")
+    agree(path, all(x in known or _IMPORTANCE.fullmatch(x) for x in before.split("\n")), "it has odd importances")
     found = [_PARAMETER.fullmatch(line) for line in given.split("\n") if line]
-    _agree(path, None not in found, "it has odd parameters")
+    agree(path, None not in found, "it has odd parameters")
     parameters = {m.group(1): m.group(2) for m in found if m}
     away = any(parameters.get(name) for name in _EMPTY) or parameters.get("num_machines", "1") != "1"
-    _agree(path, not away, "its parameters name other files or machines")
-    _agree(path, last.strip() in ("", "pandas_categorical:null", "pandas_categorical:[]"), "it has categories")
+    agree(path, not away, "its parameters name other files or machines")
+    agree(path, last.strip() in ("", "pandas_categorical:null", "pandas_categorical:[]"), "it has categories")
 
 
 def _pairs(lines: Iterable[str]) -> dict[str, str]:
@@ -143,8 +144,3 @@ def _pairs(lines: Iterable[str]) -> dict[str, str]:
             raise ValueError(f"{line[:40]!r} is no setting, or comes twice")
         found[name] = value
     return found
-
-
-def _agree(path: Path, ok: bool, otherwise: str) -> None:
-    if not ok:
-        raise DataError(f"{path}: {otherwise}; it is not loaded")

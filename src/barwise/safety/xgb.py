@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from barwise.errors import DataError
 from barwise.safety.files import MB, read_bytes
+from barwise.safety.guards import agree, keys, once
 from barwise.safety.nodes import check_tree
 from barwise.safety.ubjson import parse
 
@@ -27,15 +29,16 @@ _FLOATS = ("split_conditions", "base_weights", "loss_changes", "sum_hessian")
 _CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 _NUMBER = re.compile(r"-?(\d{1,20}(\.\d{0,20})?([eE][-+]?\d{1,3})?|inf|nan)")
 _WHOLE = re.compile(r"\d{1,9}")
+_keys = partial(keys, writer="XGBoost writes")
 
 
 def check_xgboost(path: Path, n_features: int) -> None:
     """DataError unless `path` is an XGBoost model of plain trees on `n_features` columns."""
     data = read_bytes(path, _MODEL_LIMIT)
     try:
-        model = parse(data) if path.suffix == ".ubj" else json.loads(data, object_pairs_hook=_once)
+        model = parse(data) if path.suffix == ".ubj" else json.loads(data, object_pairs_hook=once)
         _keys(path, model, ("learner", "version"))
-        _agree(path, len(model["version"]) == 3 and all(0 <= _int(v) < 1000 for v in model["version"]), "no version")
+        agree(path, len(model["version"]) == 3 and all(0 <= _int(v) < 1000 for v in model["version"]), "no version")
         learner = model["learner"]
         optional = ("attributes", "feature_names", "feature_types")
         _keys(path, learner, ("gradient_booster", "learner_model_param", "objective"), optional)
@@ -58,17 +61,17 @@ def _check_learner(path: Path, learner: Mapping[str, Any], n_features: int) -> i
         )
     outputs, objective = max(groups, 1), learner["objective"]
     settings = {k: v for k, v in objective.items() if k != "name"}
-    _agree(path, objective["name"] in _OBJECTIVES, f"its objective {objective['name']!r:.40} is unknown")
-    _agree(path, all(_words(v, 20) for v in settings.values()), "its objective is none of XGBoost's")
+    agree(path, objective["name"] in _OBJECTIVES, f"its objective {objective['name']!r:.40} is unknown")
+    agree(path, all(_words(v, 20) for v in settings.values()), "its objective is none of XGBoost's")
     softmax = settings.get("softmax_multiclass_param", {"num_class": str(outputs)})
-    _agree(path, _whole(softmax["num_class"]) == outputs, "its objective and its trees differ in classes")
+    agree(path, _whole(softmax["num_class"]) == outputs, "its objective and its trees differ in classes")
     start = str(given["base_score"]).strip("[]").split(",")
-    _agree(path, len(start) in (1, outputs), "it has a start value for each of other classes")
-    _agree(path, all(map(_NUMBER.fullmatch, start)), "it has a start value that is no number")
-    _agree(path, _words(learner.get("attributes", {}), 100), "it has odd attributes")
+    agree(path, len(start) in (1, outputs), "it has a start value for each of other classes")
+    agree(path, all(map(_NUMBER.fullmatch, start)), "it has a start value that is no number")
+    agree(path, _words(learner.get("attributes", {}), 100), "it has odd attributes")
     names, types = (learner.get(f"feature_{kind}", []) for kind in ("names", "types"))
     fits = all(len(x) in (0, n_features) and all(isinstance(w, str) for w in x) for x in (names, types))
-    _agree(path, fits and set(types) <= {"float", "int", "q", "i"}, f"it is not a model of {n_features} plain features")
+    agree(path, fits and set(types) <= {"float", "int", "q", "i"}, f"it is not a model of {n_features} plain features")
     return outputs
 
 
@@ -77,7 +80,7 @@ def _booster(path: Path, booster: Mapping[str, Any]) -> tuple[Mapping[str, Any],
     if booster["name"] == "gbtree":
         _keys(path, booster, ("name", "model"))
         return booster["model"], len(booster["model"]["trees"])
-    _agree(path, booster["name"] == "dart", f"its booster {booster['name']!r:.40} is unknown")
+    agree(path, booster["name"] == "dart", f"its booster {booster['name']!r:.40} is unknown")
     _keys(path, booster, ("name", "gbtree", "weight_drop"))
     _keys(path, booster["gbtree"], ("name", "model"))
     return booster["gbtree"]["model"], len(_floats(booster["weight_drop"]))
@@ -86,16 +89,16 @@ def _booster(path: Path, booster: Mapping[str, Any]) -> tuple[Mapping[str, Any],
 def _check_forest(path: Path, model: Mapping[str, Any], weights: int, n_features: int, outputs: int) -> None:
     _keys(path, model, ("gbtree_model_param", "tree_info", "trees"), ("cats", "iteration_indptr"))
     trees, counts = model["trees"], model["gbtree_model_param"]
-    _agree(path, isinstance(trees, list), "it has no trees")
-    _agree(path, weights == len(trees), "its weights are not those of its trees")
-    _agree(path, not any(len(x) for x in model.get("cats", {}).values()), "it has categories")
+    agree(path, isinstance(trees, list), "it has no trees")
+    agree(path, weights == len(trees), "its weights are not those of its trees")
+    agree(path, not any(len(x) for x in model.get("cats", {}).values()), "it has categories")
     info, steps = _ints(model["tree_info"]), _ints(model.get("iteration_indptr", [0, len(trees)]))
     _keys(path, counts, ("num_trees", "num_parallel_tree"), ("size_leaf_vector",))
-    _agree(path, _whole(counts["num_trees"]) == len(trees) == len(info), "it miscounts its trees")
-    _agree(path, 1 <= _whole(counts["num_parallel_tree"]) <= max(len(trees), 1), "it miscounts its trees")
-    _agree(path, not len(info) or (info.min() >= 0 and info.max() < outputs), "a tree is of an unknown class")
+    agree(path, _whole(counts["num_trees"]) == len(trees) == len(info), "it miscounts its trees")
+    agree(path, 1 <= _whole(counts["num_parallel_tree"]) <= max(len(trees), 1), "it miscounts its trees")
+    agree(path, not len(info) or (info.min() >= 0 and info.max() < outputs), "a tree is of an unknown class")
     grows = len(steps) > 0 and steps[0] == 0 and steps[-1] == len(trees) and (np.diff(steps) >= 0).all()
-    _agree(path, bool(grows), "its rounds do not add up to its trees")
+    agree(path, bool(grows), "its rounds do not add up to its trees")
     for tree in trees:
         _check_nodes(path, tree, n_features)
 
@@ -108,31 +111,18 @@ def _check_nodes(path: Path, tree: Mapping[str, Any], n_features: int) -> None:
     n = _whole(given["num_nodes"])
     whole = {name: _ints(tree[name]) for name in _INTEGERS}
     lengths = {len(x) for x in (*whole.values(), *(_floats(tree[name]) for name in _FLOATS))}
-    _agree(path, lengths == {n} and n > 0, "a tree has arrays of different lengths")
+    agree(path, lengths == {n} and n > 0, "a tree has arrays of different lengths")
     plain = not whole["split_type"].any() and not any(len(tree[name]) for name in _CATEGORIES)
-    _agree(path, plain, "a tree splits on categories")
-    _agree(path, _whole(given.get("size_leaf_vector", "1")) <= 1, "a tree has leaves of several values")
-    _agree(path, _whole(given["num_feature"]) == n_features, f"a tree is not of {n_features} features")
-    _agree(path, set(np.unique(whole["default_left"])) <= {0, 1}, "a tree has an odd default")
-    _agree(path, _int(tree.get("id", 0)) >= 0, "a tree has an odd number")
+    agree(path, plain, "a tree splits on categories")
+    agree(path, _whole(given.get("size_leaf_vector", "1")) <= 1, "a tree has leaves of several values")
+    agree(path, _whole(given["num_feature"]) == n_features, f"a tree is not of {n_features} features")
+    agree(path, set(np.unique(whole["default_left"])) <= {0, 1}, "a tree has an odd default")
+    agree(path, _int(tree.get("id", 0)) >= 0, "a tree has an odd number")
     left, right = whole["left_children"], whole["right_children"]
     check_tree(path, left, right, whole["split_indices"], n_features)
     parents, inner = np.full(n, _ROOT), np.flatnonzero(left != -1)
     parents[left[inner]] = parents[right[inner]] = inner
-    _agree(path, bool((parents == whole["parents"]).all()), "a tree has a node whose parent is another")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; ValueError for a key that comes twice, of which two readers may take different ones."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key comes twice")
-    return found
-
-
-def _keys(path: Path, found: Any, needed: Iterable[str], optional: Iterable[str] = ()) -> None:
-    needed, known = set(needed), {*needed, *optional}
-    _agree(path, isinstance(found, dict) and needed <= set(found) <= known, "it has other parts than XGBoost writes")
+    agree(path, bool((parents == whole["parents"]).all()), "a tree has a node whose parent is another")
 
 
 def _words(found: Any, most: int) -> bool:
@@ -167,8 +157,3 @@ def _floats(values: Any) -> np.ndarray:
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise ValueError("an array holds other things than numbers")
     return array
-
-
-def _agree(path: Path, ok: bool, otherwise: str) -> None:
-    if not ok:
-        raise DataError(f"{path}: {otherwise}; it is not loaded")
