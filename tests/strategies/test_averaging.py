@@ -121,3 +121,18 @@ def test_a_fold_that_learned_nothing_is_told(tmp_path: Path) -> None:
     alert_unlearned([{"fold": 0, **rich}, {"fold": 1, **flat}], out)
     (alert,) = out.manifest["alerts"]
     assert "fold 1: all 400 test rows have one score" in alert and "fold 0" not in alert
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["strategy=lightgbm", "strategy.num_leaves=1"], "strategy.num_leaves=1"),
+        (["strategy=blend", "strategy.members.lightgbm.num_leaves=1"], "strategy.members.lightgbm.num_leaves=1"),
+        (["strategy=lightgbm", "strategy.n_seeds=0"], "strategy.n_seeds=0"),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_was_set_though_seeds_are_averaged(words, named):
+    config = compose([*words, *([] if "n_seeds" in named or "members" in named else ["strategy.n_seeds=5"])])
+    with pytest.raises(ConfigError) as told:
+        parts_of(config)
+    assert str(told.value).startswith(f"{named}: must be")

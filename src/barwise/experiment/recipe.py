@@ -27,7 +27,7 @@ from barwise.evidence.sealed import sealed
 from barwise.experiment.configuration import check_plain, literal, plain, unresolved, value_of
 from barwise.experiment.effects import check_effects
 from barwise.experiment.parts import Measure, Parts
-from barwise.experiment.strategy import averaged, class_of, strategy_of
+from barwise.experiment.strategy import averaged, class_of, one_seed, strategy_of
 from barwise.factor.files import FactorReturns
 from barwise.factor.files import read as read_factors
 from barwise.features import FeatureSet
@@ -254,6 +254,7 @@ def _make(group: str, node: Any, targets: Targets | None, where: str = "") -> An
     if targets is not None:
         targets.check(group, node)
     if group == "strategy":
+        check_node(where or group, averaged(one_seed(node), where or group))  # by the names that the user set
         node = averaged(node, where or group)
     check_node(where or group, node)
     for target in targets_in(node):

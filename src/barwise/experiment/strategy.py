@@ -99,15 +99,15 @@ class _Build:
             if last not in place and path:
                 check_names(f"strategy.{'.'.join(path)}", [last], [*map(str, place), *_takes(place.get("_target_"))])
             place[last] = value
-        made = self.make(node if final else _one_seed(node))
+        made = self.make(node if final else one_seed(node))
         return made if self.selection is None else Selected(made, self.selection)
 
 
-def _one_seed(node: Any) -> Any:
+def one_seed(node: Any) -> Any:
     """Plain configuration without averages."""
     if not isinstance(node, Mapping):
-        return [_one_seed(one) for one in node] if isinstance(node, list) else node
-    return {key: 1 if key == "n_seeds" else _one_seed(value) for key, value in node.items()}
+        return [one_seed(one) for one in node] if isinstance(node, list) else node
+    return {key: 1 if key == "n_seeds" else one_seed(value) for key, value in node.items()}
 
 
 def _takes(target: Any) -> list[str]:

@@ -40,7 +40,7 @@ class Blend:
     def __init__(
         self,
         members: Mapping[str, Any],
-        weights: Annotated[str, OneOf(WEIGHTS)] = "equal",
+        weights: Annotated[str, OneOf(WEIGHTS)] = "ic",
         folds: Annotated[int, Whole(1, 100)] = 4,
         alpha: Annotated[float, Number(0.0, 1e6)] = 1.0,
         fixed: Mapping[str, Any] | None = None,
