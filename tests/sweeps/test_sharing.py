@@ -59,7 +59,7 @@ def test_later_trials_find_what_they_share_and_are_what_they_would_be_alone(tmp_
 def test_what_differs_in_its_groundwork_shares_nothing():
     same = {key_of(config()), key_of(config("seed=3", "strategy.max_depth=2", "objective=calmar"))}
     assert len(same) == 1 and None not in same
-    others = ("data.seed=5", "features=volume", "validation.embargo=3", "audit=thorough", "costs=none")
+    others = ("data.seed=5", "features=volume", "validation.embargo=3", "audit=thorough", "costs=impact")
     assert len({key_of(config(word)) for word in others} | same) == len(others) + 1
 
 
