@@ -123,7 +123,7 @@ def _write(folder: Path, n_symbols: int, n_bars: int) -> Callable[[], object]:
 
 
 def _built(folder: Path, step: str, threads: int) -> dict[str, Any]:
-    """One build, in a process of its own whose imports are done; of the fresh one the distance from what is kept too."""
+    """One build, in a process whose imports are done; of the fresh one the distance from what is kept too."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         small = Path(name)
         last = _write(small / "bars", 2, 600)
@@ -179,4 +179,4 @@ def _build(source: Path, home: Path, threads: int) -> tuple[Panel, dict[str, Any
 
 def _cpu() -> float:
     """Seconds of CPU of this process and of those that it waited for."""
-    return sum(psutil.Process().cpu_times()[:4])
+    return float(sum(psutil.Process().cpu_times()[:4]))

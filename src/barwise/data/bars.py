@@ -16,8 +16,8 @@ COLUMNS = (*PRICES, "volume")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the first `rows` of some bars that cannot be written: they are sound, their hash is `digest`, and
-    the first `whole` of them have the hash `chain` (see `barwise.data.hash`).
+    """What is known of the first `rows` of bars that cannot be written: they are sound, their hash is `digest`, and the
+    first `whole` of them have the hash `chain` (see `barwise.data.hash`).
 
     `earlier`: the hash of fewer of them. `calm`: nothing about them is in doubt.
     """

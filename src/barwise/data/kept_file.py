@@ -1,7 +1,7 @@
 """The bars of one source in files of Arrow that are written once: bars that were added lie in a second one.
 
-`KEY.arrow` has a batch a symbol. Of a source that grew it is a link to the one before, and `KEY.more` has the bars after
-those of all symbols, one behind the other. `KEY.json` tells where each column begins, and the checksums.
+`KEY.arrow` has a batch a symbol. Of a source that grew it is a link to the one before, and `KEY.more` has the bars
+after those of all symbols, one behind the other. `KEY.json` tells where each column begins, and the checksums.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def opened(place: Path) -> tuple[Market, dict[str, Any]]:
         verify(place, meta["first"])
         kinds = _kinds(meta["extra"], meta["groups"])
         named = meta["group_names"] or [{}] * len(meta["symbols"])
-        empty = np.zeros(0)
+        times, prices = np.zeros(0, "datetime64[ns]"), (np.zeros(0),) * 5
         blank = [
-            Bars(symbol, *([empty] * 6), group_names={k: tuple(v) for k, v in own.items()})
+            Bars(symbol, times, *prices, group_names={k: tuple(v) for k, v in own.items()})
             for symbol, own in zip(meta["symbols"], named, strict=True)
         ]
         bars = _mapped(place, unpacked(meta["places"], len(kinds)), meta["rows"], blank, kinds)
@@ -132,7 +132,11 @@ def unpacked(text: str, width: int) -> np.ndarray:
 
 def _kinds(extra: Sequence[str], groups: Sequence[str]) -> dict[str, type]:
     names = [*COLUMNS, *(f"extra {n}" for n in extra)]
-    return {"time": np.int64, **dict.fromkeys(names, np.float64), **dict.fromkeys((f"group {n}" for n in groups), np.int32)}
+    return {
+        "time": np.int64,
+        **dict.fromkeys(names, np.float64),
+        **dict.fromkeys((f"group {n}" for n in groups), np.int32),
+    }
 
 
 def _columns(bars: Bars) -> list[np.ndarray]:
@@ -145,7 +149,9 @@ def _bars(like: Bars, columns: Sequence[np.ndarray], kinds: Mapping[str, type]) 
     """Bars of the symbol and the group names of `like`, with these columns."""
     extra = {n[6:]: v for n, v in zip(kinds, columns, strict=True) if n.startswith("extra ")}
     groups = {n[6:]: v for n, v in zip(kinds, columns, strict=True) if n.startswith("group ")}
-    return Bars(like.symbol, columns[0].view("datetime64[ns]"), *columns[1:6], extra, groups, like.group_names)
+    time, open_, high, low, close, volume = columns[:6]
+    time = time.view("datetime64[ns]")
+    return Bars(like.symbol, time, open_, high, low, close, volume, extra, groups, like.group_names)
 
 
 def _written(place: Path, batches: Iterable[Sequence[np.ndarray]], kinds: Mapping[str, type]) -> None:
@@ -165,7 +171,7 @@ def _ends(market: Market, rows: Sequence[int]) -> list[np.ndarray]:
 
 
 def _begun(market: Market, base: Base, kinds: Mapping[str, type]) -> dict[str, Any] | None:
-    """What is told of the file that is carried on, in the order of this market; None where it is better written anew."""
+    """What is told of the file that is carried on, in the order of this market; None where all is better written."""
     meta = base.meta
     place = {symbol: i for i, symbol in enumerate(meta["symbols"])}
     if list(kinds) != list(_kinds(meta["extra"], meta["groups"])) or meta["groups"]:
@@ -208,9 +214,7 @@ def _mapped(
     return tuple(found)
 
 
-def _joined(
-    first: Sequence[Bars], place: Path, counts: Sequence[int], kinds: Mapping[str, type]
-) -> tuple[Bars, ...]:
+def _joined(first: Sequence[Bars], place: Path, counts: Sequence[int], kinds: Mapping[str, type]) -> tuple[Bars, ...]:
     """The bars with those behind them that lie in `place`, in memory."""
     raw = np.asarray(np.memmap(place, np.uint8, mode="r"))
     types = [np.dtype(kind) for kind in kinds.values()]

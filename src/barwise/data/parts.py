@@ -138,7 +138,7 @@ class Parts:
             for begin, end, n, rows in sorted(parts, key=lambda part: part[0]):
                 if last is not None and begin <= last:
                     return None
-                found.append(rows + [0, low, low, 0])
+                found.append(rows + np.array([0, low, low, 0]))
                 found[-1][:, 0] = i
                 low, last = low + n, end
             if low != len(market.bars[i]):

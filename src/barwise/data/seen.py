@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,8 @@ def hashes(paths: Iterable[Path], memory: Path) -> list[tuple[str, str]]:
         if since - max(state[-2:]) / 1e9 > _SETTLED and _state(path) == state:
             new[place] = [*state, out[-1][1]]
     if new:
-        try:
+        with suppress(OSError):  # they are read again next time
             write_json(memory, dict([*known.items(), *new.items()][-_MOST:]))
-        except OSError:
-            pass  # they are read again next time
     return out
 
 

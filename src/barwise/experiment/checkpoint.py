@@ -15,8 +15,9 @@ from barwise.data.hash import is_hash_of
 from barwise.errors import DataError
 
 if TYPE_CHECKING:
-    from barwise.data.bars import Market
     import numpy as np
+
+    from barwise.data.bars import Market
 
 _RECORD, _SCORES = "finished.json", "scores.safetensors"
 

@@ -49,7 +49,7 @@ def _digests(bars: Bars, n: int, universe: Universe | None) -> tuple[str, str]:
     if universe is None:
         return early, every
     inside = universe.inside(bars.symbol, bars.time)
-    return early + hashlib.sha256(inside[:n]).hexdigest(), every + hashlib.sha256(inside).hexdigest()
+    return early + hashlib.sha256(inside[:n].data).hexdigest(), every + hashlib.sha256(inside.data).hexdigest()
 
 
 def base_of(
@@ -115,7 +115,9 @@ def extended(
     given = bound(sets, parts, market.universe)
     scale = _scale(old)
     joined = {} if any(sees_all(one) for one in sets.values()) else _joined(old, place, market, parts, sets, scale)
-    alone = sum(len(b) > (len(old.bars[place[b.symbol]]) if b.symbol in place else 0) for b in market.bars) > len(joined)
+    alone = sum(len(b) > (len(old.bars[place[b.symbol]]) if b.symbol in place else 0) for b in market.bars) > len(
+        joined
+    )
     X = room((int(offsets[-1]), len(names)), forks=alone)  # copying alone is done here
     before = np.asarray(old.X)
     warmup, wrong = shared((len(parts),), np.int64), shared((1,), np.int64)
@@ -168,7 +170,9 @@ def _joined(
     ends = old.offsets[[place[market.bars[i].symbol] + 1 for i in found]]
     then = old.X[(ends[:, None] - np.arange(ROWS, 0, -1)).ravel()].reshape(len(found), ROWS, -1)
     now = np.array([rows[:ROWS] for rows in found.values()])
-    return {i: rows[ROWS:] for (i, rows), same in zip(found.items(), _same(now, then, scale, (1, 2)), strict=True) if same}
+    return {
+        i: rows[ROWS:] for (i, rows), same in zip(found.items(), _same(now, then, scale, (1, 2)), strict=True) if same
+    }
 
 
 def _rows(columns: Mapping[str, np.ndarray], names: Sequence[str], n: int) -> np.ndarray:

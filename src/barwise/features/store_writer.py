@@ -1,4 +1,4 @@
-"""A matrix on its way into the store, whole or not at all, and read back only if each byte is as it was written."""
+"""A matrix on its way into the store, whole or not at all, and read back only as it was written."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _after(*parts: Bars) -> Bars:
     known, plain = parts[0].known, not any(b.groups for b in parts) and all(list(b.extra) == names for b in parts)
     if known is not None and plain and all(b.time[0] > a.time[-1] for a, b in pairwise(parts)):
         extra = {c: np.concatenate([b.extra[c] for b in parts]) for c in names}
-        return Bars(parts[0].symbol, **columns, extra=extra).known_as(known)
+        return Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}).known_as(known)
     extra = {c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in parts]) for c in names}
     both = put(Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}), together(parts))
     if (np.diff(both.time) > np.timedelta64(0)).all():
