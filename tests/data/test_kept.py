@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barwise.data import files, kept, query, seen, synthetic
-from barwise.data.hash import data_hash, digests
+from barwise.data import files, kept, query, sample, seen, synthetic
+from barwise.data.hash import data_hash, digests, is_hash_of
 from barwise.data.kept import KeptBars
 from barwise.data.readers import table
 from barwise.errors import DataError
@@ -306,3 +306,11 @@ def test_a_large_file_is_compared_in_drawn_blocks_until_it_was_written_to(tmp_pa
     os.utime(place, ns=(1, 1))
     blocks.verify(place, told)
     assert len(seen_) == 48 + 160
+
+
+def test_a_run_that_was_filed_by_an_earlier_version_saw_the_same_bars():
+    market = sample.load(symbols=["AAPL"])
+    filed = "83490ddc3bf36adcfe8ead98061d73eab9487eabcb9864b6e20ab0311ce5509a"  # column after column of a symbol
+    assert is_hash_of(market, filed) and is_hash_of(market, data_hash(market)) and filed != data_hash(market)
+    other = replace(market, bars=(replace(market.bars[0], close=market.bars[0].close * 1.0001),))
+    assert not is_hash_of(other, filed) and not is_hash_of(other, data_hash(market))
