@@ -24,7 +24,8 @@ test-slow: $(VENV)/.ready-test
 
 test-engines: $(ENGINES)/.ready-test
 	for engine in tensorflow jax mlx; do \
-	  BARWISE_ENGINE=$$engine OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -q tests/strategies/test_engines.py || exit 1; \
+	  BARWISE_ENGINE=$$engine OMP_NUM_THREADS=1 $(ENGINES)/bin/python -m pytest -q tests/strategies/test_engines.py \
+	    tests/strategies/test_engine_runs.py || exit 1; \
 	done
 
 lint: $(VENV)/.ready-test

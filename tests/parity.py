@@ -1,7 +1,7 @@
 """The tables of docs/parity.md: our figures of evidence beside others', and the ledger beside other engines.
 
-`python -m tests.parity` prints them. MLFINPY, ZIPLINE and NAUTILUS name a Python that has mlfinpy, zipline-reloaded or
-nautilus_trader, whose pins are not ours; their rows are left out without it.
+`python -m tests.parity` prints them. MLFINPY, ZIPLINE, NAUTILUS and QLIB name a Python that has mlfinpy,
+zipline-reloaded, nautilus_trader, or pyqlib and torch, whose pins are not ours; their rows are left out without it.
 """
 
 from __future__ import annotations
@@ -252,7 +252,10 @@ def table(found: list[Row]) -> str:
 
 
 if __name__ == "__main__":
+    from tests import qlib_models
     from tests.engines import compare
 
     print(table(rows()))
     print("\n" + compare.table(compare.compared()))
+    if python := os.environ.get("QLIB"):
+        print("\n" + qlib_models.table(qlib_models.compared(python)))

@@ -172,8 +172,11 @@ def test_a_net_of_ones_own_is_served_only_when_it_is_allowed_by_name(files, tmp_
         serve(run)
 
 
-def test_why_is_written_and_sums_to_the_margin(trained, files, tmp_path, capsys):
-    run = trained(shares(170, EARLY))
+@pytest.mark.parametrize(
+    "words", [[], ["strategy=meta", "strategy.cost_bps=0", "strategy.calibration=none"]], ids=["default", "meta"]
+)
+def test_why_is_written_and_sums_to_the_margin(words, trained, files, tmp_path, capsys):
+    run = trained(shares(170, EARLY), *words)
     words = ["predict", str(run), f"data.path={files['all']}", "--out", str(tmp_path / "found.csv")]
     program.main([*words, "--explain", str(tmp_path / "why.parquet")])
     scores, why = pd.read_csv(tmp_path / "found.csv"), pd.read_parquet(tmp_path / "why.parquet")

@@ -16,6 +16,8 @@ from barwise.strategies.base import FitContext
 from barwise.strategies.blend import Blend
 from barwise.strategies.hooks import Contributing
 from barwise.strategies.lgbm import LightGBMStrategy
+from barwise.strategies.meta import Meta
+from barwise.strategies.rule import FeatureRule
 from barwise.strategies.search import Search, Searched
 from barwise.strategies.select import Gain, Selected
 from barwise.strategies.sklearn import SklearnStrategy
@@ -70,3 +72,41 @@ def test_who_is_made_of_one_that_does_not_know_says_nothing():
     train = Samples(panel, np.arange(300))
     model = Blend({"one": TREES, "two": SklearnStrategy(LinearRegression())}).fit(train, train, FitContext())
     assert not isinstance(model, Contributing)
+
+
+@pytest.mark.parametrize("first", [FeatureRule("f1"), SklearnStrategy(LinearRegression())], ids=["rule", "learned"])
+def test_a_bet_is_for_what_speaks_for_its_side(first, tmp_path: Path):
+    made = panel_of((300, 300), 4, seed=1, gaps=(7, 310))
+    x = np.nan_to_num(made.X)
+    moved = x[:, 1] * (x[:, 2] > 0) + 0.1 * np.random.default_rng(0).standard_normal(600)  # f1's sign pays where f2 > 0
+    panel = replace(made, y=np.sign(moved), ret=0.01 * moved)
+    day = np.tile(np.arange(300), 2)
+    train, valid, test = (
+        Samples(panel, np.flatnonzero((day >= a) & (day < b))) for a, b in ((0, 200), (200, 250), (250, 300))
+    )
+    second = XGBoostStrategy(n_estimators=20, max_depth=2)
+    model = Meta(first, Averaged(second, n_seeds=1), cost_bps=1.0).fit(train, valid, FitContext())
+    assert isinstance(model, Contributing)
+    found, margin, score = model.contributions(test), model.margin(test), model.predict(test)
+    np.testing.assert_allclose(found.sum(axis=1), margin, rtol=1e-5, atol=1e-5)
+    side = np.sign(model.first_.scores(test))
+    assert (np.sign(score) == side)[score != 0].all() and (np.sign(margin) == side)[np.abs(score) > 0.5].all()
+    assert np.argmax(np.abs(found[:, :4]).mean(axis=0)) == 2, "the feature that tells whether it pays"
+    np.testing.assert_array_equal(np.sign(found[:, 2]), side * np.sign(x[test.rows, 2]))
+    inner = model.second_.strategy.contributions(model._beside(test, model.first_.scores(test)))
+    to, features = (1, [0, 2, 3, 4]) if isinstance(first, FeatureRule) else (4, [0, 1, 2, 3])
+    np.testing.assert_allclose(found[:, features], side[:, None] * np.delete(inner, 4, axis=1)[:, features], rtol=1e-9)
+    np.testing.assert_allclose(found[:, to], side * (np.delete(inner, 4, axis=1)[:, to] + inner[:, 4]), rtol=1e-9)
+    model.save(tmp_path)
+    np.testing.assert_allclose(Meta.load(tmp_path).contributions(test), found, rtol=1e-6, atol=1e-7)
+
+
+def test_no_side_no_reason():
+    panel = panel_of((300,), 3, seed=1)
+    panel.X[250:] = 0.0
+    panel = replace(panel, y=np.sign(panel.X[:, 0]), ret=0.01 * panel.X[:, 0].astype(float))
+    model = Meta(FeatureRule("f0"), XGBoostStrategy(n_estimators=5)).fit(
+        Samples(panel, np.arange(200)), Samples(panel, np.arange(200, 250)), FitContext()
+    )
+    none = Samples(panel, np.arange(260, 270))
+    assert not model.predict(none).any() and not model.margin(none).any() and not model.contributions(none).any()

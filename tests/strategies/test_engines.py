@@ -26,7 +26,7 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext
 from barwise.strategies.engines.base import Body
 from barwise.strategies.engines.known import ENGINES
-from barwise.strategies.engines.learner import Learner, Piece
+from barwise.strategies.engines.learner import Learner, Piece, _programs
 from barwise.strategies.losses import loss_of
 from barwise.strategies.sequence import SequenceStrategy
 from barwise.strategies.training import Training
@@ -45,6 +45,12 @@ CASES = [("lstm", None, "mse"), ("gru", 4, "mse"), ("gru", None, "cross_entropy"
 def started() -> None:
     assert ENGINE.lacking() is None, f"pip install 'barwise[{NAME}]', or `make test-engines`"
     ENGINE.start(1)
+
+
+@pytest.fixture(autouse=True)
+def compiled_anew() -> None:
+    """What a test replaces in an engine is seen by what it compiles."""
+    _programs.cache_clear()
 
 
 def task(net: str, warm: int | None, loss_name: str) -> tuple[torch.nn.Module, object, Piece]:
@@ -121,6 +127,15 @@ def test_it_repeats_itself_and_goes_on_where_it_was_cut_off(tmp_path):
     assert np.array_equal(weights_of(whole), weights_of(resumed))
     other, _ = fitted(model_of(**settings), PANEL, ROWS, FitContext(seed=2))
     assert not np.allclose(weights_of(whole), weights_of(other))
+
+
+def test_folds_and_seeds_share_what_is_compiled(monkeypatch):
+    made: list[object] = []
+    real = ENGINE.compiled
+    monkeypatch.setattr(ENGINE, "compiled", lambda function: made.append(function) or real(function))
+    fitted(model_of(engine=NAME, n_seeds=2), PANEL, ROWS, FitContext(seed=1, engine=NAME))
+    fitted(model_of(engine=NAME), PANEL, ROWS[:50], FitContext(seed=2, engine=NAME))
+    assert len(made) == 4
 
 
 def test_out_of_memory_goes_on_with_smaller_pieces_and_the_same_net(monkeypatch):

@@ -80,11 +80,11 @@ def test_the_planted_parameter_is_found_from_training_rows_alone() -> None:
         made.fit = lambda t, v, c: seen.extend([t.rows, v.rows]) or made
         return made
 
-    search = Search({"sign": [-1.0, 0.5, 1.0]}, trials=8, folds=3, patience=None)
+    search = Search({"sign": [-1.0, 0.5, 1.0]}, trials=4, folds=3, patience=None)
     facts: dict = {}
     model = Searched(build, search).fit(train, valid, FitContext(facts=facts))
     assert facts["search"]["chosen"]["sign"] > 0 and facts["search"]["configured"] == 0.0
-    assert facts["search"]["value"] > 0.2 and facts["search"]["trials"] == 8
+    assert facts["search"]["value"] > 0.2 and facts["search"]["trials"] == 4
     inner, final = seen[:-2], seen[-2:]
     assert max(r.max() for r in inner) < 400 and np.array_equal(final[1], rows[1])
     assert np.isfinite(model.predict(test)).all()
@@ -92,13 +92,32 @@ def test_the_planted_parameter_is_found_from_training_rows_alone() -> None:
 
 def test_a_search_ends_early_and_gives_up_what_is_worse() -> None:
     panel = planted()
-    search = Search({"sign": [-1.0, 1.0]}, trials=60, folds=6, patience=5, prune_below=0.2)
+    search = Search({"sign": {"low": -1.0, "high": 1.0}}, trials=60, folds=6, patience=5, prune_below=0.2)
     facts: dict = {}
     Searched(lambda given, final: Sized(**given), search).fit(
         Samples(panel, np.arange(500)), Samples(panel, np.arange(500, 550)), FitContext(facts=facts)
     )
     assert facts["search"]["trials"] < 60 and facts["search"]["ended"] == "nothing better in 5 trials"
-    assert facts["search"]["pruned"] > 0 and facts["search"]["chosen"] == {"sign": 1.0}
+    assert facts["search"]["pruned"] > 0 and facts["search"]["chosen"]["sign"] > 0
+
+
+def test_no_trial_is_spent_on_what_was_tried() -> None:
+    panel, seen = planted(), []
+
+    def build(parameters, final):
+        if not final:
+            seen.append(parameters)
+        return Sized(**parameters)
+
+    space = {"sign": [-1.0, -0.5, 0.1, 0.2, 0.5, 1.0]}
+    for trials, ended in ((5, "budget"), (60, "nothing new to try")):
+        facts: dict = {}
+        model = Searched(build, Search(space, trials=trials, folds=2, patience=None, prune_below=0.1))
+        seen.clear()
+        model.fit(Samples(panel, np.arange(500)), Samples(panel, np.arange(500, 550)), FitContext(facts=facts))
+        found = [one["sign"] for one in seen if one]
+        assert len(set(found)) == min(trials - 1, 6) == facts["search"]["trials"] - 1
+        assert len(found) <= 2 * len(set(found)) and facts["search"]["ended"] == ended
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from barwise.samples import Panel
 from barwise.strategies.base import Strategy
 from barwise.strategies.lgbm import LightGBMStrategy
 from barwise.strategies.rule import FeatureRule
-from barwise.strategies.search import Search, Searched
+from barwise.strategies.search import Search, Searched, tell, untried
 from barwise.strategies.space import space_of
 
 _WINDOWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40)
@@ -123,13 +123,15 @@ class _Halves:
         study, _ = search.study(self.kind.build({}, False), self.seed)
         space = space_of(search.space)
         tried: list[tuple[Mapping[str, Any], np.ndarray, np.ndarray]] = []
+        known: dict[str, float | None] = {}
         for number in range(search.trials):
-            trial = study.ask() if number else None
-            chosen: Mapping[str, Any] = {one.name: one.suggest(trial) for one in space} if trial is not None else {}
+            new = untried(study, space, known) if number else None
+            chosen: Mapping[str, Any] = new[1] if new else {}
             when, net, _ = self.first.run(self.kind.build(chosen, False))
             tried.append((chosen, when, net))
-            if trial is not None:
-                study.tell(trial, sharpe(net))
+            if new:
+                known[repr(chosen)] = value = sharpe(net)
+                tell(study, new[0], value)
         best = int(np.nanargmax([sharpe(net) for _, _, net in tried]))
         chosen, when, net = tried[best]
         found = _Outcome(

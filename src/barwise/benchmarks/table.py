@@ -25,8 +25,9 @@ from barwise.evidence.deflated import Moments, sharpe
 from barwise.evidence.sentence import Finding, p_words, sentence
 from barwise.evidence.sketch import sketch
 from barwise.evidence.verdict import Record
+from barwise.experiment.groundwork import held_as_labelled
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import held_as_labelled, walk
+from barwise.experiment.run import walk
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel

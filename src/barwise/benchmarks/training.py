@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,6 +25,8 @@ from barwise.samples import Panel, Samples, Scaler
 _SIZE = {"symbols": 10, "bars": 10_000, "features": 39, "lookback": 30}
 _ROWS = {1024: 4096, 32: 1600, "stream": 20_000}  # labels timed, by batch; a round takes some seconds on one thread
 _NET = {"lookback": 30, "hidden_size": 64, "num_layers": 2, "dropout": 0.0, "learning_rate": 0.003}  # of the skill part
+_PLANTED = ("data=synthetic", "data.ic=0.1", "data.pattern=nonlinear", "data.n_symbols=10", "data.n_bars=3600")
+_SPANS = ((0, 2200), (2202, 2600), (2602, 3600))  # two bars between: a label reaches so far
 _PART_NAMES = ("speed", "memory", "predict", "skill")
 _PAIRS = (
     ("window 1024", "bare 1024"), ("window 32", "seed 32"), ("stream", "seed 32"), ("stream", "window 1024")
@@ -64,7 +66,7 @@ def _speed(threads: int, rounds: int) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    problem = _Problem.random(_SIZE["symbols"], 2500, threads)
+    problem = Problem.random(_SIZE["symbols"], 2500, threads)
     ways = {
         "bare 1024": partial(problem.bare, 1024), "window 1024": partial(problem.ours, "window", 1024),
         "seed 32": partial(problem.seed, 32), "window 32": partial(problem.ours, "window", 32),
@@ -79,7 +81,7 @@ def _speed(threads: int, rounds: int) -> dict[str, Any]:
 
 
 @dataclass
-class _Problem:
+class Problem:
     """Random features and labels, and the ways to train an LSTM on them; each returns labels a second."""
 
     panel: Panel
@@ -87,7 +89,7 @@ class _Problem:
     threads: int
 
     @classmethod
-    def random(cls, symbols: int, bars: int, threads: int) -> _Problem:
+    def random(cls, symbols: int, bars: int, threads: int) -> Problem:
         from barwise.panel import stretch_starts
 
         n, random = symbols * bars, np.random.default_rng(0)
@@ -147,20 +149,20 @@ class _Problem:
             total += loss.item()
         return len(X) / (self.clock() - begin)
 
-    def ours(self, mode: str, batch: int) -> float:
-        """The product's own loop through Lightning; the second epoch is timed. Clips as the bare loop does, and not at
-        batch 32, since the usual loop does not."""
+    def ours(self, mode: str, batch: int, rows: int | None = None, engine: str = "torch") -> float:
+        """The product's own loop, torch's through Lightning; the second epoch is timed. Clips as the bare loop does,
+        and not at batch 32, since the usual loop does not."""
         from barwise.strategies.base import FitContext
         from barwise.strategies.sequence import SequenceStrategy
 
         ticks: list[float] = []
         context = FitContext(threads=self.threads, progress=lambda _: ticks.append(self.clock()))
-        rows = self.rows[: _ROWS["stream" if mode == "stream" else batch]]
+        chosen = self.rows[: rows or _ROWS["stream" if mode == "stream" else batch]]
         settings: dict[str, Any] = {"epochs": 2, "batch_size": batch, "gradient_clip": 0.0 if batch == 32 else 1.0}
-        SequenceStrategy(sequence=mode, **settings).fit(
-            Samples(self.panel, rows), Samples(self.panel, rows[:0]), context
+        SequenceStrategy(sequence=mode, engine=engine, **settings).fit(
+            Samples(self.panel, chosen), Samples(self.panel, chosen[:0]), context
         )
-        return len(rows) / (ticks[1] - ticks[0])
+        return len(chosen) / (ticks[1] - ticks[0])
 
     def net(self) -> Any:
         from barwise.strategies.nets import LSTMNet
@@ -185,7 +187,7 @@ def _memory_of(way: str) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(1)
-    warm, problem = _Problem.random(1, 200, 1), _Problem.random(_SIZE["symbols"], _SIZE["bars"], 1)
+    warm, problem = Problem.random(1, 200, 1), Problem.random(_SIZE["symbols"], _SIZE["bars"], 1)
     warm.ours("window", 32)  # what torch and Lightning take for themselves
     warm.seed(32)
     _ROWS[32] = len(problem.rows)
@@ -228,7 +230,7 @@ def _prediction(repeats: int = 3) -> dict[str, float]:
     from barwise.strategies.sequence import SequenceStrategy
 
     torch.set_num_threads(1)
-    problem = _Problem.random(_SIZE["symbols"], _SIZE["bars"], 1)
+    problem = Problem.random(_SIZE["symbols"], _SIZE["bars"], 1)
     samples, took = Samples(problem.panel, problem.rows), {"window": [], "stream": []}  # type: ignore[var-annotated]
     for _ in range(repeats):
         for mode, found in took.items():
@@ -246,7 +248,7 @@ def _skill(seeds: int, epochs: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {"window": [], "equal epochs": [], "equal seconds": []}
     took: dict[str, list[float]] = {name: [] for name in found}
     for seed in range(seeds):
-        problem = _planted(seed)
+        problem = planted(compose([*_PLANTED, f"data.seed={seed}", "features=[volume]"]), _SPANS, int(_NET["lookback"]))
         longer = epochs
         for name, mode in (("window", "window"), ("equal epochs", "stream"), ("equal seconds", "stream")):
             if name == "equal seconds":
@@ -269,19 +271,17 @@ def _paired(difference: np.ndarray) -> dict[str, float]:
     return {"mean": float(difference.mean()), "lower_95": float(difference.mean() - t.ppf(0.95, n - 1) * error)}
 
 
-def _planted(seed: int) -> tuple[Panel, list[np.ndarray]]:
-    """A market with a nonlinear pattern of correlation 0.1, and its rows to learn from, to stop by and to test on."""
+def planted(config: Any, spans: Sequence[tuple[int, int]], lookback: int) -> tuple[Panel, list[np.ndarray]]:
+    """A market with a planted pattern, and its rows whose window is whole, by spans of bars: to learn from, to stop by
+    and to test on."""
     from barwise.experiment.recipe import parts_of
     from barwise.features.matrix import build
     from barwise.panel import build_panel
 
-    words = ["data=synthetic", "data.ic=0.1", "data.pattern=nonlinear", "data.n_symbols=10", "data.n_bars=3600"]
-    parts = parts_of(compose([*words, f"data.seed={seed}", "features=[volume]"]))
-    matrix = build(parts.data().bars, parts.features, 1)
-    panel = build_panel(matrix, parts.labels)
+    parts = parts_of(config)
+    panel = build_panel(build(parts.data().bars, parts.features, 1), parts.labels)
     place = np.searchsorted(np.unique(panel.time[panel.warm]), panel.time)
-    known = panel.finite & np.isfinite(panel.ret) & (np.arange(len(panel)) - panel.start >= _NET["lookback"] - 1)
-    spans = ((0, 2200), (2202, 2600), (2602, 3600))  # two bars between: a label reaches so far
+    known = panel.finite & np.isfinite(panel.ret) & (np.arange(len(panel)) - panel.start >= lookback - 1)
     return panel, [np.flatnonzero(known & (place >= a) & (place < b)) for a, b in spans]
 
 

@@ -162,6 +162,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.experiment.effects import check_merged, check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
+    from barwise.experiment.shared import shared_by
     from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
     from barwise.report.terminal import summary
@@ -195,7 +196,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
         parts = parts_of(composed, targets, bars)
         listeners += [one.listener(out, Path(config["output_dir"]), single) for one in trackers(config, targets)]
         listeners += [one for one in (Pruning.of(hydra_cfg, config),) if one]
-        metrics = run(parts, out, *listeners)
+        metrics = run(parts, out, *listeners, shared=shared_by(config, parts))
         judged = judge(config, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(config["output_dir"]))
     if single:  # a trial's page is rendered when it is asked for

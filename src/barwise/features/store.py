@@ -34,7 +34,8 @@ _SHARE = 1 / 3  # of the memory that is free: a fit copies its training rows onc
 
 @dataclass
 class Report:
-    """How a matrix was come by. `status`: opened, extended, built, or not kept and `why`; what the user must know."""
+    """How a matrix was come by. `status`: opened, extended, built, not kept and `why`, or shared by the process that
+    the trial was forked from; what the user must know."""
 
     status: str = "built"
     key: str | None = None

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -241,8 +242,10 @@ def machine() -> dict[str, Any]:
     return {"platform": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
 
 
+@cache
 def git_revision() -> dict[str, Any] | None:
-    """Revision of barwise's own checkout and whether it is dirty; None where it is installed otherwise.
+    """Revision of barwise's own checkout and whether it is dirty, as it was when the process first asked; None where it
+    is installed otherwise.
 
     git runs what a repository's configuration names: another one around the place of installation is not asked.
     """

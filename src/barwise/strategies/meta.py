@@ -16,6 +16,7 @@ from barwise.samples import Samples
 from barwise.strategies.base import FitContext, Strategy
 from barwise.strategies.calibration import KINDS, Calibration, bet_size
 from barwise.strategies.parts import Part, budgeted, load_parts, offer, part_context, save_parts
+from barwise.strategies.reasons import offer_sided_reasons
 from barwise.strategies.rule import FeatureRule
 from barwise.strategies.select import only_rows
 from barwise.validation.nested import inner_folds
@@ -70,6 +71,7 @@ class Meta:
             " training rows, of which the second strategy can learn nothing; use another, or more bars",
         )  # fmt: skip
         self.second_ = Part(copy.deepcopy(self.secondary)).fit(learn, watch, second)
+        self._offer_reasons()
         if self.fixed is not None:
             self.calibration_ = Calibration.from_settings(self.fixed)
         else:
@@ -84,6 +86,12 @@ class Meta:
             parts={"primary": first.facts, "secondary": second.facts},
         )  # fmt: skip
         return self
+
+    def _offer_reasons(self) -> None:
+        """What speaks for the second's margin, as the side has it: a rule's score is the feature that it reads."""
+        rule = self.first_.strategy
+        column = rule.column_ if isinstance(rule, FeatureRule) else -1
+        offer_sided_reasons(self, self.second_, self.first_.scores, self._beside, column)
 
     def _unseen(self, train: Samples, context: FitContext) -> tuple[Samples, np.ndarray] | None:
         """Training rows with the primary's scores from inner folds that had not learned from them; None for a rule."""
@@ -146,4 +154,5 @@ class Meta:
             ) from None
         model = cls(first.strategy, second.strategy, float(settings["cost_bps"]))
         model.first_, model.second_, model.calibration_ = first, second, calibration
+        model._offer_reasons()
         return model

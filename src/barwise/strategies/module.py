@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from barwise.devices.backend import backend
+from barwise.devices.heap import kept_heap
 from barwise.runs.directory import replacing
 from barwise.strategies.base import FitContext
 from barwise.strategies.batches import Batches
@@ -186,7 +187,7 @@ def train(
         one.place(net)
         module = _ScoreModule(net, task.loss, train_batches, valid_batches, training)
         module.piece = max(1, plan.micro_batch // train_batches.rows_each)
-        with quiet(), compiled(net, training.compile, context):
+        with quiet(), kept_heap(), compiled(net, training.compile, context):
             trainer = trainer_of(
                 training, one.accelerator, [_EarlyStopping(watch, checkpoint), *watchers(context)],
                 copy.deepcopy(task.hearers),

@@ -56,3 +56,42 @@ def offer_reasons(
         return out
 
     whole.contributions, whole.margin = contributions, lambda samples: mean(samples, "margin", (len(samples),))
+
+
+def offer_sided_reasons(
+    whole: Any, second: Part, score: Callable[[Samples], np.ndarray],
+    beside: Callable[[Samples, np.ndarray], Samples], column: int,
+) -> None:  # fmt: skip
+    """Give `whole` the hook `Contributing` where `second` has it: margin and contributions are those of `second` times
+    the side, the sign of `score`; 0 without a side.
+
+    `beside`: what `second` reads, the features and the score last. What it makes of the score goes to the feature
+    `column`, and to the base for -1.
+    """
+    vars(whole).pop("contributions", None), vars(whole).pop("margin", None)
+    if not isinstance(second.strategy, Contributing):
+        return
+
+    def sided(samples: Samples, of: str, shape: tuple[int, ...]) -> np.ndarray:
+        value = score(samples)
+        found = np.zeros((len(samples), *shape))
+        found[~np.isfinite(value)] = np.nan
+        rows = np.flatnonzero(np.isfinite(value) & (value != 0))
+        if not len(rows):
+            return found
+        seen = beside(samples.select(rows), value[rows])
+        known = usable(second.strategy, seen.panel, seen.rows)
+        found[rows[~known]] = np.nan
+        if known.any():
+            inner = getattr(second.strategy, of)(Samples(seen.panel, seen.rows[known], second.scaler))
+            found[rows[known]] = inner * np.sign(value[rows[known]]).reshape(-1, *(1,) * len(shape))
+        return found
+
+    def contributions(samples: Samples) -> np.ndarray:
+        features = len(samples.features)
+        inner = sided(samples, "contributions", (features + 2,))
+        found = np.delete(inner, features, axis=1)
+        found[:, column] += inner[:, features]
+        return found
+
+    whole.contributions, whole.margin = contributions, lambda samples: sided(samples, "margin", ())

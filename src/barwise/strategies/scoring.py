@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from barwise.data.memmap import gather
+from barwise.devices.heap import kept_heap
 from barwise.samples import Samples
 from barwise.strategies.batches import Windows, stretch_ends
 from barwise.strategies.losses import Loss
@@ -29,6 +30,7 @@ class Memory:
     states: list[State] = field(default_factory=list)
 
 
+@kept_heap()
 @torch.inference_mode()
 def score_windows(nets: Sequence[SequenceNet], loss: Loss, samples: Samples, lookback: int) -> np.ndarray:
     """(net, sample): the score of each sample's window, which must be whole."""
@@ -37,6 +39,7 @@ def score_windows(nets: Sequence[SequenceNet], loss: Loss, samples: Samples, loo
     return torch.cat(found, dim=1).double().numpy()
 
 
+@kept_heap()
 @torch.inference_mode()
 def score_stretches(nets: Sequence[SequenceNet], loss: Loss, samples: Samples) -> np.ndarray:
     """(net, sample): each stretch of finite rows that holds samples is walked once, from its first row.

@@ -28,6 +28,7 @@ from barwise.validation.nested import inner_folds
 
 SAMPLERS = ("auto", "tpe", "gp", "random")
 _FEW = 4  # parameters up to which Gaussian processes are worth their time
+_ASKED = 100  # suggestions without anything new, after which there is nothing
 
 Build = Callable[[Mapping[str, Any], bool], Strategy]  # parameters, and whether for the final fit
 
@@ -50,8 +51,8 @@ class Search:
 
     `space`: settings of the strategy by dotted name, each a list of choices or low and high. `trials`: the budget of
     each fold, the configured parameters first. `folds`: inner ones, walk-forward. `sampler`: auto takes Gaussian
-    processes (gp, which need torch) for nets with few numeric parameters, else tpe. `patience`: Optuna's terminator
-    ends a search that found nothing better in so many trials; null never. `prune_below`: a trial whose inner folds are
+    processes (gp, which need torch) for nets with few numeric parameters, else tpe. `patience`: a search ends
+    that found nothing better in so many trials; null never. `prune_below`: a trial whose inner folds are
     worse than the best one's by a Wilcoxon test at this level is given up (Optuna's WilcoxonPruner); null never.
     """
 
@@ -83,20 +84,6 @@ class Search:
             if self.prune_below is not None:
                 pruner = optuna.pruners.WilcoxonPruner(p_threshold=self.prune_below, n_startup_steps=min(2, self.folds))
             return optuna.create_study(direction="maximize", sampler=made(seed=seed % 2**32), pruner=pruner), name
-
-    def terminator(self) -> Any:
-        """Optuna's, or None."""
-        if self.patience is None:
-            return None
-        _optuna()
-        from optuna import terminator
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return terminator.Terminator(
-                improvement_evaluator=terminator.BestValueStagnationEvaluator(max_stagnation_trials=self.patience),
-                error_evaluator=terminator.StaticErrorEvaluator(0.0), min_n_trials=self.patience,
-            )  # fmt: skip
 
 
 class Searched:
@@ -139,31 +126,31 @@ class Searched:
 
     def _search(self, train: Samples, context: FitContext) -> dict[str, Any]:
         """The parameters of the best trial; what was tried goes into the facts."""
-        optuna = _optuna()
         folds = inner_folds(train.panel, train.rows, self.search.folds)
-        space, states = space_of(self.search.space), optuna.trial.TrialState
+        space = space_of(self.search.space)
         study, sampler = self.search.study(self.build({}, False), context.seed)
-        configured = self._values({}, folds, train, context)
-        terminator, ended = self.search.terminator(), "budget"
+        own = float(np.mean(self._values({}, folds, train, context)))
+        tried: dict[str, float | None] = {}
+        chosen, value, since, ended = {}, own, 0, "budget"
         for number in range(1, self.search.trials):
             if context.progress:
                 context.progress(f"inner trial {number + 1} of {self.search.trials}")
-            trial = study.ask()
-            values = self._values({one.name: one.suggest(trial) for one in space}, folds, train, context, trial)
-            if len(values) < len(folds):
-                study.tell(trial, state=states.PRUNED)
-            else:
-                study.tell(trial, float(np.mean(values)))
-            if terminator is not None and number >= (self.search.patience or 0) and _done(terminator, study):
+            if (new := untried(study, space, tried)) is None:
+                ended = "nothing new to try"
+                break
+            found = self._values(new[1], folds, train, context, new[0])
+            reached = float(np.mean(found)) if len(found) == len(folds) else None
+            tried[repr(new[1])] = reached
+            tell(study, new[0], reached)
+            since += 1
+            if reached is not None and reached > value:
+                chosen, value, since = new[1], reached, 0
+            if self.search.patience is not None and since >= self.search.patience:
                 ended = f"nothing better in {self.search.patience} trials"
                 break
-        done = [t for t in study.trials if t.state == states.COMPLETE]
-        own, best = float(np.mean(configured)), max(done, key=lambda t: float(t.value), default=None)
-        better = best is not None and best.value > own
-        chosen, value = (dict(best.params), float(best.value)) if best is not None and better else ({}, own)
         context.facts["search"] = {
-            "chosen": chosen, "value": value, "configured": own, "trials": 1 + len(study.trials), "sampler": sampler,
-            "pruned": sum(t.state == states.PRUNED for t in study.trials), "ended": ended,
+            "chosen": chosen, "value": value, "configured": own, "trials": 1 + len(tried), "sampler": sampler,
+            "pruned": sum(one is None for one in tried.values()), "ended": ended,
             "objective": self.search.objective,
         }  # fmt: skip
         return chosen
@@ -210,6 +197,31 @@ class Searched:
         return model
 
 
+def untried(
+    study: Any, space: list[Range], tried: Mapping[str, float | None]
+) -> tuple[Any, dict[str, Any]] | None:  # fmt: skip
+    """The study's next trial and its parameters, none of those `tried`; None where the sampler has nothing new.
+
+    A sampler of choices suggests the best ones again and again. A repeated trial tells nothing and is no part of a
+    budget: it is told what is known, and another one is asked for.
+    """
+    for _ in range(_ASKED):
+        trial = study.ask()
+        chosen = {one.name: one.suggest(trial) for one in space}
+        if (key := repr(chosen)) not in tried:
+            return trial, chosen
+        tell(study, trial, tried[key])
+    return None
+
+
+def tell(study: Any, trial: Any, value: float | None) -> None:
+    """Tell the study what a trial reached; None that it was given up."""
+    if value is None:
+        study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, value)
+
+
 def _advance(part: Part) -> Callable[..., Any]:
     """Live, a stream net within goes on from its state on rows that its own scaler has scaled."""
 
@@ -229,12 +241,6 @@ def _built(build: Build, one: Range, value: Any) -> Strategy:
         if told is None:
             raise
         raise ConfigError(f"search.space.{one.name}: {told}") from None
-
-
-def _done(terminator: Any, study: Any) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bool(terminator.should_terminate(study))
 
 
 def _optuna() -> Any:

@@ -64,6 +64,7 @@ class Engine:
     never_run = "on a Mac"  # where its makers had no machine to run it on
 
     ops: Any = None  # numpy's functions on the engine's arrays
+    device = "cpu"  # the last that `on` was asked for
 
     def lacking(self) -> str | None:
         """Which package is not installed, and how to get it; None where all are."""

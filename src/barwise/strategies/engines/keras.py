@@ -15,8 +15,6 @@ from barwise.strategies.engines.base import Arrays, Body, Engine, split_gates
 class KerasEngine(Engine):
     """What TensorFlow and JAX share. A process has one of them: Keras reads its backend when it is imported."""
 
-    device = "cpu"  # where layers are made for: Keras takes cuDNN's wherever there is a GPU, for the CPU too
-
     def load_keras(self) -> Any:
         """Keras on this backend; ConfigError where the process has it on another."""
         if "keras" not in sys.modules:
@@ -40,7 +38,8 @@ class KerasEngine(Engine):
 
     def forward(self, body: Body) -> Callable[[Arrays, Any, Any], Any]:
         keras = import_module("keras")
-        model = _model_of(keras, body, "auto" if self.device != "cpu" else False)
+        cudnn = "auto" if self.device != "cpu" else False  # Keras takes it wherever there is a GPU, for the CPU too
+        model = _model_of(keras, body, cudnn)
         still = [keras.ops.convert_to_numpy(one) for one in model.non_trainable_variables]
         ops = keras.ops
         dropping = [place for layer in _dropout_layers(keras, model) for place in _seeds_of(model, layer)]

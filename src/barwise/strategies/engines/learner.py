@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -44,22 +45,14 @@ class Learner:
         self.weights: Arrays = self._arrays(weights)
         self.moments: list[Arrays] = [self._arrays({k: torch.zeros_like(v) for k, v in weights.items()}) for _ in "12"]
         self.steps, self.names = 0, list(weights)
-        forward, mean, ops = engine.forward(body), MEANS[loss], engine.ops
-
-        def value(weights: Arrays, x: Any, target: Any, weight: Any, draws: Any = None) -> Any:
-            return mean(ops, forward(weights, x, draws), target, weight)
-
-        self._gradients = engine.compiled(engine.with_gradients(value))
-        self._value = engine.compiled(value)
-        self._forward = engine.compiled(lambda weights, x: forward(weights, x, None))
-        self._step = engine.compiled(self._adamw)
+        self._programs = _programs(engine, engine.device, body, loss, training.weight_decay, training.gradient_clip)
 
     def gradients(self, piece: Piece, draws: np.ndarray | None = None) -> tuple[Any, Arrays]:
         """The mean loss of a piece and its gradients; `draws`: numbers that seed dropout, None for no dropout."""
         given = self._given(piece)
         if draws is not None and self.body.dropouts:
             given.append(self.engine.array(draws))
-        value, gradients = self._gradients(self.weights, *given)
+        value, gradients = self._programs.gradients(self.weights, *given)
         return value, gradients
 
     def apply(self, gradients: Arrays, learning_rate: float) -> None:
@@ -67,16 +60,16 @@ class Learner:
         self.steps += 1
         corrections = [1.0 - beta**self.steps for beta in _BETAS]
         numbers = self.engine.array(np.array([learning_rate, *corrections], np.float32))
-        found = self._step(self.weights, *self.moments, gradients, numbers)
+        found = self._programs.step(self.weights, *self.moments, gradients, numbers)
         self.weights, self.moments = found[0], list(found[1:])
 
     def mean_loss(self, piece: Piece) -> Any:
         """The mean loss of a piece without dropout."""
-        return self._value(self.weights, *self._given(piece))
+        return self._programs.value(self.weights, *self._given(piece))
 
     def outputs(self, x: Tensor) -> np.ndarray:
         """The net's outputs without dropout."""
-        return self.engine.numpy(self._forward(self.weights, self.engine.array(x.numpy())))
+        return self.engine.numpy(self._programs.forward(self.weights, self.engine.array(x.numpy())))
 
     def state(self) -> dict[str, Any]:
         """What training goes on from, as tensors in torch's layout."""
@@ -107,20 +100,48 @@ class Learner:
     def _tensors(self, arrays: Arrays) -> dict[str, Tensor]:
         return {name: self.tensor(arrays[name]) for name in self.names}
 
-    def _adamw(self, weights: Arrays, first: Arrays, second: Arrays, gradients: Arrays, numbers: Any) -> Any:
-        """Loshchilov, Hutter (2019), as torch.optim.AdamW takes a step; `numbers`: rate and corrections of the bias."""
-        ops = self.engine.ops
-        rate, slow, fast = numbers[0], numbers[1], numbers[2]
-        if self.training.gradient_clip:
-            norm = ops.sqrt(sum(ops.sum(one * one) for one in gradients.values()))
-            share = ops.minimum(1.0, self.training.gradient_clip / (norm + 1e-6))
-            gradients = {name: one * share for name, one in gradients.items()}
-        found: tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
-        for name, one in gradients.items():
-            m = _BETAS[0] * first[name] + (1.0 - _BETAS[0]) * one
-            v = _BETAS[1] * second[name] + (1.0 - _BETAS[1]) * one * one
-            kept = weights[name] * (1.0 - rate * self.training.weight_decay)
-            moved = kept - rate / slow * m / (ops.sqrt(v) / ops.sqrt(fast) + _EPSILON)
-            for into, value in zip(found, (moved, m, v), strict=True):
-                into[name] = value
-        return found
+
+@dataclass(frozen=True)
+class _Programs:
+    """What is compiled once for all folds and seeds: a fold of JAX took seven seconds to compile."""
+
+    gradients: Callable[..., Any]
+    value: Callable[..., Any]
+    forward: Callable[..., Any]
+    step: Callable[..., Any]
+
+
+@lru_cache(maxsize=8)
+def _programs(engine: Engine, device: str, body: Body, loss: str, decay: float, clip: float) -> _Programs:
+    """The compiled functions of a body, a loss and AdamW's settings on `device`, where the engine now is."""
+    forward, mean, ops = engine.forward(body), MEANS[loss], engine.ops
+
+    def value(weights: Arrays, x: Any, target: Any, weight: Any, draws: Any = None) -> Any:
+        return mean(ops, forward(weights, x, draws), target, weight)
+
+    return _Programs(
+        engine.compiled(engine.with_gradients(value)),
+        engine.compiled(value),
+        engine.compiled(lambda weights, x: forward(weights, x, None)),
+        engine.compiled(partial(_adamw, ops, decay, clip)),
+    )
+
+
+def _adamw(
+    ops: Any, decay: float, clip: float, weights: Arrays, first: Arrays, second: Arrays, gradients: Arrays, numbers: Any
+) -> Any:
+    """Loshchilov, Hutter (2019), as torch.optim.AdamW takes a step; `numbers`: rate and corrections of the bias."""
+    rate, slow, fast = numbers[0], numbers[1], numbers[2]
+    if clip:
+        norm = ops.sqrt(sum(ops.sum(one * one) for one in gradients.values()))
+        share = ops.minimum(1.0, clip / (norm + 1e-6))
+        gradients = {name: one * share for name, one in gradients.items()}
+    found: tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
+    for name, one in gradients.items():
+        m = _BETAS[0] * first[name] + (1.0 - _BETAS[0]) * one
+        v = _BETAS[1] * second[name] + (1.0 - _BETAS[1]) * one * one
+        kept = weights[name] * (1.0 - rate * decay)
+        moved = kept - rate / slow * m / (ops.sqrt(v) / ops.sqrt(fast) + _EPSILON)
+        for into, value in zip(found, (moved, m, v), strict=True):
+            into[name] = value
+    return found

@@ -41,6 +41,7 @@ class Mlx(Engine):
         return None if known else "this build of MLX has no CUDA; pip install 'mlx[cuda13]'"
 
     def on(self, device: str) -> AbstractContextManager[Any]:
+        self.device = device
         return self._default(self.mx.cpu if device == "cpu" else self.mx.gpu)
 
     def forward(self, body: Body) -> Callable[[Arrays, Any, Any], Any]:
