@@ -37,10 +37,8 @@ def _nothing_can_be_kept(parts: Any, proof: RowProof) -> Iterator[Finding]:
         )
 
 
-def audited(
-    parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], learner: Learner, proof: RowProof | None
-) -> Audit:
-    """What the audit of `parts.audit` finds; nothing is trained but on a few rows."""
+def parts_audited(parts: Any, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], proof: RowProof | None) -> Audit:
+    """What the audit of `parts.audit` finds before anything is learned."""
     audit = Audit(parts.audit, parts.seed)
     if audit.mode == "none" or proof is None:
         return audit
@@ -60,8 +58,13 @@ def audited(
     audit.hear("execution", trades_wait(parts.backtest, Grid.build, Signals))
     audit.hear("neutral", neutral_waits(parts.neutral, matrix.bars, matrix.universe, parts.seed))
     audit.hear("portfolio", weights_wait(portfolio_of(parts.backtest), parts.seed, matrix.bars))
-    audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
     return audit
+
+
+def hear_learning(audit: Audit, parts: Any, panel: Panel, folds: list[Fold], learner: Learner) -> None:
+    """The check of what is learned; the strategy is fitted on a few rows."""
+    if audit.mode != "none":
+        audit.hear("learning", learning_ignores_later_rows(audit, panel, folds, learner, parts.signals))
 
 
 def hear_features(audit: Audit, parts: Any, matrix: FeatureMatrix, panel: Panel, proof: RowProof) -> None:

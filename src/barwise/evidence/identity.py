@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from barwise.console.config import conf_dir
+from barwise.console.config import conf_dir, yaml_of
 from barwise.data.shape import DEFAULTS as SHAPE
 from barwise.errors import DataError
 from barwise.evidence.aliases import renamed
@@ -141,18 +141,16 @@ def _literals(pairs: Iterable[tuple[ast.AST, ast.expr | None]]) -> Iterator[tupl
 
 def shipped_defaults(conf: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """What each top-level key of `config` would be without overrides, as the YAML of the folder `conf` says."""
-    import yaml
-
     from barwise.runs.run import filled
 
-    main = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))
+    main = yaml_of(conf / "config.yaml")
     found = {k: v for k, v in main.items() if k not in ("defaults", "hydra")}
     for item in main.get("defaults", ()):
         (group, name), *_ = item.items() if isinstance(item, Mapping) else [("", None)]
         folder, _, key = group.partition("@")
         path = conf / folder / f"{name}.yaml"
         if name and path.is_file() and " " not in group:
-            found[key or folder] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            found[key or folder] = yaml_of(path) or {}
     return {k: filled(v, config) for k, v in found.items()}
 
 

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from barwise.console.config import conf_dir
+from barwise.console.config import conf_dir, yaml_of
 from barwise.console.quoting import escaped
 from barwise.console.settings import Number, OneOf, Seed, Whole, check, check_names, check_value, kinds_of
 
@@ -49,8 +48,7 @@ _PLAIN = {  # settings that are no part: which values each may have
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
     """The keys that conf/config.yaml has at the top, with those below each; none below what holds a value."""
-    path = Path(conf_dir()) / "config.yaml"
-    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    tree = dict(yaml_of(Path(conf_dir()) / "config.yaml"))
     groups = [key for entry in tree.pop("defaults") if isinstance(entry, dict) for key in entry]
     names = [
         group.rpartition("@")[2] for group in groups if not group.startswith(("override", "optional", "experiment"))

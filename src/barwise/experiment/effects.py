@@ -12,9 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from barwise.console.config import conf_dir
+from barwise.console.config import conf_dir, yaml_of
 from barwise.console.settings import located, shown
 from barwise.errors import ConfigError
 from barwise.experiment.effect_rules import MISSING, ONLY, STUDY, TRAINED
@@ -69,6 +67,18 @@ def check_single(overrides: Sequence[str]) -> None:
             raise ConfigError(f"{shown(word)}: has no effect on a single run; add -m, or leave it out")
 
 
+def check_merged(overrides: Sequence[str], config: Mapping[str, Any]) -> None:
+    """ConfigError for `key={}` where entries are there: Hydra merges mappings, so that it takes none away."""
+    for word in overrides:
+        key, _, value = word.partition("=")
+        held = _selected(config, key.lstrip("+"))
+        if value.replace(" ", "") == "{}" and isinstance(held, Mapping) and held:
+            raise ConfigError(
+                f"{shown(word)}: has no effect, for it is merged into what is there; take an entry out with"
+                f" ~{key.lstrip('+')}.{next(iter(held))}, or leave it out"
+            )
+
+
 def check_sweep(overrides: Sequence[str], folder: Path, retry: Any = None) -> None:
     """ConfigError for what a sweep does not read: where a single run goes, and what failed of a sweep that is new."""
     for word in overrides:
@@ -84,7 +94,7 @@ def check_sweep(overrides: Sequence[str], folder: Path, retry: Any = None) -> No
 def check_study(settings: Mapping[str, Any], launcher: Any) -> None:
     """ConfigError for a setting of hydra/sweeper=study that another one keeps from being read."""
     node = {**settings, "launcher": launcher}
-    usual = _read(Path(conf_dir()) / "hydra" / "sweeper" / "study.yaml")
+    usual = yaml_of(Path(conf_dir()) / "hydra" / "sweeper" / "study.yaml")
     for rule in STUDY:
         value, other = settings.get(rule.setting), node.get(rule.other)
         if value != usual[rule.setting] and not rule.needed(other):
@@ -164,15 +174,15 @@ def _same_parts(one: Any, node: Any) -> bool:
 def _of_this_machine(place: str) -> Any:
     """What conf/local/default.yaml, which every run here reads, says of a setting."""
     path = Path(conf_dir()) / "local" / "default.yaml"
-    return _selected(_read(path), place, MISSING) if path.is_file() else MISSING
+    return _selected(yaml_of(path), place, MISSING) if path.is_file() else MISSING
 
 
 @cache
 def _groups(group: str) -> tuple[Mapping[str, Any], ...]:
     """What conf/config.yaml and the YAMLs of a `group` without parts hold; of the top, where none is named."""
     folder = Path(conf_dir())
-    top = _read(folder / "config.yaml")
-    own = [_read(path) for path in sorted((folder / group).glob("*.yaml"))] if group else []
+    top = yaml_of(folder / "config.yaml")
+    own = [yaml_of(path) for path in sorted((folder / group).glob("*.yaml"))] if group else []
     return tuple(one for one in (_selected(top, group) if group else top, *own) if isinstance(one, Mapping))
 
 
@@ -180,11 +190,7 @@ def _groups(group: str) -> tuple[Mapping[str, Any], ...]:
 def _shipped(group: str) -> tuple[Mapping[str, Any], ...]:
     """All parts in the YAMLs of a group of conf/."""
     folder = Path(conf_dir()) / ("strategy" if group == "baseline" else group)
-    return tuple(node for path in sorted(folder.rglob("*.yaml")) for node in _with_target(_read(path)))
-
-
-def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return tuple(node for path in sorted(folder.rglob("*.yaml")) for node in _with_target(yaml_of(path)))
 
 
 def _with_target(node: Any) -> Iterator[Mapping[str, Any]]:

@@ -10,13 +10,12 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra.utils import instantiate
 
 from barwise.audit.plausibility import Plausibility
 from barwise.backtest.exits import Barriers, Evening, Stops
 from barwise.backtest.ledger import Backtest
-from barwise.console.config import conf_dir
+from barwise.console.config import conf_dir, yaml_of
 from barwise.console.settings import check_node
 from barwise.data.bars import Market
 from barwise.data.durations import duration
@@ -102,7 +101,7 @@ def _shipped_sets() -> dict[str, FeatureSet]:
     found = {}
     for path in sorted((Path(conf_dir()) / "features").glob("*.yaml")):
         with suppress(Exception):
-            node = yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem]
+            node = yaml_of(path)[path.stem]
             found[path.stem] = _make("features", node, None) if _every(node) is None else None
     return {name: each for name, each in found.items() if callable(each)}
 

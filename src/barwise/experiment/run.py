@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from barwise.as_of import known_to_explain, known_to_fit, to_fit_alone
 from barwise.audit.again import work_again
-from barwise.audit.audit import audited
+from barwise.audit.audit import hear_learning, parts_audited
 from barwise.audit.disguise import disguised_panel
 from barwise.audit.findings import Audit
 from barwise.audit.fit import Learner
@@ -28,11 +28,9 @@ from barwise.audit.row_sample import seed_of
 from barwise.audit.rows import RowProof
 from barwise.audit.scores import bar_by_bar, scored
 from barwise.audit.watch import Watch, watched
-from barwise.backtest.grid import Grid
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
 from barwise.backtest.metrics import steady_t
-from barwise.cross_labels import horizon_of
 from barwise.data.bars import Bars, Market, Universe
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
@@ -43,10 +41,11 @@ from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
-from barwise.experiment.facts import note_data, note_features, note_start_up, note_store, ranking
+from barwise.experiment.facts import note_data, ranking
 from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.fold_process import Order
+from barwise.experiment.groundwork import groundwork
 from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
 from barwise.experiment.measures import measured
@@ -55,11 +54,11 @@ from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence
 from barwise.experiment.record import record
 from barwise.experiment.results import OutOfSample, evaluate, so_far
 from barwise.experiment.session import FitSession
+from barwise.experiment.shared import Shared
 from barwise.features.matrix import FeatureMatrix
 from barwise.features.prepare import prepared
 from barwise.listener import Listener, Listeners
-from barwise.panel import build_panel, members
-from barwise.portfolio.holding import holding_bars
+from barwise.panel import build_panel
 from barwise.runs.directory import RunDirectory, peak_memory_mb
 from barwise.samples import Panel, Samples, Scaler
 from barwise.signals import SignalRule
@@ -69,10 +68,11 @@ from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
 
 
-def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]:
+def run(parts: Parts, out: RunDirectory, *listeners: Listener, shared: Shared | None = None) -> dict[str, Any]:
     """Train on past bars, score later ones, trade the scores and file the result in `out`; returns the metrics.
 
-    `listeners` hear how it goes; whoever called tells them that it `ended`.
+    `listeners` hear how it goes; whoever called tells them that it `ended`. `shared`: what trials of the same parts
+    have in common.
     """
     tell = Listeners(listeners)
     out.on_stage = tell.stage
@@ -93,33 +93,23 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener) -> dict[str, Any]
         if clean is not None:
             ends.callback(clean.close)
         with watched(watch):
-            return _run(parts, market, per_year, threads, (clean, watch, ends), out, tell)
+            return _run(parts, market, per_year, threads, (clean, watch, ends), out, tell, shared or Shared())
 
 
 def _run(
     parts: Parts, market: Market, per_year: float, threads: int, guards: tuple[CleanProcess | None, Watch, ExitStack],
-    out: RunDirectory, tell: Listeners,
+    out: RunDirectory, tell: Listeners, shared: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     clean, watch, ends = guards
-    with out.stage("features"):
-        matrix, start_up = prepared(market, out.manifest["data_hash"], parts.features, threads, parts.cache,
-                                    partial(note_store, out))  # fmt: skip
-        note_start_up(out, start_up)
-    with out.stage("labels"):
-        panel = build_panel(matrix, parts.labels, market.universe)
-        panel = replace(panel, neutral=parts.neutral.on(matrix.bars, market.universe) if parts.neutral else None)
-        note_features(out, panel, matrix.left_out, members(matrix.bars, market.universe))
-        folds = folds_of(parts.validation, panel, matrix.bars, parts.shipped)
-        parts = held_as_labelled(parts, panel, folds)
-        if (portfolio := portfolio_of(parts.backtest)) is not None:
-            out.update(hold=portfolio.tranches)
-        most = max(len(fold.train) for fold in folds)
-        check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
+    ground = groundwork(parts, market, threads, clean, out, shared)
+    parts, matrix, panel, folds = ground.parts, ground.matrix, ground.panel, ground.folds
+    most = max(len(fold.train) for fold in folds)
+    check_fits(panel.X, most, {"strategy": parts.strategy, "baseline": parts.baseline})
     pool = ends.enter_context(fold_pool(parts, panel, folds, matrix, threads, out))
+    audit, proof = ground.audit, ground.proof
+    audit.watch = watch
     with out.stage("audit"):
-        proof = RowProof(matrix, parts.features, clean, market.bars) if clean else None
-        audit = audit_of(parts, matrix, panel, folds, proof)
-        audit.watch = watch
+        _hear_fits(audit, parts, panel, folds)
         file_audit(audit, out)
         audit.refuse()
     with out.stage("device"):
@@ -127,7 +117,7 @@ def _run(
         threads = settle_threads(parts, len(panel.features), threads, out)
         settle_pool(pool, parts, device, threads)
     monitor = RunMonitor(parts.monitor, out, watched_device(device), others=tell)
-    grid = cache(lambda: Grid.build(matrix.bars, market.universe))
+    grid = ground.grid
     session = FitSession(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
@@ -180,16 +170,6 @@ def _letting_go(market: Market, tell: Callable[[str | None], None]) -> Callable[
         tell(name)
 
     return stage
-
-
-def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:
-    """The parts with `portfolio.hold=auto` meaning the bars that the labels before the first test row are held for."""
-    portfolio = portfolio_of(parts.backtest)
-    if portfolio is None:
-        return parts
-    known = panel.time < min(panel.time[fold.test].min() for fold in folds if len(fold.test))
-    bars = horizon_of(parts.labels) or holding_bars(panel.time[known], panel.end[known], panel.symbol[known])
-    return replace(parts, backtest=replace(parts.backtest, portfolio=portfolio.holding(bars)))
 
 
 def walk(panel: Panel, folds: list[Fold], strategy: Strategy, rule: SignalRule, session: FitSession) -> OutOfSample:
@@ -265,6 +245,13 @@ def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> 
     return model, scaler
 
 
+def _hear_fits(audit: Audit, parts: Parts, panel: Panel, folds: list[Fold]) -> None:
+    """The audit of what is learned, fitting and scoring as `walk` does."""
+    with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
+        session = FitSession(Path(folder), seed=parts.seed)
+        hear_learning(audit, parts, panel, folds, learner_of(parts, session))
+
+
 def audit_of(
     parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], proof: RowProof | None = None
 ) -> Audit:
@@ -272,9 +259,9 @@ def audit_of(
     own = proof is None and parts.audit != "none"
     proof = proof or RowProof(matrix, parts.features, CleanProcess(past_work(parts, matrix.bars, matrix.universe)))
     try:
-        with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
-            session = FitSession(Path(folder), seed=parts.seed)
-            return audited(parts, matrix, panel, folds, learner_of(parts, session), proof)
+        audit = parts_audited(parts, matrix, panel, folds, proof)
+        _hear_fits(audit, parts, panel, folds)
+        return audit
     finally:
         if own:
             proof.clean.close()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ def write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 def plain(value: Any) -> Any:
     """`value` with numpy scalars, arrays, tuples and dates as plain JSON values; what is not finite is None."""
+    if value is None or type(value) in (str, int, bool):
+        return value
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -241,8 +244,10 @@ def machine() -> dict[str, Any]:
     return {"platform": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
 
 
+@cache
 def git_revision() -> dict[str, Any] | None:
-    """Revision of barwise's own checkout and whether it is dirty; None where it is installed otherwise.
+    """Revision of barwise's own checkout and whether it is dirty, as it was when the process first asked; None where it
+    is installed otherwise.
 
     git runs what a repository's configuration names: another one around the place of installation is not asked.
     """

@@ -125,15 +125,16 @@ def read_yaml(path: Path, limit: int = YAML_LIMIT) -> Any:
     import yaml
 
     text = read_text(path, limit)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML was built with it
     depth = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
                 raise DataError(f"{path}: has a YAML alias (*{event.anchor}); a composed configuration has none")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _YAML_DEPTH:
                 raise DataError(f"{path}: is nested more than {_YAML_DEPTH} levels deep; a configuration is not")
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, DataError):
             raise

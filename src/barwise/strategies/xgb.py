@@ -112,6 +112,7 @@ class XGBoostStrategy:
             callbacks=[_listener(context, options.get("eval_metric", "ranking"))],
         )  # fmt: skip
         booster = booster[: booster.best_iteration + 1] if stop else booster
+        booster.feature_names = list(train.features)
         booster.set_param({"device": "cpu"})  # rows are scored where they lie, as they will be served
         return booster
 
@@ -132,9 +133,8 @@ class XGBoostStrategy:
         shift = 1 if self.classes_ else 0
         if folder is not None or samples.many:
             return external.quantized(samples, shift, folder, like)
-        return xgboost.QuantileDMatrix(
-            samples.X, samples.y + shift, weight=samples.weight, ref=like, feature_names=list(samples.features)
-        )
+        # without names, which XGBoost would read again in each round; the booster has them
+        return xgboost.QuantileDMatrix(samples.X, samples.y + shift, weight=samples.weight, ref=like)
 
     def _predicted(self, samples: Samples) -> np.ndarray:
         parts = [self.booster_.inplace_predict(block.X, validate_features=False) for block in samples.blocks()]

@@ -27,7 +27,7 @@ class Job:
     """One trial: its number in the sweep, its directory, the composed configuration as plain data.
 
     `kind` names the server to fork from, so that trials of different kinds share no process; `imports` are the modules
-    that the server loads before it forks.
+    that the server loads before it forks; `shared` names what the trial shares with others, empty for nothing.
     """
 
     number: int
@@ -36,6 +36,7 @@ class Job:
     task: tuple[str, str] = ("barwise.commands.train", "job")
     kind: str = ""
     imports: tuple[str, ...] = ()
+    shared: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Pool:
         self.running[job.number] = Running(job, server)
         order = {
             "number": job.number, "folder": str(job.folder), "config": job.config, "task": job.task,
-            "imports": job.imports, "argv": sys.argv, "path": sys.path,
+            "imports": job.imports, "argv": sys.argv, "path": sys.path, "shared": job.shared,
         }  # fmt: skip
         server.tell(job=order)
 

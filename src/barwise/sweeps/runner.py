@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 from barwise.console.printing import printable
 from barwise.console.settings import Number, OneOf, Whole, checked
 from barwise.devices.cores import cores
+from barwise.experiment.shared import key_of
 from barwise.strategies.hooks import LIBRARIES
 from barwise.sweeps.claims import state_of
 from barwise.sweeps.leaderboard import Leaderboard
@@ -96,17 +97,21 @@ class TrialRunner:
         board = Leaderboard(self.sweep.folder, self.sweep.objectives)
         trials: dict[int, Trial] = {}
         said = time.monotonic()
+        due = said  # when the leaderboard is read again: it takes a tenth of the time at most
         while True:
             while self.pool.free and (trial := source.next()):
                 trials[trial.number] = trial
                 self.pool.start(self.job(trial))
             if not self.pool.running and source.exhausted():
+                board.update()
                 return
             if not self.pool.running:
                 time.sleep(0.2)  # the rest is with other processes
             for ended in self.pool.wait(timeout=1.0):
                 self._settle(ended, trials.pop(ended.job.number), source, watch)
-                board.update()
+                if (began := time.monotonic()) >= due:
+                    board.update()
+                    due = time.monotonic() + 9 * (time.monotonic() - began)
             if time.monotonic() - said > 10:
                 source.say_alive()
                 said = time.monotonic()
@@ -128,7 +133,8 @@ class TrialRunner:
         kind = _module_of(str((plain.get("strategy") or {}).get("_target_") or ""))
         modules = sorted({_module_of(t) for t in _targets({k: v for k, v in plain.items() if k != "hydra"})} - {""})
         libraries = tuple(LIBRARIES[m] for m in modules if m in LIBRARIES)
-        return Job(trial.number, folder.absolute(), plain, self.task, kind, (*_ALWAYS, *modules, *libraries))
+        imports = (*_ALWAYS, *modules, *libraries)
+        return Job(trial.number, folder.absolute(), plain, self.task, kind, imports, key_of(plain) or "")
 
 
 @checked("hydra.launcher")

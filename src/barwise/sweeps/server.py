@@ -47,6 +47,7 @@ class _Server:
         self.folders: dict[int, Path] = {}  # and its directory
         self.spawned: list[subprocess.Popen[bytes]] = []  # kept, so that subprocess never waits for them itself
         self.loaded: set[str] = set()
+        self.shared: dict[str, int] = {}  # name of what trials share: how many of them were begun
         self.woken, wake = os.pipe()
         os.set_blocking(self.woken, False)
         os.set_blocking(wake, False)
@@ -90,6 +91,7 @@ class _Server:
             pid = self.spawn(self.job)
         else:
             self.loaded |= warm(self.job, self.loaded)
+            self.share(self.job)
             pid = fork()
             if pid == 0:
                 return True
@@ -97,6 +99,18 @@ class _Server:
         self.folders[self.job["number"]] = Path(self.job["folder"])
         self.answer(number=self.job["number"], pid=pid)
         return False
+
+    def share(self, job: dict[str, Any]) -> None:
+        """From the second trial of the same parts on, make what they share here, where each finds it."""
+        name = job.get("shared")
+        if not name:
+            return
+        self.shared[name] = self.shared.get(name, 0) + 1
+        if self.shared[name] == 2:
+            from barwise.sweeps.sharing import prepare
+
+            prepare(job["config"])
+            _settle()
 
     def spawn(self, job: dict[str, Any]) -> int:
         """A fresh interpreter, where a fork of a process with threads is not safe: macOS."""
@@ -146,9 +160,14 @@ def warm(job: dict[str, Any], loaded: Set[str] = frozenset()) -> set[str]:
             if function:
                 getattr(found, function)()
     if fresh:
-        gc.collect()
-        gc.freeze()  # what is loaded stays shared: collecting would touch, and so copy, every page
+        _settle()
     return set(fresh)
+
+
+def _settle() -> None:
+    """See that what is loaded stays shared: collecting in a trial would touch, and so copy, every page."""
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
