@@ -58,9 +58,12 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
 
 def _finite_rows(X: np.ndarray) -> np.ndarray:
     """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
-    found = np.zeros(len(X), bool)
-    for rows in blocks(X, len(X)):
-        found[rows] = np.isfinite(X[rows]).all(axis=1)
+    found, ones = np.zeros(len(X), bool), np.ones(X.shape[1], X.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in blocks(X, len(X)):
+            found[rows] = finite = np.isfinite(X[rows] @ ones)  # a sum is finite only where all values are
+            odd = rows.start + np.flatnonzero(~finite)  # or where it is too large for them
+            found[odd] = np.isfinite(X[odd]).all(axis=1)
     return found
 
 

@@ -78,6 +78,8 @@ MISTAKES = {
     "objective=luck": "objective=luck: must be one of sharpe",
     "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be a number from 0 to 1000",
     "--strategy": "--strategy: there is no such flag; settings are name=value",
+    "sweep.name=../x": "sweep.name=../x: must be the name of a folder, without /; output_dir=FOLDER says where",
+    "validation={folds: 1}": "validation.folds: there is no such key; validation has ",
     "=3": "write overrides as key=value",
 }
 

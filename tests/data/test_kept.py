@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from barwise.data import files, kept, query, synthetic
+from barwise.data import files, kept, query, sample, seen, synthetic
+from barwise.data.hash import data_hash, digests, is_hash_of
 from barwise.data.kept import KeptBars
 from barwise.data.readers import table
+from barwise.errors import DataError
+from barwise.runs import blocks
 from tests.data.test_query import FRAME, assert_same
 
 WORDS = FRAME.assign(sector=FRAME.symbol.map({"S0000": "a", "S0001": "a", "S0002": "b"}), bid=1.5)
@@ -177,3 +183,134 @@ def test_bars_that_were_not_kept_as_they_were_read_have_no_parts(how, keep, tmp_
     seen.clear()
     assert_same(found, source())
     assert len(seen) == whole
+
+
+def grown(folder: Path, n: int, jump: float = 1.0) -> partial:
+    """Bars of three symbols in a file, and a file more for each of the last days; `jump`: of the last prices."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = WORDS.drop(columns="sector").sort_values(["time", "symbol"], ignore_index=True)
+    own.iloc[: 3 * 36].to_parquet(folder / "first.parquet", index=False)
+    for day in range(36, n):
+        some = own.iloc[3 * day : 3 * day + 3].copy()
+        some[["open", "high", "low", "close"]] *= jump if day == n - 1 else 1.0
+        some.to_parquet(folder / f"more-{day}.parquet", index=False)
+    return partial(files.load, path=str(folder))
+
+
+def test_bars_that_were_added_are_written_beside_a_link_to_the_others(keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    (first,) = keep.home.glob("*.arrow")
+    for n in (37, 39):
+        found = keep.source(grown(tmp_path / "source", n))()
+        read = grown(tmp_path / "source", n)()
+        again = keep.source(grown(tmp_path / "source", n))()
+        for one in (found, again):
+            assert_same(one, read)
+            assert {k: v for k, v in one.facts.items() if k != "kept"} == read.facts
+            assert data_hash(one) == data_hash(read)
+        place = keep.home / f"{again.facts['kept']}.arrow"
+        assert place.samefile(first)
+        assert 0 < place.with_suffix(".more").stat().st_size < first.stat().st_size
+    assert sum(size for _, size, _ in keep.entries()) < 2 * first.stat().st_size  # three sources, one large file
+
+
+@pytest.mark.parametrize("ending", [".arrow", ".more", ".json"])
+@pytest.mark.parametrize("how", ["gone", "a bit", "a bit, at the same time as before"])
+def test_damage_to_any_file_of_bars_that_grew_is_told_and_read_again(ending, how, keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    source = grown(tmp_path / "source", 38)
+    place = keep.home / f"{keep.source(source)().facts.get('kept', keep.key(source))}{ending}"
+    state, data = place.stat(), bytearray(place.read_bytes())
+    data[len(data) // 2] ^= 1
+    place.unlink() if how == "gone" else place.write_bytes(bytes(data))
+    if how.endswith("before"):
+        os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))
+    found = keep.source(source)()
+    assert_same(found, source())
+    if (ending, how) != (".arrow", "gone"):
+        assert [line for line in found.facts["warnings"] if "are damaged" in line and "read again" in line]
+    assert keep.source(source)().facts["kept"] == place.stem  # mended
+
+
+@pytest.mark.parametrize("jump", [1.0, 3.0, 0.2])
+def test_what_is_in_doubt_about_added_bars_is_told_as_of_all(jump, keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    source = grown(tmp_path / "source", 38, jump)
+    found = keep.source(source)()
+    assert found.facts["warnings"] == source().facts["warnings"]
+    assert bool(found.facts["warnings"]) == (jump != 1.0)
+
+
+def test_bars_with_a_fault_among_those_added_are_refused_and_not_kept(keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    source = grown(tmp_path / "source", 38, jump=-1.0)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"more-37\.parquet: .* is not above 0"):
+            keep.source(source)()
+    assert len(keep.entries()) == 1
+    assert_same(keep.source(grown(tmp_path / "source", 38))(), grown(tmp_path / "source", 38)())
+
+
+def test_what_is_known_of_bars_is_not_known_of_others_made_of_them(keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    bars = keep.source(grown(tmp_path / "source", 37))().bars[0]
+    assert bars.known is not None and bars.known.rows == 37
+    with pytest.raises(ValueError, match="read-only"):
+        bars.close[0] = 1.0
+    for other in (replace(bars, close=bars.close + 1), bars.take(slice(0, 36))):
+        assert other.known is None
+        assert digests(other, len(other)) != digests(bars, len(bars))
+    assert digests(bars.take(slice(0, 36)), 36, 30) == digests(bars, 36, 30)
+
+
+def test_two_processes_that_carry_on_the_same_bars_with_others_keep_both(keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    sources = [grown(tmp_path / "source", 38)]
+    shutil.copytree(tmp_path / "source", tmp_path / "before")
+    found = [keep.source(sources[0])()]
+    shutil.rmtree(tmp_path / "source")
+    found.append(keep.source(grown(tmp_path / "source", 37, jump=1.5))())
+    shutil.rmtree(tmp_path / "source")
+    again = [keep.source(grown(tmp_path / "source", 38))()]
+    assert_same(again[0], found[0])
+    assert data_hash(found[0]) != data_hash(found[1])
+
+
+def test_a_file_is_hashed_again_when_it_was_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(seen, "_SETTLED", -1.0)
+    place, memory, read = tmp_path / "a.csv", tmp_path / "seen.json", []
+    whole = seen._contents
+    monkeypatch.setattr(seen, "_contents", lambda path: read.append(path) or whole(path))
+    place.write_text("one")
+    first = seen.hashes([place], memory)
+    assert seen.hashes([place], memory) == first and len(read) == 1
+    state = place.stat()
+    place.write_text("two")
+    os.utime(place, ns=(state.st_atime_ns, state.st_mtime_ns))  # of the same length, at the same time
+    assert seen.hashes([place], memory) != first and len(read) == 2
+    memory.write_text("{")
+    assert seen.hashes([place], memory) == [(str(place), whole(place))]
+
+
+def test_a_large_file_is_compared_in_drawn_blocks_until_it_was_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "_BLOCK", 16)
+    place, whole, seen_ = tmp_path / "x", zlib.crc32, []
+    place.write_bytes(bytes(range(256)) * 10)
+    told = blocks.checksums(place)
+    monkeypatch.setattr(blocks.zlib, "crc32", lambda data: seen_.append(1) or whole(data))
+    blocks.verify(place, told)
+    assert len(seen_) == 24 < len(told["crc32"]) == 160
+    place.with_name("y").hardlink_to(place)
+    blocks.verify(place, told)
+    assert len(seen_) == 48  # a link is no write
+    os.utime(place, ns=(1, 1))
+    blocks.verify(place, told)
+    assert len(seen_) == 48 + 160
+
+
+def test_a_run_that_was_filed_by_an_earlier_version_saw_the_same_bars():
+    market = sample.load(symbols=["AAPL"])
+    filed = "83490ddc3bf36adcfe8ead98061d73eab9487eabcb9864b6e20ab0311ce5509a"  # column after column of a symbol
+    assert is_hash_of(market, filed) and is_hash_of(market, data_hash(market)) and filed != data_hash(market)
+    other = replace(market, bars=(replace(market.bars[0], close=market.bars[0].close * 1.0001),))
+    assert not is_hash_of(other, filed) and not is_hash_of(other, data_hash(market))

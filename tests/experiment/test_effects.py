@@ -17,7 +17,7 @@ from barwise.errors import ConfigError
 from barwise.experiment import effects
 from barwise.experiment.configuration import plain
 from barwise.experiment.effect_rules import ONLY, TRAINED
-from barwise.experiment.effects import check_effects, check_single, check_study, check_sweep
+from barwise.experiment.effects import check_effects, check_merged, check_single, check_study, check_sweep
 from barwise.experiment.recipe import parts_of
 from tests.conftest import ROOT, train
 
@@ -183,3 +183,10 @@ def test_a_process_says_so_and_leaves_nothing(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "barwise: sweep.pages=3: has no effect on a single run; add -m, or leave it out\n"
     assert not (tmp_path / "trials.jsonl").exists()
+
+
+def test_an_empty_mapping_over_entries_is_refused_and_its_remedy_takes_one_out():
+    config = {"strategy": {"members": {"xgboost": {"depth": 3}, "ridge": {}}, "monotone": None, "none": {}}}
+    with pytest.raises(ConfigError, match=r"^strategy\.members=\{\}: has no effect.*~strategy\.members\.xgboost, or"):
+        check_merged(["seed=1", "strategy.members={}"], config)
+    check_merged(["strategy.monotone={}", "strategy.none={}", "strategy.members={knn:{}}"], config)

@@ -219,13 +219,14 @@ def test_every_field_of_the_bars_is_in_their_hash(market):
         "group_names": {"sector": ("a", "c")},
     }  # fmt: skip
     hashes = {data_hash(replace(market, bars=(bars,)))}
-    for one in fields(Bars):
+    given = [one for one in fields(Bars) if one.init]
+    for one in given:
         value = changed.get(one.name)
         if value is None:
             value = getattr(bars, one.name).copy()
             value[3] += value[3] - value[2]
         hashes.add(data_hash(replace(market, bars=(replace(bars, **{one.name: value}),))))
-    assert len(hashes) == 1 + len(fields(Bars))
+    assert len(hashes) == 1 + len(given)
 
 
 def test_a_difference_that_the_name_does_not_tell_is_an_alert_and_built_anew(market, place, monkeypatch):

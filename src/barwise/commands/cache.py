@@ -51,11 +51,11 @@ def _shape_of(folder: Path) -> str:
 
 def _bars_of(path: Path) -> str:
     """What is in one file of kept bars, in words."""
-    from barwise.data.kept import read
+    from barwise.data.kept_file import opened
     from barwise.runs.blocks import Damaged
 
     try:
-        market = read(path)
+        market = opened(path)[0]
     except Damaged as error:
         return f"damaged ({error})"
     where = market.facts.get("path", market.facts.get("database"))

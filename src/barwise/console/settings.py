@@ -231,22 +231,28 @@ def checked(where: str) -> Callable[[Function], Function]:
     """A decorator: each call's arguments lie in the ranges that the annotations declare, or ConfigError is raised."""
 
     def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
+        parameters = inspect.signature(function).parameters
+        names = [n for n, p in parameters.items() if _takes_one(p)]
+        admitted: dict[str, tuple[Any, ...]] = {}  # by the first call: an annotation may name what stands further down
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                given = signature.bind(*args, **kwargs).arguments
-            except TypeError:
-                return function(*args, **kwargs)  # it says what is wrong with the call
-            more = [n for n, p in signature.parameters.items() if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-            check(function, where, {n: v for n, v in given.items() if n not in (*more, "self")})
+            if not admitted:
+                admitted.update((name, _kinds_for(function, parameters[name])) for name in names)
+            for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+                if admitted.get(name) and (value is not None or parameters[name].default is not None):
+                    check_value(f"{where}.{name}", value, admitted[name], parameters[name].default)
             return function(*args, **kwargs)
 
         call.__checks__ = function  # type: ignore[attr-defined]  # a fingerprint of code reads that one alone
         return cast(Function, call)
 
     return decorate
+
+
+def _takes_one(parameter: inspect.Parameter) -> bool:
+    """Whether it takes one value."""
+    return parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
 
 
 def check_fields(part: Any, where: str) -> None:

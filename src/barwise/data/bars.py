@@ -15,12 +15,29 @@ COLUMNS = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the first `rows` of bars that cannot be written: they are sound, their hash is `digest`, and the
+    first `whole` of them have the hash `chain` (see `barwise.data.hash`).
+
+    `earlier`: the hash of fewer of them. `calm`: nothing about them is in doubt.
+    """
+
+    rows: int
+    digest: str
+    whole: int
+    chain: bytes
+    earlier: Mapping[int, str] = field(default_factory=dict)
+    calm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Bars:
     """One symbol, oldest bar first.
 
     Float64 arrays of one length; `time` is datetime64[ns] in UTC and strictly increasing. `extra` holds bid, ask and
     any other numeric column of the source, with NaN where the source has none.
     `groups` holds its columns of words, such as a sector, as codes (int32) into `group_names`, -1 where a bar has none.
+    `known`: what need not be looked at again, of these very arrays; whatever is made of them has none.
     """
 
     symbol: str
@@ -33,9 +50,18 @@ class Bars:
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     group_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    known: Known | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def known_as(self, known: Known) -> Bars:
+        """These bars, whose arrays cannot be written from here on, and of which so much is known."""
+        for values in (self.time, self.open, self.high, self.low, self.close, self.volume,
+                       *self.extra.values(), *self.groups.values()):  # fmt: skip
+            values.flags.writeable = False
+        object.__setattr__(self, "known", known)
+        return self
 
     def take(self, rows: slice | np.ndarray) -> Bars:
         """The bars at `rows` (a slice or an index array), as new Bars."""

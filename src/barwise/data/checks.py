@@ -83,8 +83,11 @@ def check_market(market: Market) -> Market:
     """The same market, or DataError: whatever its source, bars are checked once more before they are used."""
     if not market.bars:
         raise DataError("data: there are no bars; name a source with at least one symbol")
+    known = [bars for bars in market.bars if bars.known is not None and not bars.groups]
+    known = known if _ends_are_sound(known) else []
     for bars in market.bars:
-        check_bars(bars)
+        if bars.known is None or bars.groups or not known:
+            check_bars(bars)
     names = market.symbols
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -92,9 +95,27 @@ def check_market(market: Market) -> Market:
     return market
 
 
+def _ends_are_sound(known: Sequence[Bars]) -> bool:
+    """Whether the bars after those that are known to be sound are too, those of all symbols at once."""
+    ends = [(b, b.known.rows) for b in known if b.known is not None and b.known.rows < len(b)]
+    if not ends:
+        return True
+    if any(len(values) != len(b) for b, _ in ends for values in (*_prices(b).values(), *b.extra.values())):
+        return False
+    columns = {name: np.concatenate([getattr(b, name)[n:] for b, n in ends]) for name in COLUMNS}
+    time = np.concatenate([b.time[n:] for b, n in ends])
+    before = np.concatenate([b.time[n - 1 : -1] for b, n in ends])
+    rising = not np.isnat(time).any() and bool((time > before).all())
+    return rising and not value_findings(columns)
+
+
+def _prices(bars: Bars) -> dict[str, np.ndarray]:
+    return {name: getattr(bars, name) for name in COLUMNS}
+
+
 def check_bars(bars: Bars) -> None:
     """DataError if arrays differ in length or hold what bars cannot hold."""
-    columns = {name: getattr(bars, name) for name in COLUMNS}
+    columns = _prices(bars)
     for name, values in {**columns, **bars.extra}.items():
         if len(values) != len(bars):
             raise DataError(f"data: {bars.symbol}: {name} has {len(values)} values for {len(bars)} times")

@@ -100,16 +100,16 @@ def read(
     if not pending:
         raise DataError(f"data.path={path}: {nothing_asked(asked, path)}")
     parts = CARRIED.get()
+    found += parts.series(pending) if parts is not None else []
     while pending:
         doubtful: list[tuple[Source, AmbiguousDates]] = []
         for source in pending:
             kept = parts.found(source) if parts is not None else None
             if kept is not None:
-                found += kept[0]
-                dropped += kept[1]
-                ignored.update(kept[2])
+                dropped += kept[0]
+                ignored.update(kept[1])
                 count += 1
-                notes.add(kept[3])
+                notes.add(kept[2])
                 continue
             one = Notes()
             try:

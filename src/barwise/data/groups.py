@@ -97,6 +97,8 @@ def chosen(
         for name in there:
             if name not in (*wanted, *kept) and 2 <= len(shared(name, bars)[1]) < len(bars):
                 notes.warn(path, f"column {name} is left out: data.groups=[{','.join(wanted)}] does not name it")
+    if not there and not found:
+        return tuple(bars), []
     made = []
     for i, b in enumerate(bars):
         one = put(b, {name: (codes[i], names) for name, (codes, names) in found.items()})

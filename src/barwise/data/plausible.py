@@ -64,7 +64,8 @@ def plausible(bars: Sequence[Bars], on_jump: str, splits_known: bool) -> tuple[t
     `on_jump`: `warn` keeps every bar; `drop` leaves out bad ticks and repeated bars, and a symbol whose level jumps as
     a whole; `error` is a DataError. `splits_known`: prices are adjusted, or an adjusted close tells of the splits.
     """
-    doubts = [doubt for b in bars for doubt in _doubts_of(b, splits_known)]
+    calm = _calm_ends(bars)
+    doubts = [d for b in bars for d in (_sizes(b) if b.symbol in calm else _doubts_of(b, splits_known))]
     lines = {kind: _line(kind, [d for d in doubts if d.kind == kind]) for kind in _TITLES}
     lines = {kind: text for kind, text in lines.items() if text}
     if not lines or on_jump == "warn":
@@ -87,6 +88,28 @@ def _doubts_of(bars: Bars, splits_known: bool) -> list[_Doubt]:
         rows = np.arange(len(bars))
         found.append(_Doubt(bars.symbol, "volume", rows, f"{bars.symbol}: 0 in all {len(bars)} bars"))
     return found
+
+
+def _calm_ends(bars: Sequence[Bars]) -> set[str]:
+    """Of those of which nothing was in doubt before some bars were added, who has no jump and no repeated bar among
+    these: the ends of all looked at at once."""
+    grown = [(b, b.known.rows - 1) for b in bars if b.known is not None and b.known.calm and b.known.rows]
+    if not grown:
+        return set()
+    open_, high, low, close = (np.concatenate([getattr(b, name)[n:] for b, n in grown]) for name in PRICES)
+    of = np.repeat(np.arange(len(grown)), [len(b) - n for b, n in grown])
+    top, bottom, next_ = np.maximum(open_, close), np.minimum(open_, close), of[1:] == of[:-1]
+    moves = np.append(1.5, np.where(next_, close[1:] / close[:-1], 1.5))  # of the first of each there is none
+    odd = ~_near(moves, 0.999 * _LEVEL) | (moves == 1.0)
+    for ratio in (high / top, low / bottom, open_ / close):
+        odd |= ~_near(ratio, 0.999 * _WICK)
+    return {b.symbol for (b, _), one in zip(grown, np.bincount(of, odd), strict=True) if not one}
+
+
+def _near(ratio: np.ndarray, most: float) -> np.ndarray:
+    """Whether prices are within `most` times each other."""
+    near: np.ndarray = (ratio < most) & (ratio > 1 / most)
+    return near
 
 
 def _jumps(bars: Bars, splits_known: bool) -> list[_Doubt]:
@@ -120,7 +143,7 @@ def _calm(bars: Bars) -> bool:
         (bars.close[1:] / bars.close[:-1], 0.999 * _LEVEL),
         *((ratio, 0.999 * _WICK) for ratio in (bars.high / top, bars.low / bottom, bars.open / bars.close)),
     )
-    return all(bool(((ratio < most) & (ratio > 1 / most)).all()) for ratio, most in near)
+    return all(bool(_near(ratio, most).all()) for ratio, most in near)
 
 
 def _returns(move: np.ndarray, row: int, back: int) -> bool:
@@ -165,7 +188,9 @@ def _wicks(bars: Bars, deviation: float, known: np.ndarray) -> list[_Doubt]:
 
 
 def _repeated(bars: Bars) -> list[_Doubt]:
-    if np.count_nonzero(bars.close[1:] == bars.close[:-1]) < _REPEATED - 1 and not np.isnan(bars.close).any():
+    still = np.flatnonzero(bars.close[1:] == bars.close[:-1])
+    more = _REPEATED - 2  # after the first that is as the one before it
+    if not (still[more:] - still[:-more] == more).any() and not np.isnan(bars.close).any():
         return []
     columns = [np.nan_to_num(getattr(bars, name)) for name in (*PRICES, "volume")]
     same = np.logical_and.reduce([np.append(False, c[1:] == c[:-1]) for c in columns])

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barwise.data.hash import is_hash_of
 from barwise.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from barwise.data.bars import Market
 
 _RECORD, _SCORES = "finished.json", "scores.safetensors"
 
@@ -67,9 +70,9 @@ def stored(folder: Path, rows: int) -> Finished | None:
     return Finished(arrays["score"], arrays["signal"], found["facts"], found["curves"], arrays.get("alone"))
 
 
-def same_data(manifest: Mapping[str, Any], found: str) -> None:
+def same_data(manifest: Mapping[str, Any], market: Market) -> None:
     """DataError where a run that goes on would read other bars than it began with."""
-    if manifest.get("data_hash", found) != found:
+    if "data_hash" in manifest and not is_hash_of(market, manifest["data_hash"]):
         raise DataError("resume: the bars are not those that the run began with; begin again without resume=")
 
 

@@ -29,8 +29,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
     if spacing:
         out.warn(spacing)
     facts = {k: v for k, v in described(market.facts).items() if k != "warnings"}
-    hashed = data_hash(market)
-    same_data(out.manifest, hashed)
+    same_data(out.manifest, market)
     out.update(
         data={
             **facts,
@@ -43,7 +42,7 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
             "bar_size": bar_size(max((b.time for b in market.bars), key=len)),
             "periods_per_year": per_year,
         },
-        data_hash=hashed,
+        data_hash=data_hash(market),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from barwise.data.bars import COLUMNS, Bars, Market, Universe
+from barwise.data.bars import Bars, Market, Universe
+from barwise.data.hash import digests
 from barwise.data.memmap import release
 from barwise.features import FeatureSet
 from barwise.features.aligned import between, bound, sees_all
@@ -21,6 +22,7 @@ from barwise.features.spot_check import ROWS, SAME
 from barwise.features.store_writer import Kept, meta_of, read_kept
 from barwise.runs.blocks import Damaged
 
+_LET_GO = 64  # symbols after which the memory of what is mapped is given back
 _MOST = 0.2  # of a symbol's bars may be new: beyond that building anew costs little more
 
 
@@ -42,19 +44,12 @@ def history_of(sets: str, market: Market) -> History:
 
 
 def _digests(bars: Bars, n: int, universe: Universe | None) -> tuple[str, str]:
-    """The hashes of the first `n` bars of a symbol and of all of them, each with its stays; each byte is read once."""
-    arrays = {name: getattr(bars, name) for name in ("time", *COLUMNS)} | dict(sorted(bars.extra.items()))
-    arrays |= {f"group {name}": codes for name, codes in sorted(bars.groups.items())}
-    if universe is not None:
-        arrays["inside"] = universe.inside(bars.symbol, bars.time)
-    early, every = hashlib.sha256(), hashlib.sha256()
-    for name, values in arrays.items():
-        one = hashlib.sha256(name.encode())
-        one.update(np.ascontiguousarray(values[:n]).view(np.uint8).data)
-        early.update(one.digest())
-        one.update(np.ascontiguousarray(values[n:]).view(np.uint8).data)
-        every.update(one.digest())
-    return early.hexdigest(), every.hexdigest()
+    """The hashes of the first `n` bars of a symbol and of all of them, each with its stays."""
+    early, every = digests(bars, n, len(bars))
+    if universe is None:
+        return early, every
+    inside = universe.inside(bars.symbol, bars.time)
+    return early + hashlib.sha256(inside[:n].data).hexdigest(), every + hashlib.sha256(inside.data).hexdigest()
 
 
 def base_of(
@@ -109,7 +104,7 @@ def extended(
     from their windows, are not what it has, so that all must be built."""
     old, names = base.matrix, base.matrix.names
     place = {b.symbol: i for i, b in enumerate(old.bars)}
-    window = max((w for w in base.windows.values() if w is not None), default=1) + ROWS
+    window = max((w for w in base.windows.values() if w is not None), default=2) // 2 + ROWS  # it was doubled
     offsets = np.concatenate([[0], np.cumsum([len(b) for b in market.bars])]).astype(np.int64)
     begins = [max(0, len(old.bars[place[b.symbol]]) - window) if b.symbol in place else 0 for b in market.bars]
     parts = [b.take(slice(begin, None)) for b, begin in zip(market.bars, begins, strict=True)]
@@ -118,11 +113,15 @@ def extended(
         last = max(b.time[-1] for b in market.bars)
         parts = [between(b, first, last) if b.symbol in place else b for b in market.bars]
     given = bound(sets, parts, market.universe)
-    X = room((int(offsets[-1]), len(names)))
+    scale = _scale(old)
+    joined = {} if any(sees_all(one) for one in sets.values()) else _joined(old, place, market, parts, sets, scale)
+    alone = sum(len(b) > (len(old.bars[place[b.symbol]]) if b.symbol in place else 0) for b in market.bars) > len(
+        joined
+    )
+    X = room((int(offsets[-1]), len(names)), forks=alone)  # copying alone is done here
+    before = np.asarray(old.X)
     warmup, wrong = shared((len(parts),), np.int64), shared((1,), np.int64)
     wrong[0] = 0
-    scale = _scale(old)
-    joined = {} if any(sees_all(one) for one in sets.values()) else _joined(old, place, market, parts, sets)
 
     def fill(i: int) -> None:
         bars, part = market.bars[i], parts[i]
@@ -130,38 +129,50 @@ def extended(
         known = place.get(bars.symbol)
         kept = 0 if known is None else len(old.bars[known])
         if known is not None:
-            block[:kept] = old.X[old.offsets[known] : old.offsets[known + 1]]
-        if kept < len(bars):
+            block[:kept] = before[old.offsets[known] : old.offsets[known + 1]]
+        if i in joined:
+            block[kept:] = joined[i]
+        elif kept < len(bars):
             start = len(part) - (len(bars) - kept)
             back = min(ROWS, kept, start)
-            last = joined.get(i)
-            if last is None or not _same(last[:back], block[kept - back : kept], scale):
-                last = _rows(compute(part, given), names, len(part))[start - back :]
-                if not _same(last[:back], block[kept - back : kept], scale):
-                    wrong[0] = 1
+            last = _rows(compute(part, given), names, len(part))[start - back :]
+            if not _same(last[:back], block[kept - back : kept], scale):
+                wrong[0] = 1
             block[kept:] = last[back:]
         warmup[i] = _defined(block, len(bars) if known is None else int(old.warmup[known]) + 1)
-        release(X)
+        if i % _LET_GO == 0:
+            release(X)
+            release(old.X)
 
     if parts:
         fill(0)  # here: what it compiles or imports, forked processes have
-    each(lambda i: fill(i + 1), len(parts) - 1, threads, fork=X.size >= MUCH and is_shared(X))
+    each(lambda i: fill(i + 1), len(parts) - 1, threads if alone else 1, fork=X.size >= MUCH and is_shared(X))
+    release(old.X)
     if wrong[0] or (warmup >= np.diff(offsets)).any():
         return None
     return replace(old, X=X, bars=tuple(market.bars), offsets=offsets, warmup=warmup.copy(), universe=market.universe)
 
 
 def _joined(
-    old: FeatureMatrix, place: Mapping[str, int], market: Market, parts: Sequence[Bars], sets: Mapping[str, FeatureSet]
-) -> dict[int, np.ndarray]:
-    """By symbol that has new bars the last rows of its part, those that are known and are compared first."""
+    old: FeatureMatrix, place: Mapping[str, int], market: Market, parts: Sequence[Bars], sets: Mapping[str, FeatureSet],
+    scale: np.ndarray,
+) -> dict[int, np.ndarray]:  # fmt: skip
+    """By symbol its new rows, computed side by side; without those before which the last rows that are known are
+    not what they were."""
     last = {}
     for i, (bars, part) in enumerate(zip(market.bars, parts, strict=True)):
         new = len(bars) - len(old.bars[place[bars.symbol]]) if bars.symbol in place else 0
-        back = min(ROWS, len(part) - new)
-        if new and back == ROWS:
-            last[i] = new + back
-    return side_by_side({i: parts[i] for i in last}, last, sets, old.names)
+        if new and len(part) - new >= ROWS:
+            last[i] = new + ROWS
+    found = side_by_side({i: parts[i] for i in last}, last, sets, old.names)
+    if not found:
+        return {}
+    ends = old.offsets[[place[market.bars[i].symbol] + 1 for i in found]]
+    then = old.X[(ends[:, None] - np.arange(ROWS, 0, -1)).ravel()].reshape(len(found), ROWS, -1)
+    now = np.array([rows[:ROWS] for rows in found.values()])
+    return {
+        i: rows[ROWS:] for (i, rows), same in zip(found.items(), _same(now, then, scale, (1, 2)), strict=True) if same
+    }
 
 
 def _rows(columns: Mapping[str, np.ndarray], names: Sequence[str], n: int) -> np.ndarray:
@@ -185,9 +196,10 @@ def _scale(old: FeatureMatrix) -> np.ndarray:
     return found
 
 
-def _same(now: np.ndarray, then: np.ndarray, scale: np.ndarray) -> bool:
+def _same(now: np.ndarray, then: np.ndarray, scale: np.ndarray, axes: tuple[int, ...] | None = None) -> Any:
+    """Whether all values are, or those along `axes`."""
     near = np.abs(now - then) <= SAME * (np.abs(then) + scale)
-    return bool((near | (np.isnan(now) & np.isnan(then))).all())
+    return (near | (np.isnan(now) & np.isnan(then))).all(axis=axes)
 
 
 def _defined(block: np.ndarray, n: int) -> int:

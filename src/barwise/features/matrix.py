@@ -27,12 +27,12 @@ AMPLE = 4_096  # bars on which any sensible feature is defined; tells a broken o
 
 _AT_ONCE = 128  # rows
 
-Room = Callable[[tuple[int, int]], np.ndarray]  # float32 of that shape, in memory or mapped from a file
+Room = Callable[..., np.ndarray]  # float32 of that shape, in memory or mapped from a file; `forks` as for `in_memory`
 
 
-def in_memory(shape: tuple[int, int]) -> np.ndarray:
-    """Room for a matrix in memory; for a large one in memory that forked processes share."""
-    return np.empty(shape, dtype=np.float32) if prod(shape) < MUCH else shared(shape)
+def in_memory(shape: tuple[int, int], forks: bool = True) -> np.ndarray:
+    """Room for a matrix in memory; for a large one in memory that forked processes share, where they write it."""
+    return shared(shape) if forks and prod(shape) >= MUCH else np.empty(shape, dtype=np.float32)
 
 
 @dataclass(frozen=True)

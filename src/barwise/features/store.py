@@ -1,8 +1,8 @@
 """The store: feature matrices kept on disk, opened memory-mapped, shared by all trials and processes.
 
 A matrix is known by what made it (`fingerprint`): its bars, and its sets as they stand in memory. When it is opened
-each byte is compared with its checksum (`making`), and rows drawn anew are computed again (`spot_check`). Files hold
-plain numbers and JSON: nothing that is loaded runs code.
+its bytes are compared with their checksums (`verify`), and rows drawn anew are computed again (`spot_check`). Files
+hold plain numbers and JSON: nothing that is loaded runs code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A matrix on its way into the store, whole or not at all, and read back only if each byte is as it was written."""
+"""A matrix on its way into the store, whole or not at all, and read back only as it was written."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,8 +18,8 @@ from barwise.data.bars import Bars
 from barwise.data.memmap import create, finish, release
 from barwise.errors import DataError
 from barwise.features.matrix import FeatureMatrix, Room, in_memory
-from barwise.runs.blocks import Damaged, checksums, seal_of, synced
-from barwise.runs.directory import plain, write_json
+from barwise.runs.blocks import Damaged, checksums, seal_of, synced, verify
+from barwise.runs.directory import plain, write_text
 from barwise.safety.files import inside, read_json
 
 Facts = dict[str, Any]
@@ -74,10 +75,10 @@ class Making:
         if self.beside is not None:
             shutil.rmtree(self.beside, ignore_errors=True)  # what is mapped stays readable
 
-    def room(self, shape: tuple[int, int]) -> np.ndarray:
+    def room(self, shape: tuple[int, int], forks: bool = True) -> np.ndarray:
         """In memory, or in a file that is mapped where the store wants that; DataError without room on the disk."""
         if not self.maps(4 * prod(shape)):
-            return in_memory(shape)
+            return in_memory(shape, forks)
         if self.beside is not None:  # of a try that came to nothing
             shutil.rmtree(self.beside, ignore_errors=True)
         try:
@@ -112,7 +113,7 @@ class Making:
             "seconds": kept.seconds, "windows": dict(kept.windows), "history": dict(kept.history),
             **pieces,
         })  # fmt: skip
-        write_json(self.beside / META, {**meta, "seal": seal_of(meta)})
+        write_text(self.beside / META, json.dumps({**meta, "seal": seal_of(meta)}))
         synced(self.beside / META)
         synced(self.beside)
         os.rename(self.beside, folder)
@@ -156,7 +157,7 @@ def _pieces(meta: Mapping[str, Any]) -> tuple[list[int], list[int]]:
 
 def _joined(X: np.ndarray, more: np.ndarray, meta: Mapping[str, Any], offsets: np.ndarray) -> np.ndarray:
     """The matrix whose rows lie in two files, in memory."""
-    found = in_memory((int(offsets[-1]), X.shape[1]))
+    found = in_memory((int(offsets[-1]), X.shape[1]), forks=False)
     done = 0
     for low, high, first, n in zip(offsets[:-1], offsets[1:], *_pieces(meta), strict=True):
         found[low : low + n] = X[first : first + n]
@@ -176,16 +177,14 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
         return None
     try:
         meta = meta_of(folder)
-        if meta["X"] != checksums(folder / _X_FILE, meta["X"]["bytes"]):
-            raise Damaged(f"{_X_FILE} is not what was written")
+        verify(folder / _X_FILE, meta["X"])
         X = np.load(folder / _X_FILE, mmap_mode="r", allow_pickle=False)
         own = tuple(bars[i] for i in meta["kept"])
         offsets = np.asarray(meta["offsets"], dtype=np.int64)
         if "first" in meta:
             if maps is not None and maps(4 * int(offsets[-1]) * X.shape[1]):
                 return None
-            if meta["more"] != checksums(folder / _MORE_FILE, meta["more"]["bytes"]):
-                raise Damaged(f"{_MORE_FILE} is not what was written")
+            verify(folder / _MORE_FILE, meta["more"])
             X = _joined(X, np.load(folder / _MORE_FILE, mmap_mode="r", allow_pickle=False), meta, offsets)
         names = tuple(meta["names"])
         right = X.dtype == np.float32 and X.shape == (int(offsets[-1]), len(names)) and X.flags.c_contiguous

@@ -88,6 +88,8 @@ def write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 def plain(value: Any) -> Any:
     """`value` with numpy scalars, arrays, tuples and dates as plain JSON values; what is not finite is None."""
+    if value is None or type(value) in (str, int, bool):
+        return value
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

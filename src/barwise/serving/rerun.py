@@ -10,7 +10,7 @@ from typing import Any
 
 from barwise.data.bars import Market
 from barwise.data.checks import check_market
-from barwise.data.hash import data_hash
+from barwise.data.hash import data_hash, is_hash_of
 from barwise.errors import DataError
 from barwise.experiment.compute import with_recorded_engine
 from barwise.experiment.recipe import parts_of
@@ -66,10 +66,11 @@ def rerun(folder: str | Path, out: Path, data: Callable[[], Market] | None = Non
 
 
 def _same_bars(run: Run, market: Market) -> None:
-    found, wanted = data_hash(check_market(market)), run.manifest.get("data_hash")
-    if found != wanted:
+    wanted = run.manifest.get("data_hash")
+    if not is_hash_of(check_market(market), wanted):
         raise DataError(
-            f"{run.folder}: the bars are not those of the run (hash {found[:12]}, recorded {str(wanted)[:12]}); "
+            f"{run.folder}: the bars are not those of the run (hash {data_hash(market)[:12]}, recorded"
+            f" {str(wanted)[:12]}); "
             "name the recorded ones: data=files data.path=…"
         )
 

@@ -141,7 +141,8 @@ def _one(name: str, parts: list[Series], notes: Notes) -> Series:
     for where, count, whole in overlapping:
         notes.warn(where, f"{'all' if whole else count} of its bars of {name} are in {parts[0].where} too: left out")
     if len(parts) > len(overlapping):
-        notes.note(listed([p.where for p in parts]), f"{len(parts)} files are one symbol, {name}: joined")
+        files = [file for part in parts for file in part.files]
+        notes.note(listed(files), f"{len(files)} files are one symbol, {name}: joined")
     return replace(parts[0], bars=bars)
 
 
@@ -149,6 +150,10 @@ def _after(*parts: Bars) -> Bars:
     """The bars of all in the order of time; extra columns that one of them lacks are NaN there."""
     columns = {c: np.concatenate([getattr(b, c) for b in parts]) for c in ("time", *COLUMNS)}
     names = list(dict.fromkeys(name for b in parts for name in b.extra))
+    known, plain = parts[0].known, not any(b.groups for b in parts) and all(list(b.extra) == names for b in parts)
+    if known is not None and plain and all(b.time[0] > a.time[-1] for a, b in pairwise(parts)):
+        extra = {c: np.concatenate([b.extra[c] for b in parts]) for c in names}
+        return Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}).known_as(known)
     extra = {c: np.concatenate([b.extra[c] if c in b.extra else np.full(len(b), np.nan) for b in parts]) for c in names}
     both = put(Bars(parts[0].symbol, **columns, extra=extra, groups={}, group_names={}), together(parts))
     if (np.diff(both.time) > np.timedelta64(0)).all():

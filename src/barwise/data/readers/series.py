@@ -37,7 +37,8 @@ class Reading:
 
 @dataclass
 class Series:
-    """One symbol's bars from one file; `days`: bars of a day or more; `naive`: intraday times without a zone."""
+    """One symbol's bars from one file, or from several one after the other, `files`; `days`: bars of a day or more;
+    `naive`: intraday times without a zone."""
 
     where: str
     bars: Bars
@@ -45,6 +46,10 @@ class Series:
     naive: bool
     exact: bool = False  # the file itself names the symbol
     order: str | None = None  # day or month first, where the dates told
+    files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.files = self.files or (self.where,)
 
 
 def read(table: RawTable, symbol: str, exact: bool, how: Reading, notes: Notes) -> tuple[list[Series], int, list[str]]:
