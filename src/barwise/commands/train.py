@@ -165,7 +165,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.experiment.shared import shared_by
     from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
-    from barwise.report.terminal import summary
+    from barwise.report.terminal import places, summary
     from barwise.runs.directory import RunDirectory
     from barwise.runs.measures import check_objective
     from barwise.safety.signature import sign
@@ -199,11 +199,17 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
         metrics = run(parts, out, *listeners, shared=shared_by(config, parts))
         judged = judge(config, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(config["output_dir"]))
+    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
+    brief, told = config["quiet"] or among_others, len(out.manifest["warnings"])
+    if not brief:  # nobody waits for figures to read the verdict
+        summary(out, metrics, judged, quiet=False)
     if single:  # a trial's page is rendered when it is asked for
         render_into(out)
     Listeners(tuple(listeners)).ended(out.path, out.manifest)
-    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
-    summary(out, metrics, judged, config["quiet"] or among_others)
+    if brief:
+        summary(out, metrics, judged, quiet=True)
+    else:
+        places(out, told)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 
