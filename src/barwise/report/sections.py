@@ -166,12 +166,16 @@ def _folds(run: Run) -> Markup:
                 *(shown(fact.get(k), "{:,}") for k in ("train_rows", "valid_rows", "test_rows")),
                 *(shown(fold.get(k), f) for k, f in numbers),
                 shown(best, "{:,}"),
-                words({k: round(v, 4) if isinstance(v, float) else v for k, v in (fact.get("signals") or {}).items()}),
+                tag("td", words(_rounded(fact.get("signals") or {})), class_="rule"),
             ]
         )
     head = ("fold", "test period", "train rows", "valid rows", "test rows", "Sharpe net", "gross", heading,
-            "accuracy", "best step", "signal rule")  # fmt: skip
+            "accuracy", "best step", tag("th", "signal rule"))  # fmt: skip
     return joined((table(head, rows, left=2), *inside_folds(run)))
+
+
+def _rounded(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in found.items()}
 
 
 _FOLD_NUMBERS = (("sharpe", "{:.2f}"), ("sharpe_gross", "{:.2f}"), ("rank_ic", "{:.4f}"), ("accuracy", "{:.1%}"))

@@ -30,7 +30,10 @@ margin-top:1.2rem}
 .barwise figure svg{display:block;width:100%;height:auto;overflow:visible}
 .barwise figure svg *,.barwise>svg *{stroke-linejoin:round;stroke-linecap:butt}
 .barwise figure .narrow{display:none}
-.barwise .scroll{overflow-x:auto;max-width:100%}
+.barwise .scroll{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,var(--page) 40%,transparent),
+linear-gradient(270deg,var(--page) 40%,transparent) 100% 0,linear-gradient(90deg,var(--line),transparent),
+linear-gradient(270deg,var(--line),transparent) 100% 0;background-repeat:no-repeat;
+background-size:2.4rem 100%,2.4rem 100%,.9rem 100%,.9rem 100%;background-attachment:local,local,scroll,scroll}
 .barwise table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.5rem 0}
 .barwise th,.barwise td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--line);
 vertical-align:top;font-weight:400}
@@ -38,7 +41,7 @@ vertical-align:top;font-weight:400}
 .barwise td.n,.barwise th.n{text-align:right;white-space:nowrap}
 .barwise td.one{white-space:nowrap}
 .barwise tr.strong>*{font-weight:650}
-.barwise td.why{color:var(--muted);font-size:.88rem}
+.barwise td.why,.barwise td.rule{color:var(--muted);font-size:.88rem}
 .barwise table.facts th{color:var(--muted);white-space:nowrap}
 .barwise table.facts td{overflow-wrap:anywhere}
 .barwise summary{cursor:pointer;font-weight:600;margin:.8rem 0 .2rem}
@@ -48,7 +51,9 @@ font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .barwise .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}
 @media (max-width:640px){.barwise main{padding:.8rem .8rem 2rem}.barwise figure .full{display:none}
 .barwise figure .narrow{display:block}.barwise table.facts th{white-space:normal;min-width:6.5rem}
-.barwise td.why{min-width:10rem}.barwise thead th{white-space:normal}
+.barwise td.why{min-width:7rem}.barwise td.rule{white-space:nowrap}
+.barwise thead th,.barwise thead th.n{white-space:normal}
+.barwise .scroll{font-size:.84rem}.barwise .scroll th,.barwise .scroll td{padding-right:.5rem}
 .barwise th,.barwise td{padding-right:.6rem}}
 @media print{.barwise nav{display:none}.barwise main{max-width:none;padding:0}.barwise{font-size:10pt}
 .barwise figure,.barwise tr{break-inside:avoid}.barwise h2{break-after:avoid}

@@ -18,6 +18,7 @@ from barwise.safety.tables import checked
 from barwise.sweeps.leaderboard import Leaderboard
 
 BEST = 10  # trials whose equity is drawn
+_SCALE = [[0, "#d55e00"], [0.5, "#e69f00"], [1, "#56b4e9"]]  # to be seen on white and on black
 _POINTS_OF_LUCK = 60  # of the curve of luck: each looks at all trials before it
 _POINTS = 400  # of an equity curve: a page of 200 trials stays below 6 MB
 
@@ -75,7 +76,7 @@ def parallel(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
         })  # fmt: skip
     values = [trial.value for trial in trials]
     dimensions.append({"label": objective, "values": values})
-    line = {"color": values, "colorscale": "Viridis", "showscale": True, "colorbar": {"title": {"text": objective}}}
+    line = {"color": values, "colorscale": _SCALE, "showscale": True, "colorbar": {"title": {"text": objective}}}
     return {
         "data": [{"type": "parcoords", "dimensions": dimensions, "line": line}],
         "layout": {"height": 420, "margin": {"t": 60, "l": 170}},
@@ -108,8 +109,9 @@ def effects(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
 def seeds(trials: Sequence[Trial], objective: str) -> dict[str, Any] | None:
     """Outcomes of each configuration over its seeds, the best mean first."""
     groups: dict[str, list[float]] = defaultdict(list)
+    differing = set(_differing(trials)) - {"seed"}
     for trial in trials:
-        rest = " ".join(f"{k}={v}" for k, v in trial.given.items() if k != "seed")
+        rest = " ".join(f"{k}={v}" for k, v in trial.given.items() if k in differing)
         groups[rest or "as it is"].append(trial.value)
     several = {name: values for name, values in groups.items() if len(values) > 1}
     if not several:

@@ -39,22 +39,25 @@ SCRIPT = """
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const colour = name => getComputedStyle(document.body).getPropertyValue("--" + name).trim();
   function look(layout) {
-    const ink = colour("ink"), line = colour("line");
+    const ink = colour("ink"), line = colour("line"), narrow = innerWidth < 640;
     const base = {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: 13},
-      margin: {l: 60, r: 60, t: 30, b: 50}, legend: {orientation: "h", y: -0.25, yanchor: "top"},
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: ink, size: narrow ? 11 : 13},
+      margin: {l: narrow ? 40 : 60, r: narrow ? 20 : 60, t: 60, b: 50},
+      legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0},
       colorway: ["blue", "orange", "green", "red", "purple", "sky", "yellow", "muted"].map(colour),
       hoverlabel: {namelength: -1}
     };
     const all = Object.assign(base, layout);
+    if (narrow) all.margin.l = Math.min(all.margin.l, 70);
     for (const key of new Set([...Object.keys(all).filter(k => /^[xy]axis/.test(k)), "xaxis", "yaxis"]))
       all[key] = Object.assign({gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true}, all[key]);
     return all;
   }
   function draw() {
+    const bar = matchMedia("(hover)").matches ? "hover" : false;  // on a phone it would hide the legend
     for (const [name, chart] of Object.entries(charts))
       Plotly.react("chart-" + name, chart.data, look(structuredClone(chart.layout)),
-                   {responsive: true, displaylogo: false});
+                   {responsive: true, displaylogo: false, displayModeBar: bar});
   }
   draw();
   dark.addEventListener("change", draw);
