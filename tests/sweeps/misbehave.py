@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import signal
 import sys
 import time
@@ -89,24 +87,3 @@ class Misbehaving:
     @classmethod
     def load(cls, folder: Path) -> Any:
         return cls()
-
-
-class Reading(Misbehaving):
-    """Writes into the folder `once` which pages of the kept matrix its process has, in kB, once it has read its rows."""
-
-    def fit(self, train: Samples, valid: Samples, context: FitContext) -> Self:
-        if context.folder is not None and self.once is not None:
-            before, asked = _mapped()["Rss"], train.X.nbytes // 1024
-            told = {"node": os.environ.get("RAY_RAYLET_PID"), "asked": asked, "before": before, **_mapped()}
-            (Path(self.once) / f"{self.n}-{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(told))
-        return super().fit(train, valid, context)
-
-
-def _mapped() -> dict[str, int]:
-    """Of the mapping of X.npy in this process: its size, what is resident, what is this process's own."""
-    found = dict.fromkeys(("Size", "Rss", "Private_Dirty"), 0)
-    for area in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
-        if "/X.npy" in area.splitlines()[0]:
-            for name in found:
-                found[name] += int(re.search(rf"^{name}:\s+(\d+) kB", area, re.MULTILINE)[1])  # type: ignore[index]
-    return found

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -109,37 +108,6 @@ def test_a_ray_sweep_survives_a_node_that_dies(tmp_path: Path, cluster: tuple[st
     assert process.returncode == 0, outputs
     assert {n: state["status"] for n, state in states(sweep).items()} == dict.fromkeys(range(6), "done")
     assert len(leaderboard(sweep)) == 6
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="says of no process which pages it has mapped")
-def test_the_nodes_of_a_ray_cluster_read_one_store_each_what_its_folds_need(tmp_path: Path, cluster: Any):
-    address, _ = cluster
-    told = tmp_path / "told"
-    told.mkdir()
-    command = (
-        *SMALL, "strategy._target_=tests.sweeps.misbehave.Reading", f"strategy.once={told}", "strategy.pause_s=3",
-        "data.n_symbols=600", "data.n_bars=2000", "features=price", f"cache.folder={tmp_path}/store",
-    )  # fmt: skip
-    first = train(*command, f"output_dir={tmp_path}/first")
-    assert first.returncode == 0, first.stderr
-    (matrix,) = (tmp_path / "store" / "features").glob("*/X.npy")
-    with matrix.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # as on a machine that did not write it
-    for one in told.iterdir():
-        one.unlink()
-    process = start(
-        "-m", *command, "strategy.n=1,2", "hydra/launcher=ray", f"hydra.launcher.address={address}",
-        f"output_dir={tmp_path}", "sweep.name=t",
-    )  # fmt: skip
-    outputs = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, outputs
-    assert {state["cache"]["status"] for state in states(tmp_path / "sweeps" / "t").values()} == {"opened"}
-    found = [json.loads(one.read_text()) for one in sorted(told.iterdir(), key=lambda one: one.name.split("-")[2])]
-    assert len({one["node"] for one in found}) == 2 and None not in {one["node"] for one in found}
-    for one in found:
-        assert one["Size"] * 1024 > matrix.stat().st_size and one["Private_Dirty"] == 0  # the store's own pages
-    for one in found[:1]:  # the smaller fold: its rows, and what the drawn blocks had brought into memory
-        assert one["before"] < 0.1 * one["Size"] and one["asked"] < one["Rss"] < one["asked"] + 36_000 < one["Size"]
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
