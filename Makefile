@@ -1,6 +1,6 @@
 # make run            a venv from constraints.txt, then python train.py on the embedded data
 # make run ARGS="strategy=lstm"
-# make test           the tests, ruff, mypy and who imports whom;  make test-slow  the long proofs
+# make test           the tests, ruff, mypy and who imports whom (WORKERS=8: processes);  make test-slow  the long proofs
 # make test-engines   nets trained by TensorFlow, JAX and MLX, in an environment of its own (1.9 GB more)
 # make table          docs/table.md: strategies, features and markets with the verdict, five minutes of CPU
 # make site           the documentation, into site/
@@ -9,6 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 ENGINES := .venv-engines
 
 .PHONY: run test test-slow test-engines lint rooms site table clean
@@ -16,7 +17,7 @@ run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.ready-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.ready-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow

@@ -15,6 +15,8 @@ import pytest
 
 import barwise
 from barwise.commands import train as command
+from barwise.console.arguments import compose
+from barwise.experiment.configuration import plain
 from tests.conftest import PATIENCE, ROOT, train
 
 FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
@@ -78,6 +80,8 @@ MISTAKES = {
     "objective=luck": "objective=luck: must be one of sharpe",
     "backtest.commission_bps=-1": "backtest.commission_bps=-1: must be a number from 0 to 1000",
     "--strategy": "--strategy: there is no such flag; settings are name=value",
+    "sweep.name=../x": "sweep.name=../x: must be the name of a folder, without /; output_dir=FOLDER says where",
+    "validation={folds: 1}": "validation.folds: there is no such key; validation has ",
     "=3": "write overrides as key=value",
 }
 
@@ -149,3 +153,8 @@ def test_help_is_the_page_that_hydra_prints(words, monkeypatch):
         command.main()
     GlobalHydra.instance().clear()
     assert own.strip() and printed.getvalue().strip() == own.strip()
+
+
+def test_a_folder_may_be_named_as_a_number_is():
+    config = plain(compose(["output_dir=2026", "cache.folder=1.5"]))
+    assert (config["output_dir"], config["cache"]["folder"]) == ("2026", "1.5")

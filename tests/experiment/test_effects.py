@@ -12,12 +12,13 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.arguments import compose
+from barwise.console.config import yaml_of
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment import effects
 from barwise.experiment.configuration import plain
 from barwise.experiment.effect_rules import ONLY, TRAINED
-from barwise.experiment.effects import check_effects, check_single, check_study, check_sweep
+from barwise.experiment.effects import check_effects, check_merged, check_single, check_study, check_sweep
 from barwise.experiment.recipe import parts_of
 from tests.conftest import ROOT, train
 
@@ -144,7 +145,7 @@ STUDY_CASES = [
 
 @pytest.mark.parametrize(("settings", "launcher", "line"), STUDY_CASES)
 def test_what_a_study_does_not_read_is_refused(settings, launcher, line):
-    usual = effects._read(ROOT / "conf/hydra/sweeper/study.yaml")
+    usual = yaml_of(ROOT / "conf/hydra/sweeper/study.yaml")
     target = "hydra_plugins.barwise.isolated.IsolatedLauncher" if launcher == "isolated" else "basic"
     check_study(usual, target)
     check_study({**usual, **settings, "sampler": "tpe", "prune": "fold"}, "basic")
@@ -183,3 +184,10 @@ def test_a_process_says_so_and_leaves_nothing(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "barwise: sweep.pages=3: has no effect on a single run; add -m, or leave it out\n"
     assert not (tmp_path / "trials.jsonl").exists()
+
+
+def test_an_empty_mapping_over_entries_is_refused_and_its_remedy_takes_one_out():
+    config = {"strategy": {"members": {"xgboost": {"depth": 3}, "ridge": {}}, "monotone": None, "none": {}}}
+    with pytest.raises(ConfigError, match=r"^strategy\.members=\{\}: has no effect.*~strategy\.members\.xgboost, or"):
+        check_merged(["seed=1", "strategy.members={}"], config)
+    check_merged(["strategy.monotone={}", "strategy.none={}", "strategy.members={knn:{}}"], config)

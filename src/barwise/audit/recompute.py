@@ -10,6 +10,7 @@ import numpy as np
 
 from barwise.audit.bars import altered
 from barwise.audit.disguise import disguised, disguised_market
+from barwise.audit.joined import joined
 from barwise.audit.process import Arrays, Work, words_of
 from barwise.audit.tables import tables_of
 from barwise.data.bars import COLUMNS, Bars, Universe
@@ -19,7 +20,6 @@ from barwise.features.aligned import align, between, evaluated, sees_all
 from barwise.features.matrix import compute
 
 CUT, WHOLE, ALTERED, TURNED, OTHER = range(5)  # bars up to the row; all; others after it, in two ways; all others
-_APART = 3  # bars at least between two windows of one symbol: what follows a window is not what followed it
 NAMED, DATED = 1, 2  # the disguise: other names, other dates
 
 
@@ -84,49 +84,19 @@ def _answer(items: np.ndarray, columns_of: Any, width: int = 0) -> Arrays:
 
 
 def _answer_joined(bars: Sequence[Bars], sets: Mapping[str, FeatureSet], items: np.ndarray) -> Arrays:
-    """The last row of each window, many windows computed at once: put one behind the other, by time, each beside bars
-    that are not its own. What then equals the value on all of the symbol's bars depends on the window alone, for
-    nothing else is the same."""
-    values: list[dict[str, np.ndarray]] = [{} for _ in items]
-    for group in _joined(bars, items):
-        parts = [bars[items[i, 0]].take(slice(int(items[i, 2]), int(items[i, 1]) + 1)) for i in group]
-        whole = _one_behind_the_other(parts)
+    """The last row of each window, many windows computed at once: put one behind the other, each beside bars that are
+    not its own. What then equals the value on all of the symbol's bars depends on the window alone, for nothing else is
+    the same."""
+    names: dict[str, np.ndarray] = {}
+    for group, whole in joined(bars, items):
         hidden = int(items[group[0], 4])
         found = compute(disguised(whole, int(items[group[0], 0]), bool(hidden & NAMED), bool(hidden & DATED)), sets)
-        for i, end in zip(group, np.cumsum([len(part) for part in parts]) - 1, strict=True):
-            values[i] = {name: np.asarray(column, dtype=np.float64)[end] for name, column in found.items()}
-    names = list(values[0])
-    table = np.array([[one.get(name, np.nan) for name in names] for one in values])
-    return {"names": np.array(names, dtype=str), "values": table, "failed": np.full(len(items), "", dtype="U1")}
-
-
-def _joined(bars: Sequence[Bars], items: np.ndarray) -> list[list[int]]:
-    """Items in groups whose windows follow one another in time, each of another symbol than the one before it where
-    there are several; windows with other columns stay apart."""
-    times = [(bars[s].time[first], bars[s].time[row]) for s, row, first in items[:, :3]]
-    several = len(bars) > 1
-    groups: list[list[int]] = []
-    for i in sorted(range(len(items)), key=lambda i: times[i][0]):
-        b = bars[items[i, 0]]
-        for group in groups:
-            last = bars[items[group[-1], 0]]
-            if (
-                times[group[-1]][1] < times[i][0]
-                and not (last is b and (several or items[i, 2] - items[group[-1], 1] <= _APART))
-                and last.extra.keys() == b.extra.keys()
-            ):
-                group.append(i)
-                break
-        else:
-            groups.append([i])
-    return groups
-
-
-def _one_behind_the_other(parts: list[Bars]) -> Bars:
-    first = parts[0]
-    columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ("time", *COLUMNS)}
-    extra = {name: np.concatenate([p.extra[name] for p in parts]) for name in first.extra}
-    return replace(first, **columns, extra=extra)
+        last = np.cumsum(items[group, 1] - items[group, 2] + 1) - 1
+        for name, column in found.items():
+            values = names.setdefault(name, np.full(len(items), np.nan))
+            values[group] = np.asarray(column, dtype=np.float64)[last]
+    table = np.column_stack(list(names.values()))
+    return {"names": np.array(list(names), dtype=str), "values": table, "failed": np.full(len(items), "", dtype="U1")}
 
 
 def alone(part: Bars) -> Bars:

@@ -21,10 +21,10 @@ from barwise.data.times import times_of
 from barwise.features.aligned import sees_all
 from barwise.features.matrix import FeatureMatrix
 
-SIZE = 250  # rows that one process computes before the next takes over: what is kept of bars goes with it
-_WINDOWS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
-_TRIED = 3  # rows on which a window is tried
-_AT_ONCE = 5  # windows that one process tries: those of most sets are among them
+SIZE = 750  # rows that one process computes before the next takes over: what is kept of bars goes with it
+_WINDOWS = (64, 96, 128, 192, 256, 320, 384, 512, 768, 1024, 2048)  # bars before a row that may give it; 0: all of them
+_TRIED = 12  # rows on which a window is tried
+_AT_ONCE = 6  # windows that one process tries: those of most sets are among them
 _NEAR, _BESIDE = 1e-6, 1e-7  # of the value, and of the middle one of the rows before: float32 tells no more apart
 _BEFORE = 50  # rows before, whose middle value says how large a column is there
 _MOST = 3  # differences of one column that are looked into
@@ -65,8 +65,7 @@ class RowProof:
     ) -> Iterator[Finding | int]:
         """Compute `rows` of the matrix again, `size` at a time; findings, and how many values were the same."""
         if self.kinds["rows"] and "rows" in kinds:
-            items = np.array([self._item(row) for row in rows]).reshape(len(rows), 3)
-            yield from self._each("rows", items, workers, size, done)
+            yield from self._each("rows", self._items(rows), workers, size, done)
         if self.kinds["dates"] and "dates" in kinds:
             symbol = np.searchsorted(self.matrix.offsets, rows, side="right") - 1
             own = rows - self.matrix.offsets[symbol]
@@ -75,7 +74,7 @@ class RowProof:
             items = np.column_stack([np.zeros_like(places), places, np.full_like(places, -1)])
             yield from self._each("dates", items, workers, size, done)
         if len(kinds) == len(self.kinds):
-            self.proven[[row for row in rows if int(row) not in self.bad]] = True
+            self.proven[rows[~np.isin(rows, list(self.bad))]] = True
         if self.failed:
             some = f"{len(self.failed):,} of the rows looked at, first {self.failed[0]}"
             yield Finding("features", "not_audited", f"features cannot be computed on fewer bars: {some}")
@@ -83,42 +82,50 @@ class RowProof:
             yield Finding("features", "not_audited", f"features read {name} while they are computed")
         self.failed, self.opened = [], set()
 
-    def _item(self, row: int) -> tuple[int, int, int]:
-        """Symbol of the clean process's bars, bar of it, and the row of the matrix."""
-        symbol = int(np.searchsorted(self.matrix.offsets, row, side="right")) - 1
-        return int(self.place[symbol]), int(row - self.matrix.offsets[symbol]), int(row)
+    def _items(self, rows: np.ndarray) -> np.ndarray:
+        """Per row: the symbol of the clean process's bars, the bar of it, and the row of the matrix."""
+        symbol = np.searchsorted(self.matrix.offsets, rows, side="right") - 1
+        return np.column_stack([self.place[symbol], rows - self.matrix.offsets[symbol], rows]).astype(np.int64)
 
     def _each(
         self, kind: str, items: np.ndarray, workers: int, size: int, done: Callable[[int], None] | None
     ) -> Iterator[Finding | int]:
         window = self._window(kind, items)
+        for longer in (window, 2 * window) if window else ():  # what is not the same of a short past may be of a longer
+            again = []
+            for part, answer in self._asked(kind, items, longer, workers, size, done):
+                unlike = self._unlike(kind, part, answer)
+                again.append(part[unlike])
+                yield (len(part) - len(unlike)) * max(1, len(self.matrix.names))
+            items, done = np.concatenate(again), None
+            if not len(items):
+                return
+        for part, answer in self._asked(kind, items, 0, workers, size, done):
+            yield from self._judged(kind, part, answer)
+
+    def _asked(
+        self, kind: str, items: np.ndarray, window: int, workers: int, size: int, done: Callable[[int], None] | None
+    ) -> Iterator[tuple[np.ndarray, Any]]:
+        """Parts of the items, and what the clean process makes of them."""
         pieces = max(1, -(-len(items) // size)) if size else 1
         parts = [items[k::pieces] for k in range(pieces)]  # from all over: their windows are computed together
         heard = (lambda i: done(len(parts[i]))) if done else None
-        answers = self.clean.ask(kind, *[request(part, window, CUT, NAMED | DATED) for part in parts],
-                                 workers=workers, done=heard)  # fmt: skip
-        for part, answer in zip(parts, answers, strict=True):
-            if window:
-                again = self._unlike(kind, part, answer)
-                if len(again):
-                    whole = self.clean.ask(kind, request(part[again], 0, CUT, NAMED | DATED))[0]
-                    yield from self._judged(kind, part[again], whole)
-                yield (len(part) - len(again)) * max(1, len(self.matrix.names))
-            else:
-                yield from self._judged(kind, part, answer)
+        requests = [request(part, window, CUT, NAMED | DATED) for part in parts]
+        yield from zip(parts, self.clean.ask(kind, *requests, workers=workers, done=heard), strict=True)
 
     def _window(self, kind: str, items: np.ndarray) -> int:
-        """Twice the least window that gives some late rows as the matrix has them; 0 if none does."""
+        """The least window that gives some of the later rows as the matrix has them; 0 if none does."""
         if kind in self.windows or len(items) < 2 * _TRIED:
             return self.windows.get(kind, 0)
-        late = items[np.argsort(items[:, 1], kind="stable")[-_TRIED:]]
+        later = np.argsort(items[:, 1], kind="stable")[len(items) // 2 :]
+        late = items[later[np.linspace(0, len(later) - 1, _TRIED).astype(int)]]
         for windows in (_WINDOWS[:_AT_ONCE], _WINDOWS[_AT_ONCE:]):  # a process each costs more than its rows
             asked = [request(late, window, CUT, NAMED | DATED)["items"] for window in windows]
             answer = self.clean.ask(kind, {"items": np.concatenate(asked)})[0]
             for k, window in enumerate(windows):
                 if not isinstance(answer, Failed) and not len(self._unlike(kind, late, _part(answer, k * _TRIED))):
-                    self.windows[kind] = 2 * window
-                    return 2 * window
+                    self.windows[kind] = window
+                    return window
         self.windows[kind] = 0
         return 0
 

@@ -32,12 +32,12 @@ def baselines(
 
     hold = _buy_and_hold(grid, backtest, signals, periods_per_year)
     persistence = traded(_last_direction(grid))
-    dense = signals.on(grid)
+    dense, own = signals.on(grid), [np.flatnonzero(column) for column in inside.T]
     random = np.random.default_rng(seed)
     return {
         "buy_and_hold": [hold],
         "persistence": [persistence],
-        "random": [traded(_shifted(dense, inside, random)) for _ in range(_DRAWS)],
+        "random": [traded(_shifted(dense, own, random)) for _ in range(_DRAWS)],
     }
 
 
@@ -50,11 +50,11 @@ def _last_direction(grid: Grid) -> np.ndarray:
     return signs
 
 
-def _shifted(dense: np.ndarray, has: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning."""
+def _shifted(dense: np.ndarray, own: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """Each symbol's signals moved along its own bars by a random number, the end joined to the beginning; `own`: the
+    rows of each symbol's bars."""
     out = np.zeros(dense.shape)
-    for s in range(dense.shape[1]):
-        rows = np.flatnonzero(has[:, s])
+    for s, rows in enumerate(own):
         if len(rows):
             out[rows, s] = np.roll(dense[rows, s], random.integers(len(rows)))
     return out

@@ -207,10 +207,13 @@ class Signals:
 
     def on(self, grid: Grid) -> np.ndarray:
         """(time, symbol), 0 where there is none; `DataError` for none at all, a time of no bar, or two of one bar."""
-        cell = self._cells(grid)
-        dense = np.zeros(grid.has.shape)
-        dense.ravel()[cell] = np.where(np.isfinite(self.value), self.value, 0.0)
-        return dense
+        laid = self.__dict__.get("_laid")  # on the grid that they were traded on last: most are traded several times
+        if laid is None or laid[0] is not grid:
+            dense = np.zeros(grid.has.shape)
+            dense.ravel()[self._cells(grid)] = np.where(np.isfinite(self.value), self.value, 0.0)
+            laid = self.__dict__["_laid"] = (grid, dense)
+        found: np.ndarray = laid[1].copy()
+        return found
 
     def scores_on(self, grid: Grid) -> np.ndarray:
         """(time, symbol) scores, NaN where there is none."""

@@ -147,8 +147,11 @@ def ranks(values: np.ndarray) -> np.ndarray:
     order = np.argsort(values)
     ordered = values[order]
     begin = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))[: len(values)]
-    end = np.append(begin[1:], len(values))
     found = np.empty(len(values))
+    if len(begin) == len(values):  # no ties
+        found[order] = np.arange(1.0, len(values) + 1.0)
+        return found
+    end = np.append(begin[1:], len(values))
     found[order] = np.repeat((begin + 1 + end) / 2, end - begin)
     return found
 

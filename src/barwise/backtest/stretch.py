@@ -18,6 +18,8 @@ _CELLS = 12_288  # of a stretch: what the cache holds of some ten arrays
 _LEAST = 64  # rows of a stretch
 _PASSES = 60
 _SETTLED = 1e-15  # a change of a bar's growth that is rounding
+_FEW = 16  # columns, below which numpy is fastest along them: arrays of a stretch lie column by column
+_IN_ORDER = 3  # columns that are added up one after the other however they lie
 
 
 def carry(account: Account) -> None:
@@ -44,7 +46,10 @@ def _bar_by_bar(account: Account, begin: int, end: int) -> None:
 
 def _cuts(terms: Terms, first: int, last: int) -> list[int]:
     """Rows at which long runs without an order begin and end: what is only held is one stretch."""
-    idle = np.isnan(terms.target[first : last + 1]).all(axis=1)
+    target = terms.target[first : last + 1]
+    if not np.isnan(np.add.reduce(target[1:], axis=None)):  # orders at every row but the first, which has none
+        return []
+    idle = np.isnan(target).all(axis=1)
     edges = np.flatnonzero(np.diff(idle, prepend=False, append=False))
     long = [(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a >= _LEAST]
     return sorted({first + row for pair in long for row in pair} - {first, last + 1})
@@ -66,7 +71,8 @@ def _stretch(account: Account, begin: int, end: int) -> bool:
     account.turnover[i] = found.traded
     account.exposure[i] = _sum(np.abs(found.carried)) / now
     earned = found.after - found.before - found.change
-    account.contribution += (1.0 / start) @ (earned if found.flow is None else earned + found.flow)
+    earned = earned if found.flow is None else earned + found.flow
+    account.contribution += (1.0 / start) @ np.ascontiguousarray(earned)
     if found.flow is not None:
         account.flow[i] = _sum(found.flow) / start
     if account.kept is not None:
@@ -97,8 +103,9 @@ class _Orders:
     @classmethod
     def of(cls, account: Account, rows: slice) -> _Orders:
         terms = account.terms
-        target, to_price = terms.target[rows], terms.to_price[rows]
-        to_close = np.broadcast_to(terms.to_close[rows], target.shape)
+        lie = np.asfortranarray if terms.target.shape[1] < _FEW else np.asarray
+        target, to_price = lie(terms.target[rows]), lie(terms.to_price[rows])
+        to_close = lie(np.broadcast_to(terms.to_close[rows], target.shape))
         ordered = ~np.isnan(target)
         ends = [row for row in range(rows.start, rows.stop) if row in terms.ends] if terms.ends else []
         ending = np.zeros(target.shape, bool) if ends else None
@@ -172,10 +179,12 @@ def _growth(orders: _Orders, account: Account, begun: float) -> np.ndarray:
         free -= _sum(share * orders.to_close * terms.charged[orders.rows])
     free = free[:-1] + _sum(moved[1:])
     growth: np.ndarray = free
-    known = moved[:-1].copy()
+    known = moved[:-1].copy("K")
+    change = np.empty_like(known)
     for _ in range(_PASSES):
-        known[1:] = moved[1:-1] / growth[:-1, None]
-        last, growth = growth, free - terms.rate * _sum(np.abs(share[:-1] - known))
+        np.divide(moved[1:-1], growth[:-1, None], out=known[1:])
+        np.abs(np.subtract(share[:-1], known, out=change), out=change)
+        last, growth = growth, free - terms.rate * _sum(change)
         if np.abs(growth - last).max(initial=0.0) <= _SETTLED:
             break
     return growth
@@ -250,6 +259,7 @@ def _keep(account: Account, found: _Found, i: slice, start: np.ndarray) -> None:
 
 
 def _sum(values: np.ndarray) -> np.ndarray:
-    """Over the symbols."""
-    found: np.ndarray = values @ np.ones(values.shape[1])
+    """Over the symbols; the same however the array lies."""
+    width = values.shape[1]
+    found: np.ndarray = (values if width <= _IN_ORDER else np.ascontiguousarray(values)) @ np.ones(width)
     return found

@@ -31,7 +31,8 @@ def weigh(grid: Grid, signal: np.ndarray, backtest: Weighting) -> np.ndarray:
 
     Σ|weight| is at most `max_gross`.
     """
-    weight = signal / grid.members
+    members = grid.members
+    weight = signal / (float(members[0, 0]) if len(members) and (members == members[0]).all() else members)
     if backtest.weighting == "volatility":
         with np.errstate(invalid="ignore"):
             returns = np.where(grid.has, grid.close / grid.before - 1.0, np.nan)

@@ -20,11 +20,11 @@ from barwise.console.arguments import Arguments, compose
 from barwise.errors import ConfigError
 
 _PARTS = ("speed", "runs", "skill")
-_BATCHES = {256: 2048, 1024: 4096}  # labels timed, by batch
+_BATCHES = {256: 1024, 1024: 2048}  # labels timed, by batch
 _RUN = ("strategy=lstm", "device=cpu", "fold_jobs=1", "threads=1", "strategy.epochs=2", "quiet=true")
-_MARKET = ("data=synthetic", "data.ic=0.1", "data.pattern=nonlinear", "data.n_symbols=5", "data.n_bars=1700")
-_NET = {"lookback": 10, "hidden_size": 16, "num_layers": 2, "learning_rate": 0.003, "epochs": 5, "patience": 2}
-_SPANS = ((0, 1000), (1002, 1200), (1202, 1700))  # to learn from, to stop by, to test on; a label reaches two bars
+_MARKET = ("data=synthetic", "data.ic=0.2", "data.n_symbols=5", "data.n_bars=1750")
+_NET = {"lookback": 5, "hidden_size": 8, "num_layers": 2, "learning_rate": 0.01, "epochs": 4, "patience": 2}
+_SPANS = ((0, 600), (602, 750), (752, 1500))  # to learn from, to stop by, to test on; a label reaches two bars
 
 
 def main(words: list[str]) -> None:
@@ -131,7 +131,7 @@ def _skills(engine: str, markets: int, seeds: int) -> list[list[float]]:
     found = []
     for market in range(markets):
         panel, (train, valid, test) = planted(
-            compose([*_MARKET, f"data.seed={market}", "features=[volume]"]), _SPANS, int(_NET["lookback"])
+            compose([*_MARKET, f"data.seed={market}", "features=[price]"]), _SPANS, int(_NET["lookback"])
         )
         scaler, row = Scaler.fit(panel.X[train]), []
         for seed in range(seeds):

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from barwise.benchmarks.measure import FOLDER, store
 from barwise.console.arguments import Arguments
+from barwise.console.config import conf_dir, yaml_of
 
 if TYPE_CHECKING:
     from barwise.sweeps.pool import Job
@@ -33,17 +35,22 @@ def main(words: list[str]) -> None:
     parser.add_argument("--pairs", type=int, default=16, help="trials run both warm and isolated (16)")
     parser.add_argument("--n_jobs", type=int, default=2, help="trials at once (2)")
     parser.add_argument("--strategy", default="xgboost", help="what the trials train (xgboost)")
+    parser.add_argument("--beside", type=Path, help="another checkout, whose sweeps run in turns with this one's")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("overrides", nargs="*", help="of every trial, such as data=synthetic")
     given = parser.parse_args(words)
     if os.environ.get("OMP_NUM_THREADS") != "1":  # libraries read it when they are loaded, and some are by now
         os.execve(sys.executable, [sys.executable, "-m", "barwise", "benchmark", "sweeps", *words], _environment())
     fixed = [f"strategy={given.strategy}", "threads=1", *given.overrides]
+    one = yaml_of(Path(conf_dir()) / "strategy" / f"{given.strategy}.yaml") or {}
+    seeds = ["strategy.n_seeds=1"] if "n_seeds" in one else []  # a call by itself would average several
     with tempfile.TemporaryDirectory() as scratch:
         empty = _isolation_cost(fixed, 4 * given.pairs, Path(scratch) / "empty", (__name__, "nothing"))
         cost = _isolation_cost(fixed, given.pairs, Path(scratch), ("barwise.commands.train", "job"))
         print(f"isolation costs {cost['cost_median_s']:+.3f} s of {cost['isolated_s']:.2f}", flush=True)
-        pace = _throughput(fixed, given.trials, given.n_jobs, Path(scratch)) if given.trials else None
+        pace = None
+        if given.trials:
+            pace = _throughput(fixed, seeds, given.trials, given.n_jobs, Path(scratch), given.beside)
     facts = {"overrides": fixed, "empty": empty, "isolation": cost, "throughput": pace}
     _show(facts)
     print(f"stored: {store('sweeps', facts, given.folder)}")
@@ -142,7 +149,6 @@ def _composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
     from hydra.types import RunMode
 
     from barwise.commands.train import job
-    from barwise.console.config import conf_dir
     from barwise.sweeps.composed import TrialConfigs, sweep_of
     from barwise.sweeps.runner import Trial, TrialRunner, local_pool
 
@@ -158,32 +164,45 @@ def _composed(fixed: Sequence[str], n: int, scratch: Path) -> Iterator[Any]:
             yield isolation.job(Trial(i, (*words, f"seed={i // 2}")))
 
 
-def _throughput(fixed: Sequence[str], trials: int, n_jobs: int, scratch: Path) -> dict[str, Any]:
-    """A sweep, separate calls, separate calls, a sweep: half the trials each, so that a busy hour hits both kinds."""
+def _throughput(
+    fixed: Sequence[str], seeds: Sequence[str], trials: int, n_jobs: int, scratch: Path, beside: Path | None
+) -> dict[str, Any]:
+    """A sweep, separate calls, separate calls, a sweep: half the trials each, so that a busy hour hits both kinds; the
+    sweeps of another checkout in between."""
     half = max(1, trials // 2)
-    sweeps, calls, memory = [], [], []
-    for turn, kind in enumerate(("sweep", "calls", "calls", "sweep")):
-        if kind == "sweep":
-            took, sizes = _sweep(fixed, half, n_jobs, scratch / str(turn))
-            sweeps.append(took)
-            memory.append(sizes)
-            print(f"{half} trials in one sweep: {took:.0f} s", flush=True)
+    there = ("beside",) if beside else ()
+    seconds: dict[str, list[float]] = {"sweep": [], "calls": [], "beside": []}
+    used: dict[str, list[float]] = {"sweep": [], "calls": [], "beside": []}
+    memory = []
+    for turn, kind in enumerate(("sweep", *there, "calls", "calls", *there, "sweep")):
+        folder, before = scratch / str(turn), _ended_cpu()
+        if kind == "calls":
+            took = _separate([*fixed, *seeds], half, n_jobs, folder)
         else:
-            calls.append(_separate(fixed, half, n_jobs, scratch / str(turn)))
-            print(f"{half} calls of train.py: {calls[-1]:.0f} s", flush=True)
-    a, b = 60 * 2 * half / sum(sweeps), 60 * 2 * half / sum(calls)
+            took, sizes = _sweep(fixed, half, n_jobs, folder, beside if kind == "beside" and beside else _ROOT)
+            memory += [sizes] if kind == "sweep" else []
+        seconds[kind].append(took)
+        used[kind].append((_ended_cpu() - before) / half)
+        print(f"{half} trials, {kind}: {took:.0f} s, {used[kind][-1]:.2f} processor seconds each", flush=True)
+    pace = {kind: 60 * half * len(took) / sum(took) for kind, took in seconds.items() if took}
     return {
-        "trials": 2 * half, "n_jobs": n_jobs, "sweep_s": sweeps, "calls_s": calls, "sweep_trials_a_minute": a,
-        "calls_trials_a_minute": b, "ratio": a / b,
-        "parent_mb": [{"after_a_quarter": s[len(s) // 4], "at_the_end": s[-1]} for s in memory],
+        "trials": 2 * half, "n_jobs": n_jobs, "seconds": seconds, "cpu_s_a_trial": used, "trials_a_minute": pace,
+        "ratio": pace["sweep"] / pace["calls"],
+        "parent_mb": [{"after_a_quarter": s[len(s) // 4], "at_the_end": s[-1]} for s in memory if s],
     }  # fmt: skip
+
+
+def _ended_cpu() -> float:
+    """Processor seconds of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
 
 
-def _sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tuple[float, list[float]]:
+def _sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path, root: Path) -> tuple[float, list[float]]:
     """Seconds of one sweep, and the parent's resident MB at every tenth of a second while trials end.
 
     What comes once all are done, the page of the sweep, takes its time and is left out of the parent's memory.
@@ -191,11 +210,12 @@ def _sweep(fixed: Sequence[str], trials: int, n_jobs: int, folder: Path) -> tupl
     import psutil
 
     command = [
-        sys.executable, str(_ROOT / "train.py"), "-m", *fixed, f"seed=range(0,{trials})", f"output_dir={folder}",
+        sys.executable, str(root / "train.py"), "-m", *fixed, f"seed=range(0,{trials})", f"output_dir={folder}",
         f"hydra.launcher.n_jobs={n_jobs}", "sweep.name=pace",
     ]  # fmt: skip
     begin, sizes = time.perf_counter(), []
-    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, env=_environment())
+    paths = {} if root == _ROOT else {"PYTHONPATH": str(root / "src")}
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, env={**_environment(), **paths})
     parent, first = psutil.Process(process.pid), folder / "sweeps" / "pace" / "leaderboard.csv"
     while process.poll() is None:
         if first.exists() and first.read_text().count(",done,") < trials:
@@ -236,10 +256,13 @@ def _show(facts: dict[str, Any]) -> None:
     ]
     if pace:
         rows += [
-            ("trials a minute, one sweep", f"{pace['sweep_trials_a_minute']:.1f}"),
-            ("trials a minute, a call of train.py each", f"{pace['calls_trials_a_minute']:.1f}"),
-            ("ratio", f"{pace['ratio']:.2f}"),
+            (
+                f"trials a minute, {kind}; processor seconds each",
+                f"{pace['trials_a_minute'][kind]:.1f}; {statistics.fmean(pace['cpu_s_a_trial'][kind]):.2f}",
+            )
+            for kind in pace["trials_a_minute"]
         ]
+        rows.append(("a sweep's pace over that of calls", f"{pace['ratio']:.2f}"))
         for size in pace["parent_mb"]:
             sizes = f"{size['after_a_quarter']:.1f}, {size['at_the_end']:.1f}"
             rows.append(("parent, MB after a quarter, at the end", sizes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -35,17 +36,20 @@ from barwise.console.stopping import stoppable, stopped_by
 from barwise.errors import ConfigError
 from barwise.listener import Listener, Listeners
 from barwise.sweeps import sweep
+from barwise.sweeps.sweep import check_name
 
 if TYPE_CHECKING:
     from barwise.data.bars import Market
     from barwise.runs.directory import RunDirectory
 
 _log = logging.getLogger("barwise")
+_GARBAGE = (50_000, 20, 50)  # looked for seldom: what is imported makes none, and looking took a seventh of a start
 
 
 def main() -> None:
     """Run `train.py`: exit code 0, 2 for a user's mistake or a full disk, 3 for a run that the audit refused, 4 for a
     sweep of which some trials failed, 128 and the signal's number when it was stopped, 1 for our fault."""
+    gc.set_threshold(*_GARBAGE)
     writable()
     stoppable()
     process = _Process()
@@ -115,6 +119,7 @@ def _settings(words: list[str]) -> list[str]:
                 " --quiet prints one line, --help shows what can be set"
             )
     refuse_secrets(words)
+    check_name(words)
     words = ["quiet=true" if word == "--quiet" else word for word in words]
     return sorted(words, key=lambda word: word not in _ALONE)  # argparse takes no setting on both sides of a flag
 
@@ -154,13 +159,13 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.devices.monitor import beside_earlier_runs
     from barwise.evidence.register import Register, judge
     from barwise.experiment.configuration import check_hydra, plain, recomposed, unresolved
-    from barwise.experiment.effects import check_single
+    from barwise.experiment.effects import check_merged, check_single
     from barwise.experiment.recipe import parts_of, trackers
     from barwise.experiment.run import run
     from barwise.experiment.shared import shared_by
     from barwise.experiment.strategy import settle_seeds
     from barwise.report.html import render_into
-    from barwise.report.terminal import summary
+    from barwise.report.terminal import places, summary
     from barwise.runs.directory import RunDirectory
     from barwise.runs.measures import check_objective
     from barwise.safety.signature import sign
@@ -184,6 +189,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
             check_objective(name, config.get("measures") or ())
         if single:
             check_single([*hydra_cfg.overrides.task, *hydra_cfg.overrides.hydra])
+        check_merged(hydra_cfg.overrides.task, config)
         if not resumed:
             out.start(overrides=list(hydra_cfg.overrides.task), seed=config["seed"])
             sign(out.path / ".hydra")
@@ -193,11 +199,17 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
         metrics = run(parts, out, *listeners, shared=shared_by(config, parts))
         judged = judge(config, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(config["output_dir"]))
+    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
+    brief, told = config["quiet"] or among_others, len(out.manifest["warnings"])
+    if not brief:  # nobody waits for figures to read the verdict
+        summary(out, metrics, judged, quiet=False)
     if single:  # a trial's page is rendered when it is asked for
         render_into(out)
     Listeners(tuple(listeners)).ended(out.path, out.manifest)
-    among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
-    summary(out, metrics, judged, config["quiet"] or among_others)
+    if brief:
+        summary(out, metrics, judged, quiet=True)
+    else:
+        places(out, told)
     values = [metrics[name] for name in objectives]
     return values[0] if len(values) == 1 else values
 

@@ -122,6 +122,7 @@ def _unknown_key(text: str, chain: list[BaseException]) -> str:
             near = difflib.get_close_matches(str(key), there, n=1)
             guess = f" did you mean {near[0]}?" if near else ""
             place = str(full).rpartition(".")[0] or "the configuration"
+            name = str(full) if str(full).startswith(f"{name}.") else name  # {a: 1} names what lies below
             if not there and (others := _with_key(place, str(key))):
                 return f"{name}: {place} as chosen has no settings; set {' or '.join(others)} too"
             return f"{name}: there is no such key;{guess} {place} has {', '.join(there) or 'none'}"

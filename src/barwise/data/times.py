@@ -33,11 +33,16 @@ def times_of(bars: Iterable[_Timed]) -> np.ndarray:
     parts: list[np.ndarray] = []
     rows = 0
     for b in bars:
-        if parts and np.array_equal(parts[-1], b.time):
+        if parts and (np.array_equal(parts[-1], b.time) or np.array_equal(parts[0], b.time)):
             continue
         parts.append(b.time)
         rows += len(b.time)
         if rows > _ROWS:
-            parts = [np.unique(np.concatenate(parts)), b.time]
+            parts = [_union(parts), b.time]
             rows = 0
-    return np.unique(np.concatenate(parts))
+    return _union(parts)
+
+
+def _union(parts: list[np.ndarray]) -> np.ndarray:
+    """The distinct times of all, in order; each has its own in order and once."""
+    return parts[0].copy() if len(parts) == 1 else np.unique(np.concatenate(parts))

@@ -67,6 +67,18 @@ def check_single(overrides: Sequence[str]) -> None:
             raise ConfigError(f"{shown(word)}: has no effect on a single run; add -m, or leave it out")
 
 
+def check_merged(overrides: Sequence[str], config: Mapping[str, Any]) -> None:
+    """ConfigError for `key={}` where entries are there: Hydra merges mappings, so that it takes none away."""
+    for word in overrides:
+        key, _, value = word.partition("=")
+        held = _selected(config, key.lstrip("+"))
+        if value.replace(" ", "") == "{}" and isinstance(held, Mapping) and held:
+            raise ConfigError(
+                f"{shown(word)}: has no effect, for it is merged into what is there; take an entry out with"
+                f" ~{key.lstrip('+')}.{next(iter(held))}, or leave it out"
+            )
+
+
 def check_sweep(overrides: Sequence[str], folder: Path, retry: Any = None) -> None:
     """ConfigError for what a sweep does not read: where a single run goes, and what failed of a sweep that is new."""
     for word in overrides:

@@ -51,6 +51,9 @@ class OutOfSample:
         return cls(parts[0].symbols, *columns)
 
     def select(self, mask: np.ndarray) -> OutOfSample:
+        """The rows where `mask` holds; these very rows where it holds throughout."""
+        if mask.dtype == bool and mask.all():
+            return self
         return OutOfSample(self.symbols, *(getattr(self, name)[mask] for name in self.ARRAYS))
 
     def signals(self) -> Signals:
@@ -86,10 +89,11 @@ def evaluate(
     Where splits overlap, ledger and metrics are those of the middle path, and `paths` tells the spread.
     """
     main, ledger, books = middle_path(table, grid, _keeping(backtest, grid), per_year)
-    others = baselines(grid, backtest, main.signals(), per_year, seed)
+    signals = main.signals()
+    others = baselines(grid, backtest, signals, per_year, seed)
     market = others["buy_and_hold"][0]
     metrics, reasons = compute(ledger, market, main.score, main.ret, main.time, per_year)
-    delayed = backtest.run(grid, main.signals(), per_year, delay=1)
+    delayed = backtest.run(grid, signals, per_year, delay=1)
     metrics["sharpe_delayed"] = net_sharpe(delayed, per_year)
     metrics["baselines"] = {name: _mean_sharpe(ledgers, per_year) for name, ledgers in others.items()}
     if linear is not None:
@@ -100,7 +104,7 @@ def evaluate(
         metrics["paths"] = _of_paths(books, per_year)
         own = [backtest.run(grid, part.signals(), per_year) for _, part in parts]
     metrics["folds"] = [_of_fold(part, book, per_year, k) for (k, part), book in zip(parts, own, strict=True)]
-    limits = capacity(grid, backtest, ledger, main.signals(), per_year)
+    limits = capacity(grid, backtest, ledger, signals, per_year)
     if limits is not None:
         metrics["capacity"] = limits
     if ledger.held is None:

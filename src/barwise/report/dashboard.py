@@ -24,6 +24,7 @@ _log = logging.getLogger("barwise")
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
 _FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
+_FRAME = {"left": 0.15, "right": 0.985, "bottom": 0.15, "top": 0.83}  # of these: to find it takes as long as drawing
 _WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 _GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 _LAYOUT = {
@@ -87,7 +88,11 @@ def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> 
     across = _add_factor(writer, run)
     for name in (*figures, *(_FACTOR if across and figures == FIGURES else ())):
         try:
-            writer.add_image(f"figures/{name}", pixels(run.figures[name]), 0, dataformats="HWC")
+            figure = run.figures[name]
+            if name in _FACTOR:
+                figure.set_layout_engine(None)
+                figure.subplots_adjust(**_FRAME)
+            writer.add_image(f"figures/{name}", pixels(figure), 0, dataformats="HWC")
         except DataError:
             continue
     _add_hparams(writer, hyper_parameters(run), outcomes(run))

@@ -1,9 +1,9 @@
-"""The summary a run ends with on the terminal."""
+"""What a run says on the terminal once it is traded, and where everything is once it is drawn."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +18,7 @@ _MOST_FOLDS = 12  # more of them are told by year
 
 
 def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str, Any], quiet: bool) -> None:
-    """Print per fold and overall, beside the baselines, and where everything is; one line when quiet."""
+    """Print per fold and overall, beside the baselines, to the verdict; one line when quiet."""
     console = Console(highlight=False)
     if quiet:
         n = len(out.manifest["warnings"])
@@ -34,8 +34,7 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
         console.print(paths_line(metrics["paths"]), soft_wrap=True)
     if metrics.get("capacity"):
         console.print(f"capacity: {capacity_line(metrics['capacity'])}", soft_wrap=True)
-    for warning in out.manifest["warnings"]:
-        console.print(f"[yellow]warning[/yellow] {escape(printable(warning))}", soft_wrap=True)
+    _warn(console, out.manifest["warnings"])
     for alert in out.manifest["alerts"]:
         console.print(f"[red]alert[/red] {escape(printable(alert))}", soft_wrap=True)
     note = out.manifest.get("data", {}).get("note")
@@ -47,10 +46,21 @@ def summary(out: RunDirectory, metrics: Mapping[str, Any], verdict: Mapping[str,
     found = detectable_line(verdict)
     if found:
         console.print(f"[dim]{found}[/dim]", soft_wrap=True)
+
+
+def places(out: RunDirectory, told: int) -> None:
+    """Print where the page and the dashboard are, after the warnings that came after the first `told`."""
+    console = Console(highlight=False)
+    _warn(console, out.manifest["warnings"][told:])
     console.print(escape(f"report:      {out.path}/report.html"), soft_wrap=True)
     beside = os.path.normpath(out.path / out.manifest.get("trials_folder", ""))  # the runs on the same problems
     if (out.path / "tensorboard").is_dir():
         console.print(escape(f"dashboard:   tensorboard --logdir {beside}"), soft_wrap=True)
+
+
+def _warn(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(f"[yellow]warning[/yellow] {escape(printable(warning))}", soft_wrap=True)
 
 
 def _fold_table(metrics: Mapping[str, Any], ranks: bool = False) -> Table:

@@ -50,6 +50,16 @@ def current() -> Sweep | None:
     return _RUNNING.get()
 
 
+def check_name(words: Sequence[str]) -> None:
+    """ConfigError for a `sweep.name` of the command line that names no folder below outputs/sweeps."""
+    for word in words:
+        key, _, name = word.lstrip("+").partition("=")
+        if key == "sweep.name" and ("/" in name.strip("'\"") or name.strip("'\" ") in ("", ".", "..")):
+            raise ConfigError(
+                f"{shown(word)}: must be the name of a folder, without /; output_dir=FOLDER says where sweeps go"
+            )
+
+
 def objectives_of(given: object) -> tuple[str, ...]:
     """`objective` is one name or a list of them."""
     if isinstance(given, str):

@@ -11,6 +11,8 @@ def path_of(symbol: np.ndarray, time: np.ndarray, fold: np.ndarray) -> np.ndarra
     For combinatorial splits path j takes, for each block of time, the j-th of the splits that test it: each path covers
     all times once. Source: López de Prado (2018), chapter 12.
     """
+    if _apart(time, fold):
+        return np.zeros(len(fold), dtype=np.int32)
     order = np.lexsort((fold, time, symbol))
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(symbol[order]) != 0) | (time[order][1:] != time[order][:-1])
@@ -25,3 +27,15 @@ def full_paths(path: np.ndarray) -> np.ndarray:
     numbers, rows = np.unique(path, return_counts=True)
     found: np.ndarray = numbers[rows == rows[0]]
     return found
+
+
+def _apart(time: np.ndarray, fold: np.ndarray) -> bool:
+    """Whether no stretch of one fold's rows reaches, by its times, into a stretch of another fold's."""
+    if not len(fold):
+        return False
+    begin = np.flatnonzero(np.append(True, fold[1:] != fold[:-1]))
+    ticks = time.view(np.int64)
+    first, last = np.minimum.reduceat(ticks, begin), np.maximum.reduceat(ticks, begin)
+    order = np.argsort(first, kind="stable")
+    of, first, reach = fold[begin][order], first[order], np.maximum.accumulate(last[order])
+    return bool((reach[:-1] < first[1:])[of[1:] != of[:-1]].all())
