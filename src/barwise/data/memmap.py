@@ -57,7 +57,7 @@ def in_parts(X: np.ndarray) -> None:
         file.madvise(mmap.MADV_RANDOM)
 
 
-def expect(X: np.ndarray, rows: np.ndarray) -> None:
+def _expect(X: np.ndarray, rows: np.ndarray) -> None:
     """Have the pages of many rows read at once, each stretch of rows as a whole."""
     file = _file_of(X) if rows.ndim == 1 and len(rows) >= _FEW else None
     if file is None or not hasattr(mmap, "MADV_WILLNEED"):
@@ -83,7 +83,7 @@ def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
 
 def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`X[rows]`; of a mapped matrix a stretch at a time, for each row that is read brings up to FOLIO bytes with it."""
-    expect(X, rows)
+    _expect(X, rows)
     if not on_disk(X):
         result: np.ndarray = X[rows]
         return result
