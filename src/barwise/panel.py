@@ -8,9 +8,8 @@ import numpy as np
 
 from barwise.cross_labels import bound
 from barwise.data.bars import Bars, Universe
-from barwise.data.memmap import blocks
 from barwise.errors import ConfigError
-from barwise.features.matrix import FeatureMatrix
+from barwise.features.matrix import FeatureMatrix, finite_rows
 from barwise.samples import Labels, Panel
 
 Labeler = Callable[[Bars], Labels]
@@ -32,7 +31,7 @@ def build_panel(matrix: FeatureMatrix, labeler: Labeler, universe: Universe | No
     warm = np.zeros(offsets[-1], bool)
     for low, high, cold in zip(offsets[:-1], offsets[1:], matrix.warmup, strict=True):
         warm[low + cold : high] = True
-    finite = warm & _finite_rows(matrix.X)
+    finite = warm & (finite_rows(matrix.X) if matrix.finite is None else matrix.finite)
     return Panel(
         X=matrix.X,
         features=matrix.names,
@@ -54,17 +53,6 @@ def members(bars: Sequence[Bars], universe: Universe | None) -> np.ndarray:
     if universe is None:
         return np.ones(sum(map(len, bars)), bool)
     return np.concatenate([universe.inside(b.symbol, b.time) for b in bars])
-
-
-def _finite_rows(X: np.ndarray) -> np.ndarray:
-    """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
-    found, ones = np.zeros(len(X), bool), np.ones(X.shape[1], X.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows in blocks(X, len(X)):
-            found[rows] = finite = np.isfinite(X[rows] @ ones)  # a sum is finite only where all values are
-            odd = rows.start + np.flatnonzero(~finite)  # or where it is too large for them
-            found[odd] = np.isfinite(X[odd]).all(axis=1)
-    return found
 
 
 def stretch_starts(finite: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ import pytest
 
 import barwise
 from barwise.commands import train as command
+from barwise.console.arguments import compose
+from barwise.experiment.configuration import plain
 from tests.conftest import PATIENCE, ROOT, train
 
 FILES = ("run.json", "metrics.json", "verdict.json", "predictions.parquet", "ledger.parquet", "train.log")
@@ -151,3 +153,8 @@ def test_help_is_the_page_that_hydra_prints(words, monkeypatch):
         command.main()
     GlobalHydra.instance().clear()
     assert own.strip() and printed.getvalue().strip() == own.strip()
+
+
+def test_a_folder_may_be_named_as_a_number_is():
+    config = plain(compose(["output_dir=2026", "cache.folder=1.5"]))
+    assert (config["output_dir"], config["cache"]["folder"]) == ("2026", "1.5")

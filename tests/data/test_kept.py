@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from barwise.data import files, kept, query, sample, seen, synthetic
@@ -314,3 +315,31 @@ def test_a_run_that_was_filed_by_an_earlier_version_saw_the_same_bars():
     assert is_hash_of(market, filed) and is_hash_of(market, data_hash(market)) and filed != data_hash(market)
     other = replace(market, bars=(replace(market.bars[0], close=market.bars[0].close * 1.0001),))
     assert not is_hash_of(other, filed) and not is_hash_of(other, data_hash(market))
+
+
+@pytest.mark.parametrize("close", [["a", "b", "c"], [[1.0], [2.0], [3.0]], [True, False, True]])
+def test_a_column_that_is_of_another_kind_in_one_file_is_one_line_and_nothing_is_kept_of_it(close, keep, tmp_path):
+    keep.source(grown(tmp_path / "source", 36))()
+    before = {path.name: path.read_bytes() for path in keep.home.iterdir() if path.suffix in (".arrow", ".json")}
+    source = grown(tmp_path / "source", 38)
+    odd = pd.read_parquet(tmp_path / "source" / "more-37.parquet").assign(close=close)
+    odd.to_parquet(tmp_path / "source" / "more-37.parquet", index=False)
+    with pytest.raises(DataError, match=r"more-37\.parquet: [^\n]*close[^\n]*$"):
+        keep.source(source)()
+    now = {path.name: path.read_bytes() for path in keep.home.iterdir() if path.suffix in (".arrow", ".json")}
+    assert {name for name in now if name != ".seen.json"} == {name for name in before if name != ".seen.json"}
+    assert not list(keep.home.glob("*.tmp")) and not list(keep.home.glob("*.more"))
+    mended = grown(tmp_path / "source", 38)
+    assert_same(keep.source(mended)(), mended())
+
+
+def test_a_partition_without_rows_is_told_and_the_rest_is_kept_and_carried_on(keep, tmp_path):
+    source = grown(tmp_path / "source", 36)
+    empty = pd.read_parquet(tmp_path / "source" / "first.parquet").iloc[:0]
+    empty.to_parquet(tmp_path / "source" / "empty.parquet", index=False)
+    for n in (36, 37):
+        source = grown(tmp_path / "source", n)
+        for found in (keep.source(source)(), keep.source(source)()):
+            assert_same(found, source())
+            assert any("empty.parquet passed over: it has no rows" in line for line in found.facts["warnings"])
+            assert data_hash(found) == data_hash(source())

@@ -12,6 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from barwise.console.arguments import compose
+from barwise.console.config import yaml_of
 from barwise.console.messages import one_line
 from barwise.errors import ConfigError
 from barwise.experiment import effects
@@ -144,7 +145,7 @@ STUDY_CASES = [
 
 @pytest.mark.parametrize(("settings", "launcher", "line"), STUDY_CASES)
 def test_what_a_study_does_not_read_is_refused(settings, launcher, line):
-    usual = effects._read(ROOT / "conf/hydra/sweeper/study.yaml")
+    usual = yaml_of(ROOT / "conf/hydra/sweeper/study.yaml")
     target = "hydra_plugins.barwise.isolated.IsolatedLauncher" if launcher == "isolated" else "basic"
     check_study(usual, target)
     check_study({**usual, **settings, "sampler": "tpe", "prune": "fold"}, "basic")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -217,6 +218,23 @@ def test_a_strategy_that_reads_all_rows_at_once_is_refused_where_they_do_not_fit
             mapped.check_fits(panel.X, 100, {name: ridge})
     mapped.check_fits(panel.X, 100, {"strategy": XGBoostStrategy(), "baseline": None})
     mapped.check_fits(panel.X, 10, {"strategy": ridge})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells of no process which pages it has mapped")
+def test_of_a_matrix_in_a_file_a_process_reads_the_pages_of_its_rows(tmp_path):
+    n, bars = 40, 2500  # symbols of 200 kB each
+    np.save(tmp_path / "X.npy", np.arange(n * bars * 20, dtype=np.float32).reshape(-1, 20))
+    with (tmp_path / "X.npy").open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # as on a machine that did not write it
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    mapped.in_parts(X)
+    rows = (np.arange(n)[:, None] * bars + np.arange(250)).ravel()  # a tenth of each symbol's bars, as a fold has them
+    np.testing.assert_array_equal(mapped.gather(np.asarray(X), rows)[:, 0], 20 * rows)
+    areas = re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text())
+    (area,) = (area for area in areas if str(tmp_path) in area.splitlines()[0])
+    size, resident = (int(re.search(rf"^{name}:\s+(\d+)", area, re.MULTILINE)[1]) for name in ("Size", "Rss"))
+    assert size > 7_800 and 780 < resident < size / 2
 
 
 @pytest.mark.parametrize("shape", [(0,), (50,), (30, 7)])

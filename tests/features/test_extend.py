@@ -41,7 +41,11 @@ def test_more_bars_extend_the_matrix(n, mapped, tmp_path):
     np.testing.assert_array_equal(longer.warmup, anew.warmup)
     np.testing.assert_array_equal(longer.offsets, anew.offsets)
     assert longer.names == anew.names and start_up == wanted
-    assert made(WHOLE, tmp_path)[2].status == "opened"
+    opened, _, report = made(WHOLE, tmp_path)
+    assert report.status == "opened"
+    for one in (longer, anew, opened):  # of which rows are finite nobody need read the matrix
+        np.testing.assert_array_equal(one.finite, np.isfinite(one.X).all(axis=1))
+    assert replace(opened, X=opened.X[:, :1]).finite is None
 
 
 def test_a_new_symbol_is_computed_whole(tmp_path):

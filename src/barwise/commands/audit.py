@@ -29,7 +29,7 @@ def main(words: list[str]) -> None:
     if cfg.audit == "none":
         raise ConfigError("audit=none: there is nothing to do; leave it out for the thorough audit")
     audit, facts = _examine(cfg)
-    folder = Path(cfg.output_dir) / "audits" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    folder = Path(str(cfg.output_dir)) / "audits" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     filed = {"overrides": given.overrides, **facts, "audit": audit.report()}
     write_json(folder / "audit.json", filed)
     write_text(folder / "audit.html", document(filed))

@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
         raise ConfigError(f"--horizon {given.horizon}: must be from 1 to {_LONGEST} bars")
     where = [f"hydra.searchpath=[file://{given.config_dir.resolve()}]"] if given.config_dir else []
     cfg = compose([*where, *given.overrides])
-    folder = Path(cfg.output_dir) / "factors" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    folder = Path(str(cfg.output_dir)) / "factors" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     table, pages, note = _examined(cfg, given.horizon, given.page)
 
     from barwise.report.factor_page import document, frames
@@ -89,7 +89,7 @@ def _examined(cfg: Any, horizon: int, pages: list[str]) -> tuple[Frame, dict[str
     finally:
         if clean is not None:
             clean.close()
-    watch = SealWatch(Path(cfg.output_dir), "factor")
+    watch = SealWatch(Path(str(cfg.output_dir)), "factor")
     if not watch.look([b.symbol for b in matrix.bars], panel.time.min(), panel.time.max()):
         print(f"barwise: {UNRECORDED}", file=sys.stderr)
     grid = Grid.build(matrix.bars, market.universe)

@@ -6,10 +6,8 @@ after those of all symbols, one behind the other. `KEY.json` tells where each co
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 
 from barwise.data.bars import COLUMNS, Bars, Known, Market, Universe
 from barwise.data.hash import digests, knowing
-from barwise.runs.blocks import Damaged, checksums, seal_of, synced, verify
+from barwise.runs.blocks import Damaged, bits_of, checksums, seal_of, synced, text_of, verify
 from barwise.runs.directory import plain, replacing, write_text
 from barwise.safety.files import read_json
 
@@ -122,12 +120,12 @@ def opened(place: Path) -> tuple[Market, dict[str, Any]]:
 
 def packed(values: np.ndarray) -> str:
     """Whole numbers as a text of JSON."""
-    return base64.b64encode(zlib.compress(np.ascontiguousarray(values, np.int64).tobytes(), 1)).decode()
+    return text_of(np.ascontiguousarray(values, np.int64).view(np.uint8))
 
 
 def unpacked(text: str, width: int) -> np.ndarray:
     """What `packed` was given, in rows of `width`."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.int64).reshape(-1, width)
+    return bits_of(text).view(np.int64).reshape(-1, width)
 
 
 def _kinds(extra: Sequence[str], groups: Sequence[str]) -> dict[str, type]:

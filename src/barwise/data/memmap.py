@@ -22,6 +22,8 @@ from barwise.errors import ConfigError, DataError
 
 BLOCK = 2**25  # bytes of a matrix that are copied at once: 32 MB, beside which the arithmetic on them fits anywhere
 _FOLIO = 2**21  # bytes that Linux may map at once where a file is read
+_AHEAD = 2**17  # bytes that Linux reads ahead at once; of more it reads no more
+_FEW = 32  # rows: of a stretch or of all, for which asking the system costs more than it saves
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -35,11 +37,40 @@ def release(X: np.ndarray) -> None:
     if hasattr(X, "release"):  # a view of one
         X.release()
         return
-    base: Any = X
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base  # one that is read from its file as if it lay in memory
-    if isinstance(base, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    file = _file_of(X)
+    if file is not None and hasattr(mmap, "MADV_DONTNEED"):
+        file.madvise(mmap.MADV_DONTNEED)
+
+
+def _file_of(X: Any) -> Any:
+    """The mapping of the file that a matrix lies in, be it read as if it lay in memory; None for one of memory."""
+    while isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
+        X = X.base
+    return X._mmap if isinstance(X, np.memmap) else None  # type: ignore[attr-defined]
+
+
+def in_parts(X: np.ndarray) -> None:
+    """Of the file that `X` is mapped from, read what is asked for and nothing beside it: a fold's rows are few pages of
+    each symbol, and the file may lie on another machine."""
+    file = _file_of(X)
+    if file is not None and hasattr(mmap, "MADV_RANDOM"):
+        file.madvise(mmap.MADV_RANDOM)
+
+
+def _expect(X: np.ndarray, rows: np.ndarray) -> None:
+    """Have the pages of many rows read at once, each stretch of rows as a whole."""
+    file = _file_of(X) if rows.ndim == 1 and len(rows) >= _FEW else None
+    if file is None or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    cuts = np.flatnonzero(np.abs(np.diff(rows)) * X.strides[0] > mmap.PAGESIZE) + 1
+    if len(cuts) * _FEW > len(rows):
+        return  # scattered
+    begin = X.ctypes.data - np.frombuffer(file, np.uint8).ctypes.data
+    for low, high in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rows)], strict=True):
+        at = begin + int(rows[low:high].min()) * X.strides[0]
+        end = begin + (int(rows[low:high].max()) + 1) * X.strides[0]
+        for piece in range(at - at % mmap.PAGESIZE, end, _AHEAD):
+            file.madvise(mmap.MADV_WILLNEED, piece, min(_AHEAD, end - piece))
 
 
 def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
@@ -52,6 +83,7 @@ def blocks(X: np.ndarray, n: int) -> Iterator[slice]:
 
 def gather(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`X[rows]`; of a mapped matrix a stretch at a time, for each row that is read brings up to FOLIO bytes with it."""
+    _expect(X, rows)
     if not on_disk(X):
         result: np.ndarray = X[rows]
         return result

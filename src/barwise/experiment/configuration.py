@@ -60,9 +60,13 @@ def _known() -> dict[str, tuple[str, ...]]:
 
 def plain(composed: Mapping[str, Any]) -> dict[str, Any]:
     """A composed configuration as plain values, filled in: what everything below the command line reads."""
-    if OmegaConf.is_config(composed):
-        return cast(dict[str, Any], OmegaConf.to_container(cast(DictConfig, composed), resolve=True))
-    return dict(composed)
+    if not OmegaConf.is_config(composed):
+        return dict(composed)
+    found = cast(dict[str, Any], OmegaConf.to_container(cast(DictConfig, composed), resolve=True))
+    for node, key in ((found, "output_dir"), (found.get("cache"), "folder")):
+        if isinstance(node, dict) and type(node.get(key)) in (int, float):
+            node[key] = str(node[key])  # a folder may be named 2026, which YAML takes for a number
+    return found
 
 
 def unresolved(composed: Mapping[str, Any]) -> dict[str, Any]:

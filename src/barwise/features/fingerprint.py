@@ -20,7 +20,7 @@ from barwise.features.every import Every
 from barwise.features.purity import LIBRARIES
 from barwise.features.walk import Walk
 
-_FORMAT = 3  # of what is kept
+_FORMAT = 4  # of what is kept
 _REASONS = 3  # a set, that are told
 _IMPORTED = time.time()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from barwise.data.bars import Bars
-from barwise.data.memmap import release
+from barwise.data.memmap import blocks, release
 from barwise.errors import ConfigError, DataError
 from barwise.features import Block, FeatureSet
 from barwise.features.aligned import Bound, bound, sees_all
@@ -41,7 +41,8 @@ class FeatureMatrix:
 
     `offsets`: first row of each kept symbol, and the number of rows at the end. `warmup`: rows of each kept symbol
     before all its features have been defined once. `left_out`: (symbol, reason). `universe`: whose members made up the
-    cross-section of a bar; None: all that have one.
+    cross-section of a bar; None: all that have one. `finite`: of each row whether all features are; None where that is
+    not known, as of whatever is made of another matrix.
     """
 
     X: np.ndarray
@@ -51,6 +52,23 @@ class FeatureMatrix:
     warmup: np.ndarray
     left_out: tuple[tuple[str, str], ...]
     universe: Universe | None = None
+    finite: np.ndarray | None = field(default=None, init=False, repr=False, compare=False)
+
+    def known_finite(self, finite: np.ndarray) -> FeatureMatrix:
+        """This matrix, of which that is known."""
+        object.__setattr__(self, "finite", finite)
+        return self
+
+
+def finite_rows(X: np.ndarray) -> np.ndarray:
+    """Which rows of `X` hold finite values only; block by block, so that no second matrix is made."""
+    found, ones = np.zeros(len(X), bool), np.ones(X.shape[1], X.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in blocks(X, len(X)):
+            found[rows] = finite = np.isfinite(X[rows] @ ones)  # a sum is finite only where all values are
+            odd = rows.start + np.flatnonzero(~finite)  # or where it is too large for them
+            found[odd] = np.isfinite(X[odd]).all(axis=1)
+    return found
 
 
 def build(

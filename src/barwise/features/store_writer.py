@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from barwise.data.bars import Bars
-from barwise.data.memmap import create, finish, release
+from barwise.data.memmap import create, finish, in_parts, release
 from barwise.errors import DataError
 from barwise.features.matrix import FeatureMatrix, Room, in_memory
 from barwise.runs.blocks import Damaged, checksums, seal_of, synced, verify
@@ -179,6 +179,7 @@ def read_kept(folder: Path, bars: Sequence[Bars], maps: Callable[[int], bool] | 
         meta = meta_of(folder)
         verify(folder / _X_FILE, meta["X"])
         X = np.load(folder / _X_FILE, mmap_mode="r", allow_pickle=False)
+        in_parts(X)
         own = tuple(bars[i] for i in meta["kept"])
         offsets = np.asarray(meta["offsets"], dtype=np.int64)
         if "first" in meta:

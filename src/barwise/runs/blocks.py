@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
+
+import numpy as np
 
 _BLOCK = 2**20  # bytes that have a checksum of their own
 _DRAWN = 24  # blocks that are compared of a file that nobody wrote since
@@ -80,7 +83,17 @@ def _opened(path: Path) -> tuple[int, os.stat_result]:
 
 def _state_of(state: os.stat_result) -> list[int]:
     """What changes with every write to a file, and not when it is linked or read."""
-    return [state.st_dev, state.st_ino, state.st_mtime_ns]
+    return [state.st_ino, state.st_mtime_ns]  # the number of its device is another on another machine
+
+
+def text_of(bytes_: np.ndarray) -> str:
+    """Bytes as a text of JSON."""
+    return base64.b64encode(zlib.compress(bytes_.tobytes(), 1)).decode()
+
+
+def bits_of(text: str) -> np.ndarray:
+    """What `text_of` was given."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
 
 
 def synced(path: Path) -> None:

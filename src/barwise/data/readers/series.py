@@ -233,7 +233,7 @@ def _scale(table: RawTable, rows: Rows, how: Reading, notes: Notes) -> None:
         for name in (*PRICES, "adj_close", "bid", "ask"):
             if name in rows.values:
                 rows.values[name] = rows.values[name] * how.price_scale
-    elif len(close) and np.nanmin(close) >= 1e8 and _whole(close):
+    elif np.isfinite(close).any() and np.nanmin(close) >= 1e8 and _whole(close):
         notes.warn(
             table.where,
             "prices are whole numbers above 100,000,000, as of a feed that counts in 1e-9: read as written; "
