@@ -1,7 +1,7 @@
 """Memory that a step frees is kept for the next one: on Linux the C library gives large blocks back at once.
 
 The kernel then clears the same pages again at each step: 62,000 page faults a step of 1,024 windows were seen, and two
-fifths of its CPU seconds. TensorFlow keeps what it frees by itself.
+fifths of its CPU seconds.
 """
 
 from __future__ import annotations
