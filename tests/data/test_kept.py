@@ -264,7 +264,7 @@ def test_what_is_known_of_bars_is_not_known_of_others_made_of_them(keep, tmp_pat
     assert digests(bars.take(slice(0, 36)), 36, 30) == digests(bars, 36, 30)
 
 
-def test_two_processes_that_carry_on_the_same_bars_with_others_keep_both(keep, tmp_path):
+def test_two_that_carry_on_the_same_bars_in_turn_keep_both(keep, tmp_path):
     keep.source(grown(tmp_path / "source", 36))()
     sources = [grown(tmp_path / "source", 38)]
     shutil.copytree(tmp_path / "source", tmp_path / "before")
