@@ -164,8 +164,6 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     from barwise.experiment.run import run
     from barwise.experiment.shared import shared_by
     from barwise.experiment.strategy import settle_seeds
-    from barwise.report.html import render_into
-    from barwise.report.terminal import places, summary
     from barwise.runs.directory import RunDirectory
     from barwise.runs.measures import check_objective
     from barwise.safety.signature import sign
@@ -199,11 +197,15 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
         metrics = run(parts, out, *listeners, shared=shared_by(config, parts))
         judged = judge(config, out, metrics)
         beside_earlier_runs(parts.monitor, out, Path(config["output_dir"]))
+    from barwise.report.terminal import places, summary
+
     among_others = hydra_cfg.mode == RunMode.MULTIRUN and sweep.foreign(hydra_cfg.launcher)
     brief, told = config["quiet"] or among_others, len(out.manifest["warnings"])
     if not brief:  # nobody waits for figures to read the verdict
         summary(out, metrics, judged, quiet=False)
     if single:  # a trial's page is rendered when it is asked for
+        from barwise.report.html import render_into  # what draws is imported once the verdict is told
+
         render_into(out)
     Listeners(tuple(listeners)).ended(out.path, out.manifest)
     if brief:
