@@ -39,11 +39,12 @@ def config(*overrides: str) -> dict[str, Any]:
 
 
 def test_later_trials_find_what_they_share_and_are_what_they_would_be_alone(tmp_path: Path):
-    finished = train("-m", *SMALL, "seed=0,1,2", f"output_dir={tmp_path}", "sweep.name=s", "hydra.launcher.n_jobs=1")
+    small = (*SMALL, f"cache.folder={tmp_path}/cache")  # in which no other test has built the same matrix
+    finished = train("-m", *small, "seed=0,1,2", f"output_dir={tmp_path}", "sweep.name=s", "hydra.launcher.n_jobs=1")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     found = states(tmp_path / "sweeps" / "s")
     assert [found[n]["cache"]["status"] for n in range(3)] == ["built", "shared", "shared"]
-    alone = train(*SMALL, "seed=2", f"output_dir={tmp_path}", f"hydra.run.dir={tmp_path}/alone")
+    alone = train(*small, "seed=2", f"output_dir={tmp_path}", f"hydra.run.dir={tmp_path}/alone")
     assert alone.returncode == 0, alone.stderr
     trial, single = tmp_path / "sweeps" / "s" / "2", tmp_path / "alone"
     for name in ("metrics.json", "predictions.parquet", "ledger.parquet", "curves.json", "model/fold-0/model.json"):
