@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from barwise.console.config import safe_loader
 from barwise.errors import DataError
 
 MB = 1024 * 1024
@@ -125,8 +126,7 @@ def read_yaml(path: Path, limit: int = YAML_LIMIT) -> Any:
     import yaml
 
     text = read_text(path, limit)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML was built with it
-    depth = 0
+    loader, depth = safe_loader(), 0
     try:
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
