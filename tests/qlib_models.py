@@ -20,8 +20,8 @@ import torch
 
 from barwise.console.arguments import compose
 from barwise.data import synthetic
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel

@@ -33,9 +33,9 @@ from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
 from barwise.data.sessions import Clock
 from barwise.errors import BarwiseError, ConfigError
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.parts import Parts
 from barwise.experiment.ranges import learned, restored
-from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features.aligned import AcrossSymbols, bound
 from barwise.features.matrix import build, compute

@@ -17,7 +17,7 @@ from barwise.audit.fit import _TINY, _like_training, _miniature, _unlike_trainin
 from barwise.data import synthetic
 from barwise.data.checks import check_bars
 from barwise.errors import LeakError
-from barwise.experiment.run import audit_of
+from barwise.experiment.auditing import audit_of
 from barwise.features.matrix import build
 from barwise.labels import forward_return
 from barwise.panel import build_panel

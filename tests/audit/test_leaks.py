@@ -19,8 +19,10 @@ from barwise.console.progress import Progress
 from barwise.data import synthetic
 from barwise.data.bars import Market
 from barwise.errors import ConfigError, LeakError
+from barwise.experiment import fitting
+from barwise.experiment.auditing import audit_of
 from barwise.experiment.parts import Parts
-from barwise.experiment.run import audit_of, run
+from barwise.experiment.run import run
 from barwise.features.aligned import AlignedBars, across_symbols
 from barwise.features.cross_section import cross_section
 from barwise.features.matrix import build
@@ -170,7 +172,7 @@ def test_prevented_a_scaler_that_sees_test_rows(monkeypatch: pytest.MonkeyPatch)
         return model, scaler
 
     assert not audit(honest()).leaks
-    monkeypatch.setattr(experiment, "fit_fold", on_all_rows)
+    monkeypatch.setattr(fitting, "fit_fold", on_all_rows)
     assert "what it learns from training rows changes" in audit(honest()).leaks[0].text
     take_out(monkeypatch, LEARNING)
     assert not audit(honest()).leaks

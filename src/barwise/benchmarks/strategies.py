@@ -99,8 +99,8 @@ def _measure(name: str, device: str, size: dict[str, int], threads: int | None) 
     """Fit on the first 80 % of a planted market and score the rest, through the parts of a run."""
     from barwise.backtest.metrics import correlations
     from barwise.experiment.compute import default_threads
+    from barwise.experiment.fitting import fit_fold
     from barwise.experiment.recipe import parts_of
-    from barwise.experiment.run import fit_fold
     from barwise.experiment.session import FitSession
     from barwise.features.matrix import build
     from barwise.panel import build_panel

@@ -28,11 +28,11 @@ from barwise.evidence.sentence import Finding
 from barwise.evidence.sketch import sketch
 from barwise.evidence.thresholds import EVIDENCE, LEVEL
 from barwise.evidence.verdict import Record
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.groundwork import held_as_labelled
 from barwise.experiment.parts import Parts
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.results import OutOfSample
-from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features.matrix import build
 from barwise.panel import build_panel

@@ -45,9 +45,9 @@ def _examine(cfg: Any) -> tuple[Audit, dict[str, Any]]:
     from barwise.data.checks import check_market
     from barwise.data.hash import data_hash
     from barwise.data.members import described
+    from barwise.experiment.auditing import audit_of, past_work
     from barwise.experiment.compute import threads_of
     from barwise.experiment.recipe import parts_of
-    from barwise.experiment.run import audit_of, past_work
     from barwise.features.prepare import prepared
     from barwise.panel import build_panel
 

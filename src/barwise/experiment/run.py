@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from barwise.as_of import known_to_explain, known_to_fit, to_fit_alone
-from barwise.audit.again import work_again
-from barwise.audit.audit import hear_learning, parts_audited
-from barwise.audit.disguise import disguised_panel
+from barwise.as_of import known_to_explain, known_to_fit
 from barwise.audit.findings import Audit
-from barwise.audit.fit import Learner
 from barwise.audit.in_run import FoldAudit
-from barwise.audit.own import is_users
-from barwise.audit.process import Arrays, CleanProcess, Work
-from barwise.audit.recompute import work_on
+from barwise.audit.process import CleanProcess
 from barwise.audit.row_sample import seed_of
-from barwise.audit.rows import RowProof
-from barwise.audit.scores import bar_by_bar, scored
+from barwise.audit.scores import scored
 from barwise.audit.watch import Watch, watched
 from barwise.backtest.hooks import portfolio_of
 from barwise.backtest.ledger import check_columns
 from barwise.backtest.metrics import steady_t
-from barwise.data.bars import Bars, Market, Universe
+from barwise.data.bars import Market
 from barwise.data.calendar import periods_per_year
 from barwise.data.checks import check_market
 from barwise.data.memmap import check_fits, release
 from barwise.devices.monitor import RunMonitor
 from barwise.errors import LeakError
+from barwise.experiment.auditing import clean_work, hear_fits
 from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
 from barwise.experiment.facts import note_data, ranking
+from barwise.experiment.fitting import fit_fold, learner_of
 from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.fold_process import Order
 from barwise.experiment.groundwork import groundwork
-from barwise.experiment.history import folds_of
 from barwise.experiment.learning import alert_unlearned, learned_little
 from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
@@ -56,13 +47,11 @@ from barwise.experiment.results import OutOfSample, evaluate, so_far
 from barwise.experiment.session import FitSession
 from barwise.experiment.shared import Shared
 from barwise.features.matrix import FeatureMatrix
-from barwise.features.prepare import prepared
 from barwise.listener import Listener, Listeners
-from barwise.panel import build_panel
 from barwise.runs.directory import RunDirectory, peak_memory_mb
-from barwise.samples import Panel, Samples, Scaler
+from barwise.samples import Panel
 from barwise.signals import SignalRule
-from barwise.strategies.base import FitContext, Strategy
+from barwise.strategies.base import Strategy
 from barwise.strategies.rows import neutralized, scores_of, usable
 from barwise.validation.folds import Fold
 from barwise.validation.shuffled import shuffled
@@ -109,7 +98,7 @@ def _run(
     audit, proof = ground.audit, ground.proof
     audit.watch = watch
     with out.stage("audit"):
-        _hear_fits(audit, parts, panel, folds)
+        hear_fits(audit, parts, panel, folds)
         file_audit(audit, out)
         audit.refuse()
     with out.stage("device"):
@@ -235,79 +224,3 @@ def fold_pool(
         return {**session.checks.findings(), "peak_memory_mb": peak_memory_mb()}
 
     return FoldPool(at_once, each, work)
-
-
-def fit_fold(panel: Panel, fold: Fold, model: Strategy, context: FitContext) -> tuple[Strategy, Scaler | None]:
-    """Fit `model` on the fold's usable training rows; the scaler sees no other row."""
-    train, valid = (rows[usable(model, panel, rows)] for rows in (fold.train, fold.valid))
-    scaler = Scaler.fit(panel.X, train) if model.scale else None
-    model.fit(Samples(panel, train, scaler), Samples(panel, valid, scaler), context)
-    return model, scaler
-
-
-def _hear_fits(audit: Audit, parts: Parts, panel: Panel, folds: list[Fold]) -> None:
-    """The audit of what is learned, fitting and scoring as `walk` does."""
-    with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
-        session = FitSession(Path(folder), seed=parts.seed)
-        hear_learning(audit, parts, panel, folds, learner_of(parts, session))
-
-
-def audit_of(
-    parts: Parts, matrix: FeatureMatrix, panel: Panel, folds: list[Fold], proof: RowProof | None = None
-) -> Audit:
-    """What the audit finds in an experiment that is about to run, fitting and scoring as `walk` does."""
-    own = proof is None and parts.audit != "none"
-    proof = proof or RowProof(matrix, parts.features, CleanProcess(past_work(parts, matrix.bars, matrix.universe)))
-    try:
-        audit = parts_audited(parts, matrix, panel, folds, proof)
-        _hear_fits(audit, parts, panel, folds)
-        return audit
-    finally:
-        if own:
-            proof.clean.close()
-
-
-def learner_of(parts: Parts, session: FitSession) -> Learner:
-    """The run's own way to fit and to score; each fit has a folder of its own, as a fold has."""
-
-    def fit(part: Panel, fold: Fold, model: Strategy) -> tuple[Strategy, Scaler | None]:
-        own = Path(tempfile.mkdtemp(dir=session.folder)) if session.folder else None
-        return fit_fold(part, fold, model, replace(session, folder=own).context(fold))
-
-    return Learner(
-        parts.strategy,
-        fit,
-        lambda fitted, part, rows: scores_of(fitted[0], part, rows, fitted[1]),
-        lambda fitted, folder: fitted[0].save(folder),
-    )
-
-
-def past_work(parts: Parts, bars: Sequence[Bars], universe: Universe | None) -> dict[str, Work]:
-    """What the audit asks of a process that has computed nothing yet: rows, labels, rules and books of the past."""
-    named = {
-        "strategy": parts.strategy, "labels": parts.labels, "signals": parts.signals, "backtest": parts.backtest,
-        "validation": parts.validation, "neutral": parts.neutral,
-    }  # fmt: skip
-    own = {name: one for name, one in named.items() if is_users(one)}
-    again = work_again(bars, universe, parts.labels, parts.signals, parts.backtest)
-    return {**work_on(bars, parts.features, universe, own), **again}
-
-
-def clean_work(parts: Parts, market: Market, data: str, threads: int) -> dict[str, Work]:
-    """What the process of a run can be asked for: `past_work`, and the fit of a fold."""
-
-    def refit(given: Arrays) -> Arrays:
-        matrix, _ = prepared(market, data, parts.features, threads, parts.cache)
-        panel = build_panel(matrix, parts.labels, market.universe)
-        fold = next(f for f in folds_of(parts.validation, panel, matrix.bars, None) if f.number == int(given["fold"]))
-        if given["hide"]:
-            panel = disguised_panel(panel)
-        with tempfile.TemporaryDirectory(prefix="barwise-audit-") as folder:
-            session = FitSession(Path(folder), str(given["device"]), threads, parts.seed)
-            learned = shuffled(panel, fold, parts.seed) if parts.shuffle_labels else panel
-            known = to_fit_alone(learned, fold.train, fold.valid, parts.strategy.lookback)
-            model, scaler = fit_fold(known, fold, copy.deepcopy(parts.strategy), session.context(fold))
-            score = bar_by_bar(lambda part, rows: scores_of(model, part, rows, scaler), panel, fold.test)
-        return {"score": score}
-
-    return {**past_work(parts, market.bars, market.universe), "refit": refit}

@@ -17,7 +17,7 @@ from barwise.console.config import conf_dir
 from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve as resolve_device
 from barwise.errors import DataError
-from barwise.experiment.run import fit_fold
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.session import FitSession
 from barwise.features import FeatureSet
 from barwise.features.lagged import lagged

@@ -20,8 +20,8 @@ from barwise.devices.choice import DeviceSettings
 from barwise.devices.choose import resolve
 from barwise.errors import ConfigError, DataError
 from barwise.experiment.compute import threads_of, with_recorded_engine
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import fit_fold
 from barwise.experiment.session import FitSession, keep_model
 from barwise.features.prepare import prepared
 from barwise.panel import build_panel

@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 from barwise.audit.process import CleanProcess
 from barwise.data.checks import check_market
 from barwise.data.hash import data_hash
+from barwise.experiment.auditing import past_work
 from barwise.experiment.compute import threads_of
 from barwise.experiment.configuration import plain
 from barwise.experiment.groundwork import groundwork
 from barwise.experiment.recipe import parts_of
-from barwise.experiment.run import past_work
 from barwise.experiment.shared import Shared, key_of
 from barwise.runs.directory import RunDirectory
 
