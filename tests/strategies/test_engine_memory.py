@@ -92,7 +92,7 @@ def test_jax_is_told_its_share_before_it_is_imported(monkeypatch):
 
         seen.update({key: os.environ.get(key) for key in ("XLA_PYTHON_CLIENT_PREALLOCATE",
                                                           "XLA_PYTHON_CLIENT_MEM_FRACTION")})  # fmt: skip
-        return SimpleNamespace(config=SimpleNamespace(update=lambda *_: None))
+        return SimpleNamespace(config=SimpleNamespace(update=lambda *_: None), devices=lambda _: [])
 
     engine = Jax()
     monkeypatch.setattr("barwise.strategies.engines.jax.import_module", imported)

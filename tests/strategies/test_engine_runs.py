@@ -32,6 +32,19 @@ NAME = os.environ.get("BARWISE_ENGINE", "mlx")
 WORDS = ("strategy=lstm", f"strategy.engine={NAME}", "strategy.hidden_size=16", "strategy.lookback=10",
          "strategy.epochs=2", "data.start=2006-01-01", "device=cpu", "audit=none", "quiet=true")  # fmt: skip
 FEED = 6  # bars of each symbol that live is fed
+PLUGINS = {  # where a plugin lies below site-packages, what is in it, and what its loading says
+    "tensorflow": ("tensorflow-plugins/libmetal_plugin.so", "no library", "NotFoundError"),
+    "jax": ("jax_plugins/mps/__init__.py", "raise OSError('dlopen(libpjrt_mps.dylib)')", "OSError: dlopen(libpjrt"),
+    "mlx": ("mlx/core.py", "raise ImportError('dlopen(libmlx.dylib)')", "ImportError: dlopen(libmlx"),
+}
+SMALL = ("experiment=smoke", "threads=1", "baseline=null", "audit=none", "strategy=lstm", "strategy.epochs=1",
+         "strategy.hidden_size=8", "strategy.lookback=5", "validation=holdout", "data.n_symbols=1", "data.n_bars=400",
+         "quiet=true")  # fmt: skip
+LOADED = """import atexit, runpy, sys
+atexit.register(lambda: print("loaded", {"tensorflow", "jax", "keras", "mlx"} & set(sys.modules)))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def barwise(*words: str) -> str:
@@ -39,8 +52,10 @@ def barwise(*words: str) -> str:
     return done([sys.executable, "-m", "barwise", *words])
 
 
-def done(command: list[str]) -> str:
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+def done(command: list[str], path: Path | None = None) -> str:
+    """What a command prints; `path`: where Python looks for modules first."""
+    env = {**os.environ, "PYTHONPATH": str(path)} if path else None
+    finished = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout
 
@@ -74,7 +89,8 @@ def test_its_directory_is_whole_and_says_who_trained(trained, tmp_path):
     assert all((fold / "model.safetensors").is_file() for fold in folds)
     assert not list(trained.glob("model/*/*.ckpt"))
     torchs = tmp_path / "torch"
-    done([*training(torchs), "strategy.engine=torch", "strategy.epochs=1"])
+    command = [*training(torchs), "strategy.engine=torch", "strategy.epochs=1"]
+    assert "loaded set()" in done([command[0], "-c", LOADED, *command[1:]])  # an engine is imported by who asks for it
     assert metrics.keys() == json.loads((torchs / "metrics.json").read_text()).keys()
     assert np.isfinite(pd.read_parquet(trained / "predictions.parquet")["score"]).all()
 
@@ -141,3 +157,22 @@ def test_killed_in_the_middle_of_a_fold_it_goes_on_with_the_same_metrics(trained
     assert (run / "model" / "fold-0" / "model.safetensors").stat().st_mtime_ns == kept
     for name in ("metrics.json", "predictions.parquet", "ledger.parquet"):
         assert (run / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_a_plugin_that_cannot_be_loaded_ends_with_torchs_metrics_and_the_reason(tmp_path):
+    place, content, words = PLUGINS[NAME]
+    installed = tmp_path / "site-packages"
+    file = installed / place
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    if NAME == "mlx":
+        (file.parent / "__init__.py").touch()
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "device=mps"]
+    done([*command, f"hydra.run.dir={tmp_path / 'torch'}"])
+    done([*command, f"hydra.run.dir={tmp_path / 'run'}", f"strategy.engine={NAME}"], installed)
+    manifest = manifest_of(tmp_path / "run")
+    assert manifest["status"] == "done" and manifest["engine"]["used"] == "torch"
+    assert f"cannot be imported: {words}" in manifest["device"]["reason"]
+    assert any(words in line and "torch trains" in line for line in manifest["warnings"])
+    for name in ("metrics.json", "predictions.parquet"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "torch" / name).read_bytes(), name
