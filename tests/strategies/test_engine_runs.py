@@ -46,6 +46,23 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
+GIVEN_A_GPU = """import json, sys
+import tensorflow as tf
+from tensorflow.python.eager import context
+from barwise.devices.backend import BACKENDS
+from barwise.strategies.engines.known import ENGINES
+tf.config.list_physical_devices()
+gpu, own = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU"), context.context()
+own._physical_devices.append(gpu)
+own._visible_device_list.append(gpu)
+own._memory_growth_map[gpu] = None
+BACKENDS["cuda"].missing, BACKENDS["cuda"].memory = lambda: None, lambda: {"total_mb": 8000.0}
+told = [ENGINES["tensorflow"].start(1, share) for share in json.loads(sys.argv[1])]
+options = own.config.gpu_options
+limits = [list(one.memory_limit_mb) for one in options.experimental.virtual_devices]
+print(json.dumps([told, options.allow_growth, limits]))
+"""
+
 
 def barwise(*words: str) -> str:
     """What `python -m barwise WORDS…` prints; it must end well."""
@@ -129,7 +146,8 @@ def test_predict_scores_as_the_run_did_and_live_as_predict_does(trained, tmp_pat
     answers["time"] = pd.to_datetime(answers["time"], utc=True)
     found["time"] = pd.to_datetime(found["time"], utc=True)
     both = answers.merge(found, on=["time", "symbol"], suffixes=("", "_predicted"))
-    assert len(both) == FEED * len(bars)
+    assert set(both["symbol"]) == {b.symbol for b in bars} - {"FB"}  # which has too few bars for its features
+    assert len(both) == FEED * (len(bars) - 1)
     np.testing.assert_allclose(both["score"].astype(float), both["score_predicted"], atol=1e-6)
 
 
@@ -167,7 +185,7 @@ def test_a_plugin_that_cannot_be_loaded_ends_with_torchs_metrics_and_the_reason(
     file.write_text(content)
     if NAME == "mlx":
         (file.parent / "__init__.py").touch()
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "device=mps"]
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "device=cpu"]
     done([*command, f"hydra.run.dir={tmp_path / 'torch'}"])
     done([*command, f"hydra.run.dir={tmp_path / 'run'}", f"strategy.engine={NAME}"], installed)
     manifest = manifest_of(tmp_path / "run")
@@ -176,3 +194,17 @@ def test_a_plugin_that_cannot_be_loaded_ends_with_torchs_metrics_and_the_reason(
     assert any(words in line and "torch trains" in line for line in manifest["warnings"])
     for name in ("metrics.json", "predictions.parquet"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "torch" / name).read_bytes(), name
+
+
+@pytest.mark.skipif(NAME != "tensorflow", reason="of TensorFlow's own settings")
+def test_tensorflows_own_settings_grow_or_limit_a_gpus_memory():
+    """TensorFlow's checks and what it would hand to its runtime, with a GPU put among its devices that is not there."""
+
+    def settled(*shares: float | None) -> tuple[list[list[str]], bool, list[list[float]]]:
+        said = done([sys.executable, "-c", GIVEN_A_GPU, json.dumps(shares)])
+        return tuple(json.loads(said.splitlines()[-1]))
+
+    assert settled(None, None) == ([[], []], True, [])
+    told, growth, limits = settled(0.25, 0.25, None)
+    assert told[:2] == [[], []] and "at most 2,000 MB" in told[2][0]
+    assert (growth, limits) == (False, [[2000.0]])

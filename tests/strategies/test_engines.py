@@ -17,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from barwise.console.progress import Progress
+from barwise.devices.backend import BACKENDS
 from barwise.devices.choice import DeviceSettings
 from barwise.errors import ConfigError, DeviceError
 from barwise.experiment.recipe import parts_of
@@ -45,6 +46,12 @@ CASES = [("lstm", None, "mse"), ("gru", 4, "mse"), ("gru", None, "cross_entropy"
 def started() -> None:
     assert ENGINE.lacking() is None, f"pip install 'barwise[{NAME}]', or `make test-engines`"
     ENGINE.start(1)
+
+
+@pytest.fixture
+def no_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch has no GPU of a Mac, on a Mac too."""
+    monkeypatch.setattr(BACKENDS["mps"], "missing", lambda: "torch finds no MPS here")
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +212,7 @@ FAKES = {
 }
 
 
+@pytest.mark.usefixtures("no_mps")
 @pytest.mark.parametrize("fake", FAKES)
 def test_a_metal_plugin_that_fails_ends_with_torchs_net_and_the_reason(fake, monkeypatch):
     switches, words = FAKES[fake]
@@ -282,6 +290,7 @@ def torchs_metrics(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return a_run(tmp_path_factory.mktemp("torch"))
 
 
+@pytest.mark.usefixtures("no_mps")
 @pytest.mark.parametrize("fake", FAKES)
 def test_a_run_on_such_a_plugin_has_torchs_metrics_and_the_reason(fake, monkeypatch, torchs_metrics, tmp_path):
     switches, words = FAKES[fake]
