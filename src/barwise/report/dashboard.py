@@ -25,8 +25,8 @@ _log = logging.getLogger("barwise")
 GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
 _FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
-_FRAME = {"left": 0.15, "right": 0.985, "bottom": 0.15, "top": 0.83}  # of these: to find it takes as long as drawing
-_TICKS = 4  # of these, at most one more: each takes a millisecond
+_FRAME = {"left": 0.15, "right": 0.985, "bottom": 0.15, "top": 0.83}
+_TICKS = 4  # steps of an axis of numbers: each takes a millisecond
 _WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 _GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 _LAYOUT = {
@@ -92,13 +92,24 @@ def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> 
         try:
             figure = run.figures[name]
             if name in _FACTOR:
-                figure.set_layout_engine(None)
-                figure.subplots_adjust(**_FRAME)
-                figure.axes[0].locator_params(axis="y", nbins=_TICKS)
+                _lay_out(figure)
             _add_image(writer, f"figures/{name}", pixels(figure))
         except DataError:
             continue
     _add_hparams(writer, hyper_parameters(run), outcomes(run))
+
+
+def _lay_out(figure: Any) -> None:
+    """Give the axes of a factor figure their place, and its labels theirs at the rim; to find it takes as long as to
+    draw it."""
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(**_FRAME)
+    axes = figure.axes[0]
+    axes.locator_params(axis="y", nbins=_TICKS)
+    axes.yaxis.label.set_verticalalignment("top")
+    axes.yaxis.set_label_coords(0.008, 0.5, figure.transFigure)
+    axes.xaxis.label.set_verticalalignment("bottom")
+    axes.xaxis.set_label_coords(0.57, 0.012, figure.transFigure)
 
 
 def _add_image(writer: Any, name: str, dots: np.ndarray) -> None:
