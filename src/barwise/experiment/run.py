@@ -129,7 +129,8 @@ def _run(
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
-        result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
+        alone = sharpe_alone(table, parts.signals, session.finished, grid(), parts.backtest, per_year)
+        result.metrics.update(spread(facts, alone))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
         out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
