@@ -63,5 +63,7 @@ def alert_held_all(table: OutOfSample, backtest: Any, out: RunDirectory) -> None
     k = int(signature(portfolio.rule).parameters["k"].default)
     most = int(np.unique(table.time[np.isfinite(table.score)], return_counts=True)[1].max(initial=0))
     if most <= k:
-        out.alert(f"portfolio.rule.k={k}: no bar has more than {most} symbols with a score, so that all are held or sold"
-                  f" in turns whatever the scores; ask for fewer than {most}")  # fmt: skip
+        out.alert(
+            f"portfolio.rule.k={k}: no bar has more than {most} symbols with a score, so that all are held or sold in"
+            f" turns whatever the scores; ask for fewer than {most}"
+        )
