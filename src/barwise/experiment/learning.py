@@ -56,7 +56,7 @@ def alert_unlearned(folds: Sequence[Mapping[str, Any]], out: RunDirectory) -> No
 
 
 def alert_held_all(table: OutOfSample, backtest: Any, out: RunDirectory) -> None:
-    """An alert where topk_dropout is asked for no fewer symbols than there are: it then sells and buys them in turns."""
+    """An alert where topk_dropout is asked for no fewer symbols than there are: it sells and buys them in turns."""
     portfolio = backtest.portfolio if isinstance(backtest, Backtest) else None
     if portfolio is None or unwrapped(portfolio.rule) is not topk_dropout:
         return
