@@ -32,7 +32,7 @@ from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
-from barwise.experiment.facts import note_data, ranking
+from barwise.experiment.facts import note_costs, note_data, ranking
 from barwise.experiment.fitting import fit_fold, learner_of
 from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
@@ -70,6 +70,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener, shared: Shared | 
         per_year = market.periods_per_year or periods_per_year(market.times())
         check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
+        note_costs(out, parts.backtest, market)
     out.on_stage = _letting_go(market, tell.stage)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
