@@ -25,6 +25,7 @@ GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
 _FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
 _FRAME = {"left": 0.15, "right": 0.985, "bottom": 0.15, "top": 0.83}  # of these: to find it takes as long as drawing
+_GLANCED = {"left": 0.08, "right": 0.985, "bottom": 0.075, "top": 0.84, "hspace": 0.13}  # of a trial's
 _WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 _GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
 _LAYOUT = {
@@ -89,9 +90,9 @@ def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> 
     for name in (*figures, *(_FACTOR if across and figures == FIGURES else ())):
         try:
             figure = run.figures[name]
-            if name in _FACTOR:
+            if name in _FACTOR or figures == GLANCE:
                 figure.set_layout_engine(None)
-                figure.subplots_adjust(**_FRAME)
+                figure.subplots_adjust(**(_FRAME if name in _FACTOR else _GLANCED))
             writer.add_image(f"figures/{name}", pixels(figure), 0, dataformats="HWC")
         except DataError:
             continue
@@ -111,7 +112,7 @@ def _add_factor(writer: Any, run: Run) -> bool:
     """Decay by bars held, and what each quantile earns, as scalars; whether symbols are compared within each bar.
     Nothing where the run kept no factor tables."""
     try:
-        tables = run.factor()
+        tables = run.factor("decay", "quantiles", "about")
     except DataError:
         return False
     for row in tables["decay"].itertuples() if "decay" in tables else ():
