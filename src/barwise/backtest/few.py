@@ -26,13 +26,10 @@ def plain(terms: Terms) -> bool:
 
 @dataclass
 class _Rows:
-    """What each bar was moved by; a list of one value, or of one list by symbol, a bar."""
+    """What each bar was moved by: values wanted (bar, symbol), and numbers of the account."""
 
     account: list[float] = field(default_factory=list)
-    moved: list[list[float]] = field(default_factory=list)
     wanted: list[list[float]] = field(default_factory=list)
-    change: list[list[float]] = field(default_factory=list)
-    after: list[list[float]] = field(default_factory=list)
     volume: list[float] = field(default_factory=list)
     lent: list[float] = field(default_factory=list)
     paid: list[float] = field(default_factory=list)
@@ -43,41 +40,46 @@ def move(account: Account, begin: int, end: int) -> int:
     """Move the account over the rows from `begin` to before `end`, or to before the first at which a position is closed
     or the account is ruined; that row."""
     terms, rows = account.terms, _Rows()
+    rate, lending, interest = terms.rate, terms.lending, 1.0 + terms.interest
     value, cash = account.value.tolist(), float(account.cash)
-    last = min((row for row in terms.ends if begin <= row < end), default=end)
-    span = slice(begin, last)
+    span = slice(begin, min((row for row in terms.ends if begin <= row < end), default=end))
     drifts = (np.broadcast_to(one[span], terms.target[span].shape) for one in (terms.to_price, terms.to_close))
     given = [one.tolist() for one in (terms.target[span], *drifts)]
-    for target, to_price, to_close, all_bought in zip(*given, terms.bought_by[span], strict=True):
-        moved = [x * y for x, y in zip(value, to_price, strict=True)]
-        held = reduce(add, moved)
+    for target, to_price, to_close, bought in zip(*given, terms.bought_by[span], strict=True):
+        moved, held = [], 0.0
+        for x, drift in zip(value, to_price):  # noqa: B905  # strict takes a tenth of the loop's time
+            x *= drift
+            held += x
+            moved.append(x)
         worth = cash + held
         if worth <= 0.0:
             break
-        if all_bought == all_bought:  # no NaN: an order for every symbol
-            wanted, bought = [x * worth for x in target], all_bought * worth
+        wanted = [x * worth for x in target]
+        if bought == bought:  # no NaN: an order for every symbol
+            bought *= worth
         else:
-            wanted = _within([x * worth for x in target], moved, terms.max_gross * worth)
+            wanted = _within(wanted, moved, terms.max_gross * worth)
             bought = reduce(add, wanted)
-        change = [x - y for x, y in zip(wanted, moved, strict=True)]
-        volume = reduce(add, map(abs, change))
-        lent = terms.lending * 0.5 * max(0.0, reduce(add, map(abs, wanted)) - bought) if terms.lending else 0.0
-        paid = terms.rate * volume + lent
-        left = (worth - bought) * (1.0 + terms.interest) - paid
-        after = [x * y for x, y in zip(wanted, to_close, strict=True)]
-        now = left + reduce(add, after)
+        value, volume, gross, closing = [], 0.0, 0.0, 0.0
+        for x, before, drift in zip(wanted, moved, to_close):  # noqa: B905
+            volume += abs(x - before)
+            gross += abs(x)
+            x *= drift
+            closing += x
+            value.append(x)
+        lent = lending * 0.5 * max(0.0, gross - bought) if lending else 0.0
+        paid = rate * volume + lent
+        left = (worth - bought) * interest - paid
+        now = left + closing
         if now <= 0.0:
             break
+        cash = left
         rows.account.append(worth)
-        rows.moved.append(moved)
         rows.wanted.append(wanted)
-        rows.change.append(change)
-        rows.after.append(after)
         rows.volume.append(volume)
         rows.lent.append(lent)
         rows.paid.append(paid)
         rows.now.append(now)
-        value, cash = after, left
     if rows.now:
         _enter(account, begin, rows)
         account.cash = cash
@@ -89,37 +91,34 @@ def _within(wanted: list[float], held: list[float], most: float) -> list[float]:
     ordered = [x == x for x in wanted]
     if not any(ordered):
         return held
-    values = [x if x == x else y for x, y in zip(wanted, held, strict=True)]
-    size = [abs(x) for x in values]
-    gross = reduce(add, size)
+    values = [x if known else y for x, y, known in zip(wanted, held, ordered, strict=True)]
+    gross = reduce(add, map(abs, values))
     if gross <= most * ROUNDING:
         return values
-    fixed = reduce(add, (x for x, known in zip(size, ordered, strict=True) if not known), 0.0)
+    fixed = reduce(add, (abs(x) for x, known in zip(values, ordered, strict=True) if not known), 0.0)
     scale = min(max(0.0, most - fixed) / max(gross - fixed, 1e-300), 1.0)
     return [x * scale if known else x for x, known in zip(values, ordered, strict=True)]
 
 
 def _enter(account: Account, begin: int, rows: _Rows) -> None:
     """What the ledger and the positions say of the rows, and the account as the last one left it."""
-    terms, first = account.terms, begin - account.first
-    i = slice(first, first + len(rows.now))
-    worth = np.array([account.worth, *rows.now[:-1]])
-    after, before, wanted, moved, change = (
-        np.array(one)
-        for one in (rows.after, [account.value.tolist(), *rows.after[:-1]], rows.wanted, rows.moved, rows.change)
-    )
-    whole, now, share = np.array(rows.account), np.array(rows.now), worth[:, None]
+    terms, n = account.terms, len(rows.now)
+    i, t = slice(begin - account.first, begin - account.first + n), slice(begin, begin + n)
+    whole, now, wanted = np.array(rows.account), np.array(rows.now), np.array(rows.wanted)
+    after = wanted * terms.to_close[t]
+    before, worth = np.vstack([account.value, after[:-1]]), np.append(account.worth, now[:-1])
+    moved = before * terms.to_price[t]
+    change, share = wanted - moved, worth[:, None]
     account.net[i], account.equity[i] = now / worth - 1.0, now
     account.cost[i], account.borrow[i] = np.array(rows.paid) / worth, np.array(rows.lent) / worth
     account.turnover[i] = np.array(rows.volume) / whole
-    account.exposure[i] = np.array([reduce(add, map(abs, one)) for one in rows.after]) / now
-    earned = (after - before - change) / share
-    account.contribution = np.add.accumulate(np.vstack([account.contribution, earned]), axis=0)[-1]
+    account.exposure[i] = np.add.accumulate(np.abs(after), axis=1)[:, -1] / now
+    earned = np.vstack([account.contribution, (after - before - change) / share])
+    account.contribution = np.add.accumulate(earned, axis=0)[-1]
     if account.kept is not None:
         fees = terms.rate * np.abs(change) + terms.lending * np.maximum(-wanted, 0.0)
         account.kept.note(
             i, weight=wanted / whole[:, None], before=(moved - before) / share, after=(after - wanted) / share,
-            cost=fees / share, traded=np.abs(change) / whole[:, None],
+            cost=fees / share, traded=np.abs(change) / whole[:, None], closing=after / now[:, None],
         )  # fmt: skip
-        account.kept.closing[i] = after / now[:, None]
     account.value, account.worth = after[-1].copy(), float(now[-1])

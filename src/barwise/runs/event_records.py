@@ -20,8 +20,8 @@ def framed(data: Sequence[bytes]) -> bytes:
         return b""
     lengths = [struct.pack("<Q", len(one)) for one in data]
     heads, tails = _checksums(lengths), _checksums(data)
-    parts = zip(lengths, heads.tolist(), data, tails.tolist(), strict=True)
-    return b"".join(b"".join((n, struct.pack("<I", head), one, struct.pack("<I", tail))) for n, head, one, tail in parts)
+    head, tail = ([struct.pack("<I", x) for x in found.tolist()] for found in (heads, tails))
+    return b"".join(part for record in zip(lengths, head, data, tail, strict=True) for part in record)
 
 
 def _checksums(data: Sequence[bytes]) -> np.ndarray:
@@ -36,7 +36,7 @@ def _checksums(data: Sequence[bytes]) -> np.ndarray:
     width = int(size[short[0]]) if len(short) else 0
     padded = b"".join(data[k].ljust(width, b"\0") for k in short.tolist())
     columns = np.ascontiguousarray(np.frombuffer(padded, np.uint8).reshape(len(short), width).T)
-    going = np.searchsorted(-size[short], -np.arange(width), side="left")  # how many are longer than each column's place
+    going = np.searchsorted(-size[short], -np.arange(width), side="left")  # records that have the column
     state = np.full(len(short), 0xFFFFFFFF, np.uint32)
     for column, n in zip(columns, going.tolist(), strict=True):
         state[:n] = table[(state[:n] ^ column[:n]) & 0xFF] ^ (state[:n] >> 8)

@@ -20,6 +20,7 @@ from barwise.experiment.configuration import plain
 from barwise.experiment.fitting import prepare_fit
 from barwise.experiment.groundwork import groundwork
 from barwise.experiment.recipe import parts_of
+from barwise.experiment.session import ranges_of
 from barwise.experiment.shared import Shared, key_of
 from barwise.runs.directory import RunDirectory
 
@@ -45,6 +46,7 @@ def prepare(config: Mapping[str, Any]) -> None:
             ground.grid()
             for fold in ground.folds:
                 prepare_fit(ground.panel, fold, parts.strategy)
+                ranges_of(ground.panel, fold, ground.common)
         finally:
             if clean is not None:
                 clean.close()
