@@ -176,7 +176,9 @@ def warm(job: dict[str, Any], loaded: Set[str] = frozenset()) -> set[str]:
                 getattr(found, function)()
     if fresh:
         with contextlib.suppress(Exception):
-            importlib.import_module("barwise.evidence.identity").rehearse(job["config"])
+            from barwise.evidence.identity import rehearse
+
+            rehearse(job["config"])
         _settle()
     return set(fresh)
 
