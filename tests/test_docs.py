@@ -93,7 +93,7 @@ def test_a_stranger_walks_the_tutorial(tmp_path: Path):
         assert done.returncode == 0, f"{text}\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
     peeking = (tmp_path / "own/gap.py").read_text().replace("move[1:] =", "move[:-1] =")
     (tmp_path / "own/gap.py").write_text(peeking)
-    words = next(text for name, text in steps if "features=[normalized,gap]" in text)
+    words = next(text for name, text in steps if "features=[normalized,my_gap]" in text)
     refused = subprocess.run([sys.executable, *shlex.split(words)[1:]], cwd=tmp_path, capture_output=True, text=True,
                              timeout=2 * PATIENCE, check=False)  # fmt: skip
     assert refused.returncode == 3 and "gap" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import numpy as np
@@ -212,3 +213,12 @@ def test_a_setting_out_of_range_is_one_line(given, said):
 def test_a_group_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"portfolio\.group=country: the bars have sector"):
         Portfolio(max_group=0.5, group="country").weights(context())
+
+
+def test_more_places_than_symbols_are_an_alert(smoke):
+    def alerts(k: int) -> list[str]:
+        run = smoke("data.n_symbols=6", "portfolio=topk_dropout", f"portfolio.rule.k={k}", "portfolio.rule.drop=1")
+        return json.loads((run / "run.json").read_text()).get("alerts", [])
+
+    assert any("portfolio.rule.k=6: no bar has more than 6 symbols with a score" in one for one in alerts(6))
+    assert not any("portfolio.rule.k" in one for one in alerts(2))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from barwise.backtest.ledger import Backtest
+from barwise.experiment.results import OutOfSample
+from barwise.hooks import unwrapped
+from barwise.portfolio.rules import topk_dropout
 from barwise.runs.directory import RunDirectory
 
 _ROWS = 100  # test rows below which few distinct scores say nothing
@@ -48,3 +53,17 @@ def alert_unlearned(folds: Sequence[Mapping[str, Any]], out: RunDirectory) -> No
     if found:
         words = "; ".join(f"fold {number}: {why}" for number, why in found.items())
         out.alert(f"learned next to nothing: {words}. What they trade is luck; the verdict counts it all the same")
+
+
+def alert_held_all(table: OutOfSample, backtest: Any, out: RunDirectory) -> None:
+    """An alert where topk_dropout is asked for no fewer symbols than there are: it sells and buys them in turns."""
+    portfolio = backtest.portfolio if isinstance(backtest, Backtest) else None
+    if portfolio is None or unwrapped(portfolio.rule) is not topk_dropout:
+        return
+    k = int(signature(portfolio.rule).parameters["k"].default)
+    most = int(np.unique(table.time[np.isfinite(table.score)], return_counts=True)[1].max(initial=0))
+    if most <= k:
+        out.alert(
+            f"portfolio.rule.k={k}: no bar has more than {most} symbols with a score, so that all are held or sold in"
+            f" turns whatever the scores; ask for fewer than {most}"
+        )

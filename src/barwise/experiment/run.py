@@ -38,7 +38,7 @@ from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.fold_process import Order
 from barwise.experiment.groundwork import groundwork
-from barwise.experiment.learning import alert_unlearned, learned_little
+from barwise.experiment.learning import alert_held_all, alert_unlearned, learned_little
 from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
@@ -129,7 +129,9 @@ def _run(
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
-        result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
+        alert_held_all(table, parts.backtest, out)
+        alone = sharpe_alone(table, parts.signals, session.finished, grid(), parts.backtest, per_year)
+        result.metrics.update(spread(facts, alone))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
         out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)
