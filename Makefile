@@ -17,6 +17,7 @@ run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.ready-test lint
+	@$(BIN)/python -m compileall -q src  # each process that tests start cold would compile it, where no bytecode is written
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.ready-test

@@ -112,7 +112,7 @@ def _run(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
         profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine, pool=pool,
-        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
+        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year), common=ground.common,
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
     with out.stage("fit"):
