@@ -26,6 +26,7 @@ GLANCE = ("equity",)  # of a sweep's trial: one look, and quick to draw
 FIGURES = ("equity", "calibration", "rolling_sharpe", "training")  # of a single run; the page has them all
 _FACTOR = ("decay", "quantiles", "growth")  # where symbols are compared within each bar
 _FRAME = {"left": 0.15, "right": 0.985, "bottom": 0.15, "top": 0.83}
+_GLANCED = {"left": 0.08, "right": 0.985, "bottom": 0.075, "top": 0.84, "hspace": 0.13}  # of a trial's figure
 _TICKS = 4  # steps of an axis of numbers: each takes a millisecond
 _WIDTH = 1000  # dots of a figure, however many inches: readable as TensorBoard shows it
 _GROUPS = ("data", "features", "labels", "validation", "strategy", "signals", "backtest", "device")
@@ -93,6 +94,9 @@ def _write_ending(writer: Any, run: Run, figures: tuple[str, ...] = FIGURES) -> 
             figure = run.figures[name]
             if name in _FACTOR:
                 _lay_out(figure)
+            elif figures == GLANCE:  # to find a frame takes as long as drawing
+                figure.set_layout_engine(None)
+                figure.subplots_adjust(**_GLANCED)
             _add_image(writer, f"figures/{name}", pixels(figure))
         except DataError:
             continue
@@ -137,7 +141,7 @@ def _add_factor(writer: Any, run: Run) -> bool:
     """Decay by bars held, and what each quantile earns, as scalars; whether symbols are compared within each bar.
     Nothing where the run kept no factor tables."""
     try:
-        tables = run.factor()
+        tables = run.factor("decay", "quantiles", "about")
     except DataError:
         return False
     for row in tables["decay"].itertuples() if "decay" in tables else ():
