@@ -2,7 +2,7 @@
 # make run ARGS="strategy=lstm"
 # make test           the tests, ruff, mypy and who imports whom (WORKERS=8: processes);  make test-slow  the long proofs
 # make test-engines   nets trained by TensorFlow, JAX and MLX, in an environment of its own (1.9 GB more)
-# make table          docs/table.md: strategies, features and markets with the verdict, seven minutes of CPU; goes on where it was stopped
+# make table          docs/table.md: strategies, features and markets with the verdict, four minutes of CPU; goes on where it was stopped
 # make site           the documentation, into site/
 # make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
@@ -17,6 +17,7 @@ run: $(VENV)/.ready
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.ready-test lint
+	@$(BIN)/python -m compileall -q src  # each process that tests start cold would compile it, where no bytecode is written
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.ready-test

@@ -35,6 +35,7 @@ ELSEWHERE = {  # what another test runs
     "python train.py data=files data.path=raw.csv": "tests/data/test_point_in_time.py",
 }  # fmt: skip
 SMALL = {
+    "cross_section": ("--n_symbols", "60", "--n_bars", "400"),
     "search=optuna": ("data.n_bars=900", "search.trials=2", "search.folds=2", "select.blocks=5"),
     "-m": ("validation=holdout",),
     "hydra/sweeper=study": ("hydra.sweeper.n_trials=3",),
@@ -92,6 +93,8 @@ DEVICES = ("device=cuda", "device=auto", "device=cpu")  # which one is taken, an
 )
 def test_a_command_works_in_small(home, line):
     words = fewer(shlex.split(line)[1:])
+    if words[:4] == ["-m", "barwise", "benchmark", "cross_section"]:
+        words += SMALL["cross_section"]
     if words[0] == "train.py":
         words += ["quiet=true", "validation=holdout"] if "data=files" in words else ["quiet=true", "experiment=smoke"]
         words += [word for key, small in SMALL.items() if key in words for word in small]

@@ -16,7 +16,7 @@ from barwise.errors import ConfigError, require
 from barwise.features import rolling
 from barwise.features.aligned import AlignedBars, across_symbols, align, sees_all
 from barwise.features.cross_section import own_return, rank
-from barwise.labels import NAT, PRICE_OF, Horizon, weights
+from barwise.labels import NAT, PRICE_OF, Execution, Horizon, Weighting, weights
 from barwise.samples import Labels
 
 PATIENCE = 20  # rows of the market that a return may be late, as after a hole, and still be compared
@@ -76,7 +76,7 @@ def evaluated(labeler: Callable[..., Labels], market: AlignedBars) -> Labels:
 @across_symbols
 @checked("labels")
 def cross_rank(
-    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform"
+    market: AlignedBars, horizon: Horizon = 5, execution: Execution = "next_open", weighting: Weighting = "uniform"
 ) -> Labels:
     """The rank of the return from the execution price over `horizon` bars among the bar's members, in [-1, 1].
 
@@ -90,7 +90,7 @@ def cross_rank(
 @across_symbols
 @checked("labels")
 def excess_return(
-    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform",
+    market: AlignedBars, horizon: Horizon = 5, execution: Execution = "next_open", weighting: Weighting = "uniform",
     group: str | None = None,
 ) -> Labels:  # fmt: skip
     """The return over `horizon` bars less the mean of the bar's members, or of those of the symbol's own `group`.
@@ -105,7 +105,7 @@ def excess_return(
 @across_symbols
 @checked("labels")
 def residual_return(
-    market: AlignedBars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform",
+    market: AlignedBars, horizon: Horizon = 5, execution: Execution = "next_open", weighting: Weighting = "uniform",
     window: WideWindow = WINDOW, group: str | None = None,
 ) -> Labels:  # fmt: skip
     """The return over `horizon` bars less beta times that of the market, the mean of the bar's members.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from barwise.console.settings import Number, Whole, WideWindow, checked
+from barwise.console.settings import Number, OneOf, Whole, WideWindow, checked
 from barwise.data.bars import Bars
 from barwise.errors import require
 from barwise.samples import NO_MOVE, Labels, direction
@@ -16,10 +16,13 @@ MOST = 10_000  # bars that a trade is held
 Horizon = Annotated[int, Whole(1, MOST)]
 Barrier = Annotated[float, Number(0.0, 1000.0, above=True)]
 PRICE_OF = {"next_open": "open", "next_close": "close"}
+WEIGHTINGS = ("uniform", "uniqueness")
+Execution = Annotated[str, OneOf(tuple(PRICE_OF))]
+Weighting = Annotated[str, OneOf(WEIGHTINGS)]
 
 
 @checked("labels")
-def next_return_sign(bars: Bars, execution: str = "next_open", within_session: bool = False) -> Labels:
+def next_return_sign(bars: Bars, execution: Execution = "next_open", within_session: bool = False) -> Labels:
     """Sign (-1, 0, +1) of the return from the execution price over one bar.
 
     For next_open: open(t+1) → open(t+2); for next_close: close(t+1) → close(t+2). `within_session`: a trade ends at the
@@ -36,7 +39,7 @@ def next_return_sign(bars: Bars, execution: str = "next_open", within_session: b
 
 @checked("labels")
 def forward_return(
-    bars: Bars, horizon: Horizon = 5, execution: str = "next_open", weighting: str = "uniform",
+    bars: Bars, horizon: Horizon = 5, execution: Execution = "next_open", weighting: Weighting = "uniform",
     within_session: bool = False,
 ) -> Labels:  # fmt: skip
     """The return from the execution price over `horizon` bars, to be learned as it is; with `within_session` to the
@@ -52,8 +55,8 @@ def triple_barrier(
     up: Barrier = 2.0,
     down: Barrier = 2.0,
     volatility_window: WideWindow = 20,
-    execution: str = "next_open",
-    weighting: str = "uniform",
+    execution: Execution = "next_open",
+    weighting: Weighting = "uniform",
     within_session: bool = False,
 ) -> Labels:
     """Which of three barriers a trade touches first: +1 the upper, -1 the lower, 0 the last bar.
@@ -155,8 +158,7 @@ def weights(bars: Bars, end: np.ndarray, weighting: str, begun: np.ndarray | Non
     `begun` and has no end yet is alive, so that a weight is known when its label is.
     Source: López de Prado (2018), chapter 4.
     """
-    allowed = ("uniform", "uniqueness")
-    require(weighting in allowed, f"labels.weighting={weighting}: must be one of {', '.join(allowed)}")
+    require(weighting in WEIGHTINGS, f"labels.weighting={weighting}: must be one of {', '.join(WEIGHTINGS)}")
     if weighting == "uniform":
         return np.ones(len(bars))
     known = ~np.isnat(end)

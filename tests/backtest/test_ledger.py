@@ -82,6 +82,42 @@ def test_a_stretch_at_once_is_the_stretch_bar_by_bar(seed, n_symbols, gaps, rule
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n_symbols=st.integers(1, 8),
+    gaps=st.sampled_from([0.0, 0.1, 0.4]),
+    kind=st.sampled_from(["real", "signs"]),
+    rules=RULES,
+    rebalance=st.sampled_from([1, 7]),
+    delisting=st.sampled_from([0.0, -0.3, -1.0]),
+    shock=st.sampled_from([1.0, 3.0, 0.01]),
+)
+def test_a_few_symbols_are_carried_to_the_bit(seed, n_symbols, gaps, kind, rules, rebalance, delisting, shock):
+    """By Python's floats as by numpy's, gaps, ends and ruin included."""
+    bars = market(seed, n_symbols, 90, gaps)
+    for b in bars[::2]:
+        for name in ("open", "high", "low", "close"):
+            getattr(b, name)[len(b) // 2 :] *= shock
+    grid, given_signals = Grid.build(bars), signals(seed, bars, kind, seed % 20)
+    rules = replace(
+        rules, keep_positions=True, delisting_return=delisting,
+        portfolio=Portfolio(rebalance=rebalance, gross=rules.max_gross, hold=1),
+    )  # fmt: skip
+    fast = rules.run(grid, given_signals, 252, seed % 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stretch, "plain", lambda terms: False)
+        slow = rules.run(grid, given_signals, 252, seed % 2)
+    assert fast.ruined == slow.ruined
+    names = ("net", "gross", "cost", "turnover", "equity", "borrow", "exposure", "contribution", "positions")
+    for book, other, parts in (
+        (fast, slow, names),
+        (fast.held, slow.held, ("weight", "before", "after", "cost", "traded", "closing")),
+    ):
+        for name in parts:
+            assert np.array_equal(getattr(book, name), getattr(other, name), equal_nan=True), name
+
+
 @pytest.mark.parametrize("prices", [[100.0] * 3 + [250.0] * 97, [100.0] * 97 + [250.0] * 3])
 def test_ruin_within_a_stretch_ends_it(prices, monkeypatch):
     bars = one_symbol(prices, prices)
@@ -181,14 +217,13 @@ def test_a_wrong_setting_is_one_line(setting, value):
 
 def test_a_year_of_five_minute_bars_is_not_carried_bar_by_bar(monkeypatch: pytest.MonkeyPatch):
     """From 4,000 bars on; daily histories stay as they were summed."""
-    from barwise.backtest.account import Account
     from barwise.benchmarks.backtest import _five_minutes
 
-    calls = []
-    bar = Account.bar
-    monkeypatch.setattr(Account, "bar", lambda self, t: (calls.append(t), bar(self, t)))
+    rows = []
+    slowly = stretch._bar_by_bar
+    monkeypatch.setattr(stretch, "_bar_by_bar", lambda a, begin, end: (rows.append(end - begin), slowly(a, begin, end)))
     for n, slow in ((3_000, True), (6_000, False)):
-        del calls[:]
+        del rows[:]
         grid = Grid.build(_five_minutes(1, n))
         Backtest().run(grid, Signals(np.zeros(n, int), grid.time, np.sign(np.sin(np.arange(n)))), 73_584)
-        assert (len(calls) > 100) == slow
+        assert (sum(rows) > 100) == slow

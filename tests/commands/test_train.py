@@ -82,6 +82,7 @@ MISTAKES = {
     "--strategy": "--strategy: there is no such flag; settings are name=value",
     "sweep.name=../x": "sweep.name=../x: must be the name of a folder, without /; output_dir=FOLDER says where",
     "validation={folds: 1}": "validation.folds: there is no such key; validation has ",
+    "labels.execution=next_opn": "labels.execution=next_opn: must be one of next_open, next_close",
     "=3": "write overrides as key=value",
 }
 
@@ -96,6 +97,7 @@ def test_a_mistake_is_one_line(override, tmp_path: Path):
     manifest = tmp_path / "run" / "run.json"
     assert not manifest.exists() or json.loads(manifest.read_text())["status"] == "failed"
     assert not (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "trials.jsonl").exists(), "what never ran is no trial"
 
 
 def test_strict_device_is_an_error_where_it_is_missing(tmp_path: Path):

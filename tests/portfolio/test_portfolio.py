@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import numpy as np
@@ -212,3 +213,20 @@ def test_a_setting_out_of_range_is_one_line(given, said):
 def test_a_group_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"portfolio\.group=country: the bars have sector"):
         Portfolio(max_group=0.5, group="country").weights(context())
+
+
+@pytest.mark.parametrize(
+    ("rule", "enough", "said"),
+    [
+        ("topk_dropout portfolio.rule.drop=1 portfolio.rule.k=", 5, "so that all are held or sold in turns"),
+        ("deciles portfolio.rule.quantiles=", 6, "so that nothing is held; ask for 6 or fewer"),
+    ],
+)
+def test_too_few_symbols_for_a_rule_are_an_alert(rule, enough, said, smoke):
+    def alerts(asked: int) -> list[str]:
+        run = smoke("data.n_symbols=6", *f"portfolio={rule}{asked}".split())
+        found = json.loads((run / "run.json").read_text()).get("alerts", [])
+        return [one for one in found if "no bar has more than 6 symbols with a score" in one]
+
+    assert len(told := alerts(enough + 1)) == 1 and said in told[0]
+    assert not alerts(enough)

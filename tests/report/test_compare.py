@@ -10,7 +10,7 @@ from rich.console import Console
 
 from barwise.errors import BarwiseError, ConfigError
 from barwise.evidence.paired_bootstrap import drawn_sums
-from barwise.report.compare import compare, paired_bootstrap
+from barwise.report.compare import _one_number, compare, paired_bootstrap
 from tests.report.finished import write_run
 from tests.report.test_html import Page
 
@@ -81,3 +81,8 @@ def test_compare_needs_two_runs_and_survives_a_failed_one(finished: Path, tmp_pa
     found = compare([finished, tmp_path])
     assert found.differences[0].value is None and "failed" in found.differences[0].reason
     assert "<svg" in found.write(tmp_path / "page.html").read_text()
+
+
+def test_one_number_written_in_two_ways_is_no_difference() -> None:
+    assert _one_number([1_000_000, 1e6]) and not _one_number([1, 2]) and not _one_number([True, 1])
+    assert not _one_number([None, None]) and not _one_number([1, "1"])

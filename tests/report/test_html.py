@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from matplotlib.figure import Figure
 from barwise.report.figures import DRAWINGS
 from barwise.report.html import _document, _has_capacity, _tables, render
 from barwise.report.run import load
+from barwise.runs.directory import write_parquet
 from barwise.runs.measures import shown
 from tests.report.finished import SECRET, write_run
 
@@ -237,11 +240,11 @@ def test_the_dashboard_draws_what_scores_know_where_symbols_are_compared(finishe
 
     drawn: list[str] = []
 
-    class Writer:
-        file_writer = SimpleNamespace(add_summary=lambda summary: None)
+    def entered(summary: Any, step: int = 0) -> None:
+        drawn.extend(value.tag.removeprefix("figures/") for value in summary.value if value.HasField("image"))
 
-        def add_image(self, name: str, pixels: np.ndarray, step: int, dataformats: str) -> None:
-            drawn.append(name.removeprefix("figures/"))
+    class Writer:
+        file_writer = SimpleNamespace(add_summary=entered)
 
         def __getattr__(self, name: str):
             return lambda *given: None
@@ -256,3 +259,17 @@ def test_the_dashboard_draws_what_scores_know_where_symbols_are_compared(finishe
 def test_what_rounds_to_nothing_has_no_sign():
     values = {"{:.2%}": -1e-9, "{:.3f}": -0.0004, "{:.1f} bp": -1e-9, "{:.4f}": -0.0006}
     assert [shown(value, form) for form, value in values.items()] == ["0.00%", "0.000", "0.0 bp", "-0.0006"]
+
+
+def test_the_page_names_positions_that_ended_with_their_bars(finished: Path, tmp_path: Path):
+    from barwise.report.sections import TABLES
+
+    folder = Path(shutil.copytree(finished, tmp_path / "run"))
+    time = np.array(["2010-03-05", "2010-04-06", "2010-05-07"], "datetime64[ns]")
+    ended = np.array(["signal", "delisted", "open"], dtype=object)
+    write_parquet(folder / "trades.parquet", {"symbol": np.array(["A", "GONE", "C"], dtype=object), "exit": time,
+                                              "ended": ended})  # fmt: skip
+    found = str(TABLES["results"](load(folder)))
+    assert "GONE (2010-04-06). They were closed at the last price, without a further loss" in found
+    assert "backtest.delisting_return=0)" in found and "2010-03-05" not in found
+    assert "Held when" not in str(TABLES["results"](load(finished)))

@@ -104,6 +104,13 @@ def test_a_run_tells_what_each_seed_earns_alone_and_can_be_served(smoke) -> None
     assert all(isinstance(m.strategy, Averaged) for m in serve(run).members)
 
 
+def test_each_seed_alone_is_traded_by_its_own_scores_where_portfolios_read_scores(smoke) -> None:
+    run = smoke("strategy.n_seeds=3", "strategy.n_estimators=20", "strategy.subsample=0.5", "data.n_symbols=6",
+                "portfolio=deciles", "portfolio.rule.quantiles=3")  # fmt: skip
+    found = json.loads((run / "metrics.json").read_text())["seeds"]
+    assert len(set(found["sharpe"])) == 3 and found["sharpe_std"] > 0
+
+
 def test_a_fold_that_learned_nothing_is_told(tmp_path: Path) -> None:
     flat = learned_little(np.full(400, 0.1), np.zeros(400))
     assert "one score" in str(_unlearned(flat)) and "100% of them without a position" in str(_unlearned(flat))

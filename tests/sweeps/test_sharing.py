@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -15,10 +16,13 @@ import pytest
 from barwise.console.arguments import compose
 from barwise.experiment import shared
 from barwise.experiment.configuration import plain
+from barwise.experiment.fitting import fit_fold
 from barwise.experiment.recipe import parts_of
 from barwise.experiment.run import run
 from barwise.experiment.shared import Shared, key_of, shared_by
 from barwise.runs.directory import RunDirectory
+from barwise.strategies import quantized
+from barwise.strategies.base import FitContext
 from barwise.sweeps.sharing import prepare
 from tests.conftest import train
 from tests.sweeps.cases import states
@@ -31,6 +35,7 @@ SMALL = ("experiment=smoke", "strategy=xgboost", "strategy.n_estimators=20", "th
 def _forgotten():
     yield
     shared._kept.clear()
+    quantized._kept.clear()
 
 
 def config(*overrides: str) -> dict[str, Any]:
@@ -40,7 +45,8 @@ def config(*overrides: str) -> dict[str, Any]:
 
 def test_later_trials_find_what_they_share_and_are_what_they_would_be_alone(tmp_path: Path):
     small = (*SMALL, f"cache.folder={tmp_path}/cache")  # in which no other test has built the same matrix
-    finished = train("-m", *small, "seed=0,1,2", f"output_dir={tmp_path}", "sweep.name=s", "hydra.launcher.n_jobs=1")
+    one = ("hydra.launcher.n_jobs=1", "hydra.launcher.threads=1")  # of one thread: fits share their matrices too
+    finished = train("-m", *small, "seed=0,1,2", f"output_dir={tmp_path}", "sweep.name=s", *one)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     found = states(tmp_path / "sweeps" / "s")
     assert [found[n]["cache"]["status"] for n in range(3)] == ["built", "shared", "shared"]
@@ -88,6 +94,34 @@ def test_only_the_last_sorts_of_parts_are_kept():
     for n in range(20):
         Shared(f"{n}", keeps=True).once("panel", lambda: 0)
     assert list(shared._kept) == [f"{n}" for n in range(12, 20)]
+
+
+def test_what_is_quantized_is_known_by_all_that_it_is_made_of():
+    random = np.random.default_rng(0)
+    X, y, weight = random.normal(size=(60, 3)).astype(np.float32), np.arange(60.0) % 3, np.ones(60)
+    first = quantized.keep(X, y, weight)
+    assert quantized.quantized(X.copy(), y, weight) is first
+    below = quantized.keep(X[:20], y[:20], weight[:20], first)
+    assert quantized.quantized(X[:20], y[:20], weight[:20], first) is below
+    other = X.copy()
+    other[7, 1] += 1e-6
+    for given in ((other, y, weight), (X, y + 1.0, weight), (X, y, weight * 2.0), (X[:20], y[:20], weight[:20])):
+        assert quantized.quantized(*given).matrix not in (first.matrix, below.matrix)
+    assert quantized.quantized(X[:20], y[:20], weight[:20], quantized.quantized(other, y, weight)) is not below
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_fits_begin_with_what_was_kept_where_one_thread_made_it(threads: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)  # a process that has used more threads must not be forked
+    prepare(config("seed=5"))
+    assert bool(quantized._kept) == (threads == "1")
+    made, before = [], quantized._made
+    monkeypatch.setattr(quantized, "_made", lambda *given, **options: made.append(1) or before(*given, **options))
+    (found,) = shared._kept.values()
+    parts = parts_of(config("seed=5"))
+    for fold in found["folds"]:
+        fit_fold(found["panel"], fold, copy.deepcopy(parts.strategy), FitContext())
+    assert bool(made) == (threads != "1")
 
 
 def metrics(given: dict[str, Any], folder: Path) -> bytes:

@@ -47,8 +47,8 @@ class Positions:
         shape = (span[1] + 1 - span[0], len(grid.symbols))
         return cls(span[0], *np.zeros((8 if funded else 7, *shape)))
 
-    def note(self, row: int, **values: np.ndarray) -> None:
-        """Keep one bar's values by name."""
+    def note(self, row: int | slice, **values: np.ndarray) -> None:
+        """Keep values by name: one bar's, or those of some bars."""
         for name, each in values.items():
             getattr(self, name)[row] = each
 

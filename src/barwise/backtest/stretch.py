@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from barwise.backtest.account import ROUNDING, Account, Terms
+from barwise.backtest.few import move, plain
 
 LONG = 4_000  # rows from which stretches are taken; shorter ledgers go bar by bar, and sum as they always did
 _CELLS = 12_288  # of a stretch: what the cache holds of some ten arrays
@@ -38,10 +39,12 @@ def carry(account: Account) -> None:
 
 
 def _bar_by_bar(account: Account, begin: int, end: int) -> None:
-    for row in range(begin, end):
-        account.bar(row)
-        if account.ruined:
-            return
+    row, few = begin, plain(account.terms)
+    while row < end and not account.ruined:
+        row = move(account, row, end) if few else row
+        if row < end:
+            account.bar(row)
+            row += 1
 
 
 def _cuts(terms: Terms, first: int, last: int) -> list[int]:

@@ -7,11 +7,13 @@ runs in a process of its own; memory is the most that it has held by the end of 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,16 @@ class _Clock:
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def stage(self, name: str, action: Callable[[], Any]) -> Any:
-        begin, work = time.perf_counter(), time.process_time()
+        begin, work = time.perf_counter(), _cpu()
         found = action()
-        self.seconds[name], self.cpu[name] = time.perf_counter() - begin, time.process_time() - work
+        self.seconds[name], self.cpu[name] = time.perf_counter() - begin, _cpu() - work
         self.peak_mb[name] = peak_memory_mb()
         return found
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def main(words: list[str]) -> None:
@@ -122,6 +129,7 @@ def _ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) ->
     test = np.flatnonzero(panel.warm & (panel.time >= edge))
     model = LightGBMStrategy(rounds, early_stopping_rounds=None, objective="lambdarank")
     nothing = Samples(panel, train[:0])
+    import_module("lightgbm")  # once features are made: beside its threads they would not be made in forked processes
     clock.stage("fit", lambda: model.fit(Samples(panel, train), nothing, FitContext(threads=threads)))
     score = clock.stage("score", lambda: model.predict(Samples(panel, test)))
     symbol, when = panel.symbol[test], panel.time[test]
@@ -138,9 +146,10 @@ def _ours(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) ->
 
 
 def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) -> dict[str, Any]:
-    """The same study as a notebook writes it: frames by symbol, LightGBM on them, alphalens' tables.
+    """The same study as a notebook writes it: a frame by time and symbol, LightGBM on it, alphalens' tables.
 
-    Features of more than `plain` symbols are those of the first ones again, and their time is scaled.
+    pandas computes the features of `plain` symbols, and their time is scaled; the frame then holds barwise's values of
+    all of them, which are the same, so that both sides fit the same rows.
     """
     import lightgbm
     import pandas as pd
@@ -148,16 +157,16 @@ def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) 
     market, clock = universe(n_symbols, n_bars), _Clock()
     clock.peak_mb["data"] = peak_memory_mb()
     few = min(plain, n_symbols)
-    frames = clock.stage("features", lambda: [_usual_alpha158(b) for b in market.bars[:few]])
+    clock.stage("features", lambda: [_usual_alpha158(b) for b in market.bars[:few]])
     clock.seconds["features"] *= n_symbols / few
     clock.cpu["features"] *= n_symbols / few
-    X = _joined(market, frames)
+    X = _by_time(market)
     clock.peak_mb["features"] = peak_memory_mb()
     prices = {name: _wide(market, name) for name in ("open", "close")}
 
     def labelled() -> Any:
         ret = prices["open"].shift(-1 - _HORIZON) / prices["open"].shift(-1) - 1
-        y = (29 * (ret.rank(axis=1) - 1) / (ret.count(axis=1) - 1).to_numpy()[:, None]).round()
+        y = (30 * (ret.rank(axis=1) - 1) / (ret.count(axis=1) - 1).to_numpy()[:, None]).round()
         return pd.DataFrame({"ret": ret.stack(), "y": y.stack()}).rename_axis(["time", "symbol"])
 
     label = clock.stage("labels", labelled)
@@ -165,18 +174,23 @@ def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) 
     edge = times.unique().sort_values()[int(_TRAINED * n_bars)]
     last = times.unique().sort_values()[int(_TRAINED * n_bars) - _HORIZON - 2]
 
+    whole = pd.Series(np.isfinite(X.to_numpy().sum(axis=1)), X.index)
+
     def fitted() -> Any:
-        known = X[(times <= last) & X.notna().all(axis=1).to_numpy()].join(label, how="inner").sort_index()
-        sizes = known.groupby(level=0).size().to_numpy()
-        data = lightgbm.Dataset(known[X.columns], known["y"], group=sizes)
+        y = label["y"].reindex(X.index)
+        known = ((times <= last) & whole & y.notna()).to_numpy()
+        y = y[known]
+        data = lightgbm.Dataset(X[known], y, group=y.groupby(level=0).size().to_numpy())
         options = {"objective": "lambdarank", "label_gain": list(range(31)), "metric": "None", "num_leaves": 8,
                    "learning_rate": 0.05, "num_threads": threads, "deterministic": True, "force_row_wise": True,
                    "verbosity": -1, "lambdarank_truncation_level": min(500, n_symbols)}  # fmt: skip
         return lightgbm.train(options, data, rounds)
 
     model = clock.stage("fit", fitted)
-    tested = X[(times >= edge) & X.notna().all(axis=1).to_numpy()]
+    tested = X[((times >= edge) & whole).to_numpy()]
+    X = None
     score = clock.stage("score", lambda: pd.Series(model.predict(tested), tested.index))
+    tested = None
     clock.stage("backtest", lambda: _traded(score, prices["open"], prices["close"]))
     untied = score.groupby(level=0).rank(method="first")  # alphalens drops bars whose quantiles tie
     clock.stage("factor page", lambda: _tears(untied, prices["open"]))
@@ -185,13 +199,19 @@ def _theirs(n_symbols: int, n_bars: int, rounds: int, plain: int, threads: int) 
     return {"seconds": clock.seconds, "cpu": clock.cpu, "peak_mb": clock.peak_mb, "rank_ic": float(ic), "plain": few}
 
 
-def _joined(market: Market, frames: list[Any]) -> Any:
-    """All symbols' features, by time and symbol."""
+def _by_time(market: Market) -> Any:
+    """All symbols' features, by time and symbol: barwise's values."""
     import pandas as pd
 
-    every = {b.symbol: frames[i % len(frames)] for i, b in enumerate(market.bars)}
-    found = pd.concat(every, names=["symbol", "time"]).swaplevel()
-    return found.sort_index()
+    from barwise.features.alpha158 import alpha158
+    from barwise.features.matrix import build
+
+    names = build(market.bars[:1], {"alpha158": alpha158}).names
+    X = np.empty((len(market.bars[0]), len(market.bars), len(names)), np.float32)
+    for place, b in enumerate(market.bars):
+        X[:, place] = build([b], {"alpha158": alpha158}).X
+    index = pd.MultiIndex.from_product([market.bars[0].time, market.symbols], names=["time", "symbol"])
+    return pd.DataFrame(X.reshape(-1, len(names)), index, names, copy=False)
 
 
 def _wide(market: Market, name: str) -> Any:

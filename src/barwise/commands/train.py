@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 
 from barwise.commands import help
 from barwise.commands.resume import recorded, redirected, remaining
-from barwise.console.config import conf_dir
+from barwise.console.config import check_own_files, conf_dir
 from barwise.console.messages import leave, one_line, unheard
 from barwise.console.printing import notice, shortened, writable
 from barwise.console.quoting import path_words
@@ -179,6 +179,7 @@ def task(cfg: DictConfig, bars: Callable[[], Market] | None = None) -> Any:
     listeners: list[Listener] = []
     with out.ending(lambda status, error: _fail(out, listeners, error)):
         check_hydra(hydra_cfg)
+        check_own_files(hydra_cfg.runtime.config_sources)
         config = plain(composed)
         forget_secrets(_unfilled(composed, hydra_cfg), config["data"], out.path)
         listeners += [Register(config, out), Progress(config["quiet"])]

@@ -26,8 +26,13 @@ def compose(overrides: list[str], config_dir: str | Path | None = None) -> DictC
     """The configuration that `train.py` would run with these overrides; `output_dir` and the rest included."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from omegaconf import open_dict
 
-    from barwise.console.config import conf_dir
+    from barwise.console.config import check_own_files, conf_dir
 
     with initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3"):
-        return hydra_compose("config", overrides=path_words(overrides), return_hydra_config=False)
+        found = hydra_compose("config", overrides=path_words(overrides), return_hydra_config=True)
+    check_own_files(found.hydra.runtime.config_sources)
+    with open_dict(found):
+        del found["hydra"]
+    return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from barwise.errors import ConfigError
 
 
 def conf_dir() -> str:
@@ -12,6 +15,25 @@ def conf_dir() -> str:
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return str(inside if inside.is_dir() else package.parents[1] / "conf")
+
+
+def check_own_files(sources: Iterable[Any]) -> None:
+    """ConfigError for a file in a folder of one's own (hydra.searchpath, -cd) that has the name of one of conf/.
+
+    `sources`: `hydra.runtime.config_sources`. Hydra takes the first of a name, so that the file would never be read; a
+    copy that says the same does no harm.
+    """
+    shipped = Path(conf_dir())
+    folders = [Path(one["path"]) for one in sources if one["schema"] == "file" and one["provider"] != "main"]
+    for folder in folders:
+        for path in sorted(shipped.rglob("*.yaml")):
+            name = path.relative_to(shipped)
+            own = folder / name
+            if own.is_file() and own.read_bytes() != path.read_bytes():
+                raise ConfigError(
+                    f"{own}: would never be read, as the shipped {name.with_suffix('').as_posix()} has its name; give"
+                    f" it another one, such as {name.with_name(f'my_{name.name}').as_posix()}"
+                )
 
 
 def yaml_of(path: Path) -> Any:

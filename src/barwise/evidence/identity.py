@@ -46,6 +46,11 @@ def identity(
     }
 
 
+def rehearse(config: Mapping[str, Any]) -> None:
+    """Read the sources that `identity` reads of such a configuration: a process forked afterwards has them."""
+    _canonical(renamed(config), {})
+
+
 def seen(data: Mapping[str, Any]) -> dict[str, Any]:
     """Which bars a trial saw, for its entry."""
     found = {"symbols": all_symbols(data), "first": str(data["first"]), "last": str(data["last"])}

@@ -14,7 +14,7 @@ from barwise.backtest.metrics import correlations, net_sharpe
 from barwise.experiment.checkpoint import Finished
 from barwise.experiment.results import OutOfSample, middle_path
 from barwise.samples import Panel, Samples, Scaler
-from barwise.signals import SignalRule
+from barwise.signals import SignalRule, Unchanged
 from barwise.strategies.hooks import Ensemble
 from barwise.strategies.rows import neutralized
 from barwise.validation.folds import Fold
@@ -24,7 +24,8 @@ def agreement(
     model: object, panel: Panel, fold: Fold, scaler: Scaler | None, ret: np.ndarray, rule: SignalRule
 ) -> tuple[dict[str, Any], np.ndarray | None]:
     """Of one fold: the rank correlation of each model's scores with `ret`, which no model is shown, how far the scores
-    lie apart, and the signals (model, row) that each would give alone, by thresholds of its own.
+    lie apart, and the signals (model, row) that each would give alone, by thresholds of its own; where scores are
+    traded as they are, these.
 
     `score_std`: the standard deviation between models (ddof 1), averaged over rows. Empty without several models.
     """
@@ -37,6 +38,8 @@ def agreement(
     each = [correlations(score, ret, tested.time)["rank_ic"] for score in members]
     known = np.isfinite(members).all(axis=0)
     apart = float(members[:, known].std(axis=0, ddof=1).mean()) if known.any() else None
+    if isinstance(rule, Unchanged):
+        return {"seeds": {"rank_ic": each, "score_std": apart}}, members
     before = _neutral(panel, fold.valid, model.members(watched)) if len(fold.valid) else np.zeros((len(members), 0))
     signals = [copy.deepcopy(rule).fit(v)(s, tested.time) for v, s in zip(before, members, strict=True)]
     return {"seeds": {"rank_ic": each, "score_std": apart}}, np.stack(signals)
@@ -72,7 +75,7 @@ def spread(folds: Sequence[Mapping[str, Any]], sharpes: Sequence[float | None] =
 
 
 def sharpe_alone(
-    table: OutOfSample, folds: Sequence[Finished], grid: Grid, backtest: Any, per_year: float
+    table: OutOfSample, rule: SignalRule, folds: Sequence[Finished], grid: Grid, backtest: Any, per_year: float
 ) -> list[float | None]:
     """The net Sharpe ratio of each model traded alone, from the finished folds in the order of the table's rows; empty
     unless every fold has as many models."""
@@ -80,5 +83,12 @@ def sharpe_alone(
     if not signals or len(signals) < len(folds) or len({len(one) for one in signals}) > 1:
         return []
     every = np.concatenate(signals, axis=1)
-    books = (middle_path(replace(table, signal=one), grid, backtest, per_year)[1] for one in every)
-    return [net_sharpe(book, per_year) for book in books]
+    tables = (_traded_alone(table, rule, one) for one in every)
+    return [net_sharpe(middle_path(own, grid, backtest, per_year)[1], per_year) for own in tables]
+
+
+def _traded_alone(table: OutOfSample, rule: SignalRule, one: np.ndarray) -> OutOfSample:
+    """The table with one model's signals; with its scores too where these are what is traded."""
+    if isinstance(rule, Unchanged):
+        return replace(table, score=one, signal=rule(one, table.time))
+    return replace(table, signal=one)

@@ -32,7 +32,8 @@ from barwise.validation.folds import Fold
 
 @dataclass(frozen=True)
 class Ground:
-    """`parts` with their holding settled; `grid` gives what is traded on; `proof` is None where nothing is audited."""
+    """`parts` with their holding settled; `grid` gives what is traded on; `proof` is None where nothing is audited;
+    `common`: what trials of these parts share on these bars."""
 
     parts: Parts
     matrix: FeatureMatrix
@@ -41,6 +42,7 @@ class Ground:
     audit: Audit
     proof: RowProof | None
     grid: Callable[[], Grid]
+    common: Shared
 
 
 def groundwork(
@@ -65,7 +67,7 @@ def groundwork(
         if proof is not None and clean is not None:
             proof.clean = clean
     grid = common.once("grid", lambda: cache(lambda: Grid.build(matrix.bars, market.universe)))
-    return Ground(parts, matrix, panel, folds, audit, proof, grid)
+    return Ground(parts, matrix, panel, folds, audit, proof, grid, common)
 
 
 def held_as_labelled(parts: Parts, panel: Panel, folds: list[Fold]) -> Parts:

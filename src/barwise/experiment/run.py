@@ -32,13 +32,13 @@ from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
-from barwise.experiment.facts import note_data, ranking
+from barwise.experiment.facts import note_costs, note_data, ranking
 from barwise.experiment.fitting import fit_fold, learner_of
 from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.fold_process import Order
 from barwise.experiment.groundwork import groundwork
-from barwise.experiment.learning import alert_unlearned, learned_little
+from barwise.experiment.learning import alert_too_few, alert_unlearned, learned_little
 from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
@@ -70,6 +70,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener, shared: Shared | 
         per_year = market.periods_per_year or periods_per_year(market.times())
         check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
+        note_costs(out, parts.backtest, market)
     out.on_stage = _letting_go(market, tell.stage)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
@@ -111,7 +112,7 @@ def _run(
         out.path / "model", device.used, threads, parts.seed, Listeners((monitor, *tell.of)), parts.shuffle_labels,
         resumed="resumed" in out.manifest, importance=parts.importance,
         profile=parts.monitor.profile if parts.monitor else 0, engine=device.engine, pool=pool,
-        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year),
+        traded=lambda folds: so_far(folds, grid(), parts.backtest, per_year), common=ground.common,
     )  # fmt: skip
     session.checks = FoldAudit(audit, seed_of(matrix), learner_of(parts, session).ours)
     with out.stage("fit"):
@@ -129,7 +130,9 @@ def _run(
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
-        result.metrics.update(spread(facts, sharpe_alone(table, session.finished, grid(), parts.backtest, per_year)))
+        alert_too_few(table, parts.backtest, out)
+        alone = sharpe_alone(table, parts.signals, session.finished, grid(), parts.backtest, per_year)
+        result.metrics.update(spread(facts, alone))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
         out.update(t_steady=steady_t(result.ledger, grid(), per_year))
         audit_ledger(parts, audit, result, matrix, market.universe, grid(), per_year, proof)

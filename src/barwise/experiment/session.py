@@ -16,6 +16,7 @@ from barwise.experiment.contributions import explain_last
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.importance import Score, explain
 from barwise.experiment.ranges import Ranges, learned
+from barwise.experiment.shared import Shared
 from barwise.listener import FoldEnd, Listeners
 from barwise.runs.directory import write_json
 from barwise.safety.signature import sign
@@ -40,7 +41,8 @@ class FitSession:
 
     `folder`: where models and checkpoints go, None for nowhere. `profile`: training steps of the first fold that
     PyTorch's profiler records. `engine`: the library that trains a net, as it was settled. `traded`: metrics of the
-    folds so far. `finished`: the folds that are scored, in order. `pool`: processes that train folds.
+    folds so far. `finished`: the folds that are scored, in order. `pool`: processes that train folds. `common`: what
+    trials of the same panel share.
     """
 
     folder: Path | None = None
@@ -57,6 +59,7 @@ class FitSession:
     traded: Callable[[list[OutOfSample]], dict[str, float | None]] = _untraded
     finished: list[Finished] = field(default_factory=list)
     pool: FoldPool | None = None
+    common: Shared = field(default_factory=Shared)
 
     def silent(self) -> FitSession:
         """The same for a baseline: nothing is saved or logged; linear models need no device."""
@@ -147,7 +150,8 @@ class FitSession:
         """Save the model of one fold; what run.json says of it."""
         if self.folder is None:
             return {}
-        keep_model(_fold_folder(self.folder, fold), panel, fold, model, scaler, rule)
+        seen = ranges_of(panel, fold, self.common)
+        keep_model(_fold_folder(self.folder, fold), panel, fold, model, scaler, rule, seen)
         return {
             "signals": rule.facts(), "train_rows": len(fold.train), "valid_rows": len(fold.valid),
             "test_rows": len(fold.test),
@@ -169,9 +173,15 @@ def _fold_folder(folder: Path, fold: Fold) -> Path:
     return folder / f"fold-{fold.number}"
 
 
+def ranges_of(panel: Panel, fold: Fold, common: Shared) -> Ranges:
+    """What the fold's training rows look like, whoever learns from them."""
+    return common.once(f"ranges-{fold.number}", lambda: Ranges.of(panel, fold.train, fold.valid))
+
+
 def keep_model(
-    folder: Path, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule
-) -> None:
+    folder: Path, panel: Panel, fold: Fold, model: Strategy, scaler: Scaler | None, rule: SignalRule,
+    seen: Ranges | None = None,
+) -> None:  # fmt: skip
     """Save what predicting again needs: weights, scaler, thresholds, and what the training rows looked like."""
     folder.mkdir(parents=True, exist_ok=True)
     lend(folder)
@@ -179,5 +189,5 @@ def keep_model(
     if scaler is not None:
         scaler.save(folder / "scaler.safetensors")
     write_json(folder / "signals.json", learned(rule))
-    Ranges.of(panel, fold.train, fold.valid).save(folder / "ranges.json")
+    (seen or Ranges.of(panel, fold.train, fold.valid)).save(folder / "ranges.json")
     sign(folder)

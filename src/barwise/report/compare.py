@@ -35,15 +35,15 @@ class Comparison:
     origins: list[tuple[str, list[str]]]
     differences: list[Difference]
 
-    def equity(self) -> Figure:
-        """Net equity of each run that has a ledger, over the bars that all of those have."""
+    def equity(self, narrow: bool = False) -> Figure:
+        """Net equity of each run that has a ledger, over the bars that all of those have; `narrow` for a phone."""
         from barwise.report.draw_compare import overlaid
 
         kept = [i for i, run in enumerate(self.runs) if (run.folder / "ledger.parquet").is_file()]
         if not kept:
             raise DataError("none of the runs has a ledger")
         time, returns = _common([self.runs[i] for i in kept], "net")
-        return overlaid(time, dict(zip([self.names[i] for i in kept], returns, strict=True)))
+        return overlaid(time, dict(zip([self.names[i] for i in kept], returns, strict=True)), narrow)
 
     def write(self, path: Path) -> Path:
         """Write the page to `path`, or to compare.html in it where it is a folder; whole or not at all."""
@@ -115,7 +115,13 @@ def _config_differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     trees = [dict(_leaves(run.config)) for run in runs]
     keys = sorted({key for tree in trees for key in tree if key.split(".")[0] not in _NOT_COMPARED})
     rows = [(key, [str(tree[key]) if key in tree else "–" for tree in trees]) for key in keys]
-    return [row for row in rows if len(set(row[1])) > 1]
+    return [row for row in rows if len(set(row[1])) > 1 and not _one_number([tree.get(row[0]) for tree in trees])]
+
+
+def _one_number(values: Sequence[Any]) -> bool:
+    """Whether all are the same number, however it was written: 1000000 and 1e6."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return numbers and len(set(values)) == 1
 
 
 def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:

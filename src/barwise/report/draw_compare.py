@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from barwise.errors import DataError
 from barwise.report.difference import Difference
 from barwise.report.draw import dates, multiples, wealth
-from barwise.report.figures import WIDE
+from barwise.report.figures import NARROW, WIDE
 from barwise.report.markup import Markup, joined, page, table, tag
 from barwise.report.svg import CYCLE, STYLE, svg, thin
 from barwise.runs.run import RunFiles
@@ -28,18 +28,18 @@ class Compared(Protocol):
     @property
     def differences(self) -> Sequence[Difference]: ...
     def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]: ...
-    def equity(self) -> Figure: ...
+    def equity(self, narrow: bool = False) -> Figure: ...
 
 
 _DASHES = ("-", "--", ":", "-.")  # told apart by dash where there are more runs than colours
 
 
-def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
+def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray], narrow: bool = False) -> Figure:
     """Net equity of each run from 1 on a log axis; `returns` are net, on `time`. DataError under two bars."""
     if len(time) < 2:
         raise DataError("the runs have fewer than two bars in common")
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDE, 4.0), layout="constrained")
+        figure = Figure(figsize=(NARROW if narrow else WIDE, 4.0), layout="constrained")
         axes = figure.subplots()
         for i, (name, net) in enumerate(returns.items()):
             dash = _DASHES[i // len(CYCLE) % len(_DASHES)]
@@ -48,17 +48,21 @@ def overlaid(time: np.ndarray, returns: Mapping[str, np.ndarray]) -> Figure:
         axes.set_ylabel("equity, net (start = 1×, log)")
         dates(axes)
         if len(returns) <= 24:
-            figure.legend(loc="outside upper left", ncols=3)
+            figure.legend(loc="outside upper left", ncols=1 if narrow else 3)
     return figure
 
 
 def document(comparison: Compared) -> str:
     """The whole page of a comparison."""
     metrics, config, origins, differences = (
-        joined((tag("h2", title), table(head, rows))) for title, head, rows in comparison.tables()
+        joined((tag("h2", title[:1].upper() + title[1:]), tag("div", table(head, rows), class_=form)))
+        for (title, head, rows), form in zip(comparison.tables(), (None, "settings", "settings", None), strict=True)
     )
     try:
-        drawn = Markup(svg(comparison.equity(), "equity", "Net equity of each run"))
+        drawn = joined(
+            tag("div", Markup(svg(comparison.equity(narrow), f"equity-{form}", "Net equity of each run")), class_=form)
+            for form, narrow in (("full", False), ("narrow", True))
+        )
     except DataError as error:
         drawn = tag("p", f"Not shown: {error}.", class_="missing")
     names = joined(tag("li", f"{n}: {r.folder}") for n, r in zip(comparison.names, comparison.runs, strict=True))

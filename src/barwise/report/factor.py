@@ -59,9 +59,9 @@ _DRAWDOWNS: tuple[_Column, ...] = (
 )  # fmt: skip
 
 
-def chapter(tables: Tables) -> Markup:
-    """All tables that are there, those that few read folded away."""
-    parts: list[Markup] = [tag("p", _made_of(table(tables, "about").iloc[0]))]
+def chapter(tables: Tables, which: str = "out of sample, ") -> Markup:
+    """All tables that are there, those that few read folded away; `which` bars they are of, where that needs a word."""
+    parts: list[Markup] = [tag("p", _made_of(table(tables, "about").iloc[0], which))]
     for name, title, columns, words in (
         ("spread", "Quantile spread", _SPREAD, 1), ("decay", "Correlation by horizon", _DECAY, 1),
         ("turnover", "Turnover of the scores", _TURNOVER, 1), ("by", "By year, market and group", _BY, 2),
@@ -91,7 +91,7 @@ def _by_quantile(found: pd.DataFrame) -> Markup:
     return rows_of(["by", "", *heads], rows, left=2)
 
 
-def _made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
+def _made_of(about: Mapping[str, Any] | pd.Series[Any], which: str) -> str:
     """How the tables were made, in a sentence or two."""
     if about["across"]:
         how = f"Symbols are compared within each bar ({about['symbols']:.0f} of them, {about['quantiles']} quantiles)"
@@ -102,7 +102,7 @@ def _made_of(about: Mapping[str, Any] | pd.Series[Any]) -> str:
             f" {about['quantiles']} quantiles compare a score with the symbol's own last 250"
         )
     return (
-        f"{how}; out of sample, {about['bars']:,} bars, before costs, held for {about['horizon']}."
+        f"{how}; {which}{about['bars']:,} bars, before costs, held for {about['horizon']}."
         " Intervals and t by Newey and West; by blocks: of bars drawn again in blocks."
     )
 

@@ -24,7 +24,7 @@ def document(name: str, note: str, tables: Tables) -> str:
     """The page of the feature `name`; `note`: which bars it is about."""
     head = joined((tag("p", f"barwise · factor · {note}"), tag("h1", name)))
     pictures = tag("div", joined(_picture(which, tables) for which in _PICTURES), class_="grid")
-    return page(f"factor: {name}", joined((tag("header", head), pictures, chapter(tables))))
+    return page(f"factor: {name}", joined((tag("header", head), pictures, chapter(tables, which=""))))
 
 
 def _picture(which: str, tables: Tables) -> Markup:

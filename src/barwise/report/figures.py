@@ -16,7 +16,7 @@ from barwise.report.svg import STYLE, svg
 if TYPE_CHECKING:
     from barwise.runs.run import RunFiles
 
-_WIDTH, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
+NARROW, WIDE = 5.0, 10.0  # inches: half the page, or a phone's; the whole page
 
 
 class Drawing(NamedTuple):
@@ -80,7 +80,7 @@ def _make(run: RunFiles, name: str, narrow: bool = False, titled: bool = True) -
         years = min(len(set(run.ledger["time"].dt.year)), draw.MOST_YEARS)
         height = 0.75 + 0.24 * years
     with matplotlib.rc_context(STYLE):
-        size = (WIDE if drawing.wide and not narrow else _WIDTH, height)
+        size = (WIDE if drawing.wide and not narrow else NARROW, height)
         figure = Figure(figsize=size, layout="constrained")
         drawing.draw(figure, run)
         if titled:

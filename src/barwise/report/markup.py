@@ -71,7 +71,7 @@ def table(head: Sequence[Any], rows: Iterable[Sequence[Any]], left: int = 1, str
 def facts(found: Mapping[str, Any]) -> Markup:
     """Names and values, one a line; nested values in words; what is None or empty is left out."""
     rows = (
-        tag("tr", joined((tag("th", str(k).replace("_", " "), scope="row"), tag("td", words(v)))))
+        tag("tr", joined((tag("th", str(k).strip("_").replace("_", " "), scope="row"), tag("td", words(v)))))
         for k, v in found.items()
         if v is not None and v != {} and v != []
     )
@@ -89,7 +89,7 @@ def words(value: Any) -> Any:
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, Mapping):
-        return "; ".join(f"{str(k).replace('_', ' ')}: {words(v)}" for k, v in value.items())
+        return "; ".join(f"{str(k).strip('_').replace('_', ' ')}: {words(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(str(words(v)) for v in value)
     return "–" if value is None else str(value)

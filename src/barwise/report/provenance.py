@@ -13,6 +13,7 @@ from barwise.runs.measures import shown
 from barwise.safety.files import YAML_LIMIT, inside, read_text
 
 _STAMP = "not audited for look-ahead (audit=none)"  # on the verdict of a run that was not
+_OLD_WEIGHTS = ("weighting", "volatility_window")  # of the backtest: what portfolios are in place of
 _DATA_FIRST = ("name", "first", "last", "periods_per_year", "bars")
 
 
@@ -30,11 +31,22 @@ def about(run: Run) -> Markup:
             f"rows {k}": v for k, v in rows.items()}}),
         ("Labels", config.get("labels") or {}),
         ("Validation", {**(config.get("validation") or {}), "folds": len(run.manifest.get("folds") or [])}),
-        ("Signals and backtest", {"signals": config.get("signals"), **(config.get("backtest") or {})}),
+        ("Signals, portfolio, costs", _traded(config)),
         ("Warm-up", _start_up_words(run.manifest.get("start_up") or {})),
         ("Audit", _audit_words(run.manifest.get("audit") or {})),
     ]  # fmt: skip
     return joined(tag("div", joined((tag("h3", title), facts(found)))) for title, found in parts if found)
+
+
+def _traded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How scores became positions and what these paid: what is set, without what a portfolio overrules."""
+    parts = {name: config.get(name) for name in ("signals", "portfolio", "costs")}
+    found = {
+        name: {k: v for k, v in part.items() if v is not None} if isinstance(part, Mapping) else part
+        for name, part in parts.items()
+    }
+    old = _OLD_WEIGHTS if found["portfolio"] else ()
+    return {**found, **{k: v for k, v in (config.get("backtest") or {}).items() if k not in old}}
 
 
 def _start_up_words(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from barwise.runs.measures import (
 )
 from barwise.safety.files import inside
 
+_MOST_NAMED = 5  # symbols in a sentence
+
 
 def attempt(read: Callable[[], Any]) -> Any:
     """What `read` returns, or None where the file cannot be read."""
@@ -76,8 +78,7 @@ def _results(run: Run) -> Markup:
     head = ("out of sample", "Sharpe", "return a year", "volatility a year", "worst drawdown")
     note = "Baselines trade the same bars at the same costs. A dash: undefined, or a path that the run does not keep."
     parts = [table(head, rows, strong=[0]), tag("p", note, class_="missing")]
-    flow = _funding(run)
-    return joined((*parts, tag("p", flow)) if flow else parts)
+    return joined((*parts, *(tag("p", line) for line in (_funding(run), _delisted(run)) if line)))
 
 
 def _funding(run: Run) -> str:
@@ -91,6 +92,24 @@ def _funding(run: Run) -> str:
     column = (run.config.get("backtest") or {}).get("funding")
     return (f"Funding ({column}): {paid:.2%} of the equity a year paid, {received:.2%} received,"
             f" {shown(received - paid, '{:+.2%}')} in all. It is part of gross and net, and no cost.")  # fmt: skip
+
+
+def _delisted(run: Run) -> str:
+    """Whose bars ended while a position was held, and what that was taken to cost; empty where nobody's did."""
+    trades = attempt(lambda: run.trades)
+    if trades is None or "ended" not in trades:
+        return ""
+    found = trades[trades["ended"] == "delisted"]
+    if not len(found):
+        return ""
+    names = [f"{symbol} ({str(time)[:10]})" for symbol, time in zip(found["symbol"], found["exit"], strict=True)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    lost = float((run.config.get("backtest") or {}).get("delisting_return") or 0.0)
+    further = f"at a further return of {lost:+.1%}" if lost else "without a further loss"
+    return (
+        f"Held when their bars ended: {', '.join(names[:_MOST_NAMED])}{more}. They were closed at the last price,"
+        f" {further} (backtest.delisting_return={lost:g})."
+    )
 
 
 def _measured(run: Run, name: str) -> list[Markup]:

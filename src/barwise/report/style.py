@@ -53,6 +53,9 @@ font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .barwise figure .narrow{display:block}.barwise table.facts th{white-space:normal;min-width:6.5rem}
 .barwise td.why{min-width:7rem}.barwise td.rule{white-space:nowrap}
 .barwise thead th,.barwise thead th.n{white-space:normal}
+.barwise .settings td,.barwise .settings td.n{white-space:normal;overflow-wrap:anywhere}
+.barwise .settings td:first-child{min-width:8.5rem}
+.barwise td.why{overflow-wrap:anywhere}
 .barwise .scroll{font-size:.84rem}.barwise .scroll th,.barwise .scroll td{padding-right:.5rem}
 .barwise th,.barwise td{padding-right:.6rem}}
 @media print{.barwise nav{display:none}.barwise main{max-width:none;padding:0}.barwise{font-size:10pt}

@@ -88,20 +88,27 @@ class RunFiles:
         """symbol, time, weight, score, margin, base, feature, contribution, of the largest last positions."""
         return self._table("contributions.parquet")
 
-    def factor(self) -> dict[str, pd.DataFrame]:
-        """The factor tables by name: about, decay, series, quantiles, spread, turnover, by, exposures, and more.
+    def factor(self, *names: str) -> dict[str, pd.DataFrame]:
+        """The factor tables by name, those of `names` alone if any are given: about, decay, series, quantiles, spread,
+        turnover, by, exposures, and more.
 
         DataError where the run kept none.
         """
-        return self._factor
-
-    @cached_property
-    def _factor(self) -> dict[str, pd.DataFrame]:
-        paths = {name: f"factor/{name}.parquet" for name in FACTOR_TABLES}
-        found = {name: self._table(path) for name, path in paths.items() if inside(self.folder, path).is_file()}
+        paths = {name: f"factor/{name}.parquet" for name in names or FACTOR_TABLES}
+        found = {name: self._factor(path) for name, path in paths.items() if inside(self.folder, path).is_file()}
         if not found:
             raise DataError(self.why("factor/"))
         return found
+
+    def _factor(self, path: str) -> pd.DataFrame:
+        """A factor table, read once."""
+        if path not in self._factors:
+            self._factors[path] = self._table(path)
+        return self._factors[path]
+
+    @cached_property
+    def _factors(self) -> dict[str, pd.DataFrame]:
+        return {}
 
     @cached_property
     def config(self) -> dict[str, Any]:

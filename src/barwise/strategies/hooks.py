@@ -112,9 +112,17 @@ class Online(Protocol):
     online: bool
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """Begins each fit with what does not depend on its settings."""
+
+    def prepare(self, train: Samples, valid: Samples) -> None:
+        """Keep that of these rows for the trials of a sweep, which are forked from this process."""
+
+
 HOOKS: tuple[type, ...] = (
     TorchTrained, Probed, Engined, ReadsInBlocks, Explained, Contributing, Ensemble, Stateful, Boosted, Scheduled,
-    Budgeted, OwnNets, Online,
+    Budgeted, OwnNets, Online, Prepared,
 )  # fmt: skip
 KINDS = {"needs_torch": bool, "online": bool, "in_blocks": bool, "n_seeds": int, "n_estimators": int, "sequence": str}
 LIBRARIES = {  # that a module's strategies import when they fit and are saved

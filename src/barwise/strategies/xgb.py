@@ -11,13 +11,14 @@ from typing import Annotated, Any, Self
 import numpy as np
 
 from barwise.console.settings import OneOf, Whole, checked
-from barwise.data.memmap import scratch
+from barwise.data.memmap import on_disk, scratch
 from barwise.errors import require
 from barwise.runs.directory import write_bytes
 from barwise.samples import Samples
 from barwise.strategies import external, ranking, scores
 from barwise.strategies.base import FitContext
 from barwise.strategies.boosting import check_parameters
+from barwise.strategies.quantized import Quantized, keep, quantized
 
 _log = logging.getLogger("barwise")
 
@@ -104,10 +105,11 @@ class XGBoostStrategy:
             options["device"] = "cpu"
             context.alert("fallback", "xgboost: a matrix larger than memory is trained from on the CPU")
         data = self._matrix(train, folder)
-        watched = [(data, "train")] + ([(self._matrix(valid, folder, data), "valid")] if len(valid) else [])
+        watched = [(data.matrix, "train")]
+        watched += [(self._matrix(valid, folder, data).matrix, "valid")] if len(valid) else []
         stop = self.early_stopping_rounds if len(valid) else None
         booster = xgboost.train(
-            options, data, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
+            options, data.matrix, self.n_estimators, evals=watched, early_stopping_rounds=stop, verbose_eval=False,
             custom_metric=ranking.xgboost_loss if self.objective else None,
             callbacks=[_listener(context, options.get("eval_metric", "ranking"))],
         )  # fmt: skip
@@ -116,7 +118,16 @@ class XGBoostStrategy:
         booster.set_param({"device": "cpu"})  # rows are scored where they lie, as they will be served
         return booster
 
-    def _matrix(self, samples: Samples, folder: Path | None, like: Any = None) -> Any:
+    def prepare(self, train: Samples, valid: Samples) -> None:
+        """Keep the matrices of these rows for the trials that are forked from this process."""
+        if self.objective is not None or train.many or valid.many or on_disk(train.panel.X):
+            return
+        shift = 1 if scores.classify(self.task, train) else 0
+        data = keep(train.X, train.y + shift, train.weight)
+        if len(valid):
+            keep(valid.X, valid.y + shift, valid.weight, data)
+
+    def _matrix(self, samples: Samples, folder: Path | None, like: Quantized | None = None) -> Quantized:
         import xgboost
 
         if self.objective is not None:
@@ -127,14 +138,14 @@ class XGBoostStrategy:
             )
             queries = ranking.Queries.of(samples)
             one = queries.samples
-            found = xgboost.QuantileDMatrix(one.X, queries.grades, ref=like, feature_names=list(one.features),
-                                            group=queries.sizes, weight=queries.bar_weight)  # fmt: skip
-            return found
+            found = xgboost.QuantileDMatrix(one.X, queries.grades, ref=like.matrix if like else None,
+                                            feature_names=list(one.features), group=queries.sizes,
+                                            weight=queries.bar_weight)  # fmt: skip
+            return Quantized(found)
         shift = 1 if self.classes_ else 0
         if folder is not None or samples.many:
-            return external.quantized(samples, shift, folder, like)
-        # without names, which XGBoost would read again in each round; the booster has them
-        return xgboost.QuantileDMatrix(samples.X, samples.y + shift, weight=samples.weight, ref=like)
+            return Quantized(external.quantized(samples, shift, folder, like.matrix if like else None))
+        return quantized(samples.X, samples.y + shift, samples.weight, like)
 
     def _predicted(self, samples: Samples) -> np.ndarray:
         parts = [self.booster_.inplace_predict(block.X, validate_features=False) for block in samples.blocks()]

@@ -18,10 +18,13 @@ import subprocess
 import sys
 from collections.abc import Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from barwise.console.fork import fork
 from barwise.sweeps.output import OUTPUT, trim
+
+if TYPE_CHECKING:
+    from barwise.sweeps.trial import Composed
 
 _TRIM_S = 0.25  # between two looks at how much the trials have printed
 
@@ -35,7 +38,7 @@ def main() -> None:
     if job is not None:
         from barwise.sweeps.trial import leave
 
-        leave(job)
+        leave(job, server.like)
 
 
 class _Server:
@@ -47,6 +50,7 @@ class _Server:
         self.folders: dict[int, Path] = {}  # and its directory
         self.spawned: list[subprocess.Popen[bytes]] = []  # kept, so that subprocess never waits for them itself
         self.loaded: set[str] = set()
+        self.like: Composed | None = None  # the configuration of the first trial
         self.shared: dict[str, int] = {}  # name of what trials share: how many of them were begun
         self.woken, wake = os.pipe()
         os.set_blocking(self.woken, False)
@@ -91,6 +95,7 @@ class _Server:
             pid = self.spawn(self.job)
         else:
             self.loaded |= warm(self.job, self.loaded)
+            self.compose(self.job)
             self.share(self.job)
             pid = fork()
             if pid == 0:
@@ -99,6 +104,16 @@ class _Server:
         self.folders[self.job["number"]] = Path(self.job["folder"])
         self.answer(number=self.job["number"], pid=pid)
         return False
+
+    def compose(self, job: dict[str, Any]) -> None:
+        """Make the first trial's configuration, which those of the others are made from; what fails is the trial's to
+        report."""
+        if self.like is None:
+            with contextlib.suppress(Exception):
+                from barwise.sweeps.trial import Composed
+
+                self.like = Composed.of(job["config"])
+                _settle()
 
     def share(self, job: dict[str, Any]) -> None:
         """From the second trial of the same parts on, make what they share here, where each finds it."""
@@ -160,6 +175,10 @@ def warm(job: dict[str, Any], loaded: Set[str] = frozenset()) -> set[str]:
             if function:
                 getattr(found, function)()
     if fresh:
+        with contextlib.suppress(Exception):
+            from barwise.evidence.identity import rehearse
+
+            rehearse(job["config"])
         _settle()
     return set(fresh)
 

@@ -17,8 +17,10 @@ from barwise.data.hash import data_hash
 from barwise.experiment.auditing import past_work
 from barwise.experiment.compute import threads_of
 from barwise.experiment.configuration import plain
+from barwise.experiment.fitting import prepare_fit
 from barwise.experiment.groundwork import groundwork
 from barwise.experiment.recipe import parts_of
+from barwise.experiment.session import ranges_of
 from barwise.experiment.shared import Shared, key_of
 from barwise.runs.directory import RunDirectory
 
@@ -40,7 +42,11 @@ def prepare(config: Mapping[str, Any]) -> None:
         out.update(data_hash=data_hash(market))
         clean = CleanProcess(past_work(parts, market.bars, market.universe)) if parts.audit != "none" else None
         try:
-            groundwork(parts, market, threads_of(parts), clean, out, shared).grid()
+            ground = groundwork(parts, market, threads_of(parts), clean, out, shared)
+            ground.grid()
+            for fold in ground.folds:
+                prepare_fit(ground.panel, fold, parts.strategy)
+                ranges_of(ground.panel, fold, ground.common)
         finally:
             if clean is not None:
                 clean.close()

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,8 +26,29 @@ from barwise.console.printing import shortened, writable
 from barwise.sweeps.output import OUTPUT
 
 
-def leave(job: dict[str, Any]) -> NoReturn:
-    """Run the job in this process, which was made for it, and end the process."""
+@dataclass(frozen=True)
+class Composed:
+    """A configuration as plain data and as Hydra has it: the next trial's differs in a few words."""
+
+    plain: dict[str, Any]
+    config: DictConfig
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Composed:
+        """The configuration that `plain_config` took apart."""
+        return cls(plain, _restored(plain))
+
+    def varied(self, plain: dict[str, Any]) -> DictConfig:
+        """That of other plain data: these objects, changed where the data differ, as long as they have the same keys.
+
+        The process is the trial's own: nobody needs them as they were.
+        """
+        return self.config if _vary(self.config, self.plain, plain) else _restored(plain)
+
+
+def leave(job: dict[str, Any], like: Composed | None = None) -> NoReturn:
+    """Run the job in this process, which was made for it, and end the process; `like`: a configuration that the process
+    was forked with."""
     if os.getsid(0) != os.getpid():
         os.setsid()  # a group of its own: whatever it starts ends with it
     signal.set_wakeup_fd(-1)
@@ -38,7 +60,7 @@ def leave(job: dict[str, Any]) -> NoReturn:
     faulthandler.enable(output)
     faulthandler.register(signal.SIGUSR1, output)  # the pool asks before it kills what hangs
     try:
-        code = run(job)
+        code = run(job, like)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
@@ -64,10 +86,10 @@ def _redirect(folder: Path) -> Any:
     return output
 
 
-def run(job: dict[str, Any]) -> int:
+def run(job: dict[str, Any], like: Composed | None = None) -> int:
     """Exit code 0 when the task returned, 1 when it raised; run.json tells the rest."""
     sys.argv[:] = job["argv"]
-    config = _restored(job["config"])
+    config = like.varied(job["config"]) if like else _restored(job["config"])
     setup_globals()
     JobRuntime.instance().set("name", config.hydra.job.name)
     HydraConfig.instance().set_config(config)
@@ -106,6 +128,20 @@ def _restored(plain: dict[str, Any]) -> DictConfig:
     config = OmegaConf.create({**rest, "hydra": OmegaConf.merge(hydra, plain["hydra"])})
     OmegaConf.set_struct(config, True)
     return config
+
+
+def _vary(node: DictConfig, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Make `node`, which holds `before`, hold `after`; False where the keys are others, and it is neither."""
+    if before.keys() != after.keys():
+        return False
+    for key, value in after.items():
+        was = before[key]
+        if isinstance(was, dict) and isinstance(value, dict) and was and value:
+            if not _vary(node._get_node(key), was, value):  # type: ignore[arg-type]
+                return False
+        elif json.dumps(was) != json.dumps(value):  # 1, 1.0 and true are equal, and not the same
+            node[key] = value
+    return True
 
 
 if __name__ == "__main__":

@@ -45,9 +45,9 @@ class WalkForward:
     each block, in bars or as a length such as 5Y; None lets it grow.
 
     >>> for train, test in WalkForward(n_splits=2).split(np.arange(6)):
-    ...     print(train, test)
-    [0 1] [2 3]
-    [0 1 2 3] [4 5]
+    ...     print(*train, "|", *test)
+    0 1 | 2 3
+    0 1 2 3 | 4 5
     """
 
     n_splits: Annotated[int, Whole(1, MOST)] = 5

@@ -12,6 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from barwise.console.config import check_own_files
 from barwise.console.secrets import check_secrets
 from barwise.experiment.configuration import check_hydra, check_plain, unresolved, value_of
 
@@ -29,6 +30,7 @@ class IsolatedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         check_secrets(unresolved(config))  # before the sweeper writes it
+        check_own_files(config.hydra.runtime.config_sources)
         self.config, self.task_function, self.loader = config, task_function, hydra_context.config_loader
         hydra_context.config_loader = EachOnce(self.loader)  # the sweeper's, which only checks with it
 
