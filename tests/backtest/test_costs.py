@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from barwise.audit.ledger import ledger_adds_up
 from barwise.backtest.costs import Impact, Spread, half_spread
 from barwise.backtest.grid import Grid
 from barwise.backtest.ledger import Backtest, Ledger
-from barwise.data.bars import Bars
+from barwise.data.bars import Bars, Market
+from barwise.data.synthetic import load
 from barwise.errors import ConfigError
+from barwise.experiment.facts import note_costs
 from barwise.portfolio.portfolio import Portfolio
 from barwise.portfolio.rules import proportional
 from tests.backtest.markets import market, signals
@@ -285,3 +288,14 @@ def test_impact_without_volume_is_told():
     bars = [replace(b, volume=np.zeros(len(b))) for b in market(0, 2, 50, gaps=0.0)]
     with pytest.raises(ConfigError, match="costs=impact: the bars have no volume"):
         Backtest(costs=Impact()).run(Grid.build(bars), signals(0, bars), 252)
+
+
+def test_a_spread_that_the_source_lacks_is_a_warning():
+    plain, told = load(2, 40), []
+    out = SimpleNamespace(warn=told.append)
+    note_costs(out, Backtest(costs=Spread(), slippage_bps=3.0), plain)
+    assert "no bid and ask, so that backtest.slippage_bps=3 stands in" in told[0]
+    quoted = [replace(b, extra={"bid": b.close, "ask": b.close}) for b in plain.bars]
+    note_costs(out, Backtest(costs=Spread()), Market(tuple(quoted)))
+    note_costs(out, Backtest(), plain)
+    assert len(told) == 1

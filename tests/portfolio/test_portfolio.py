@@ -215,10 +215,18 @@ def test_a_group_that_is_not_there_is_named():
         Portfolio(max_group=0.5, group="country").weights(context())
 
 
-def test_more_places_than_symbols_are_an_alert(smoke):
-    def alerts(k: int) -> list[str]:
-        run = smoke("data.n_symbols=6", "portfolio=topk_dropout", f"portfolio.rule.k={k}", "portfolio.rule.drop=1")
-        return json.loads((run / "run.json").read_text()).get("alerts", [])
+@pytest.mark.parametrize(
+    ("rule", "enough", "said"),
+    [
+        ("topk_dropout portfolio.rule.drop=1 portfolio.rule.k=", 5, "so that all are held or sold in turns"),
+        ("deciles portfolio.rule.quantiles=", 6, "so that nothing is held; ask for 6 or fewer"),
+    ],
+)
+def test_too_few_symbols_for_a_rule_are_an_alert(rule, enough, said, smoke):
+    def alerts(asked: int) -> list[str]:
+        run = smoke("data.n_symbols=6", *f"portfolio={rule}{asked}".split())
+        found = json.loads((run / "run.json").read_text()).get("alerts", [])
+        return [one for one in found if "no bar has more than 6 symbols with a score" in one]
 
-    assert any("portfolio.rule.k=6: no bar has more than 6 symbols with a score" in one for one in alerts(6))
-    assert not any("portfolio.rule.k" in one for one in alerts(2))
+    assert len(told := alerts(enough + 1)) == 1 and said in told[0]
+    assert not alerts(enough)

@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--state", type=Path, help="go on from this file if it is there; written as it goes")
     parser.add_argument("--paper", type=Path, metavar="FOLDER", help="keep the ledger of the run's backtest there")
     parser.add_argument("--strict", action="store_true", help="end at what is no bar, which is skipped otherwise")
-    parser.add_argument("--model", default="auto", help="auto (refit or else last), last, refit, ensemble, fold-2")
+    parser.add_argument("--model", default="auto", help="auto (refit or else ensemble), last, refit, ensemble, fold-2")
     parser.add_argument("--orders", type=Path, metavar="FILE", help="rewrite this CSV after each bar, as predict does")
     parser.add_argument("--held", type=Path, metavar="FILE", help="with --orders: a CSV of symbol and shares held")
     parser.add_argument("--capital", type=float, help="with --orders: of the account; backtest.capital without it")

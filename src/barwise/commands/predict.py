@@ -17,7 +17,7 @@ def main(words: list[str]) -> None:
     parser = Arguments("predict", "Scores and signals of new bars, by the model of a finished run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's directory")
     parser.add_argument("data", nargs="*", metavar="data.KEY=VALUE", help="the bars, as for training; from files")
-    parser.add_argument("--model", default="auto", help="auto (refit or else last), last, refit, ensemble, fold-2")
+    parser.add_argument("--model", default="auto", help="auto (refit or else ensemble), last, refit, ensemble, fold-2")
     parser.add_argument("--ensemble", action="store_const", const="ensemble", dest="model", help="all folds, averaged")
     parser.add_argument("--out", type=Path, help="a .csv, .parquet or .jsonl file; CSV to standard output without it")
     parser.add_argument("--all", action="store_true", help="also bars that the model was trained on")

@@ -96,7 +96,9 @@ def chosen(
     if wanted is not None:
         for name in there:
             if name not in (*wanted, *kept) and 2 <= len(shared(name, bars)[1]) < len(bars):
-                notes.warn(path, f"column {name} is left out: data.groups=[{','.join(wanted)}] does not name it")
+                why = f"left out: data.groups=[{','.join(wanted)}] does not name it"
+                notes.warn(path, f"column {name} is {why}")
+                notes.columns[name] = why
     if not there and not found:
         return tuple(bars), []
     made = []

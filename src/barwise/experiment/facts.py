@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from barwise.backtest.costs import Spread
 from barwise.backtest.ledger import Backtest
 from barwise.data.bars import Market
 from barwise.data.calendar import bar_size, spacing_warning
@@ -44,6 +45,14 @@ def note_data(out: RunDirectory, market: Market, per_year: float) -> None:
         },
         data_hash=data_hash(market),
     )
+
+
+def note_costs(out: RunDirectory, backtest: Any, market: Market) -> None:
+    """A warning where costs are to be half of a spread that the bars do not have."""
+    spread = isinstance(backtest, Backtest) and isinstance(backtest.costs, Spread)
+    if spread and not all({"bid", "ask"} <= b.extra.keys() for b in market.bars):
+        out.warn(f"costs=spread: the bars have no bid and ask, so that backtest.slippage_bps={backtest.slippage_bps:g}"
+                 " stands in for half of the spread")  # fmt: skip
 
 
 def note_start_up(out: RunDirectory, found: StartUp) -> None:

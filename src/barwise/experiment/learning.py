@@ -11,7 +11,7 @@ import numpy as np
 from barwise.backtest.ledger import Backtest
 from barwise.experiment.results import OutOfSample
 from barwise.hooks import unwrapped
-from barwise.portfolio.rules import topk_dropout
+from barwise.portfolio.rules import deciles, topk_dropout
 from barwise.runs.directory import RunDirectory
 
 _ROWS = 100  # test rows below which few distinct scores say nothing
@@ -55,15 +55,18 @@ def alert_unlearned(folds: Sequence[Mapping[str, Any]], out: RunDirectory) -> No
         out.alert(f"learned next to nothing: {words}. What they trade is luck; the verdict counts it all the same")
 
 
-def alert_held_all(table: OutOfSample, backtest: Any, out: RunDirectory) -> None:
-    """An alert where topk_dropout is asked for no fewer symbols than there are: it sells and buys them in turns."""
+def alert_too_few(table: OutOfSample, backtest: Any, out: RunDirectory) -> None:
+    """An alert where a bar never has symbols enough for its rule: topk_dropout then sells and buys all in turns, and
+    deciles hold nothing."""
     portfolio = backtest.portfolio if isinstance(backtest, Backtest) else None
-    if portfolio is None or unwrapped(portfolio.rule) is not topk_dropout:
+    rule = unwrapped(portfolio.rule) if portfolio is not None else None
+    if portfolio is None or rule not in (topk_dropout, deciles):
         return
-    k = int(signature(portfolio.rule).parameters["k"].default)
+    name = "k" if rule is topk_dropout else "quantiles"
+    asked = int(signature(portfolio.rule).parameters[name].default)
     most = int(np.unique(table.time[np.isfinite(table.score)], return_counts=True)[1].max(initial=0))
-    if most <= k:
-        out.alert(
-            f"portfolio.rule.k={k}: no bar has more than {most} symbols with a score, so that all are held or sold in"
-            f" turns whatever the scores; ask for fewer than {most}"
-        )
+    known = f"portfolio.rule.{name}={asked}: no bar has more than {most} symbols with a score"
+    if rule is topk_dropout and most <= asked:
+        out.alert(f"{known}, so that all are held or sold in turns whatever the scores; ask for fewer than {most}")
+    elif rule is deciles and most < asked:
+        out.alert(f"{known}, so that nothing is held; ask for {most} or fewer")

@@ -32,13 +32,13 @@ from barwise.experiment.checkpoint import Curves, Finished
 from barwise.experiment.compute import choose_device, settle_threads, threads_of, watched_device
 from barwise.experiment.ensemble import agreement, sharpe_alone, spread
 from barwise.experiment.factor import factor_tables, write_tables
-from barwise.experiment.facts import note_data, ranking
+from barwise.experiment.facts import note_costs, note_data, ranking
 from barwise.experiment.fitting import fit_fold, learner_of
 from barwise.experiment.fold_jobs import folds_at_once, note_pool, settle_pool
 from barwise.experiment.fold_pool import FoldPool
 from barwise.experiment.fold_process import Order
 from barwise.experiment.groundwork import groundwork
-from barwise.experiment.learning import alert_held_all, alert_unlearned, learned_little
+from barwise.experiment.learning import alert_too_few, alert_unlearned, learned_little
 from barwise.experiment.measures import measured
 from barwise.experiment.parts import Parts
 from barwise.experiment.proving import audit_ledger, file_audit, may_be_evidence, prove_run
@@ -70,6 +70,7 @@ def run(parts: Parts, out: RunDirectory, *listeners: Listener, shared: Shared | 
         per_year = market.periods_per_year or periods_per_year(market.times())
         check_columns(parts.backtest, market.bars)
         note_data(out, market, per_year)
+        note_costs(out, parts.backtest, market)
     out.on_stage = _letting_go(market, tell.stage)
     tell.started(out.path, out.manifest)
     threads = out.manifest.get("threads") or threads_of(parts)
@@ -129,7 +130,7 @@ def _run(
         linear = walk(panel, folds, parts.baseline, parts.signals, session.silent()) if parts.baseline else None
     with out.stage("backtest"):
         result = evaluate(table, linear, grid(), parts.backtest, per_year, parts.seed)
-        alert_held_all(table, parts.backtest, out)
+        alert_too_few(table, parts.backtest, out)
         alone = sharpe_alone(table, parts.signals, session.finished, grid(), parts.backtest, per_year)
         result.metrics.update(spread(facts, alone))
         result.metrics.update(measured(parts.measures, result.ledger.net, per_year))
