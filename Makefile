@@ -2,7 +2,7 @@
 # make run ARGS="strategy=lstm"
 # make test           the tests, ruff, mypy and who imports whom (WORKERS=8: processes);  make test-slow  the long proofs
 # make test-engines   nets trained by TensorFlow, JAX and MLX, in an environment of its own (1.9 GB more)
-# make table          docs/table.md: strategies, features and markets with the verdict, seven minutes of CPU; goes on where it was stopped
+# make table          docs/table.md: strategies, features and markets with the verdict, four minutes of CPU; goes on where it was stopped
 # make site           the documentation, into site/
 # make rooms          rooms.dot, a picture of who imports whom
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -106,7 +107,8 @@ def test_the_site_is_built_without_network(tmp_path: Path):
     pinned = ["-c", str(ROOT / "constraints.txt"), "zensical", "mkdocstrings[python]"]
     subprocess.run([tmp_path / "venv/bin/pip", "install", "-q", *pinned], check=True)
     for name in ("docs", "src", "zensical.toml", "ARCHITECTURE.md"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)  # beside a link's target the site would lie
     done = subprocess.run(
         [tmp_path / "venv/bin/zensical", "build", "--clean"], cwd=tmp_path, capture_output=True, text=True
     )

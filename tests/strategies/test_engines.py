@@ -17,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from barwise.console.progress import Progress
+from barwise.devices.backend import BACKENDS
 from barwise.devices.choice import DeviceSettings
 from barwise.errors import ConfigError, DeviceError
 from barwise.experiment.recipe import parts_of
@@ -45,6 +46,12 @@ CASES = [("lstm", None, "mse"), ("gru", 4, "mse"), ("gru", None, "cross_entropy"
 def started() -> None:
     assert ENGINE.lacking() is None, f"pip install 'barwise[{NAME}]', or `make test-engines`"
     ENGINE.start(1)
+
+
+@pytest.fixture
+def no_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch has no GPU of a Mac, on a Mac too."""
+    monkeypatch.setattr(BACKENDS["mps"], "missing", lambda: "torch finds no MPS here")
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +212,7 @@ FAKES = {
 }
 
 
+@pytest.mark.usefixtures("no_mps")
 @pytest.mark.parametrize("fake", FAKES)
 def test_a_metal_plugin_that_fails_ends_with_torchs_net_and_the_reason(fake, monkeypatch):
     switches, words = FAKES[fake]
@@ -256,19 +264,40 @@ def test_one_that_is_not_installed_says_how_to_get_it(monkeypatch):
         model_of(engine=NAME).settle_engine(DeviceSettings(name="cpu"), 2, 1)
 
 
-def test_a_run_is_whole_and_repeats_itself(tmp_path: Path):
-    words = ["experiment=smoke", "threads=1", "baseline=null", "audit=none", "device=cpu", "strategy=lstm",
-             f"strategy.engine={NAME}", "strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5",
-             "validation=holdout", "data.n_symbols=1", "data.n_bars=400"]  # fmt: skip
+def a_run(place: Path, *words: str) -> bytes:
+    """metrics.json of a small run of one fold."""
+    small = ["experiment=smoke", "threads=1", "baseline=null", "audit=none", "device=cpu", "strategy=lstm",
+             "strategy.epochs=1", "strategy.hidden_size=8", "strategy.lookback=5", "validation=holdout",
+             "data.n_symbols=1", "data.n_bars=400"]  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", words)
-    kept = []
-    for place in (tmp_path / "a", tmp_path / "b"):
-        out = RunDirectory(place)
-        out.start()
-        run(parts_of(config), out, Progress(quiet=True))
-        kept.append((place / "metrics.json").read_bytes())
+        config = compose("config", [*small, *words])
+    out = RunDirectory(place)
+    out.start()
+    run(parts_of(config), out, Progress(quiet=True))
+    return (place / "metrics.json").read_bytes()
+
+
+def test_a_run_is_whole_and_repeats_itself(tmp_path: Path):
+    kept = [a_run(tmp_path / name, f"strategy.engine={NAME}") for name in "ab"]
     manifest = json.loads((tmp_path / "a" / "run.json").read_text())
     assert kept[0] == kept[1] and manifest["engine"]["used"] == NAME and NAME in manifest["engine"]["versions"]
     assert "agrees with torch on the CPU" in manifest["device"]["reason"]
     assert (tmp_path / "a" / "model" / "fold-0" / "model.safetensors").is_file()
+
+
+@pytest.fixture(scope="module")
+def torchs_metrics(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return a_run(tmp_path_factory.mktemp("torch"))
+
+
+@pytest.mark.usefixtures("no_mps")
+@pytest.mark.parametrize("fake", FAKES)
+def test_a_run_on_such_a_plugin_has_torchs_metrics_and_the_reason(fake, monkeypatch, torchs_metrics, tmp_path):
+    switches, words = FAKES[fake]
+    for name, value in switches.items():
+        monkeypatch.setattr(ENGINE, name, value)
+    monkeypatch.setattr("barwise.strategies.engines.choose._OUTCOMES", {})
+    assert a_run(tmp_path / "run", f"strategy.engine={NAME}", "device=mps") == torchs_metrics
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (manifest["engine"]["requested"], manifest["engine"]["used"]) == (NAME, "torch")
+    assert words in manifest["device"]["reason"] and any(words in line for line in manifest["warnings"])

@@ -252,3 +252,17 @@ def test_the_start_that_cuda_is_given_is_xgboosts_own_also_of_a_class_without_ro
 def start_of(model: XGBoostStrategy) -> list[float]:
     found = json.loads(model.booster_.save_config())["learner"]["learner_model_param"]["base_score"]
     return json.loads(found)
+
+
+def test_a_few_rows_are_trained_on_by_one_thread_and_many_by_those_that_are_lent(panel):
+    from barwise.strategies.xgb import _A_THREAD, XGBoostStrategy, _threads
+
+    few = Samples(panel, np.arange(len(panel)))
+    enough = Samples(panel, np.resize(few.rows, 3 * _A_THREAD // len(panel.features) + 1))
+    assert (_threads(8, few), _threads(2, enough), _threads(8, enough)) == (1, 2, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        fitted = [XGBoostStrategy(n_estimators=8).fit(few, few, FitContext(threads=2))]
+        patch.setattr("barwise.strategies.xgb._A_THREAD", 1)
+        fitted.append(XGBoostStrategy(n_estimators=8).fit(few, few, FitContext(threads=2)))
+    one, two = (bytes(model.booster_.save_raw("json")) for model in fitted)
+    assert one == two

@@ -116,7 +116,7 @@ def test_fits_begin_with_what_was_kept_where_one_thread_made_it(threads: str, mo
     prepare(config("seed=5"))
     assert bool(quantized._kept) == (threads == "1")
     made, before = [], quantized._made
-    monkeypatch.setattr(quantized, "_made", lambda *given, **options: made.append(1) or before(*given, **options))
+    monkeypatch.setattr(quantized, "_made", lambda *given: made.append(1) or before(*given))
     (found,) = shared._kept.values()
     parts = parts_of(config("seed=5"))
     for fold in found["folds"]:

@@ -65,14 +65,15 @@ _NAIVE = 1.6449  # t of a one-sided test at 5 %
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a sweep on one market ended with: of its best trial t, p, DSR and how the gates of delay and market went;
-    p of the reality check; how many independent trials it was worth."""
+    """What a sweep on one market ended with: of its best trial t, p, DSR, how the gates of delay and market went, and
+    whether the sentence says Evidence; p of the reality check; how many independent trials it was worth."""
 
     t: float
     p_value: float
     dsr: float
     delay: bool
     market: bool
+    evidence: bool
     reality: float
     n_effective: float
 
@@ -110,17 +111,18 @@ class _Cell:
         """A line of the table."""
         delay = self.share(lambda o: o.p_value <= EVIDENCE and o.delay)
         market = self.share(lambda o: o.p_value <= EVIDENCE and o.market)
+        evidence = self.share(lambda o: o.evidence)
         reality = self.share(lambda o: o.reality <= EVIDENCE)
         return (
             f"{self.sweep:<10} {self.ic:5.2f} {self.bars:6d} {len(self.outcomes):8d} {self.naive:10.1%}"
             f" {self.believed:9.1%} {reality:9.1%} {self.deflated:9.1%} {delay:11.1%} {market:11.1%}"
-            f" {self.n_effective:9.1f}"
+            f" {evidence:9.1%} {self.n_effective:9.1f}"
         )
 
 
 _HEAD = (
     f"{'sweep':<10} {'ic':>5} {'bars':>6} {'markets':>8} {'naive 5 %':>10} {'p<=.05':>9} {'reality':>9} {'DSR>.95':>9}"
-    f" {'gone later':>11} {'the market':>11} {'worth':>9}"
+    f" {'gone later':>11} {'the market':>11} {'evidence':>9} {'worth':>9}"
 )
 
 
@@ -207,7 +209,7 @@ def _outcome(parts: Sequence[Parts], seed: int, bars: int, ic: float) -> _Outcom
     check = reality_check(np.column_stack([x[np.isin(w, times)] for w, x, _ in found]))
     return _Outcome(
         ratios[best] * len(net) ** 0.5, about["p_value"], about["dsr"], gates.of_the_moment, gates.of_market,
-        check.p_value if check else 1.0, record.independent[0],
+        gates.believed, check.p_value if check else 1.0, record.independent[0],
     )  # fmt: skip
 
 

@@ -25,28 +25,31 @@ class Quantized:
     key: bytes = b""
 
 
-def quantized(X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None = None) -> Quantized:
-    """The matrix of `X` (row, feature), with the cut points of `like` where there is one; one that is kept if it is."""
+def quantized(
+    X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None = None, threads: int | None = None
+) -> Quantized:
+    """The matrix of `X` (row, feature), with the cut points of `like` where there is one; one that is kept if it is,
+    whatever threads have made it."""
     if not _kept:
-        return Quantized(_made(X, y, weight, like))
+        return Quantized(_made(X, y, weight, like, threads))
     key = _key(X, y, weight, like)
-    return _kept.get(key) or Quantized(_made(X, y, weight, like), key)
+    return _kept.get(key) or Quantized(_made(X, y, weight, like, threads), key)
 
 
 def keep(X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None = None) -> Quantized:
     """Make the matrix and keep it, by one thread, as a process that is to be forked must have no other."""
     key = _key(X, y, weight, like)
-    found = _kept.get(key) or Quantized(_made(X, y, weight, like, nthread=1), key)
+    found = _kept.get(key) or Quantized(_made(X, y, weight, like, 1), key)
     if sum(one.matrix.num_row() * one.matrix.num_col() for one in _kept.values()) + X.size <= _MOST:
         _kept[key] = found
     return found
 
 
-def _made(X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None, **options: int) -> Any:
+def _made(X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None, threads: int | None) -> Any:
     import xgboost
 
     # without names, which XGBoost would read again in each round; the booster has them
-    return xgboost.QuantileDMatrix(X, y, weight=weight, ref=None if like is None else like.matrix, **options)
+    return xgboost.QuantileDMatrix(X, y, weight=weight, ref=like.matrix if like else None, nthread=threads)
 
 
 def _key(X: np.ndarray, y: np.ndarray, weight: np.ndarray, like: Quantized | None) -> bytes:

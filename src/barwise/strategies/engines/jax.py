@@ -37,6 +37,7 @@ class Jax(KerasEngine):
             os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = str(memory_fraction)
         self.jax = import_module("jax")
         self.jax.config.update("jax_default_matmul_precision", "highest")  # full float32: torch's numbers
+        self.jax.devices("cpu")  # loads the plugins that are installed: one that raises does so here
         self.load_keras()
         return []
 

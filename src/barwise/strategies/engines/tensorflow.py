@@ -33,7 +33,7 @@ class TensorFlow(KerasEngine):
             if tf.config.threading.get_intra_op_parallelism_threads() != threads:
                 unset.append(f"TensorFlow computes already, with other threads than {threads}")
         try:
-            _limit_memory(tf, memory_fraction)
+            unset += _limit_memory(tf, memory_fraction)
         except RuntimeError as error:
             unset.append(f"device.memory_fraction={memory_fraction}: {str(error).splitlines()[0]}")
         tf.config.experimental.enable_tensor_float_32_execution(False)  # full float32: torch's numbers
@@ -80,17 +80,25 @@ class TensorFlow(KerasEngine):
         return (self.tf.errors.OpError, RuntimeError)
 
 
-def _limit_memory(tf: Any, fraction: float | None) -> None:
-    """Memory of each GPU as it is needed, or at most a share of the whole; RuntimeError once TensorFlow computes."""
+def _limit_memory(tf: Any, fraction: float | None) -> list[str]:
+    """Memory of each GPU as it is needed, or at most a share of the whole; what another limit, settled before, leaves
+    unset. RuntimeError once TensorFlow computes."""
+    unset = []
+    whole = _total_mb() if fraction is not None else None
+    limit = int(fraction * whole) if fraction is not None and whole is not None else None
     for gpu in tf.config.list_physical_devices("GPU"):
-        whole = _total_mb() if fraction is not None else None
-        if fraction is None or whole is None:
-            if tf.config.experimental.get_memory_growth(gpu) is not True:
-                tf.config.experimental.set_memory_growth(gpu, True)
-        else:
-            limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(fraction * whole))
-            if not tf.config.get_logical_device_configuration(gpu):
-                tf.config.set_logical_device_configuration(gpu, [limit])
+        settled = tf.config.get_logical_device_configuration(gpu)
+        if settled:
+            if settled[0].memory_limit != limit:
+                unset.append(
+                    f"device.memory_fraction={fraction}: this process gives {gpu.name} at most"
+                    f" {settled[0].memory_limit:,.0f} MB since an earlier run; start another process"
+                )
+        elif limit is not None:
+            tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit)])
+        elif tf.config.experimental.get_memory_growth(gpu) is not True:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return unset
 
 
 def _total_mb() -> float | None:
