@@ -118,8 +118,8 @@ def test_a_tree_run_never_imports_torch(tmp_path: Path):
     code = (
         "import runpy, sys; sys.argv = ['train.py', 'experiment=smoke', 'output_dir=' + sys.argv[1]];"
         "runpy.run_path('train.py', run_name='__main__');"
-        "named = ('xgboost', 'torch', 'lightning', 'numba', 'mlx', 'keras');"
-        "print('IMPORTED', [m for m in named if sys.modules.get(m)])"
+        "heavy = ('xgboost', 'torch', 'lightning', 'numba', 'mlx', 'keras');"
+        "print('IMPORTED', [m for m in heavy if sys.modules.get(m)])"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
