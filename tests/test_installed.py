@@ -18,10 +18,15 @@ from tests.conftest import PATIENCE, ROOT
 SHIPPED = ("src", "conf", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
-def call(*words: str | Path, cwd: Path) -> str:
+def ended(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command that has ended; it sees no checkout by the environment."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE,
+    return subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE,
                           env=environment | {"OMP_NUM_THREADS": "1"}, check=False)  # fmt: skip
+
+
+def call(*words: str | Path, cwd: Path) -> str:
+    done = ended(*words, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -70,6 +75,5 @@ def test_every_yaml_is_in_the_wheel(installed):
 @pytest.mark.slow
 def test_benchmarks_stay_in_the_checkout(installed, tmp_path):
     assert not list(installed.parent.rglob("site-packages/barwise/benchmarks"))
-    words = [str(installed / "barwise"), "benchmark", "features"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = ended(installed / "barwise", "benchmark", "features", cwd=tmp_path)
     assert done.returncode == 2 and "in a checkout" in done.stderr and len(done.stderr.splitlines()) == 1
