@@ -83,7 +83,8 @@ def composed(option: str) -> DictConfig:
         if option == "strategy/lstm"
         else []
     )
-    words += [f"strategy={name}", "search=optuna", *(NET if name == "lstm" else [])] if group == "search/space" else []
+    searched = [f"strategy={name}", "search=optuna", "search.trials=2", "search.folds=2"]  # which space, not how long
+    words += [*searched, *(NET if name == "lstm" else [])] if group == "search/space" else []
     words += ["~data.n_symbols", "~data.n_bars"] if group == "data" and name != "synthetic" else []
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("config", [*words, *([f"{group}={name}"] if group else [])])
