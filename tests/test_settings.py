@@ -275,7 +275,7 @@ def test_flags_may_stand_anywhere():
 TOO_MUCH = [
     ("random_forest", "min_samples_leaf", 2**63), ("extra_trees", "max_depth", 10**20), ("ridge", "alpha", 1e308),
     ("ridge", "alpha", []), ("ridge", "alpha", [1, 2]), ("ridge", "alpha", {"a": 1}), ("logistic", "C", math.inf),
-    ("hist_gradient_boosting", "min_samples_leaf", 2**63),
+    ("hist_gradient_boosting", "min_samples_leaf", 2**63), ("knn", "n_neighbors", None),
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ _MOST = {  # what costs memory or time in proportion
     **dict.fromkeys(("n_estimators", "n_neighbors", "max_bins"), (Whole(1, 100_000),)),
     **dict.fromkeys(("max_iter", "n_iter"), (Whole(-1, 1_000_000),)),
 }
+_NEEDED = ("n_neighbors",)  # scikit-learn's constraints admit None, which its predictions fail on
 _TRUSTED = ("sklearn.", "numpy.", "scipy.sparse.")  # what skops may build; all of it plain numbers and trees
 
 
@@ -176,6 +177,8 @@ def _check_estimator(estimator: Any, where: str = "strategy.estimator") -> None:
             raise ConfigError(f"{where}.{name}={shown(value)}: must be a number, not true or false")
         if isinstance(value, int | float) and not isinstance(value, bool):
             check_value(f"{where}.{name}", value, _MOST.get(name, _LIBRARY if isinstance(value, int) else _FLOATS))
+        elif value is None and name in _NEEDED:
+            check_value(f"{where}.{name}", value, _MOST[name])
         elif isinstance(value, list | tuple | dict) and isinstance(usual.get(name), int | float):
             raise ConfigError(f"{where}.{name}={shown(value)}: must be one number; the library's is {usual[name]}")
         elif hasattr(value, "get_params"):
