@@ -14,9 +14,6 @@ import numpy as np
 
 from barwise.console.hidden import hidden
 from barwise.listener import Listener
-from barwise.runs.event_records import framed
-
-_AT_ONCE = 1_000  # events that are written at once, at most
 
 
 @cache
@@ -45,8 +42,8 @@ def writer_class() -> Any:
 
 
 class _Events:
-    """An event file written some events at a time, in place of tensorboardX's thread and queue: where that thread has
-    died of a full disk, whoever fills or closes the queue waits for ever.
+    """An event file written as events come, in place of tensorboardX's thread and queue: where that thread has died of
+    a full disk, whoever fills or closes the queue waits for ever.
 
     What cannot be written is kept in `error` and raised when the file is closed; the run itself goes on.
     """
@@ -56,7 +53,6 @@ class _Events:
 
         self.folder, self.flush_secs = folder, flush_secs
         self.error: OSError | None = None
-        self.waiting: list[bytes] = []
         self.flushed = time.monotonic()
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.file: Any = EventsWriter(os.path.join(folder, "events"))
@@ -65,21 +61,13 @@ class _Events:
         return self.folder
 
     def add_event(self, event: Any) -> None:
-        self.waiting.append(event.SerializeToString())
+        self._do(lambda: self.file.write_event(event))
         if time.monotonic() - self.flushed > self.flush_secs:
             self.flush()
-        elif len(self.waiting) >= _AT_ONCE:
-            self._do(self._write)
 
     def flush(self) -> None:
-        self._do(self._write)
         self._do(lambda: self.file.flush())
         self.flushed = time.monotonic()
-
-    def _write(self) -> None:
-        """Hand on to the file what waits."""
-        records, self.waiting = framed(self.waiting), []
-        self.file._py_recordio_writer._writer.write(records)
 
     def close(self) -> None:
         """Write what is left; OSError, once, where something could not be written since the file was opened."""
